@@ -1,0 +1,49 @@
+# `make help` lists the targets. Variables: PYTHON (≥ 3.11), VENV (the environment to make and use), ARGS (passed on).
+# pip takes its own settings from the environment (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_CACHE_DIR, …).
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+            $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+
+.PHONY: help install quickstart test lint prepare clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## make the environment and install the package with the pinned versions
+
+quickstart: $(VENV)/.installed ## train on the embedded human bodies, evaluate, write the report (minutes on 2 cores)
+	$(PY) train.py experiment=quickstart $(ARGS)
+
+test: $(VENV)/.installed-test ## run the tests (ARGS="-k name" picks some)
+	$(PY) -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-test ## check style and imports
+	$(PY) -m ruff check .
+
+prepare: $(VENV)/.installed ## compute and cache operators and geodesics (ARGS="dataset=faust")
+	$(PY) eval.py run=[prepare] $(ARGS)
+
+clean: ## remove caches and build leftovers; the environment, the data and the runs stay
+	rm -rf build *.egg-info src/*.egg-info .pytest_cache .ruff_cache .hypothesis data/cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; found: $$(python3 --version 2>&1). Name one with: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PY) -m pip install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PY) -m pip install -c constraints.txt -e '.[test]'
+	@touch $@ $(VENV)/.installed

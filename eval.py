@@ -1,0 +1,27 @@
+"""Evaluate a checkpoint, a baseline, or stored predictions: ``python eval.py dataset=faust ckpt=RUN/checkpoints/best.ckpt``."""
+
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from pullback.runtime.settings import register_resolvers
+
+register_resolvers(Path(__file__).parent)
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="eval")
+def main(cfg: DictConfig) -> None:
+    from pullback.runtime.build import build
+    from pullback.runtime.checks import check
+    from pullback.runtime.evaluation import evaluate
+    from pullback.runtime.origin import with_origin
+
+    cfg, checkpoint = with_origin(cfg, HydraConfig.get().overrides.task)
+    check(cfg)
+    evaluate(build(cfg, checkpoint))
+
+
+if __name__ == "__main__":
+    main()

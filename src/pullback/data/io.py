@@ -1,0 +1,81 @@
+"""Reading and writing meshes and ground truth. The only place where 1-based vertex numbers become 0-based."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from pullback.data.mesh_formats import READERS
+from pullback.geometry.cleaning import MeshError
+
+MESH_SUFFIXES = tuple(READERS)
+
+
+def read_mesh(path: str | Path) -> tuple[Float[ndarray, "n 3"], Int[ndarray, "f 3"]]:
+    """Vertices and triangles of a ``.off``, ``.obj``, ``.ply`` or ``.stl`` file, in the order of the file, as they are.
+
+    Polygons are cut into triangles, the vertices of ``.stl`` merged. Raises FileNotFoundError, and MeshError for what cannot be
+    read. Whether the mesh makes sense is for ``clean_mesh`` to say.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no mesh file {path}")
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise MeshError(f"{path}: meshes are read from {', '.join(MESH_SUFFIXES)}, not from {path.suffix or 'a file without suffix'}")
+    return reader(path)
+
+
+def read_vts(path: str | Path, *, n_vertices: int) -> Int[ndarray, " t"]:
+    """The vertex (0-based) of each landmark, from a file with one 1-based vertex number a line.
+
+    Raises MeshError for an empty file, entries that are not whole numbers, and numbers outside of 1..``n_vertices``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no ground truth file {path}")
+    words = path.read_text(errors="replace").split()
+    if not words:
+        raise MeshError(f"{path}: the file is empty. Copy it again, or remove it to go without ground truth")
+    try:
+        values = np.array(words, dtype=np.float64)  # some tools write whole numbers as 1.000e+00
+    except ValueError as error:
+        raise MeshError(f"{path}: not one vertex number a line ({error}). Is this another kind of file?") from None
+    bad = np.flatnonzero(values != np.round(values))
+    if len(bad):
+        raise MeshError(f"{path}: entry {bad[0] + 1} is {words[bad[0]]}, but vertex numbers are whole. Is this another kind of file?")
+    if values.min() < 1 or values.max() > n_vertices:
+        raise MeshError(_out_of_range(path, values, n_vertices))
+    return values.astype(np.int64) - 1
+
+
+def read_map(path: str | Path, *, n_from: int, n_to: int) -> Int[ndarray, " n_from"]:
+    """A dense ground-truth map ``A_B.map``: for each of the ``n_from`` vertices of A its vertex (0-based) of B, of ``n_to``.
+
+    Raises MeshError as ``read_vts`` does, and when the number of rows is not ``n_from``.
+    """
+    ids = read_vts(path, n_vertices=n_to)
+    if len(ids) != n_from:
+        raise MeshError(f"{path}: {len(ids)} rows for a mesh of {n_from} vertices. Does the map run from the other shape, or another mesh?")
+    return ids
+
+
+def write_off(path: str | Path, verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> None:
+    """A triangle mesh as ASCII OFF, with coordinates that are read back bit for bit."""
+    rows = [" ".join(map(repr, row)) for row in np.asarray(verts, dtype=np.float64).tolist()]
+    rows += [f"3 {a} {b} {c}" for a, b, c in np.asarray(faces).tolist()]
+    Path(path).write_text(f"OFF\n{len(verts)} {len(faces)} 0\n" + "\n".join(rows) + "\n")
+
+
+def write_vts(path: str | Path, ids: Int[ndarray, " t"]) -> None:
+    """0-based vertex ids as a ``.vts`` file (1-based, one a line)."""
+    Path(path).write_text("".join(f"{i + 1}\n" for i in np.asarray(ids).tolist()))
+
+
+def _out_of_range(path: Path, values: Float[ndarray, " t"], n_vertices: int) -> str:
+    low, high = int(values.min()), int(values.max())
+    what = f"{path}: vertex numbers run from {low} to {high}, but the mesh has the vertices 1..{n_vertices}"
+    if low == 0 and high < n_vertices:
+        return f"{what}. They seem to count from 0: add 1 to each"
+    return f"{what}. Does the file belong to another version of the mesh?"

@@ -1,0 +1,115 @@
+"""Preparing shapes and distances ahead of a run: in parallel, with a progress bar, and with all complaints at once."""
+
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pullback.data.dataset import ShapeFiles
+from pullback.data.library import ShapeLibrary
+from pullback.data.shapes import PreparationSettings, operators_entry
+from pullback.geometry.cleaning import MeshError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shape to prepare, with distances if a method is named."""
+
+    files: ShapeFiles
+    settings: PreparationSettings
+    geodesics: str | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a job found out."""
+
+    landmarks: int | None  # how many the ground truth of the shape has
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+def prepare_all(jobs: Sequence[Job], cache_dir: str | Path, *, workers: int | None = None) -> dict[Job, Prepared]:
+    """Computes and caches what the jobs need and the cache lacks. ``workers``: processes, by default one for each CPU.
+
+    Every job is tried; what failed is told together at the end, in one MeshError.
+    """
+    jobs = list(dict.fromkeys(jobs))
+    pending = [job for job in jobs if not _is_ready(job, Path(cache_dir))]
+    done = {job: _prepare(job, Path(cache_dir)) for job in jobs if job not in set(pending)}
+    if pending:
+        done |= _compute(pending, Path(cache_dir), workers or _cpus())
+    errors = [result.error for result in done.values() if result.error is not None]
+    if errors:
+        raise MeshError("\n".join([f"{len(errors)} of {len(jobs)} shapes could not be prepared:", *errors] if len(errors) > 1 else errors))
+    for job in pending:
+        for note in done[job].notes:
+            log.warning("%s: %s", job.files.mesh, note)
+    return done
+
+
+def _compute(jobs: list[Job], cache_dir: Path, workers: int) -> dict[Job, Prepared]:
+    done = {}
+    columns = (TextColumn("preparing shapes"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=len(jobs))
+        for job, result in _results(jobs, cache_dir, min(workers, len(jobs))):
+            done[job] = result
+            progress.advance(task)
+    return done
+
+
+def _results(jobs: list[Job], cache_dir: Path, workers: int) -> Iterator[tuple[Job, Prepared]]:
+    if workers == 1:
+        yield from ((job, _prepare(job, cache_dir)) for job in jobs)
+        return
+    # Not forked: the parent has threads (of torch and of the bar) whose locks a fork would copy in whatever state they are.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+        futures = {pool.submit(_prepare, job, cache_dir): job for job in jobs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _prepare(job: Job, cache_dir: Path) -> Prepared:
+    library = ShapeLibrary(job.settings, cache_dir)
+    try:
+        loaded = library.load(job.files)
+        if job.geodesics is not None:
+            library.geodesics(job.files, job.geodesics)
+    except (ValueError, FileNotFoundError) as error:
+        return Prepared(None, error=str(error))
+    return Prepared(None if loaded.corr is None else len(loaded.corr), loaded.notes)
+
+
+def _is_ready(job: Job, cache_dir: Path) -> bool:
+    try:
+        if not operators_entry(job.files.mesh, job.settings, cache_dir).exists():
+            return False
+        return job.geodesics is None or ShapeLibrary(job.settings, cache_dir).has_geodesics(job.files, job.geodesics)
+    except (ValueError, FileNotFoundError):
+        return False
+
+
+def _one_thread() -> None:
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(1)
+    threadpool_limits(limits=1)
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

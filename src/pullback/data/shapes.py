@@ -1,0 +1,143 @@
+"""From a mesh file to a prepared ``Shape``: cleaned, perhaps simplified, of unit area, with its operators; computed once."""
+
+import logging
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from torch import Tensor
+
+from pullback.data.cache import cached, content_hash
+from pullback.data.io import read_mesh
+from pullback.geometry.cleaning import COMPONENTS, MeshError, Relabelling, clean_mesh
+from pullback.geometry.coarsening import coarsen, nearest_vertices
+from pullback.geometry.eigenbasis import EigenbasisError
+from pullback.geometry.operators import MeshOperators, compute_operators
+from pullback.types import Eigenbasis, Shape
+
+log = logging.getLogger(__name__)
+
+# Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their results.
+_VERSION = 1
+
+LAPLACIANS = ("cotangent", "robust")
+
+
+@dataclass(frozen=True)
+class PreparationSettings:
+    """What is computed of each mesh."""
+
+    k: int = 200  # eigenfunctions
+    laplacian: str = "cotangent"  # cotangent | robust (intrinsic, tufted: for non-manifold or badly triangulated meshes)
+    components: str = "dust"  # which pieces of a mesh are kept: dust (all but dust) | largest | all
+    coarsen: int | None = None  # vertices of a simplified copy that takes the place of the mesh; None: the mesh itself
+
+    def __post_init__(self) -> None:
+        if self.laplacian not in LAPLACIANS:
+            raise ValueError(f"data.laplacian={self.laplacian} is unknown; use one of {', '.join(LAPLACIANS)}")
+        if self.components not in COMPONENTS:
+            raise ValueError(f"data.components={self.components} is unknown; use one of {', '.join(COMPONENTS)}")
+        if self.k < 2:
+            raise ValueError(f"data.k={self.k} eigenfunctions make no basis; use data.k=200")
+        if self.coarsen is not None and self.coarsen < self.k:
+            raise ValueError(
+                f"data.coarsen={self.coarsen} is less than data.k={self.k}, but k eigenfunctions need k vertices; use a larger one"
+            )
+
+
+@dataclass(frozen=True)
+class PreparedShape:
+    """A shape in float32, and what its file's vertex numbers have become."""
+
+    shape: Shape
+    relabel: Relabelling  # ids in the file → ids of the shape
+    notes: tuple[str, ...]  # what was changed on the way
+
+
+def load_shape(path: str | Path, settings: PreparationSettings, cache_dir: str | Path, *, name: str | None = None) -> PreparedShape:
+    """The prepared shape of a mesh file, from the cache when the same bytes have been prepared with the same settings before.
+
+    ``name`` is what the shape is called, by default as its file. Raises FileNotFoundError and MeshError, which name the file.
+    """
+    path = Path(path)
+    arrays = cached(operators_entry(path, settings, cache_dir), lambda: _prepare(path, settings), save=_save_arrays, load=_load_arrays)
+    return _prepared_shape(path, path.stem if name is None else name, arrays)
+
+
+def operators_entry(path: Path, settings: PreparationSettings, cache_dir: str | Path) -> Path:
+    """Where the prepared shape of a mesh file is, or will be, cached."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no mesh file {path}")
+    key = content_hash({"version": _VERSION, "format": path.suffix.lower(), "file": path.read_bytes(), **asdict(settings)})
+    return Path(cache_dir) / "operators" / f"{key}.npz"
+
+
+def _prepare(path: Path, settings: PreparationSettings) -> dict[str, ndarray]:
+    mesh = clean_mesh(*read_mesh(path), name=str(path), components=settings.components)
+    verts, faces, relabel, notes = mesh.verts, mesh.faces, mesh.relabel, list(mesh.notes)
+    if settings.coarsen is not None:
+        verts, faces, remarks = coarsen(mesh.verts, mesh.faces, settings.coarsen)
+        relabel, notes = relabel.then(nearest_vertices(mesh.verts, verts)), notes + remarks
+    if len(verts) < settings.k:
+        raise MeshError(
+            f"{path}: {len(verts)} vertices have no {settings.k} eigenfunctions. "
+            f"Use data.k={len(verts)} or less{'' if settings.coarsen is None else ', a larger data.coarsen'}, or a finer mesh"
+        )
+    try:
+        operators = compute_operators(verts, faces, k=settings.k, laplacian=settings.laplacian)
+    except (ValueError, EigenbasisError) as error:
+        advice = "Try data.laplacian=robust, or remesh it" if settings.laplacian == "cotangent" else "Remesh it"
+        raise MeshError(f"{path}: its operators cannot be computed ({error}). {advice}") from error
+    for note in notes:
+        log.info("%s: %s", path, note)
+    return {
+        **_operator_arrays(operators),
+        "successor": relabel.successor.astype(np.int32),
+        "moved": relabel.moved.astype(np.float32),
+        "notes": np.array(notes, dtype=np.str_),
+    }
+
+
+def _operator_arrays(operators: MeshOperators) -> dict[str, ndarray]:
+    arrays = {name: getattr(operators, name).astype(np.float32) for name in ("verts", "mass", "evals", "evecs")}
+    arrays["faces"] = operators.faces.astype(np.int32)
+    for name in ("grad_x", "grad_y"):
+        matrix = sp.csr_matrix(getattr(operators, name))
+        matrix.sort_indices()
+        arrays |= {
+            f"{name}_values": matrix.data.astype(np.float32),
+            f"{name}_columns": matrix.indices.astype(np.int32),
+            f"{name}_rows": matrix.indptr.astype(np.int32),
+        }
+    return arrays
+
+
+def _save_arrays(file, arrays: Mapping[str, ndarray]) -> None:
+    np.savez(file, allow_pickle=False, **arrays)
+
+
+def _load_arrays(path: Path) -> dict[str, ndarray]:
+    with np.load(path, allow_pickle=False) as archive:  # reading a member checks its CRC
+        return {name: archive[name] for name in archive.files}
+
+
+def _prepared_shape(path: Path, name: str, arrays: Mapping[str, ndarray]) -> PreparedShape:
+    verts, evals, evecs, mass = (torch.from_numpy(arrays[name]) for name in ("verts", "evals", "evecs", "mass"))
+    faces = torch.from_numpy(arrays["faces"].astype(np.int64))
+    gradients = [_sparse(arrays, name, len(verts)) for name in ("grad_x", "grad_y")]
+    shape = Shape(name, verts, faces, Eigenbasis(evals, evecs, mass), *gradients)
+    relabel = Relabelling(str(path), arrays["successor"], arrays["moved"])
+    return PreparedShape(shape, relabel, tuple(arrays["notes"].tolist()))
+
+
+def _sparse(arrays: Mapping[str, ndarray], name: str, n: int) -> Float[Tensor, "n n"]:
+    rows, columns = (torch.from_numpy(arrays[f"{name}_{part}"].astype(np.int64)) for part in ("rows", "columns"))
+    with warnings.catch_warnings():  # torch calls its compressed sparse tensors a beta feature, once a process
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
+        return torch.sparse_csr_tensor(rows, columns, torch.from_numpy(arrays[f"{name}_values"]), (n, n), check_invariants=False)

@@ -1,0 +1,91 @@
+"""Functional-map matrices before and after refinement, and learned features on the surfaces."""
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from numpy import ndarray
+from scipy.linalg import qr
+from torch import Tensor
+
+from pullback.figures.camera import View
+from pullback.figures.palette import FEATURE_MAP, MAGNITUDE_MAP, SIGNED_MAP, value_colors
+from pullback.figures.picture import ColourBar, Panel, Picture
+from pullback.figures.plot import LINE, MUTED, dress, new_figure
+from pullback.figures.stage import Stage
+from pullback.figures.surface import TriangleMesh, as_array
+
+
+def fmap_figure(
+    fmap12_init: Float[Tensor, "k2_init k1_init"] | Float[ndarray, "k2_init k1_init"],
+    fmap12: Float[Tensor, "k2 k1"] | Float[ndarray, "k2 k1"],
+) -> Figure:
+    """The map 1 → 2 from the features, the same block after refinement, and the whole refined map.
+
+    Above with sign, below its magnitude: signs of eigenfunctions are arbitrary, so an exact map of isometric shapes is a
+    diagonal of ±1 and its quality is read off the magnitude. All panels of a row share one scale.
+    """
+    before, after = as_array(fmap12_init).astype(float), as_array(fmap12).astype(float)
+    k2, k1 = before.shape
+    panels = ((before, "before refinement"), (after[:k2, :k1], "the same block after"), (after, "after refinement"))
+    figure = new_figure(8.8, 5.7)
+    grid = figure.subplots(2, 3)
+    limit = float(np.clip(np.quantile(np.abs(np.concatenate([before.ravel(), after.ravel()])), 0.999), 1e-6, 1.0))
+    for (matrix, title), top, bottom in zip(panels, grid[0], grid[1], strict=True):
+        signed = _matrix(top, matrix, title=f"{title}, {matrix.shape[0]} × {matrix.shape[1]}", cmap=SIGNED_MAP, vmin=-limit, vmax=limit)
+        magnitude = _matrix(bottom, np.abs(matrix), title="", cmap=MAGNITUDE_MAP, vmin=0, vmax=limit)
+    for image, row, label, extend in ((signed, grid[0], "fmap12", "both"), (magnitude, grid[1], "|fmap12|", "max")):
+        bar = figure.colorbar(image, ax=row, fraction=0.02, pad=0.01, aspect=18, extend=extend)
+        bar.set_label(label, color=MUTED, size=8)
+        bar.ax.tick_params(colors=MUTED, labelsize=7, length=0)
+        bar.outline.set_visible(False)
+    grid[0, 0].set_ylabel("eigenfunction of shape 2", color=MUTED, size=8)
+    grid[1, 0].set_ylabel("eigenfunction of shape 2", color=MUTED, size=8)
+    return figure
+
+
+def _matrix(axes: Axes, matrix: Float[ndarray, "k2 k1"], *, title: str, **scale: object) -> AxesImage:
+    dress(axes, title=title, xlabel="" if title else "eigenfunction of shape 1")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color(LINE)
+    axes.tick_params(labelsize=7)
+    return axes.imshow(matrix, interpolation="none", **scale)
+
+
+def draw_features(
+    shape1: TriangleMesh,
+    shape2: TriangleMesh,
+    feat1: Float[Tensor, "n1 c1"] | Float[ndarray, "n1 c1"],
+    feat2: Float[Tensor, "n2 c2"] | Float[ndarray, "n2 c2"],
+    *,
+    names: tuple[str, str] = ("shape 1", "shape 2"),
+    count: int = 4,
+    view: View | None = None,
+) -> list[Picture]:
+    """The ``count`` most telling channels on both shapes, a picture for each channel, one colour scale for both shapes.
+
+    Channels are chosen by pivoted QR: large variation, and little that the channels before already show.
+    """
+    values1, values2 = as_array(feat1).astype(float), as_array(feat2).astype(float)
+    if values1.shape[1] != values2.shape[1]:
+        raise ValueError(f"{values1.shape[1]} feature channels on shape 1 and {values2.shape[1]} on shape 2; pass features of one network")
+    stage = Stage.around([shape1, shape2], view=view, height=360, max_width=360)
+    pictures = []
+    for channel in _telling_channels(np.concatenate([values1, values2]), count):
+        both = np.concatenate([values1[:, channel], values2[:, channel]])
+        low, high = np.quantile(both, [0.02, 0.98])
+        images = [
+            stage.draw(shape, value_colors(values[:, channel], FEATURE_MAP, low=low, high=high))
+            for shape, values in ((shape1, values1), (shape2, values2))
+        ]
+        bar = ColourBar(FEATURE_MAP, f"{low:.3g}", f"{high:.3g}", "")
+        pictures.append(Picture(f"channel {channel}", tuple(map(Panel, images, names)), bar=bar))
+    return pictures
+
+
+def _telling_channels(values: Float[ndarray, "n c"], count: int) -> list[int]:
+    centred = values - values.mean(axis=0)
+    pivots = qr(centred, mode="r", pivoting=True)[1]
+    return [int(i) for i in pivots[:count]]

@@ -1,0 +1,92 @@
+"""A picture before it is put on paper: rendered panels side by side, with their labels and colour scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from numpy import ndarray
+
+from pullback.figures.plot import INK, MUTED, new_figure
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One rendered image with what is written under it."""
+
+    image: UInt8[ndarray, "h w 4"]  # straight alpha, transparent background
+    label: str
+
+
+@dataclass(frozen=True)
+class ColourBar:
+    """The scale of a picture's colours."""
+
+    colormap: Colormap
+    low: str
+    high: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Panels that belong together."""
+
+    title: str
+    panels: tuple[Panel, ...]
+    note: str = ""
+    bar: ColourBar | None = None
+
+
+def png_bytes(image: UInt8[ndarray, "h w 4"]) -> bytes:
+    """The image as a PNG file."""
+    buffer = BytesIO()
+    imsave(buffer, image, format="png")
+    return buffer.getvalue()
+
+
+def sheet(pictures: Sequence[Picture], *, gap: int = 40) -> Figure:
+    """Pictures below one another on white, pixel for pixel, with titles, labels and scales: for saving as a file of its own.
+
+    Raises ValueError when there is no picture.
+    """
+    if not pictures:
+        raise ValueError("a sheet needs at least one picture")
+    head, foot, dpi = 64, 84, 144
+    rows = [max(panel.image.shape[0] for panel in p.panels) + head + foot for p in pictures]
+    width = max(sum(panel.image.shape[1] + gap for panel in p.panels) + gap for p in pictures)
+    width = max(width, 640)
+    figure = new_figure(width / dpi, sum(rows) / dpi, dpi=dpi, layout=None)
+    top = sum(rows)
+    for picture, row in zip(pictures, rows, strict=True):
+        _place(figure, picture, bottom=top - row + foot, top=top - head, gap=gap)
+        top -= row
+    return figure
+
+
+def _place(figure: Figure, picture: Picture, *, bottom: int, top: int, gap: int) -> None:
+    width, height = figure.get_size_inches() * figure.dpi
+    left = (width - sum(panel.image.shape[1] + gap for panel in picture.panels) + gap) / 2
+    figure.text(gap / width, (top + 36) / height, picture.title, size=10, weight="bold", color=INK, va="center")
+    figure.text(1 - gap / width, (top + 36) / height, picture.note, size=8, color=MUTED, va="center", ha="right")
+    for panel in picture.panels:
+        w = panel.image.shape[1]
+        figure.figimage(panel.image[::-1], left, bottom, origin="lower")
+        figure.text((left + w / 2) / width, (bottom - 18) / height, panel.label, size=8, color=INK, ha="center", va="center")
+        left += w + gap
+    if picture.bar is not None:
+        _draw_bar(figure, picture.bar, bottom=bottom - 58)
+
+
+def _draw_bar(figure: Figure, bar: ColourBar, *, bottom: int) -> None:
+    width, height = figure.get_size_inches() * figure.dpi
+    middle = 0.5 - len(bar.label) * 2.5 / width  # so that bar and label together look centred
+    axes = figure.add_axes((middle - 120 / width, bottom / height, 240 / width, 10 / height))
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap=bar.colormap, aspect="auto")
+    axes.set_axis_off()
+    for x, text, side in ((-128, bar.low, "right"), (128, f"{bar.high}  {bar.label}", "left")):
+        figure.text(middle + x / width, (bottom + 5) / height, text, size=7, color=MUTED, ha=side, va="center")

@@ -1,0 +1,74 @@
+"""Plots without a display and without touching matplotlib's global state, drawn so that a page can recolour them."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from pullback.figures.palette import SERIES_LIGHT
+
+INK, MUTED, LINE = "#1b2028", "#5b6472", "#d5d9df"  # text, quieter text, grid
+
+# A page defines these variables for its light and dark dress; the colour itself is what a viewer without them shows.
+_THEMED = {INK: "--ink", MUTED: "--muted", LINE: "--line"} | {color: f"--series{i + 1}" for i, color in enumerate(SERIES_LIGHT)}
+
+
+def new_figure(width: float, height: float, *, dpi: int = 160, layout: str | None = "constrained") -> Figure:
+    """An empty white figure, sizes in inches, bound to the Agg canvas and unknown to pyplot."""
+    figure = Figure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", title: str = "") -> None:
+    """The house look: a light grid behind the data, no box, quiet ticks."""
+    axes.set_facecolor("none")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LINE)
+    axes.tick_params(colors=MUTED, labelsize=8, length=0, which="both")
+    axes.grid(color=LINE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel(xlabel, color=MUTED, size=8.5)
+    axes.set_ylabel(ylabel, color=MUTED, size=8.5)
+    axes.set_title(title, color=INK, size=9.5, weight="bold", loc="left")
+
+
+def figure_svg(figure: Figure) -> str:
+    """The figure as an SVG file with a transparent background, live text and no date, so that equal figures give equal files."""
+    buffer = BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pullback"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return buffer.getvalue().decode()
+
+
+def inline_svg(figure: Figure, *, prefix: str) -> str:
+    """The figure as an ``<svg>`` element for an HTML page: colours from the page's variables, identifiers made unique by ``prefix``."""
+    svg = figure_svg(figure)
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
+    used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', svg))
+    # matplotlib numbers every group and repeats itself; only what is referred to keeps a name
+    svg = re.sub(r'\sid="([^"]*)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", svg)
+    svg = svg.replace("url(#", f"url(#{prefix}-").replace('href="#', f'href="#{prefix}-')
+    svg = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 system-ui, sans-serif", svg)
+    for color, variable in _THEMED.items():
+        svg = svg.replace(color, f"var({variable}, {color})")
+    return svg
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write the figure as .png or .svg, by the name's ending, and return the path. Raises ValueError for other endings."""
+    path = Path(path)
+    if path.suffix not in (".png", ".svg"):
+        raise ValueError(f"cannot write a figure as {path.name!r}; use a name that ends in .png or .svg")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".svg":
+        path.write_text(figure_svg(figure), encoding="utf-8")
+    else:
+        figure.savefig(path, format="png", metadata={"Software": None})
+    return path

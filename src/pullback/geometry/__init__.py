@@ -1,0 +1,1 @@
+"""From raw triangle meshes to operators and bases: validation, Laplacians, gradients, spectra, descriptors, geodesics."""

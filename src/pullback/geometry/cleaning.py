@@ -1,0 +1,216 @@
+"""From whatever a mesh file holds to a mesh on which operators exist, or to an error that says what to do.
+
+Nothing is repaired silently: every change is a note. Vertices are only ever dropped, never moved or reordered, so that
+ground truth given by the original vertex ids can be carried over (``CleanMesh.relabel``).
+"""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from pullback.geometry.connectivity import component_labels, face_edges, group_rows
+from pullback.geometry.mesh import face_areas
+from pullback.geometry.orientation import orient_outward
+
+log = logging.getLogger(__name__)
+
+COMPONENTS = ("dust", "largest", "all")
+
+# A component is dust, and dropped without asking, as long as the largest one holds at least this share of the area.
+_MAIN_SHARE = 0.95
+# A landmark on a dropped vertex may move to a kept vertex this near, in units of √area.
+_LANDMARK_REACH = 0.05
+# A face whose area is below this share of the mean counts as flat: its corners lie on one line.
+_FLAT = 1e-12
+
+
+class MeshError(ValueError):
+    """A mesh, or a file that belongs to one, that cannot be used as it is. The message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Relabelling:
+    """Where the vertices of a file went: to a vertex of the mesh made from it, by way of the nearest one that was kept."""
+
+    name: str  # what the messages call the file
+    successor: Int[ndarray, " m"]  # for each vertex of the file a vertex of the mesh
+    moved: Float[ndarray, " m"]  # how far from a dropped vertex the nearest kept one is, in units of √area
+
+    def __call__(self, ids: Int[ndarray, " t"]) -> Int[ndarray, " t"]:
+        """Vertex ids of the file → ids of the mesh. A landmark on a dropped vertex moves to the nearest one that was kept.
+
+        Raises MeshError when that is farther away than 5 % of √area.
+        """
+        far = ids[self.moved[ids] > _LANDMARK_REACH]
+        if len(far):
+            raise MeshError(
+                f"{self.name}: {len(far)} landmarks lie on vertices that cleaning dropped, the first on vertex {far[0]}, "
+                f"{self.moved[far[0]]:.2f} √area away from what was kept. Use data.components=all, or repair the mesh and its ground truth"
+            )
+        count = int((self.moved[ids] > 0).sum())
+        if count:
+            log.warning("%s: %d landmarks were moved from dropped vertices to the nearest kept ones", self.name, count)
+        return self.successor[ids].astype(np.int64)
+
+    def then(self, successor: Int[ndarray, " n"]) -> "Relabelling":
+        """Followed by another step, from the n vertices of this mesh to those of the next."""
+        return replace(self, successor=successor[self.successor])
+
+
+@dataclass(frozen=True)
+class CleanMesh:
+    """A mesh fit for operators, and how its vertices relate to those of the file."""
+
+    verts: Float[ndarray, "n 3"]
+    faces: Int[ndarray, "f 3"]
+    kept: Int[ndarray, " n"]  # the original id of each vertex, ascending
+    relabel: Relabelling  # original ids → ids of this mesh
+    notes: tuple[str, ...] = ()  # what was changed
+
+
+def clean_mesh(verts: Float[ndarray, "m 3"], faces: Int[ndarray, "g 3"], *, name: str, components: str = "dust") -> CleanMesh:
+    """The mesh without what breaks operators: degenerate and duplicate faces, unused vertices, inconsistent orientation, dust.
+
+    ``components`` says what becomes of a mesh in several pieces: ``dust`` keeps the largest if it holds 95 % of the area and
+    raises MeshError otherwise, ``largest`` always keeps it, ``all`` keeps all. ``name`` (the file) appears in the messages.
+    Raises MeshError for coordinates that are not finite, faces that name no vertex, and a mesh without area.
+    """
+    if components not in COMPONENTS:
+        raise ValueError(f"components={components!r} is unknown; use one of {', '.join(COMPONENTS)}")
+    _check_arrays(verts, faces, name)
+    notes: list[str] = []
+    original = faces
+    faces = _weld(verts, faces, notes)
+    faces = _drop_degenerate(verts, faces, name, notes)
+    faces = _choose_component(verts, faces, components, name, notes)
+    faces, turned = orient_outward(verts, faces)
+    notes += turned
+    _note_nonmanifold_edges(faces, notes)
+    _note_unused(original, len(verts), notes)
+    kept, packed = np.unique(faces, return_inverse=True)
+    faces = packed.reshape(-1, 3)
+    return CleanMesh(verts[kept], faces, kept, _relabelling(verts, kept, faces, name), tuple(notes))
+
+
+def _check_arrays(verts: ndarray, faces: ndarray, name: str) -> None:
+    if not len(verts) or not len(faces):
+        raise MeshError(f"{name}: {len(verts)} vertices and {len(faces)} faces make no surface. Is this a point cloud, or an empty file?")
+    bad = np.flatnonzero(~np.isfinite(verts).all(axis=1))
+    if len(bad):
+        raise MeshError(
+            f"{name}: {len(bad)} vertices have NaN or infinite coordinates, the first is vertex {bad[0]}, {verts[bad[0]].tolist()}. "
+            "Export the mesh again, or remove these vertices"
+        )
+    outside = np.flatnonzero(((faces < 0) | (faces >= len(verts))).any(axis=1))
+    if len(outside):
+        raise MeshError(
+            f"{name}: {len(outside)} faces name vertices that do not exist, the first is face {outside[0]} {faces[outside[0]].tolist()} "
+            f"(the mesh has vertices 0..{len(verts) - 1}). The file is damaged, or counts its vertices from 1: export the mesh again"
+        )
+
+
+def _weld(verts: ndarray, faces: ndarray, notes: list[str]) -> ndarray:
+    """Joins vertices at the same place that an edge connects; all of them, if the mesh is in pieces that may be torn at seams."""
+    if component_labels(faces).max() > 0:
+        used = np.unique(faces)
+        first, place = group_rows(verts[used])
+        alias = np.arange(len(verts))
+        alias[used] = used[first[place]]
+    else:
+        alias = _collapse_short_edges(verts, faces)
+    count = int((alias != np.arange(len(verts))).sum())
+    if count:
+        notes.append(f"{count} vertices lie exactly on another one and were joined with it")
+    return alias[faces]
+
+
+def _collapse_short_edges(verts: ndarray, faces: ndarray) -> ndarray:
+    tails, heads = faces.ravel(), faces[:, [1, 2, 0]].ravel()
+    null = (verts[tails] == verts[heads]).all(axis=1) & (tails != heads)
+    if not null.any():
+        return np.arange(len(verts))
+    graph = sp.csr_matrix((np.ones(null.sum()), (tails[null], heads[null])), shape=(len(verts), len(verts)))
+    labels = connected_components(graph, directed=False)[1]
+    return np.unique(labels, return_index=True)[1][labels]
+
+
+def _drop_degenerate(verts: ndarray, faces: ndarray, name: str, notes: list[str]) -> ndarray:
+    a, b, c = faces.T
+    proper = (a != b) & (b != c) & (c != a)
+    if not proper.all():
+        notes.append(f"{int((~proper).sum())} degenerate faces (fewer than three different corners) were dropped")
+    faces = _drop_duplicates(faces[proper], notes)
+
+    area = face_areas(verts, faces) if len(faces) else np.zeros(0)
+    if not area.sum() > 0:
+        raise MeshError(f"{name}: no face has an area. All vertices of each face lie on one line: export the mesh again")
+    flat = area < _FLAT * area.mean()
+    # A flat face closes the surface and does no harm, unless one of its corners has no area at all.
+    supported = np.zeros(len(verts), dtype=bool)
+    supported[faces[~flat]] = True
+    needless = flat & ~supported[faces].all(axis=1)
+    if flat.any():
+        notes.append(f"{int(flat.sum())} degenerate faces have no area (corners on one line): {int(needless.sum())} dropped, the rest kept")
+    return faces[~needless]
+
+
+def _drop_duplicates(faces: ndarray, notes: list[str]) -> ndarray:
+    """One of each set of equal faces; none of two that lie back to back (a fold without volume), unless the whole mesh is two-sided."""
+    if not len(faces):
+        return faces
+    first, group = group_rows(np.sort(faces, axis=1))
+    if len(first) == len(faces):
+        return faces
+    a, b, c = faces.T
+    even = ((a < b) & (b < c)) | ((b < c) & (c < a)) | ((c < a) & (a < b))  # a cyclic shift of the ascending order
+    back_to_back = np.bincount(group, weights=even).astype(bool) & np.bincount(group, weights=~even).astype(bool)
+    keep = np.sort(first) if back_to_back.mean() > 0.5 else np.sort(first[~back_to_back])
+    notes.append(f"{len(faces) - len(keep)} duplicate faces were dropped")
+    return faces[keep]
+
+
+def _choose_component(verts: ndarray, faces: ndarray, components: str, name: str, notes: list[str]) -> ndarray:
+    labels = component_labels(faces)
+    area = np.bincount(labels, weights=face_areas(verts, faces))
+    count = len(area)
+    if count == 1:
+        return faces
+    share = area.max() / area.sum()
+    if components == "all":
+        notes.append(f"{count} separate pieces were kept: functional maps do not connect them, and some geodesic distances are infinite")
+        return faces
+    if components == "dust" and share < _MAIN_SHARE:
+        raise MeshError(
+            f"{name}: the mesh is in {count} separate pieces and the largest holds only {share:.0%} of the area. "
+            "Use data.components=largest to keep that one, data.components=all to keep all, or join the pieces"
+        )
+    notes.append(f"the largest of {count} separate pieces was kept ({share:.1%} of the area)")
+    return faces[labels == area.argmax()]
+
+
+def _note_nonmanifold_edges(faces: ndarray, notes: list[str]) -> None:
+    count = int((face_edges(faces)[1] > 2).sum())
+    if count:
+        notes.append(f"{count} non-manifold edges (more than two faces): consider data.laplacian=robust")
+
+
+def _note_unused(faces: ndarray, n: int, notes: list[str]) -> None:
+    count = n - len(np.unique(faces))
+    if count:
+        notes.append(f"{count} isolated vertices (in no face) were dropped")
+
+
+def _relabelling(verts: ndarray, kept: ndarray, faces: ndarray, name: str) -> Relabelling:
+    successor, moved = np.full(len(verts), -1), np.zeros(len(verts))
+    successor[kept] = np.arange(len(kept))
+    lost = np.flatnonzero(successor < 0)
+    if len(lost):
+        distance, nearest = cKDTree(verts[kept]).query(verts[lost])
+        successor[lost], moved[lost] = nearest, distance / np.sqrt(face_areas(verts[kept], faces).sum())
+    return Relabelling(name, successor, moved)

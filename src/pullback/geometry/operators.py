@@ -1,0 +1,58 @@
+"""Everything the networks and the maps need of one mesh, computed in one go."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from pullback.geometry.eigenbasis import solve_eigenproblem
+from pullback.geometry.gradient import gradient_operators
+from pullback.geometry.mesh import cotangent_stiffness, lumped_mass, normalise_area
+
+
+@dataclass(frozen=True)
+class MeshOperators:
+    """Operators of one unit-area mesh, float64. ``evecs`` are mass-orthonormal, ``mass`` sums to 1."""
+
+    verts: Float[ndarray, "n 3"]
+    faces: Int[ndarray, "f 3"]
+    mass: Float[ndarray, " n"]
+    stiffness: sp.csr_matrix
+    evals: Float[ndarray, " k"]
+    evecs: Float[ndarray, "n k"]
+    grad_x: sp.csr_matrix
+    grad_y: sp.csr_matrix
+
+
+def compute_operators(
+    verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, k: int, laplacian: str = "cotangent"
+) -> MeshOperators:
+    """Operators of a cleaned mesh after unit-area normalisation, with k eigenfunctions.
+
+    ``laplacian="robust"`` takes the intrinsic Delaunay ("tufted") Laplacian of Sharp & Crane 2020, for non-manifold or badly
+    triangulated input. Raises ValueError for k > n, EigenbasisError when the spectrum cannot be computed.
+    """
+    verts = normalise_area(verts, faces)
+    if laplacian == "robust":
+        stiffness, mass = _robust_laplacian(verts, faces)
+    elif laplacian == "cotangent":
+        stiffness, mass = cotangent_stiffness(verts, faces), lumped_mass(verts, faces)
+    else:
+        raise ValueError(f"laplacian={laplacian!r} is unknown; use cotangent or robust")
+    # A vertex whose faces all have no area would make the mass matrix singular.
+    mass = mass + 1e-8 * mass.mean()
+    mass = mass / mass.sum()
+    evals, evecs = solve_eigenproblem(stiffness, mass, k=k)
+    grad_x, grad_y = gradient_operators(verts, faces)
+    return MeshOperators(verts, faces, mass, stiffness, evals, evecs, grad_x, grad_y)
+
+
+def _robust_laplacian(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> tuple[sp.csr_matrix, Float[ndarray, " n"]]:
+    try:
+        import robust_laplacian
+    except ImportError as error:
+        raise ImportError("laplacian=robust needs the package robust-laplacian: pip install 'pullback[robust]'") from error
+    stiffness, mass = robust_laplacian.mesh_laplacian(verts, faces)
+    return sp.csr_matrix(stiffness), np.asarray(mass.diagonal())

@@ -1,0 +1,129 @@
+"""Distances between two sets of embeddings by matrix products: exact enough for a sharp softmax, and never stored as a whole."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+# Rows of distances or logits that exist at a time. On a CPU few enough for a second-level cache at the usual sizes of meshes
+# and for neighbouring rows to have much in common; on a GPU up to 128 MB, so that it is busy.
+_CPU_ROWS = 64
+_GPU_ELEMENTS = 2**25
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Inside, matrix products keep the dtype of their inputs: no autocast, no TF32, no bfloat16 passes; restored on leaving.
+
+    A blur of 1 % of the largest distance makes logits of -5000: TF32 would be wrong by about 5 nats, bfloat16 by 40.
+    """
+    with torch.autocast(device.type, enabled=False):
+        before = _get_matmul_precision()
+        _set_matmul_precision(dict.fromkeys(before, "highest" if "" in before else "ieee"))
+        try:
+            yield
+        finally:
+            _set_matmul_precision(before)
+
+
+def _get_matmul_precision() -> dict[str, str]:
+    """The float32 precision of matrix products by backend; under the name "" before PyTorch 2.9, which has one setting for all."""
+    if not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        return {"": torch.get_float32_matmul_precision()}
+    # The single setting cannot even be read once somebody has used those of the backends.
+    names = [name for name in ("cuda", "mkldnn") if hasattr(getattr(torch.backends, name), "matmul")]
+    return {name: getattr(torch.backends, name).matmul.fp32_precision for name in names}
+
+
+def _set_matmul_precision(precisions: dict[str, str]) -> None:
+    for name, precision in precisions.items():
+        if name == "":
+            torch.set_float32_matmul_precision(precision)
+        else:
+            getattr(torch.backends, name).matmul.fp32_precision = precision
+
+
+def row_panels(n_rows: int, n_columns: int, device: torch.device) -> Iterator[slice]:
+    """Slices of rows, each small enough that a panel (rows, n_columns) may exist at once."""
+    step = _CPU_ROWS if device.type == "cpu" else max(_CPU_ROWS, _GPU_ELEMENTS // n_columns)
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def homogeneous(
+    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]
+) -> tuple[Float[Tensor, "n2 p+1"], Float[Tensor, "n1 p+1"]]:
+    """Coordinates whose inner product is ``(|q|² - |q - r|²) / 2``: the distance up to a constant of the row, in one product.
+
+    What a softmax or an argmax over the reference needs, free of the constant |q|². Both sets are moved to the mean of the
+    reference first, since rounding grows with |q||r|; the mean is a constant for autograd, as distances do not feel it.
+    """
+    centre = reference.detach().mean(dim=0)
+    query, reference = query - centre, reference - centre
+    ones = torch.ones_like(query[:, :1])
+    return torch.cat([query, ones], dim=1), torch.cat([reference, -0.5 * (reference**2).sum(dim=1, keepdim=True)], dim=1)
+
+
+@torch.no_grad()
+def largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:
+    """The exact ``max_ij |q_i - r_j|``, a constant for autograd.
+
+    Most points cannot take part: with norms about a common centre, ``|q_i| + max_j |r_j|`` bounds every distance of q_i, and
+    is compared with a distance found by walking to the farthest point a few times. The rest is searched exhaustively.
+    """
+    with full_precision(query.device):
+        centre = (query.mean(dim=0) + reference.mean(dim=0)) / 2
+        query, reference = query - centre, reference - centre
+        query_norm, reference_norm = query.norm(dim=1), reference.norm(dim=1)
+        found = _distance_walk(query, reference)
+        query = query[_may_reach(query_norm, reference_norm, found)]
+        reference = reference[_may_reach(reference_norm, query_norm, found)]
+        query, reference = homogeneous(query, reference)
+        square = (query[:, :-1] ** 2).sum(dim=1)
+        for rows in row_panels(len(query), len(reference), query.device):
+            square[rows] -= 2 * (query[rows] @ reference.T).amin(dim=1)
+        return torch.maximum(found, square.max().sqrt())
+
+
+def _distance_walk(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:
+    """A large distance between the sets: to the farthest point, from there to the farthest of the other set, and so on."""
+    at = reference.norm(dim=1).argmax()
+    for _ in range(2):
+        at_query = (query - reference[at]).norm(dim=1).argmax()
+        dist = (reference - query[at_query]).norm(dim=1)
+        at = dist.argmax()
+    return dist[at]
+
+
+def _may_reach(norm: Float[Tensor, " n"], other_norm: Float[Tensor, " m"], distance: Float[Tensor, ""]) -> Bool[Tensor, " n"]:
+    """Which points can be ``distance`` away from the other set. A NaN anywhere keeps all, so that it shows in the result."""
+    slack = 8 * torch.finfo(norm.dtype).eps
+    return ~(norm + other_norm.max() < distance * (1 - slack))
+
+
+def check_embeddings(query: Tensor, reference: Tensor) -> None:
+    """Raises ValueError, with both values, unless the two sets lie in one space and can be compared in full precision."""
+    for name, embedding in (("query", query), ("reference", reference)):
+        if embedding.ndim != 2:
+            raise ValueError(f"{name} has shape {tuple(embedding.shape)}; embeddings are (points, columns)")
+        if 0 in embedding.shape:
+            raise ValueError(f"{name} is empty: its shape is {tuple(embedding.shape)}")
+        if embedding.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"{name} is {_dtype_name(embedding)}: distances need float32 or float64, pass {name}.float()")
+    if query.shape[1] != reference.shape[1]:
+        raise ValueError(f"query has {query.shape[1]} columns but reference has {reference.shape[1]}; both must live in one space")
+    check_same_kind(query, reference, names=("query", "reference"))
+
+
+def check_same_kind(first: Tensor, second: Tensor, *, names: tuple[str, str]) -> None:
+    """Raises ValueError, naming both, when two tensors differ in dtype or device."""
+    if first.dtype != second.dtype:
+        raise ValueError(f"{names[0]}: {_dtype_name(first)}, {names[1]}: {_dtype_name(second)}; convert one with .to(dtype)")
+    if first.device != second.device:
+        raise ValueError(f"{names[0]}: device {first.device}, {names[1]}: device {second.device}; move one with .to(device)")
+
+
+def _dtype_name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

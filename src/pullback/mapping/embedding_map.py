@@ -1,0 +1,45 @@
+"""What the soft maps of all backends share: two sets of embeddings and a blur."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pullback.mapping.distances import check_same_kind, largest_distance
+from pullback.mapping.pointmap import nearest
+from pullback.types import Movable
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingMap(Movable):
+    """Soft point map 2 → 1 with weights ``softmax_j(-|query_i - reference_j|² / (2 sigma²))``; ``soft_map`` makes checked ones."""
+
+    query: Float[Tensor, "n2 p"]  # points of shape 2
+    reference: Float[Tensor, "n1 p"]  # points of shape 1, in the same space
+    sigma: Float[Tensor, ""]  # in units of the embedding; never differentiated
+
+    @property
+    def n1(self) -> int:
+        return self.reference.shape[0]
+
+    @property
+    def n2(self) -> int:
+        return self.query.shape[0]
+
+    def nearest(self) -> Int[Tensor, " n2"]:
+        """The hard point map ``p2p21``: the nearest reference point, which has the largest weight whatever the blur."""
+        return nearest(self.query, self.reference)
+
+    def reverse(self) -> "EmbeddingMap":
+        """The soft map 1 → 2 of the same embeddings and blur (row-stochastic again; not the transpose)."""
+        return type(self)(query=self.reference, reference=self.query, sigma=self.sigma)
+
+    def largest_distance(self) -> Float[Tensor, ""]:
+        """``max_ij |query_i - reference_j|``, what a relative blur is relative to."""
+        return largest_distance(self.query, self.reference)
+
+    def check_function(self, feat1: Tensor) -> None:
+        """Raises ValueError unless feat1 holds values at the points of shape 1 that this map can carry."""
+        if feat1.ndim != 2 or feat1.shape[0] != self.n1:
+            raise ValueError(f"feat1 has shape {tuple(feat1.shape)} but the map starts from {self.n1} points: pass ({self.n1}, channels)")
+        check_same_kind(feat1, self.reference, names=("feat1", "the embeddings"))

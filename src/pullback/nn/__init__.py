@@ -1,0 +1,1 @@
+"""Networks: shapes in, features at the points out."""

@@ -1,0 +1,56 @@
+"""From a shape to features at its vertices: an input descriptor, then a network (or none, for axiomatic baselines)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pullback.nn.descriptor import Descriptor
+from pullback.nn.diffusion_net import DiffusionNet
+from pullback.types import Shape
+
+
+class Backbone(nn.Module):
+    """Descriptor and DiffusionNet, with an optional normalisation of the features.
+
+    ``normalise="unit_rows"`` subtracts the mean feature of the surface and puts what is left of each vertex on the unit sphere:
+    distances between features then have a scale of their own, and an absolute blur means the same for every pair and at every step.
+    ``"standardise"`` gives every channel mean 0 and variance 1 over the surface; null leaves the features as they are (the paper).
+
+    The descriptor is computed in full precision also under autocast: only the network's matrix products run in half precision.
+    """
+
+    def __init__(self, descriptor: Descriptor, network: DiffusionNet, *, normalise: str | None = None):
+        super().__init__()
+        if normalise not in (None, "standardise", "unit_rows"):
+            raise ValueError(f"normalise={normalise!r} is unknown; use standardise, unit_rows or null")
+        self.descriptor = descriptor
+        self.network = network
+        self.normalise = normalise
+
+    def forward(self, shape: Shape) -> Float[Tensor, "n d"]:
+        with torch.autocast(shape.verts.device.type, enabled=False):
+            inputs = self.descriptor(shape)
+        features = self.network(inputs, shape)
+        mass = shape.basis.mass
+        if self.normalise == "standardise":
+            return standardised(features, mass)
+        if self.normalise == "unit_rows":
+            return nn.functional.normalize(features - mass @ features, dim=1)
+        return features
+
+
+class RawDescriptor(nn.Module):
+    """The descriptor alone, without parameters: features for the axiomatic baselines."""
+
+    def __init__(self, descriptor: Descriptor):
+        super().__init__()
+        self.descriptor = descriptor
+
+    def forward(self, shape: Shape) -> Float[Tensor, "n d"]:
+        return self.descriptor(shape)
+
+
+def standardised(features: Float[Tensor, "n d"], mass: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
+    """Each channel with mean 0 and variance 1 in the mass inner product of a unit-area shape."""
+    centred = features - mass @ features
+    return centred / (mass @ centred**2 + torch.finfo(features.dtype).eps).sqrt()

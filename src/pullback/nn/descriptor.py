@@ -1,0 +1,72 @@
+"""Input features of the networks: spectral signatures, or coordinates with augmentation."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pullback.geometry.descriptors import heat_kernel_signature, wave_kernel_signature
+from pullback.types import Shape
+
+
+class Descriptor(nn.Module):
+    """Gives ``channels`` input features at each vertex of a shape."""
+
+    channels: int
+
+
+class WKS(Descriptor):
+    """Wave kernel signature from the first k eigenfunctions."""
+
+    def __init__(self, channels: int = 128, *, k: int = 128):
+        super().__init__()
+        self.channels, self.k = channels, k
+
+    def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
+        return wave_kernel_signature(shape.basis.first(self.k), n_energies=self.channels)
+
+
+class HKS(Descriptor):
+    """Heat kernel signature from the first k eigenfunctions."""
+
+    def __init__(self, channels: int = 128, *, k: int = 128):
+        super().__init__()
+        self.channels, self.k = channels, k
+
+    def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
+        return heat_kernel_signature(shape.basis.first(self.k), n_times=self.channels)
+
+
+class XYZ(Descriptor):
+    """Vertex positions of the unit-area shape; in training rotated about one or all axes, scaled by axis and jittered.
+
+    For data whose shapes are rigidly aligned beforehand. Angles in degrees, noise in units of √area (clipped at 5 times its deviation).
+    """
+
+    def __init__(self, *, rotation: float = 90.0, axes: str = "y", scale: float = 0.1, noise: float = 0.01):
+        super().__init__()
+        self.channels = 3
+        self.rotation, self.axes, self.scale, self.noise = rotation, axes, scale, noise
+
+    def forward(self, shape: Shape) -> Float[Tensor, "n 3"]:
+        verts = shape.verts
+        if not self.training:
+            return verts
+        for axis in [1] if self.axes == "y" else [0, 1, 2]:
+            verts = verts @ _rotation(axis, self._symmetric(1, verts)[0] * math.radians(self.rotation)).to(verts).T
+        verts = verts * (1 + self.scale * self._symmetric(3, verts))
+        return verts + (self.noise * torch.randn_like(verts)).clamp(-5 * self.noise, 5 * self.noise)
+
+    @staticmethod
+    def _symmetric(n: int, like: Float[Tensor, "n 3"]) -> Float[Tensor, " m"]:
+        return 2 * torch.rand(n, dtype=like.dtype, device=like.device) - 1
+
+
+def _rotation(axis: int, angle: Float[Tensor, ""]) -> Float[Tensor, "3 3"]:
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    matrix = torch.eye(3, dtype=angle.dtype, device=angle.device)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    matrix[i, i] = matrix[j, j] = cos
+    matrix[i, j], matrix[j, i] = -sin, sin
+    return matrix

@@ -1,0 +1,86 @@
+"""From a checked configuration to the objects of a run."""
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch import Trainer
+from omegaconf import DictConfig, OmegaConf
+
+from pullback.data.datamodule import PairDataModule
+from pullback.data.pairs import ShapePairDataset
+from pullback.runtime.checks import check_ground_truth
+from pullback.runtime.origin import rule_of
+from pullback.runtime.settings import made, plain
+from pullback.tasks.mesh import MeshMatching
+from pullback.tasks.weights import load_weights
+
+
+@dataclass
+class Run:
+    """Everything that a program works with. ``weights`` says where those of the module come from, for the protocol of its results."""
+
+    cfg: DictConfig
+    config: Mapping[str, Any]  # the same, resolved, in plain containers
+    data: PairDataModule
+    module: MeshMatching
+    trainer: Trainer
+    weights: str
+    started: float  # time.time()
+    training: dict[str, Any] | None = None  # steps and seconds of a training that this process did
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.cfg.paths.output_dir)
+
+
+def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
+    """Data, module (with the weights of the checkpoint) and trainer. Leaves the resolved configuration in the run's folder.
+
+    Raises MissingDataError when the data are not where they are looked for.
+    """
+    started = time.time()
+    quieten()
+    lightning.seed_everything(cfg.seed, workers=True, verbose=False)
+    cfg = OmegaConf.merge(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "loss"]), {"loss": {}}) if False else cfg
+    data = made(cfg.data)
+    cfg = with_monitor(cfg, data) if "monitor" in cfg else cfg
+    config = plain(cfg)
+    module = made(cfg.module)
+    module.config = config
+    if checkpoint is not None:
+        load_weights(module, checkpoint)
+    callbacks = made(cfg.callbacks)
+    if cfg.get("monitor") is None:
+        callbacks.pop("best", None)
+    trainer = made(cfg.trainer, callbacks=list(callbacks.values()), logger=list(made(cfg.logger).values()))
+    run = Run(cfg, config, data, module, trainer, weights=rule_of(cfg, module, checkpoint), started=started)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(OmegaConf.create(config), run.folder / "config.yaml")
+    return run
+
+
+def quieten() -> None:
+    """Lightning's advertisements and torch's warnings about Lightning are nothing that a user could act on, or wrong here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (".*LeafSpec.*", ".*is smaller than the logging interval.*", "Experiment logs directory .* exists and is not empty"):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:
+    """The configuration with the figure that selects the best checkpoint; null where nothing is validated."""
+    validated = is_measured(data.val_set) and data.settings.geodesics is not None
+    check_ground_truth(cfg, training=is_measured(data.train_set), validation=validated)
+    monitor = cfg.monitor or ("val/geodesic_error" if validated else "val/loss")
+    return OmegaConf.merge(cfg, {"monitor": monitor if len(data.val_set) else None})
+
+
+def is_measured(pairs: ShapePairDataset) -> bool:
+    """Whether all pairs have ground truth."""
+    return all(files.vts is not None for files in pairs.used())

@@ -1,0 +1,101 @@
+"""Contradictions that no constructor can see: each message holds both values and what to type."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+STAGES = ("prepare", "match", "score", "report")
+
+
+class ConfigError(ValueError):
+    """Two parts of the configuration contradict each other."""
+
+
+def check(cfg: DictConfig) -> None:
+    """Raises ConfigError at the first contradiction. Reads no data: what depends on them is checked by ``check_ground_truth``."""
+    raw = OmegaConf.to_container(cfg, resolve=False)  # an interpolation into a part that was not chosen must not fail before its check
+    check_stages(raw)
+    check_terms(raw)
+    check_schedules(raw)
+    check_eigenfunctions(cfg)
+    if cfg.get("resume") not in (None, "auto") and not Path(cfg.resume).is_file():
+        raise ConfigError(f"resume={cfg.resume} does not exist; give a checkpoint, or resume=auto for the last one in hydra.run.dir")
+
+
+def check_stages(cfg: Mapping[str, Any]) -> None:
+    """The stages of an evaluation are known, and a report has scores to show."""
+    run = cfg.get("run", [])
+    unknown = [stage for stage in run if stage not in STAGES]
+    if unknown:
+        raise ConfigError(f"run=[{','.join(run)}] names {', '.join(unknown)}; the stages are {', '.join(STAGES)}, as in run=[score]")
+    if "report" in run and "score" not in run:
+        raise ConfigError(f"run=[{','.join(run)}] has no scores to report; use run=[score,report]")
+
+
+def check_terms(cfg: Mapping[str, Any]) -> None:
+    """There is a loss to train with, and every term gets the maps that it needs."""
+    terms = chosen_terms(cfg)
+    if cfg.get("optimizer") and not terms:
+        raise ConfigError("there is no loss term to train with; choose some, as in loss=[orthogonality,consistency]")
+    if "bijectivity" in terms and not cfg["solver"].get("two_way"):
+        raise ConfigError("loss.bijectivity compares maps in both directions but solver.two_way=false; use solver.two_way=true")
+
+
+def chosen_terms(cfg: Mapping[str, Any]) -> list[str]:
+    """The loss terms. A recipe may also hold values of terms that were not chosen: those have no ``_target_``."""
+    return [name for name, term in cfg.get("loss", {}).items() if "_target_" in term]
+
+
+def check_schedules(cfg: Mapping[str, Any]) -> None:
+    """Every schedule finds what it changes."""
+    chosen = chosen_terms(cfg)
+    terms = ",".join(chosen)
+    for name, callback in cfg.get("callbacks", {}).items():
+        term = callback.get("term")
+        if term is not None and term not in chosen:
+            raise ConfigError(
+                f"callbacks.{name} changes the weight of the loss term {term}, but the terms are loss=[{terms}]; "
+                f"choose it too, loss=[{terms},{term}], or drop the schedule, ~callbacks.{name}"
+            )
+        if callback.get("_target_", "").endswith(".BlurAnneal") and "init_blur" not in cfg["solver"]:
+            raise ConfigError(
+                f"callbacks.{name} changes solver.init_blur, which this solver does not have; use solver=diff_zoomout, or ~callbacks.{name}"
+            )
+
+
+def check_eigenfunctions(cfg: DictConfig) -> None:
+    """As many eigenfunctions are prepared as every part takes."""
+    available = cfg.data.k
+    for key, value, needed in eigenfunctions_taken(cfg):
+        if needed > available:
+            fewer = value - (needed - available) if key != "solver.n_steps" else max(0, value - -(-(needed - available) // cfg.solver.step))
+            raise ConfigError(f"{key}={value} needs {needed} eigenfunctions but data.k={available}. Use data.k={needed} or {key}={fewer}.")
+
+
+def eigenfunctions_taken(cfg: DictConfig) -> Iterator[tuple[str, int, int]]:
+    """Keys, their values, and how many eigenfunctions these ask for."""
+    solver = cfg.solver
+    if "k_init" in solver:
+        yield "solver.k_init", solver.k_init, solver.k_init
+    if "n_steps" in solver:
+        yield "solver.n_steps", solver.n_steps, solver.k_init + solver.step * solver.n_steps
+    for key in ("backbone.descriptor.k", "backbone.network.k"):
+        k = OmegaConf.select(cfg, key)
+        if k is not None:
+            yield key, k, k
+
+
+def check_ground_truth(cfg: DictConfig, *, training: bool, validation: bool) -> None:
+    """What asks for ground truth finds it. ``training`` and ``validation`` say whether all pairs of that kind have it."""
+    names = ", ".join(cfg.dataset)
+    if "supervised" in chosen_terms(cfg) and not training:
+        raise ConfigError(
+            f"loss.supervised needs ground truth, but training shapes of {names} have no .vts file; use ~loss.supervised, or add the files"
+        )
+    if "geodesic_error" in (cfg.get("monitor") or "") and not validation:
+        raise ConfigError(
+            f"monitor={cfg.monitor} needs ground truth and data.geodesics={cfg.data.geodesics}, but validation pairs of {names} have none; "
+            "use monitor=val/loss, or monitor=null to choose by what there is"
+        )

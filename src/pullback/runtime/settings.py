@@ -1,0 +1,51 @@
+"""The configuration as a value: what its yaml files may refer to, its plain form, and the parts that a checkpoint brings along."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+# Taken from the configuration that a checkpoint was trained with, unless the command line says otherwise.
+INHERITED = ("backbone", "solver", "data.k", "data.laplacian")
+
+
+def register_resolvers(root: Path) -> None:
+    """Makes ``${project_root:}`` and ``${first_of:a,b}`` known to the yaml files. ``root`` is the folder of the entry points."""
+    OmegaConf.register_new_resolver("project_root", lambda: str(root.resolve()), replace=True)
+    OmegaConf.register_new_resolver("first_of", lambda *values: next(value for value in values if value is not None), replace=True)
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as dicts, lists, numbers and strings: what checkpoints, stores and loggers hold."""
+    return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+
+
+def made(cfg: Any, **arguments: Any) -> Any:
+    """The object that a part of the configuration describes, built from plain lists and dicts."""
+    return instantiate(cfg, **arguments, _convert_="all")
+
+
+def inherit(cfg: DictConfig, trained: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
+    """The configuration with the parts that a checkpoint was trained with.
+
+    ``solver=zoomout`` on the command line keeps the whole part as composed; ``solver.blur=0.02`` changes one key of the
+    checkpoint's. Raises ValueError for a key that the checkpoint's part does not have.
+    """
+    typed = [override.key_or_group for override in OverridesParser.create().parse_overrides(list(overrides))]
+    result, source = cfg.copy(), OmegaConf.create(dict(trained))
+    for part in INHERITED:
+        if part in typed:
+            continue
+        OmegaConf.update(result, part, OmegaConf.select(source, part), merge=False)
+        for key in (key for key in typed if key.startswith(f"{part}.")):
+            if OmegaConf.select(result, key, default=_ABSENT) is _ABSENT:
+                target = OmegaConf.select(source, f"{part}._target_").rsplit(".", 1)[-1]
+                raise ValueError(f"{key} does not exist in the checkpoint's {part}, a {target}; choose another one with {part}=NAME first")
+            OmegaConf.update(result, key, OmegaConf.select(cfg, key), merge=False)
+    return result
+
+
+_ABSENT = object()

@@ -1,0 +1,1 @@
+"""Algorithms that turn features or maps of a pair into a match."""

@@ -1,0 +1,131 @@
+"""Matching meshes with functional maps, as Lightning runs it: one pair a step, the same match for training and test."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from pullback.metrics.geodesic import geodesic_errors
+from pullback.tasks.store import PredictionStore
+from pullback.types import Eigenbasis, Match, Shape, ShapePair
+
+log = logging.getLogger(__name__)
+
+Solver = Callable[[Float[Tensor, "n1 c"], Float[Tensor, "n2 c"], Eigenbasis, Eigenbasis], Match]
+Term = Callable[[Match, ShapePair], Float[Tensor, ""]]
+
+
+class MeshMatching(LightningModule):
+    """Features from a backbone, a match from a solver, a loss from weighted terms.
+
+    ``optimizer`` and ``scheduler`` are factories; the scheduler counts optimiser steps. ``config`` is the resolved configuration in
+    plain containers, which every checkpoint carries; ``stores`` take the predictions, one for each test data set.
+    """
+
+    error_names = ("geodesic_error", "feature_geodesic_error")  # of the refined map, and of the features' nearest neighbours
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        solver: Solver,
+        losses: Mapping[str, Term] | None = None,
+        *,
+        optimizer: Callable[..., Optimizer] | None = None,
+        scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+    ):
+        super().__init__()
+        self.backbone = backbone
+        self.solver = solver
+        self.losses = dict(losses or {})
+        self.optimizer_factory = optimizer
+        self.scheduler_factory = scheduler
+        self.config: Mapping[str, Any] = {}
+        self.stores: Sequence[PredictionStore] = ()
+
+    def match(self, pair: ShapePair) -> Match:
+        """The match of a pair. Mixed precision ends with the features: distances of embeddings do not survive it."""
+        feat1, feat2 = self.backbone(pair.shape1), self.backbone(pair.shape2)
+        with self.full_precision():
+            return self.solver(feat1.float(), feat2.float(), pair.shape1.basis, pair.shape2.basis)
+
+    def loss_terms(self, match: Match, pair: ShapePair) -> dict[str, Float[Tensor, ""]]:
+        """The weighted terms of the loss by name."""
+        with self.full_precision():
+            return {name: term(match, pair) for name, term in self.losses.items()}
+
+    def full_precision(self) -> AbstractContextManager:
+        return torch.autocast(self.device.type, enabled=False)
+
+    def training_step(self, pair: ShapePair, batch_idx: int) -> dict[str, Any]:
+        terms = self.loss_terms(self.match(pair), pair)
+        loss = total(terms, pair)
+        self.log_dict({f"train/loss/{name}": term for name, term in terms.items()}, batch_size=1)
+        self.log("train/loss", loss, batch_size=1, prog_bar=True)
+        return {"loss": loss, "values": {"loss": loss.detach()} | {name: term.detach() for name, term in terms.items()}}
+
+    def validation_step(self, pair: ShapePair, batch_idx: int) -> dict[str, Any]:
+        match = self.match(pair)
+        terms = self.loss_terms(match, pair)
+        values = {"loss": total(terms, pair), **terms, **self.errors(match, pair)}
+        figures = {f"val/loss/{name}" if name in terms else f"val/{name}": value for name, value in values.items()}
+        self.log_dict(figures, batch_size=1, sync_dist=True)
+        return {"values": values}
+
+    def predict_step(self, pair: ShapePair, batch_idx: int, dataloader_idx: int = 0) -> str:
+        """Stores the match of a pair, unless it is there already. A pair that cannot be matched costs no other one its result."""
+        store = self.stores[dataloader_idx]
+        try:
+            if pair.name not in store:
+                store.save(pair.name, **self.predicted(pair))
+        except (RuntimeError, ValueError, ArithmeticError) as error:
+            log.error("the pair %s could not be matched: %s", pair.name, error)
+        return pair.name
+
+    def predicted(self, pair: ShapePair) -> dict[str, Any]:
+        """What is stored of a pair: the point map 2 → 1, both functional maps, and the seconds it took."""
+        start = time.perf_counter()
+        match = self.match(pair)
+        p2p21 = match.p2p21.cpu()  # waits for the device
+        seconds = time.perf_counter() - start
+        return {"p2p21": p2p21, "fmap12": match.fmap12, "fmap12_init": match.fmap12_init, "seconds": seconds}
+
+    @torch.no_grad()
+    def features(self, shape: Shape) -> Float[Tensor, "n c"]:
+        """The features of a shape, for pictures."""
+        return self.eval().backbone(shape.to(self.device)).float().cpu()
+
+    def errors(self, match: Match, pair: ShapePair) -> dict[str, Float[Tensor, ""]]:
+        """Mean geodesic errors of a pair in units of √area; none where the pair has no ground truth."""
+        if pair.corr1 is None or pair.geodesics1 is None:
+            return {}
+        maps = (match.p2p21, match.map21_init.nearest())
+        return {name: geodesic_errors(p2p21, pair).mean() for name, p2p21 in zip(self.error_names, maps, strict=True)}
+
+    def configure_optimizers(self) -> Any:
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if not parameters:
+            raise ValueError(f"{type(self.backbone).__name__} has nothing to train; evaluate it with: python eval.py ckpt=null backbone=…")
+        optimizer = self.optimizer_factory(parameters)
+        if self.scheduler_factory is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler_factory(optimizer), "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["config"] = dict(self.config)
+
+
+def total(terms: Mapping[str, Float[Tensor, ""]], pair: ShapePair) -> Float[Tensor, ""]:
+    """The sum of the terms. Raises FloatingPointError naming the pair when it is not finite."""
+    loss = torch.stack(list(terms.values())).sum()
+    if not torch.isfinite(loss):
+        shown = ", ".join(f"{name}={term.item():g}" for name, term in terms.items())
+        raise FloatingPointError(f"the loss of the pair {pair.name} is not finite: {shown}")
+    return loss

@@ -1,0 +1,84 @@
+"""Numbers that change during training: loss weights that grow, blurs that shrink.
+
+A schedule is a function of the training step alone, so a resumed run continues it. It rules training only: validation and test see
+the value of the configuration, which makes their figures comparable over the whole run.
+"""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+
+class GeometricSchedule(Callback):
+    """Moves a number geometrically from ``start`` to ``end`` within ``steps`` optimiser steps, or ``epochs`` in one jump each."""
+
+    def __init__(self, *, start: float, end: float, steps: int | None = None, epochs: int | None = None):
+        if start <= 0 or end <= 0:
+            raise ValueError(f"a geometric schedule needs positive ends, not start={start} and end={end}")
+        if (steps is None) == (epochs is None) or (steps or epochs or 0) < 1:
+            raise ValueError(f"give a schedule a positive number of either steps or epochs, not steps={steps} and epochs={epochs}")
+        self.start, self.end, self.steps, self.epochs = float(start), float(end), steps, epochs
+
+    def value(self, *, step: int, epoch: int) -> float:
+        """The number at an optimiser step of an epoch, both counted from 0."""
+        progress = step / self.steps if self.steps else epoch / self.epochs
+        return self.start * (self.end / self.start) ** min(1.0, progress)
+
+    def read(self, module: LightningModule) -> float:
+        """The scheduled number of the module."""
+        raise NotImplementedError
+
+    def write(self, module: LightningModule, value: float) -> None:
+        """Change the scheduled number of the module."""
+        raise NotImplementedError
+
+    @property
+    def key(self) -> str:
+        """Under which name the number is logged."""
+        raise NotImplementedError
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.configured = self.read(pl_module)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        value = self.value(step=trainer.global_step, epoch=trainer.current_epoch)
+        self.write(pl_module, value)
+        pl_module.log(self.key, value, batch_size=1)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit":
+            self.write(pl_module, self.configured)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.write(pl_module, self.configured)
+
+
+class WeightRamp(GeometricSchedule):
+    """The weight of one loss term. Raises ValueError when the module has no such term."""
+
+    def __init__(self, term: str, *, start: float, end: float, steps: int | None = None, epochs: int | None = None):
+        super().__init__(start=start, end=end, steps=steps, epochs=epochs)
+        self.term = term
+
+    @property
+    def key(self) -> str:
+        return f"train/weight/{self.term}"
+
+    def read(self, module: LightningModule) -> float:
+        return module.losses[self.term].weight
+
+    def write(self, module: LightningModule, value: float) -> None:
+        module.losses[self.term].weight = value
+
+
+class BlurAnneal(GeometricSchedule):
+    """The σ of the soft map between features (``solver.init_blur``)."""
+
+    key = "train/init_blur"
+
+    def read(self, module: LightningModule) -> float:
+        return module.solver.init_blur
+
+    def write(self, module: LightningModule, value: float) -> None:
+        module.solver.init_blur = value

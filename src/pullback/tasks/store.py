@@ -1,0 +1,175 @@
+"""Predictions on disk: match once, score many times.
+
+A folder for each data set, with one npz a pair and a ``fingerprint.json`` that tells which configuration made them all. A run that
+was stopped goes on where it ended; a run with another configuration is refused.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from pullback.tasks.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+_FINGERPRINT = "fingerprint.json"
+_LONGEST_NAME = 120  # characters before ".npz"; file systems allow 255 bytes
+
+
+class ForeignPredictions(ValueError):
+    """The folder holds predictions of another configuration, or of none that can be told."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was stored of one pair: the point map 2 → 1 and whatever else came with it (``fmap12``, ``seconds``, …)."""
+
+    p2p21: Int[Tensor, " n2"]
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class PredictionStore:
+    """The predictions of one configuration on one data set.
+
+    ``fingerprint`` is the part of the resolved configuration (plain containers) on which predictions depend: data, backbone,
+    checkpoint, solver. Raises ForeignPredictions when the folder was filled under another one.
+    """
+
+    def __init__(self, directory: str | Path, fingerprint: Mapping[str, Any]) -> None:
+        self.directory = Path(directory)
+        self.fingerprint = json.loads(json.dumps(fingerprint, sort_keys=True))  # as it will be read back: lists, not tuples
+        self._check_or_sign()
+
+    @classmethod
+    def open(cls, directory: str | Path) -> "PredictionStore":
+        """An existing store under its own fingerprint. Raises FileNotFoundError where there is none."""
+        path = Path(directory) / _FINGERPRINT
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no stored predictions in {directory}: it has no {_FINGERPRINT}. Give predictions= the folder predictions/ of a run"
+            )
+        return cls(directory, _read_fingerprint(path))
+
+    @property
+    def sha256(self) -> str:
+        return fingerprint_sha256(self.fingerprint)
+
+    def path(self, pair: str) -> Path:
+        """The file of a pair, whatever characters its name has (a name of DT4D holds slashes)."""
+        safe = quote(pair, safe="+=,@ ")
+        if len(safe) > _LONGEST_NAME:
+            safe = f"{safe[:80]}~{hashlib.sha256(pair.encode()).hexdigest()[:16]}"
+        return self.directory / f"{safe}.npz"
+
+    def save(self, pair: str, p2p21: Int[Tensor, " n2"], **arrays: Any) -> None:
+        """Stores the point map 2 → 1 and further arrays or tensors by name (None is left out)."""
+        extra = {name: _as_array(value) for name, value in arrays.items() if value is not None}
+        content = {"pair": np.array(pair), "p2p21": _as_array(p2p21).astype(np.int32), **extra}
+        write_atomically(self.path(pair), lambda file: np.savez(file, **content))
+
+    def load(self, pair: str) -> Prediction | None:
+        """What is stored of the pair; None if nothing is. A damaged file counts as nothing, with a warning."""
+        path = self.path(pair)
+        if not path.exists():
+            return None
+        try:
+            name, prediction = _read(path)
+        except Exception as error:  # a broken zip archive raises about anything
+            log.warning("%s is damaged (%s: %s); the pair %s counts as not matched yet", path, type(error).__name__, error, pair)
+            return None
+        if name != pair:
+            log.warning("%s belongs to the pair %s; the pair %s counts as not matched yet", path, name, pair)
+            return None
+        return prediction
+
+    def __contains__(self, pair: str) -> bool:
+        return self.load(pair) is not None
+
+    def take_from(self, other: "PredictionStore") -> int:
+        """Copies the pairs that only the other store has (a shard of a cluster run); returns how many.
+
+        Raises ForeignPredictions unless both have the same fingerprint.
+        """
+        if other.fingerprint != self.fingerprint:
+            raise ForeignPredictions(_refusal(other.directory, other.fingerprint, self.fingerprint))
+        taken = 0
+        for path in sorted(other.directory.glob("*.npz")):
+            try:
+                pair, prediction = _read(path)
+            except Exception as error:
+                log.warning("%s is damaged (%s: %s) and left where it is", path, type(error).__name__, error)
+                continue
+            if pair not in self:
+                self.save(pair, prediction.p2p21, **prediction.arrays)
+                taken += 1
+        return taken
+
+    def _check_or_sign(self) -> None:
+        path = self.directory / _FINGERPRINT
+        if path.exists():
+            stored = _read_fingerprint(path)
+            if stored != self.fingerprint:
+                raise ForeignPredictions(_refusal(self.directory, stored, self.fingerprint))
+            return
+        if any(self.directory.glob("*.npz")):
+            raise ForeignPredictions(f"{self.directory} holds npz files but no {_FINGERPRINT}: nobody knows what made them. {_ADVICE}")
+        signed = {"sha256": self.sha256, "config": self.fingerprint}
+        write_atomically(path, lambda file: file.write(json.dumps(signed, indent=2, sort_keys=True).encode()))
+
+
+def fingerprint_sha256(fingerprint: Mapping[str, Any]) -> str:
+    """Hash of plain containers that does not depend on the order of their keys."""
+    return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()
+
+
+_ADVICE = "Use another folder (hydra.run.dir=NEW_DIR), or delete this one to match its pairs anew"
+
+
+def _read(path: Path) -> tuple[str, Prediction]:
+    with np.load(path, allow_pickle=False) as archive:  # reading a member checks its CRC
+        content = {name: archive[name] for name in archive.files}
+    return str(content.pop("pair")), Prediction(torch.from_numpy(content.pop("p2p21").astype(np.int64)), content)
+
+
+def _read_fingerprint(path: Path) -> dict[str, Any]:
+    try:
+        signed = json.loads(path.read_text())
+        if fingerprint_sha256(signed["config"]) != signed["sha256"]:
+            raise ValueError("its hash does not fit its content")
+        return signed["config"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ForeignPredictions(f"{path} is damaged or was edited ({error}). {_ADVICE}") from error
+
+
+def _refusal(directory: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    before, now = dict(_flat(stored)), dict(_flat(asked))
+    absent = "(absent)"
+    changed = [key for key in sorted(before | now) if before.get(key, absent) != now.get(key, absent)]
+    shown = [f"  {key}: stored {before.get(key, absent)}, asked for {now.get(key, absent)}" for key in changed[:20]]
+    if len(changed) > 20:
+        shown.append(f"  … and {len(changed) - 20} more")
+    same = " ".join(f"{key}={before[key]}" for key in changed[:3] if key in before)
+    again = f", or type {same} to go on with the stored ones" if same and len(changed) <= 3 else ""
+    return f"the predictions in {directory} were made with another configuration:\n" + "\n".join(shown) + f"\n{_ADVICE}{again}"
+
+
+def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, below in value.items():
+            yield from _flat(below, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, value
+
+
+def _as_array(value: Any) -> np.ndarray:
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)

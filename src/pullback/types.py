@@ -1,0 +1,149 @@
+"""The nouns of the project: bases, shapes, pairs, soft maps and matches.
+
+Only the digits 1 and 2 name the two sides of a pair. Point maps run 2 → 1 and functional maps 1 → 2:
+a functional map is a pull-back, so the two directions are opposite by nature, and the names say which is meant.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+M = TypeVar("M", bound="Movable")
+
+
+class Movable:
+    """Mixin for dataclasses of tensors: ``to(device)`` moves every tensor below, and nothing else."""
+
+    def to(self: M, *args: Any, **kwargs: Any) -> M:
+        """A copy on another device or, for floating-point fields, of another dtype (arguments of ``Tensor.to``)."""
+        moved = {f.name: _moved(getattr(self, f.name), *args, **kwargs) for f in fields(self)}  # type: ignore[arg-type]
+        return replace(self, **moved)  # type: ignore[type-var]
+
+
+def _moved(value: Any, *args: Any, **kwargs: Any) -> Any:
+    if isinstance(value, Movable):
+        return value.to(*args, **kwargs)
+    if not isinstance(value, Tensor):
+        return value
+    moved = value.to(*args, **kwargs)
+    return moved if value.is_floating_point() else moved.to(value.dtype)
+
+
+@dataclass(frozen=True)
+class Eigenbasis(Movable):
+    """The first k eigenfunctions of a Laplacian: ``stiffness φ = λ mass φ``, mass-orthonormal, ascending."""
+
+    evals: Float[Tensor, " k"]  # ≥ 0; unit 1/area, hence dimensionless after unit-area normalisation
+    evecs: Float[Tensor, "n k"]
+    mass: Float[Tensor, " n"]
+
+    @property
+    def k(self) -> int:
+        return self.evecs.shape[1]
+
+    @property
+    def n(self) -> int:
+        return self.evecs.shape[0]
+
+    def first(self, k: int) -> "Eigenbasis":
+        """The basis of the k lowest frequencies. Raises ValueError when fewer are stored."""
+        if k > self.k:
+            raise ValueError(f"{k} eigenfunctions are needed but only {self.k} are stored; prepare more with data.k={k}")
+        return self if k == self.k else Eigenbasis(self.evals[:k], self.evecs[:, :k], self.mass)
+
+    def project(self, values: Float[Tensor, "n *c"]) -> Float[Tensor, "k *c"]:
+        """Coefficients ``evecsᵀ diag(mass) values`` of functions given by their values at the points."""
+        return (self.evecs * self.mass[:, None]).T @ values
+
+    def synthesise(self, coeffs: Float[Tensor, "k *c"]) -> Float[Tensor, "n *c"]:
+        """Values at the points of functions given by coefficients."""
+        return self.evecs @ coeffs
+
+
+@dataclass(frozen=True)
+class Shape(Movable):
+    """A triangle mesh of unit area with its spectral and differential operators."""
+
+    name: str
+    verts: Float[Tensor, "n 3"]
+    faces: Int[Tensor, "f 3"]
+    basis: Eigenbasis
+    grad_x: Float[Tensor, "n n"]  # sparse CSR: derivative along the first tangent vector of each vertex
+    grad_y: Float[Tensor, "n n"]  # sparse CSR: along the second; (first, second, outward normal) is right-handed
+
+    @property
+    def n(self) -> int:
+        return self.verts.shape[0]
+
+
+@dataclass(frozen=True)
+class GeodesicRows(Movable):
+    """Rows of the geodesic distance matrix of one shape, in units of √area."""
+
+    sources: Int[Tensor, " r"]  # ascending vertex ids, one for each row
+    dist: Float[Tensor, "r n"]
+
+    def between(self, sources: Int[Tensor, " t"], targets: Int[Tensor, " t"]) -> Float[Tensor, " t"]:
+        """Distance from ``sources[i]`` to ``targets[i]``. Raises KeyError when a source has no row."""
+        row = torch.searchsorted(self.sources, sources).clamp(max=len(self.sources) - 1)
+        if not torch.equal(self.sources[row], sources):
+            raise KeyError("geodesic distances were not computed from all of the asked source vertices")
+        return self.dist[row, targets]
+
+
+@dataclass(frozen=True)
+class ShapePair(Movable):
+    """Two shapes and what is known of their correspondence. Training needs no ground truth: the optional fields stay None."""
+
+    shape1: Shape
+    shape2: Shape
+    corr1: Int[Tensor, " t"] | None = None  # landmark i is vertex corr1[i] of shape 1 and vertex corr2[i] of shape 2
+    corr2: Int[Tensor, " t"] | None = None
+    corr1_flipped: Int[Tensor, " t"] | None = None  # where landmark i lies on shape 1 if left and right are exchanged
+    geodesics1: GeodesicRows | None = None  # rows of corr1 (and of corr1_flipped)
+
+    @property
+    def name(self) -> str:
+        return f"{self.shape1.name}-{self.shape2.name}"
+
+
+@runtime_checkable
+class SoftMap(Protocol):
+    """A row-stochastic point map 2 → 1 as an operator (n2, n1) that is never stored."""
+
+    @property
+    def n1(self) -> int: ...
+
+    @property
+    def n2(self) -> int: ...
+
+    def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
+        """Functions on shape 1, carried to shape 2: each row a weighted mean of the values at the points of shape 1."""
+        ...
+
+    def nearest(self) -> Int[Tensor, " n2"]:
+        """The hard point map ``p2p21``: the point of shape 1 with the largest weight in each row."""
+        ...
+
+    def reverse(self) -> "SoftMap":
+        """The soft map 1 → 2 of the same embeddings (row-stochastic again; not the transpose)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a solver finds for one pair. Losses read the initial and the final map, evaluation the final one."""
+
+    fmap12: Float[Tensor, "k2 k1"]  # after refinement
+    map21: SoftMap  # the point map read off fmap12
+    fmap12_init: Float[Tensor, "k2_init k1_init"]  # from the features alone
+    map21_init: SoftMap
+    reverse: "Match | None" = None  # the same in the other direction (1 and 2 exchanged), when a solver is two-way
+
+    @property
+    def p2p21(self) -> Int[Tensor, " n2"]:
+        return self.map21.nearest()

@@ -1,0 +1,30 @@
+"""Configurations as the entry points get them, without running one."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from pullback.runtime.settings import register_resolvers
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / "configs"
+
+
+def composed(program: str, *overrides: str, output_dir: Path | str = "unused") -> DictConfig:
+    """What ``python {program}.py *overrides hydra.run.dir={output_dir}`` composes."""
+    register_resolvers(ROOT)
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
+        return compose(program, overrides=[*overrides, f"paths.output_dir={output_dir}"])
+
+
+def options(group: str) -> list[str]:
+    """The choices of a config group."""
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+def yaml_of(group: str, option: str) -> dict[str, Any]:
+    """One file as it is written."""
+    return yaml.safe_load((CONFIGS / group / f"{option}.yaml").read_text()) or {}

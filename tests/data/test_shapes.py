@@ -1,0 +1,161 @@
+"""Preparing one shape: what comes out, what it is keyed by, and what is refused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from tests.fakes import body, write_mesh
+from tests.meshes import sphere
+
+import pullback.data.shapes as shapes
+from pullback.data.shapes import PreparationSettings, load_shape
+from pullback.geometry.cleaning import MeshError
+from pullback.geometry.operators import compute_operators
+
+SETTINGS = PreparationSettings(k=20)
+
+
+@pytest.fixture
+def mesh(tmp_path):
+    verts, faces, _ = body(3)
+    write_mesh(tmp_path / "in" / "body.off", verts * 50, faces)
+    return tmp_path / "in" / "body.off"
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """How many times operators were computed."""
+    calls = []
+
+    def counting(*arguments, **options):
+        calls.append(options)
+        return compute_operators(*arguments, **options)
+
+    monkeypatch.setattr(shapes, "compute_operators", counting)
+    return calls
+
+
+def test_a_prepared_shape_holds_the_operators_in_single_precision(mesh, cache):
+    shape = load_shape(mesh, SETTINGS, cache).shape
+    verts, faces, _ = body(3)
+    expected = compute_operators(verts, faces, k=20)
+    assert shape.name == "body"
+    assert {t.dtype for t in (shape.verts, shape.basis.evals, shape.basis.evecs, shape.basis.mass, shape.grad_x)} == {torch.float32}
+    assert torch.equal(shape.faces, torch.from_numpy(faces))
+    assert np.allclose(shape.verts, expected.verts, atol=1e-6)
+    assert np.allclose(shape.basis.evals, expected.evals, rtol=1e-4, atol=1e-3)
+    for mine, theirs in ((shape.grad_x, expected.grad_x), (shape.grad_y, expected.grad_y)):
+        assert mine.layout == torch.sparse_csr
+        assert np.allclose(mine.to_dense(), theirs.toarray(), rtol=1e-4, atol=1e-3)
+    gram = shape.basis.project(shape.basis.evecs)
+    assert torch.allclose(gram, torch.eye(20), atol=1e-5)
+    assert float(shape.basis.mass.sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_shape_is_computed_once_and_read_back_the_same(mesh, cache, count):
+    first, second = (load_shape(mesh, SETTINGS, cache).shape for _ in range(2))
+    assert len(count) == 1
+    assert torch.equal(first.basis.evecs, second.basis.evecs)
+    assert torch.equal(first.grad_x.values(), second.grad_x.values())
+
+
+def test_the_key_is_the_content_of_the_file_and_not_its_place(mesh, cache, count, tmp_path):
+    load_shape(mesh, SETTINGS, cache)
+    moved = mesh.rename(tmp_path / "other.off")
+    assert load_shape(moved, SETTINGS, cache).shape.name == "other"
+    assert len(count) == 1
+    moved.write_text(moved.read_text().replace("3 ", "3  ", 1).replace("OFF", "OFF\n", 1) + "\n")
+    load_shape(moved, SETTINGS, cache)
+    assert len(count) == 2
+
+
+@pytest.mark.parametrize("change", [{"k": 21}, {"components": "all"}, {"coarsen": 100}, {"laplacian": "robust"}])
+def test_each_setting_is_part_of_the_key(mesh, cache, count, change):
+    if change.get("laplacian") == "robust":
+        pytest.importorskip("robust_laplacian", reason="needs pip install 'pullback[robust]'")
+    load_shape(mesh, SETTINGS, cache)
+    load_shape(mesh, dataclasses.replace(SETTINGS, **change), cache)
+    assert len(count) == 2
+
+
+def test_the_version_of_the_computation_is_part_of_the_key(mesh, cache, count, monkeypatch):
+    load_shape(mesh, SETTINGS, cache)
+    monkeypatch.setattr(shapes, "_VERSION", -1)
+    load_shape(mesh, SETTINGS, cache)
+    assert len(count) == 2
+
+
+def test_a_damaged_entry_is_computed_anew(mesh, cache, count, caplog):
+    load_shape(mesh, SETTINGS, cache)
+    (entry,) = (cache / "operators").iterdir()
+    data = bytearray(entry.read_bytes())
+    data[len(data) // 2] ^= 255  # one byte, somewhere inside of an array
+    entry.write_bytes(data)
+    load_shape(mesh, SETTINGS, cache)
+    assert len(count) == 2
+    assert "damaged" in caplog.text
+
+
+def test_vertex_numbers_of_the_file_lead_to_the_same_places(tmp_path, cache):
+    verts, faces = sphere(2)
+    scattered = np.insert(verts * [1, 1.2, 1.5], 40, [9, 9, 9], axis=0)
+    place = np.delete(np.arange(len(scattered)), 40)
+    write_mesh(tmp_path / "a.off", scattered, place[faces])
+    prepared = load_shape(tmp_path / "a.off", SETTINGS, cache)
+    at = prepared.shape.verts[prepared.relabel(place)].double().numpy()
+    scale = np.sqrt(np.linalg.norm(np.cross(*np.diff(scattered[place[faces]], axis=1).transpose(1, 0, 2)), axis=1).sum() / 2)
+    moved = at - scattered[place] / scale
+    assert np.allclose(moved, moved[0], atol=1e-5)
+    assert "isolated" in prepared.notes[0]
+
+
+def test_ground_truth_on_a_simplified_copy_is_the_nearest_vertex(mesh, cache):
+    full, coarse = (load_shape(mesh, dataclasses.replace(SETTINGS, coarsen=coarsen), cache) for coarsen in (None, 80))
+    ids = np.arange(full.shape.n)
+    assert coarse.shape.n < 90
+    scale = torch.cdist(full.shape.verts, full.shape.verts).max() / torch.cdist(coarse.shape.verts, coarse.shape.verts).max()
+    at = coarse.shape.verts[coarse.relabel(ids)] * scale
+    assert (at - full.shape.verts).norm(dim=1).max() < 0.15  # two edges of the coarse mesh
+    assert len(np.unique(coarse.relabel(ids))) == coarse.shape.n
+
+
+def test_bad_meshes_are_refused_with_the_name_of_their_file(mesh, cache, tmp_path):
+    verts, faces, _ = body(1)
+    verts[5] = np.nan
+    write_mesh(tmp_path / "nan.off", verts, faces)
+    with pytest.raises(MeshError, match=r"nan\.off: 1 vertices"):
+        load_shape(tmp_path / "nan.off", SETTINGS, cache)
+    with pytest.raises(MeshError, match=r"body\.off: 162 vertices have no 163 eigenfunctions\. Use data\.k=162 or less"):
+        load_shape(mesh, PreparationSettings(k=163), cache)
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.off"):
+        load_shape(tmp_path / "nowhere.off", SETTINGS, cache)
+    assert not (cache / "operators").exists()
+
+
+def test_a_spectrum_that_cannot_be_computed_is_blamed_on_the_file(mesh, cache, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("eigenvector residual is too large")
+
+    monkeypatch.setattr(shapes, "compute_operators", fail)
+    with pytest.raises(MeshError, match=r"body\.off: .*residual.*data\.laplacian=robust"):
+        load_shape(mesh, SETTINGS, cache)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"laplacian": "cotan"}, "cotangent, robust"),
+        ({"components": "some"}, "dust, largest, all"),
+        ({"k": 1}, "data.k=1"),
+        ({"k": 200, "coarsen": 150}, "data.coarsen=150"),
+    ],
+)
+def test_contradictory_settings_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        PreparationSettings(**wrong)

@@ -1,0 +1,74 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pullback.geometry.descriptors import wave_kernel_signature
+from pullback.nn.backbone import Backbone, RawDescriptor
+from pullback.nn.descriptor import HKS, WKS, XYZ
+from pullback.nn.diffusion_net import DiffusionNet
+
+
+def backbone(normalise=None):
+    torch.manual_seed(0)
+    return Backbone(WKS(16, k=20), DiffusionNet(16, 6, width=8, n_blocks=1, k=20), normalise=normalise)
+
+
+def test_the_raw_descriptor_is_the_signature_itself(tiny_shape):
+    raw = RawDescriptor(WKS(16, k=20))
+    assert torch.equal(raw(tiny_shape), wave_kernel_signature(tiny_shape.basis.first(20), n_energies=16))
+    assert list(raw.parameters()) == []
+
+
+def test_unit_rows_lie_on_the_sphere_around_the_mean_feature(tiny_shape):
+    plain, unit = backbone()(tiny_shape), backbone("unit_rows")(tiny_shape)
+    centred = plain - (tiny_shape.basis.mass[:, None] * plain).sum(dim=0)
+    assert torch.allclose(unit.norm(dim=1), torch.ones(tiny_shape.n), atol=1e-5)
+    assert torch.allclose(unit, centred / centred.norm(dim=1, keepdim=True), atol=5e-3)
+
+
+def test_standardised_channels_have_mean_0_and_variance_1(tiny_shape):
+    feat = backbone("standardise")(tiny_shape)
+    mass = tiny_shape.basis.mass[:, None]
+    assert (mass * feat).sum(dim=0).abs().max() < 1e-4
+    assert torch.allclose((mass * feat**2).sum(dim=0), torch.ones(6), atol=1e-2)
+
+
+def test_half_precision_reaches_the_network_and_spares_descriptor_and_output(tiny_shape):
+    net = backbone()
+    seen = []
+    net.network.first.register_forward_hook(lambda module, inputs, output: seen.append((inputs[0].dtype, output.dtype)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = net(tiny_shape)
+    assert seen == [(torch.float32, torch.bfloat16)]
+    assert half.dtype == torch.float32
+    assert torch.allclose(half, net(tiny_shape), atol=0.05)
+
+
+def test_coordinates_are_augmented_in_training_only(tiny_shape):
+    xyz = XYZ(rotation=90.0, axes="all", scale=0.1, noise=0.01)
+    assert torch.equal(xyz.eval()(tiny_shape), tiny_shape.verts)
+    xyz.train()
+    assert not torch.allclose(xyz(tiny_shape), tiny_shape.verts, atol=1e-3)
+
+
+def test_rotation_about_y_keeps_heights_and_distances(tiny_shape):
+    turned = XYZ(rotation=180.0, axes="y", scale=0.0, noise=0.0).train()(tiny_shape)
+    assert torch.allclose(turned[:, 1], tiny_shape.verts[:, 1], atol=1e-6)
+    assert torch.allclose(torch.cdist(turned, turned), torch.cdist(tiny_shape.verts, tiny_shape.verts), atol=1e-2)
+
+
+@pytest.mark.parametrize("descriptor", [WKS(16, k=20), HKS(16, k=20), XYZ()])
+def test_descriptors_have_the_number_of_channels_they_announce(tiny_shape, descriptor):
+    assert descriptor(tiny_shape).shape == (tiny_shape.n, descriptor.channels)
+
+
+def test_a_descriptor_of_more_eigenfunctions_than_stored_says_what_to_type(tiny_shape):
+    short = replace(tiny_shape, basis=tiny_shape.basis.first(10))
+    with pytest.raises(ValueError, match=r"data\.k=20"):
+        WKS(16, k=20)(short)
+
+
+def test_an_unknown_normalisation_is_refused_by_name():
+    with pytest.raises(ValueError, match="normalise='l1'"):
+        backbone("l1")

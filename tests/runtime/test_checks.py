@@ -1,0 +1,71 @@
+"""A contradictory configuration is refused with both values and what to type."""
+
+import pytest
+from tests.composing import composed
+
+from pullback.runtime.checks import ConfigError, check, check_ground_truth
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.k=100"], r"solver\.n_steps=10 needs 130 eigenfunctions but data\.k=100\. Use data\.k=130 or solver\.n_steps=7\."),
+        (["solver.k_init=210"], r"solver\.k_init=210 needs 210 eigenfunctions but data\.k=200\. Use data\.k=210 or solver\.k_init=200\."),
+        (
+            ["backbone.network.k=250"],
+            r"backbone\.network\.k=250 needs 250 eigenfunctions but data\.k=200\. Use data\.k=250 or backbone\.network\.k=200\.",
+        ),
+        (["backbone.descriptor.k=201"], r"backbone\.descriptor\.k=201 .* data\.k=200"),
+        (
+            ["recipe=paper", "loss=[orthogonality]"],
+            r"consistency_ramp .* term consistency, .*loss=\[orthogonality,consistency\].*~callbacks\.consistency_ramp",
+        ),
+        (["loss=[bijectivity,consistency]"], r"solver\.two_way=false; use solver\.two_way=true"),
+        (["recipe=paper", "solver=zoomout", "callbacks=[default,blur_anneal]"], r"solver\.init_blur.*solver=diff_zoomout"),
+        (["run=[match,draw]"], r"names draw; the stages are prepare, match, score, report"),
+        (["run=[report]"], r"report.*run=\[score,report\]"),
+        (["resume=nowhere.ckpt"], r"resume=nowhere\.ckpt does not exist.*resume=auto"),
+        (["loss=[]"], r"no loss term.*loss=\[orthogonality"),
+    ],
+)
+def test_a_contradiction_is_refused_with_what_to_type(overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        check(composed("train", *overrides))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.k=130", "resume=auto"],
+        ["recipe=paper"],
+        ["recipe=official_template", "loss=[orthogonality]"],
+        ["loss=[bijectivity,consistency]", "solver.two_way=true"],
+    ],
+)
+def test_a_sound_configuration_passes(overrides):
+    check(composed("train", *overrides))
+
+
+@pytest.mark.parametrize("program", ["eval", "match"])
+def test_programs_without_losses_pass(program):
+    check(composed(program))
+
+
+def test_the_suggested_number_of_steps_passes():
+    check(composed("train", "data.k=128", "solver.n_steps=9"))
+    with pytest.raises(ConfigError, match=r"or solver\.n_steps=9\."):
+        check(composed("train", "data.k=128"))
+
+
+def test_a_supervised_loss_needs_ground_truth():
+    cfg = composed("train", "loss=[supervised,consistency]")
+    check_ground_truth(cfg, training=True, validation=True)
+    with pytest.raises(ConfigError, match=r"loss\.supervised needs ground truth.*humans.*~loss\.supervised"):
+        check_ground_truth(cfg, training=False, validation=True)
+
+
+def test_an_error_can_only_be_monitored_with_ground_truth():
+    cfg = composed("train", "monitor=val/geodesic_error")
+    with pytest.raises(ConfigError, match=r"monitor=val/geodesic_error needs ground truth.*monitor=val/loss"):
+        check_ground_truth(cfg, training=False, validation=False)
+    check_ground_truth(composed("train"), training=False, validation=False)

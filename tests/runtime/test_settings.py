@@ -1,0 +1,62 @@
+"""What a configuration takes from a checkpoint, and what the command line keeps."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from pullback.runtime.settings import inherit, plain, register_resolvers
+
+TRAINED = {
+    "backbone": {"_target_": "pullback.Backbone", "width": 64},
+    "solver": {"_target_": "pullback.DiffZoomOut", "blur": 0.03, "k_init": 20},
+    "data": {"k": 150, "laplacian": "robust", "coarsen": 500},
+}
+
+
+def composed():
+    return OmegaConf.create(
+        {
+            "backbone": {"_target_": "pullback.Backbone", "width": 128},
+            "solver": {"_target_": "pullback.ZoomOut", "k_init": 30, "n_steps": 4},
+            "data": {"k": 200, "laplacian": "cotangent", "coarsen": None},
+            "seed": 7,
+        },
+        flags={"struct": True},
+    )
+
+
+def test_backbone_and_solver_come_from_the_checkpoint():
+    cfg = inherit(composed(), TRAINED, ["seed=7"])
+    assert plain(cfg) == {**TRAINED, "data": {"k": 150, "laplacian": "robust", "coarsen": None}, "seed": 7}
+
+
+def test_a_choice_on_the_command_line_keeps_the_whole_part():
+    cfg = inherit(composed(), TRAINED, ["solver=zoomout", "solver.n_steps=4"])
+    assert plain(cfg)["solver"] == {"_target_": "pullback.ZoomOut", "k_init": 30, "n_steps": 4}
+    assert cfg.backbone.width == 64
+
+
+def test_a_value_on_the_command_line_changes_the_checkpoints_part():
+    cfg = inherit(composed(), TRAINED, ["solver.k_init=30"])
+    assert plain(cfg)["solver"] == {"_target_": "pullback.DiffZoomOut", "blur": 0.03, "k_init": 30}
+
+
+def test_the_number_of_eigenfunctions_is_kept_where_it_is_typed():
+    cfg = inherit(composed(), TRAINED, ["data.k=200"])
+    assert (cfg.data.k, cfg.data.laplacian) == (200, "robust")
+
+
+def test_a_value_that_the_checkpoints_part_lacks_is_refused():
+    with pytest.raises(ValueError, match=r"solver\.n_steps does not exist in the checkpoint's solver, a DiffZoomOut.*solver=NAME"):
+        inherit(composed(), TRAINED, ["solver.n_steps=4"])
+
+
+def test_inheriting_leaves_the_composed_configuration_alone():
+    cfg = composed()
+    inherit(cfg, TRAINED, [])
+    assert cfg == composed()
+
+
+def test_resolvers_name_the_project_and_the_first_value_that_is_there(tmp_path):
+    register_resolvers(tmp_path)
+    cfg = OmegaConf.create({"none": None, "root": "${project_root:}", "name": "${first_of:${none},train}"})
+    assert plain(cfg) == {"none": None, "root": str(tmp_path), "name": "train"}

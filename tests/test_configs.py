@@ -1,0 +1,156 @@
+"""Every file of configs/ composes, names code that exists with all its options, and says nothing twice."""
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+from tests.composing import CONFIGS, composed, options, yaml_of
+from tests.fakes import write_faust
+
+from pullback.data.datamodule import DataSettings
+from pullback.runtime.build import build
+from pullback.runtime.checks import check
+from pullback.runtime.settings import plain
+
+FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name != "local")
+NAMES = [path.relative_to(CONFIGS).as_posix() for path in FILES]
+LAID_OVER = ("task", "recipe", "experiment", "sweep", "debug", "cluster")  # groups whose files change a whole run
+TRAINING_GROUPS = ("backbone", "solver", "optimizer", "scheduler", "trainer", "logger", "recipe", "sweep", "debug")
+NEEDS_PACKAGE = {"slurm": "submitit"}
+DIFFS = [(group, option) for group in ("experiment", "recipe", "debug") for option in options(group)]
+
+
+def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested mappings; lists are values."""
+    if isinstance(tree, dict):
+        for key, below in tree.items():
+            yield from leaves(below, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, tree
+
+
+def targets(tree: Any) -> Iterator[dict[str, Any]]:
+    """The mappings below that describe an object."""
+    if isinstance(tree, dict):
+        if "_target_" in tree:
+            yield tree
+        for below in tree.values():
+            yield from targets(below)
+
+
+def located(target: str) -> Any:
+    module, name = target.rsplit(".", 1)
+    return getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_the_package_header_is_the_first_line(path):
+    headers = [i for i, line in enumerate(path.read_text().splitlines()) if "@package" in line]
+    expected = [0] if path.parent.name in LAID_OVER else []
+    assert headers == expected, f"{path.name}: Hydra silently ignores a header below the first line"
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_every_target_exists_and_takes_what_is_written(path):
+    for written in targets(yaml.safe_load(path.read_text())):
+        parameters = inspect.signature(located(written["_target_"])).parameters.values()
+        known = {parameter.name for parameter in parameters}
+        if not any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+            assert {key for key in written if not key.startswith("_")} <= known, written["_target_"]
+
+
+@pytest.mark.parametrize(("group", "option"), [(g, o) for g in ("backbone", "solver", "loss") for o in options(g)])
+def test_an_object_of_this_project_is_written_with_all_its_options(group, option):
+    for written in targets(yaml_of(group, option)):
+        parameters = inspect.signature(located(written["_target_"])).parameters
+        assert set(parameters) <= set(written), f"{group}/{option}.yaml: complete defaults show what there is to choose"
+
+
+def test_the_data_section_is_written_with_all_its_options():
+    assert set(DataSettings.__dataclass_fields__) <= set(yaml_of("task", "mesh")["data"])
+
+
+@pytest.mark.parametrize("choice", [f"{group}={option}" for group in TRAINING_GROUPS for option in options(group)])
+def test_every_choice_composes_and_resolves(choice):
+    resolved = plain(composed("train", choice))
+    assert resolved["module"]["backbone"] == resolved["backbone"]
+
+
+@pytest.mark.parametrize("option", options("cluster"))
+def test_every_cluster_composes(option):
+    plugin = NEEDS_PACKAGE.get(option)
+    if plugin and importlib.util.find_spec(plugin) is None:
+        pytest.skip(f"needs {plugin}: pip install 'pullback[cluster]'")
+    composed("train", f"cluster={option}")
+
+
+def test_all_loss_terms_compose_beside_each_other():
+    terms = options("loss")
+    cfg = composed("train", f"loss=[{','.join(terms)}]", "solver.two_way=true")
+    assert sorted(cfg.loss) == terms
+    check(cfg)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_faust(folder / "FAUST_r", [*range(4), *range(80, 82)])
+    return folder
+
+
+@pytest.mark.parametrize("choice", [f"{group}={option}" for group in ("experiment", "recipe") for option in options(group)])
+def test_every_experiment_and_recipe_builds(choice, data_dir, tmp_path):
+    overrides = [choice, "trainer=cpu", f"paths.data_dir={data_dir}", "data.val_shapes=2"]
+    missing = ["dataset.faust.allow_missing=true"] if "faust" in composed("train", *overrides).dataset else []
+    cfg = composed("train", *overrides, *missing, output_dir=tmp_path)
+    check(cfg)
+    run = build(cfg)
+    assert set(run.module.losses) == set(cfg.loss)
+    assert OmegaConf.load(tmp_path / "config.yaml") == run.config
+    run.module.configure_optimizers()
+
+
+@pytest.mark.parametrize(("group", "option"), DIFFS)
+def test_a_diff_repeats_no_default(group, option):
+    written = yaml_of(group, option)
+    choices = [choice_of(entry) for entry in written.pop("defaults", [])]
+    bare = [f"{group}=null"] if group == "recipe" else []
+    default = composed("train", *bare, *choices)
+    absent = object()
+    repeated = [key for key, value in leaves(written) if same(OmegaConf.select(default, key, default=absent), value)]
+    usual = [choice_of(entry) for entry in yaml.safe_load((CONFIGS / "train.yaml").read_text())["defaults"] if isinstance(entry, dict)]
+    assert repeated + [choice for choice in choices if choice in usual] == []
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal and of one kind: to Lightning, a limit of 1 is one batch and one of 1.0 is all of them."""
+    return one == other and type(one) is type(other)
+
+
+def choice_of(entry: dict[str, Any]) -> str:
+    """``override /loss: [a, b]`` of a defaults list as ``loss=[a,b]`` of the command line."""
+    ((key, value),) = entry.items()
+    group = key.removeprefix("override ").removeprefix("/")
+    return f"{group}=[{','.join(value)}]" if isinstance(value, list) else f"{group}={value}"
+
+
+@pytest.mark.parametrize("program", ["train", "eval", "match"])
+def test_a_program_composes_without_arguments(program):
+    assert "backbone" in composed(program)
+
+
+def test_the_official_template_ends_at_120_eigenfunctions():
+    solver = composed("train", "recipe=official_template").solver
+    assert solver.k_init + solver.step * solver.n_steps == 120
+
+
+def test_data_are_looked_for_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("PULLBACK_DATA_DIR", str(tmp_path))
+    assert composed("train").paths.data_dir == str(tmp_path)
+    monkeypatch.delenv("PULLBACK_DATA_DIR")
+    assert composed("train").paths.data_dir == str(CONFIGS.parent / "data")

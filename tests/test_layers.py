@@ -1,0 +1,122 @@
+"""The drawing of the layers (design: architecture, section 2), enforced: who may import whom, and the one home of each heavy dependency."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "pullback"
+ENTRY_POINTS = ("train.py", "eval.py", "match.py")
+
+# A part may import parts of lower layers, never its neighbours.
+LAYERS = {
+    "types": 0,
+    **dict.fromkeys(["geometry", "mapping"], 1),
+    **dict.fromkeys(["nn", "losses", "metrics", "solvers", "data", "figures"], 2),
+    "tasks": 3,
+    "runtime": 4,
+}
+HOMES = {
+    "hydra": ["runtime/", *ENTRY_POINTS],
+    "omegaconf": ["runtime/", *ENTRY_POINTS],
+    "lightning": ["runtime/", "tasks/", "data/datamodule.py"],
+    "torchmetrics": ["metrics/"],
+    "matplotlib": ["figures/"],
+    "trimesh": ["data/mesh_formats.py"],
+    "potpourri3d": ["geometry/"],
+    "robust_laplacian": ["geometry/"],
+    "fast_simplification": ["geometry/"],
+    "pykeops": ["mapping/softmap_keops.py"],
+    "triton": ["mapping/softmap_triton.py"],
+    "wandb": [],  # only named in configs/logger/wandb.yaml
+    "tensorboard": [],
+}
+OPTIONAL = {"robust_laplacian", "pykeops", "triton", "wandb"}  # imported by the code that needs them, when it needs them
+
+
+class Import(NamedTuple):
+    module: str
+    at_import_time: bool
+
+
+def imports_of(source: str) -> Iterator[Import]:
+    """Every import of a file; those inside a function or under TYPE_CHECKING do not run when the file is imported."""
+
+    def visit(node: ast.AST, at_import_time: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                yield from (Import(alias.name, at_import_time) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                yield from (Import(f"{child.module}.{alias.name}", at_import_time) for alias in child.names)
+            deferred = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or (
+                isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+            )
+            yield from visit(child, at_import_time and not deferred)
+
+    return visit(ast.parse(source), True)
+
+
+def part_of(path: str) -> str:
+    """``nn/backbone.py`` → nn, ``losses.py`` → losses."""
+    return path.split("/")[0].removesuffix(".py")
+
+
+def violations(path: str, source: str) -> list[str]:
+    """What a file of the package, or an entry point, breaks of the drawing; ``path`` is relative to the package (or to the root)."""
+    part = "entry point" if path in ENTRY_POINTS else part_of(path)
+    found = []
+    for module, at_import_time in imports_of(source):
+        top, *below = module.split(".")
+        if top == "pullback" and below and below[0] in LAYERS:
+            found += [f"{path}: {part} may not import pullback.{below[0]}"] * (not may_import(part, below[0]))
+        elif top in HOMES and not any(path.startswith(home) for home in HOMES[top]):
+            found.append(f"{path}: {top} has its home in {', '.join(HOMES[top]) or 'the configuration only'}")
+        if top in OPTIONAL and at_import_time:
+            found.append(f"{path}: {top} is optional and must be imported inside the function that needs it")
+        if part == "entry point" and top in ("torch", "lightning") and at_import_time:
+            found.append(f"{path}: {top} is slow to import; import it inside main, so that --help stays fast")
+    return found
+
+
+def may_import(part: str, other: str) -> bool:
+    if part == "entry point":
+        return other == "runtime"
+    return part == other or LAYERS[other] < LAYERS[part]
+
+
+def files() -> list[tuple[str, Path]]:
+    package = [(path.relative_to(PACKAGE).as_posix(), path) for path in sorted(PACKAGE.rglob("*.py"))]
+    return [*package, *((name, ROOT / name) for name in ENTRY_POINTS)]
+
+
+@pytest.mark.parametrize(("name", "path"), files(), ids=[name for name, _ in files()])
+def test_file_keeps_to_the_drawing(name, path):
+    if name != "__init__.py":
+        assert name in ENTRY_POINTS or part_of(name) in LAYERS, f"{name} is in no room of the house"
+    assert violations(name, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "message"),
+    [
+        ("geometry/mesh.py", "from pullback.mapping.fmap import x", "geometry may not import pullback.mapping"),
+        ("nn/backbone.py", "from pullback import losses", "nn may not import pullback.losses"),
+        ("solvers/zoomout.py", "def f():\n    import pullback.tasks.mesh", "solvers may not import pullback.tasks"),
+        ("train.py", "from pullback.tasks import mesh", "entry point may not import pullback.tasks"),
+        ("tasks/mesh.py", "import omegaconf", "omegaconf has its home in runtime/"),
+        ("data/shapes.py", "from lightning.pytorch import Trainer", "lightning has its home in"),
+        ("tasks/callbacks.py", "def f():\n    import wandb", "wandb has its home in the configuration only"),
+        ("mapping/softmap_keops.py", "import pykeops.torch", "must be imported inside the function"),
+        ("train.py", "import torch", "is slow to import"),
+    ],
+)
+def test_a_file_that_leaves_the_drawing_is_found(path, source, message):
+    assert any(message in violation for violation in violations(path, source))
+
+
+def test_lower_layers_and_lazy_optional_imports_are_allowed():
+    assert violations("mapping/softmap_keops.py", "from pullback.types import SoftMap\ndef f():\n    import pykeops") == []
+    assert violations("tasks/mesh.py", "import lightning\nfrom pullback.solvers.zoomout import ZoomOut") == []

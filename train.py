@@ -1,0 +1,29 @@
+"""Train, evaluate the best checkpoint, write the report: ``python train.py experiment=quickstart``."""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from pullback.runtime.settings import register_resolvers
+
+register_resolvers(Path(__file__).parent)
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="train")
+def main(cfg: DictConfig) -> float | None:
+    """Returns what selected the best checkpoint (the validation error), for sweeps to minimise."""
+    from pullback.runtime.build import build
+    from pullback.runtime.checks import check
+    from pullback.runtime.evaluation import evaluate
+    from pullback.runtime.training import fit
+
+    check(cfg)
+    run = build(cfg)
+    selected = fit(run)
+    evaluate(run)
+    return selected
+
+
+if __name__ == "__main__":
+    main()
