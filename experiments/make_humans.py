@@ -48,7 +48,7 @@ def ring_nearest(points, faces, owner, targets):
 
 
 def check_mesh(name, points, faces):
-    """Raise unless the mesh is a closed manifold of one component and genus 0, oriented outward, without slivers."""
+    """Raise unless the mesh is a closed manifold of one component and genus 0, oriented outward."""
     from trimesh import Trimesh
 
     mesh = Trimesh(points, faces, process=False)
@@ -64,8 +64,8 @@ def check_mesh(name, points, faces):
 
 
 def write_off(path, points, faces):
-    """Write a mesh as OFF, coordinates to 10 micrometres."""
-    rows = [f"{x:.5f} {y:.5f} {z:.5f}" for x, y, z in points] + [f"3 {a} {b} {c}" for a, b, c in faces]
+    """Write a mesh as OFF, coordinates to 10 micrometres; y up and facing +z (the model has z up and faces -y)."""
+    rows = [f"{x:.5f} {z:.5f} {0.0 - y:.5f}" for x, y, z in points] + [f"3 {a} {b} {c}" for a, b, c in faces]
     path.write_text(f"OFF\n{len(points)} {len(faces)} 0\n" + "\n".join(rows) + "\n")
 
 

@@ -115,11 +115,16 @@ def test_every_experiment_and_recipe_builds(choice, data_dir, tmp_path):
     run.module.configure_optimizers()
 
 
+def test_values_of_a_term_that_was_not_chosen_are_dropped(data_dir, tmp_path):
+    run = build(composed("train", "recipe=fast", "loss=[orthogonality]", "trainer=cpu", "data.val_shapes=2", output_dir=tmp_path))
+    assert list(run.module.losses) == list(run.config["loss"]) == ["orthogonality"]
+
+
 @pytest.mark.parametrize(("group", "option"), DIFFS)
 def test_a_diff_repeats_no_default(group, option):
     written = yaml_of(group, option)
     choices = [choice_of(entry) for entry in written.pop("defaults", [])]
-    bare = [f"{group}=null"] if group == "recipe" else []
+    bare = ["~recipe"] if group == "recipe" else []
     default = composed("train", *bare, *choices)
     absent = object()
     repeated = [key for key, value in leaves(written) if same(OmegaConf.select(default, key, default=absent), value)]

@@ -38,7 +38,7 @@ class Answer:
     def check_close(self, other: "Answer", *, value: float, grad: float) -> None:
         """Compares in units of the largest entry of the other answer."""
         for name, tolerance in (("feat2", value), ("grad_query", grad), ("grad_reference", grad), ("grad_feat1", grad)):
-            mine, theirs = getattr(self, name).double(), getattr(other, name).double()
+            mine, theirs = getattr(self, name).double().cpu(), getattr(other, name).double().cpu()
             error = float((mine - theirs).abs().max() / theirs.abs().max())
             assert error <= tolerance, f"{name}: {error:.1e} > {tolerance:.0e}"
 
@@ -48,7 +48,7 @@ def answer(kind: type[SoftMap], query: Tensor, reference: Tensor, feat1: Tensor,
     query, reference, feat1 = (x.detach().requires_grad_() for x in (query, reference, feat1))
     feat2 = kind(query=query, reference=reference, sigma=sigma.to(query.dtype)).pull_back(feat1)
     direction = torch.linspace(-1, 1, feat2.numel(), dtype=torch.float64).reshape(feat2.shape).cos()
-    (feat2 * direction.to(feat2.dtype)).sum().backward()
+    (feat2 * direction.to(feat2)).sum().backward()
     return Answer(feat2.detach(), query.grad, reference.grad, feat1.grad)
 
 

@@ -60,6 +60,29 @@ def test_columns_are_left_out_at_one_percent_and_kept_at_a_wide_blur(monkeypatch
     assert kept == [None] * 8
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_left_out_is_below_rounding(monkeypatch, dtype):
+    """Keeping all columns, in one block, is also what happens on a GPU."""
+    tensors = case(150, 400, 5, 4, dtype)
+    with_fewer = answer(BlockedSoftMap, *tensors)
+    monkeypatch.setattr(softmap_blocked, "_columns_above", lambda floor, logits: None)
+    monkeypatch.setattr(distances, "_CPU_ROWS", 150)
+    tolerance = 5000 * torch.finfo(dtype).eps
+    with_fewer.check_close(answer(BlockedSoftMap, *tensors), value=tolerance, grad=tolerance)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_gives_the_same_map_also_where_tf32_is_allowed():
+    tensors = case(300, 411, 7, 5, torch.float32)
+    torch.set_float32_matmul_precision("high")
+    try:
+        mine = answer(BlockedSoftMap, *(tensor.cuda() for tensor in tensors))
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    mine.check_close(dense64(*tensors), value=5e-4, grad=5e-4)
+
+
 def test_gradients_pass_gradcheck():
     query, reference = curve_embeddings(9, 8, 3)
     feat1 = torch.randn(8, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -7,8 +7,8 @@ import logging
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback
 from tests.conftest import shape_of
+from tests.interruption import StopAfter
 from tests.meshes import sphere
 from torch import nn
 
@@ -94,18 +94,6 @@ def fit(folder, model, pairs, *, steps, resume=None, **options):
 def rows(path):
     with path.open() as file:
         return list(csv.DictReader(file))
-
-
-class StopAfter(Callback):
-    """An interruption: everything that is not on disk after this many batches is lost."""
-
-    def __init__(self, batches):
-        self.left = batches
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.left -= 1
-        if self.left < 0:
-            raise InterruptedError
 
 
 @pytest.mark.filterwarnings("ignore:Experiment logs directory")

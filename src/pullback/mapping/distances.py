@@ -52,9 +52,7 @@ def row_panels(n_rows: int, n_columns: int, device: torch.device) -> Iterator[sl
         yield slice(start, min(start + step, n_rows))
 
 
-def homogeneous(
-    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]
-) -> tuple[Float[Tensor, "n2 p+1"], Float[Tensor, "n1 p+1"]]:
+def homogeneous(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> tuple[Float[Tensor, "n2 p+1"], Float[Tensor, "n1 p+1"]]:
     """Coordinates whose inner product is ``(|q|² - |q - r|²) / 2``: the distance up to a constant of the row, in one product.
 
     What a softmax or an argmax over the reference needs, free of the constant |q|². Both sets are moved to the mean of the

@@ -10,15 +10,18 @@ from typing import Any
 
 import lightning
 from lightning.pytorch import Trainer
-from omegaconf import DictConfig, OmegaConf
+from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pullback.data.datamodule import PairDataModule
 from pullback.data.pairs import ShapePairDataset
-from pullback.runtime.checks import check_ground_truth
+from pullback.runtime.checks import check_ground_truth, chosen_terms
 from pullback.runtime.origin import rule_of
 from pullback.runtime.settings import made, plain
 from pullback.tasks.mesh import MeshMatching
 from pullback.tasks.weights import load_weights
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -47,18 +50,15 @@ def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
     started = time.time()
     quieten()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
-    cfg = OmegaConf.merge(OmegaConf.masked_copy(cfg, [key for key in cfg if key != "loss"]), {"loss": {}}) if False else cfg
     data = made(cfg.data)
+    cfg = without_leftovers(cfg)
     cfg = with_monitor(cfg, data) if "monitor" in cfg else cfg
     config = plain(cfg)
     module = made(cfg.module)
     module.config = config
     if checkpoint is not None:
         load_weights(module, checkpoint)
-    callbacks = made(cfg.callbacks)
-    if cfg.get("monitor") is None:
-        callbacks.pop("best", None)
-    trainer = made(cfg.trainer, callbacks=list(callbacks.values()), logger=list(made(cfg.logger).values()))
+    trainer = made(cfg.trainer, callbacks=callbacks_of(cfg), logger=list(made(cfg.logger).values()))
     run = Run(cfg, config, data, module, trainer, weights=rule_of(cfg, module, checkpoint), started=started)
     run.folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.create(config), run.folder / "config.yaml")
@@ -73,12 +73,32 @@ def quieten() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
+def without_leftovers(cfg: DictConfig) -> DictConfig:
+    """The configuration without the values that a recipe holds for loss terms that were not chosen."""
+    cfg, terms = cfg.copy(), chosen_terms(cfg)
+    with open_dict(cfg):
+        for name in [name for name in cfg.loss if name not in terms]:
+            log.info("the loss term %s was not chosen; its values in the recipe do nothing", name)
+            del cfg.loss[name]
+    return cfg
+
+
 def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:
     """The configuration with the figure that selects the best checkpoint; null where nothing is validated."""
     validated = is_measured(data.val_set) and data.settings.geodesics is not None
     check_ground_truth(cfg, training=is_measured(data.train_set), validation=validated)
     monitor = cfg.monitor or ("val/geodesic_error" if validated else "val/loss")
     return OmegaConf.merge(cfg, {"monitor": monitor if len(data.val_set) else None})
+
+
+def callbacks_of(cfg: DictConfig) -> list[Callback]:
+    """The callbacks, but those that have nothing to do in this run."""
+    callbacks = made(cfg.callbacks)
+    if cfg.get("monitor") is None:
+        callbacks.pop("best", None)
+    if not cfg.trainer.enable_progress_bar:
+        callbacks.pop("progress", None)
+    return list(callbacks.values())
 
 
 def is_measured(pairs: ShapePairDataset) -> bool:

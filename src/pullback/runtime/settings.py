@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -24,8 +25,16 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def made(cfg: Any, **arguments: Any) -> Any:
-    """The object that a part of the configuration describes, built from plain lists and dicts."""
-    return instantiate(cfg, **arguments, _convert_="all")
+    """The object that a part of the configuration describes, built from plain lists and dicts.
+
+    What the constructor says of its arguments comes through as it is said.
+    """
+    try:
+        return instantiate(cfg, **arguments, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError | OSError | ImportError):
+            raise error.__cause__ from None
+        raise
 
 
 def inherit(cfg: DictConfig, trained: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:

@@ -1,0 +1,182 @@
+"""The programs from end to end, on tiny data in the true on-disk format: train → resume → evaluate → score, and two files in, a map out."""
+
+import csv
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.composing import ROOT
+from tests.fakes import write_faust, write_mesh
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+SMALL = ["data.k=40", "data.val_shapes=3", "data.prepare_workers=1", "trainer=cpu", "trainer.enable_progress_bar=false"]
+TINY_NETWORK = ["backbone.network.width=16", "backbone.network.n_blocks=1", "backbone.network.k=30", "backbone.descriptor.k=40"]
+TINY_SOLVER = ["solver.k_init=10", "solver.step=5", "solver.n_steps=2"]
+SHORT = ["recipe=paper", "trainer.max_steps=8", "trainer.val_check_interval=3", "trainer.log_every_n_steps=1", "callbacks.last.minutes=0.0"]
+
+
+def run(program: str, *arguments: str, folder: Path | None = None, capsys=None) -> str:
+    """What ``python {program}.py *arguments hydra.run.dir={folder}`` prints; errors come through as they are raised."""
+    placed = [] if folder is None else [f"hydra.run.dir={folder}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYDRA_FULL_ERROR", "1")
+        patch.setattr(sys, "argv", [f"{program}.py", *arguments, *placed])
+        runpy.run_path(str(ROOT / f"{program}.py"), run_name="__main__")
+    return capsys.readouterr().out if capsys else ""
+
+
+def metrics(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def figures(folder: Path) -> list[dict]:
+    return [result["metrics"] for result in metrics(folder)["results"]]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A folder with a small FAUST_r and a cache."""
+    folder = tmp_path_factory.mktemp("home")
+    write_faust(folder / "data" / "FAUST_r", [*range(6), *range(80, 83)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def faust(home) -> list[str]:
+    return ["dataset=faust", "dataset.faust.allow_missing=true", f"paths.data_dir={home / 'data'}", f"paths.cache_dir={home / 'cache'}"]
+
+
+@pytest.fixture(scope="module")
+def trained(home, faust) -> Path:
+    """The folder of a finished training."""
+    run("train", *faust, *SMALL, *TINY_NETWORK, *TINY_SOLVER, *SHORT, folder=home / "whole")
+    return home / "whole"
+
+
+def test_a_training_leaves_everything_that_its_user_needs(trained):
+    for file in ("metrics.json", "pairs.csv", "config.yaml", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "report/index.html"):
+        assert (trained / file).is_file(), file
+    assert len(list((trained / "predictions" / "faust").glob("*.npz"))) == 3
+    (result,) = metrics(trained)["results"]
+    assert (result["dataset"], result["split"], result["pairs"]) == ("faust", "test", 3)
+    assert 0 < result["metrics"]["geodesic_error_x100"] < 200
+    assert result["protocol"]["checkpoint"].startswith("best val/geodesic_error on pairs of held-out training shapes, step ")
+    assert result["protocol"]["refinement"].startswith("DiffZoomOut 10 → 20 by 5 (blur 0.01")
+
+
+def test_the_curves_begin_with_the_untrained_network(trained):
+    with (trained / "logs" / "csv" / "metrics.csv").open() as file:
+        validated = [int(row["step"]) for row in csv.DictReader(file) if row["val/geodesic_error"]]
+    assert validated == [0, 2, 5]
+    assert any((trained / "logs" / "tensorboard").iterdir())
+
+
+def test_a_checkpoint_carries_the_configuration_it_was_trained_with(trained):
+    checkpoint = torch.load(trained / "checkpoints" / "best.ckpt", weights_only=True)
+    assert checkpoint["config"]["backbone"]["network"]["width"] == 16
+    assert checkpoint["config"]["dataset"]["faust"]["root"].endswith("data/FAUST_r")
+
+
+def test_an_interrupted_run_that_is_resumed_equals_one_that_was_not(trained, home, faust):
+    folder, overrides = home / "cut", [*faust, *SMALL, *TINY_NETWORK, *TINY_SOLVER, *SHORT, "resume=auto"]
+    with pytest.raises(InterruptedError):
+        run("train", *overrides, "+callbacks.stop={_target_:tests.interruption.StopAfter,pairs:4}", folder=folder)
+    run("train", *overrides, folder=folder)
+    weights = [torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for path in (folder, trained)]
+    for name, values in weights[1].items():
+        torch.testing.assert_close(weights[0][name], values, rtol=0, atol=0)
+    assert figures(folder) == figures(trained)
+    assert metrics(folder)["training"]["resumed"] and not metrics(trained)["training"]["resumed"]
+
+
+def test_evaluating_a_checkpoint_repeats_the_figures_of_its_training(trained, home, faust, capsys):
+    printed = run("eval", *faust, *SMALL, f"ckpt={trained}/checkpoints/best.ckpt", folder=home / "again", capsys=capsys)
+    assert figures(home / "again") == figures(trained)
+    again, before = metrics(home / "again")["results"][0]["protocol"], metrics(trained)["results"][0]["protocol"]
+    assert again == before
+    assert printed.splitlines()[-1] == f"metrics: {home / 'again' / 'metrics.json'}"
+    assert "faust (test)" in printed
+
+
+def test_the_command_line_wins_over_the_checkpoint(trained, home, faust):
+    run("eval", *faust, *SMALL, f"ckpt={trained}/checkpoints/best.ckpt", "solver.n_steps=1", "run=[match,score]", folder=home / "shorter")
+    (result,) = metrics(home / "shorter")["results"]
+    assert result["protocol"]["refinement"].startswith("DiffZoomOut 10 → 15 by 5")
+
+
+def test_stored_predictions_are_scored_again_without_a_model(trained, home, faust):
+    run("eval", *faust, *SMALL, "run=[score,report]", f"predictions={trained}/predictions", folder=home / "scored")
+    assert figures(home / "scored") == figures(trained)
+    assert metrics(home / "scored")["results"] == metrics(trained)["results"]
+
+
+def test_pairs_that_were_matched_are_not_matched_again(home, faust):
+    overrides, folder = [*faust, *SMALL, *TINY_SOLVER, "backbone=raw_wks", "backbone.descriptor.k=40", "solver=zoomout"], home / "axiomatic"
+    run("eval", *overrides, folder=folder)
+    assert metrics(folder)["results"][0]["protocol"]["checkpoint"] == "none: nothing to train"
+    stored = sorted((folder / "predictions" / "faust").glob("*.npz"))
+    stored[0].unlink()
+    times = [path.stat().st_mtime_ns for path in stored[1:]]
+    first = figures(folder)
+    run("eval", *overrides, folder=folder)
+    assert [path.stat().st_mtime_ns for path in stored[1:]] == times and stored[0].exists()
+    assert figures(folder) == first
+
+
+def test_a_folder_without_ground_truth_trains_and_selects_by_its_loss(home):
+    write_faust(home / "own", range(8))
+    for path in (home / "own" / "corres").iterdir():
+        path.unlink()
+    own = ["dataset=folder", f"dataset.folder.root={home / 'own'}", f"paths.cache_dir={home / 'cache'}", "data.val_shapes=2"]
+    run("train", *own, *SMALL, *TINY_NETWORK, *TINY_SOLVER, *SHORT, folder=home / "blind")
+    (result,) = metrics(home / "blind")["results"]
+    assert result["metrics"]["geodesic_error_x100"] is None and result["metrics"]["coverage"] > 0
+    assert result["protocol"]["checkpoint"].startswith("best val/loss")
+    assert (home / "blind" / "report" / "index.html").is_file()
+
+
+def test_a_sweep_runs_each_of_its_values(home, faust):
+    overrides = [*faust, *SMALL, *TINY_NETWORK, *TINY_SOLVER, *SHORT, "trainer.max_steps=1", "run=[]", "sweep=sigma"]
+    run("train", *overrides, "hydra.sweeper.params={solver.blur:'0.01,0.1'}", f"hydra.sweep.dir={home / 'sweep'}")
+    blurs = [torch.load(home / "sweep" / job / "checkpoints" / "last.ckpt", weights_only=True)["config"]["solver"]["blur"] for job in "01"]
+    assert blurs == [0.01, 0.1]
+
+
+def test_two_files_are_matched_in_the_vertex_numbers_of_the_files(home, icosphere, permuted_twin, capsys):
+    verts, faces = icosphere
+    twin, twin_faces, permutation = permuted_twin
+    write_mesh(home / "source.off", np.concatenate([[[9.0, 9.0, 9.0]], verts]), faces + 1)  # vertex 0 belongs to no face
+    write_mesh(home / "target.off", np.concatenate([twin, twin[:1]]), twin_faces)  # nor does the last one; it lies on vertex 0
+    small = ["data.k=60", "backbone.descriptor.k=60", "solver.k_init=20", "solver.n_steps=3", f"paths.cache_dir={home / 'cache'}"]
+    printed = run("match", f"source={home / 'source.off'}", f"target={home / 'target.off'}", *small, folder=home / "match", capsys=capsys)
+    stored = np.load(home / "match" / "match.npz")
+    expected = 1 + np.append(permutation, permutation[0])
+    np.testing.assert_array_equal(stored["p2p21"], expected)
+    np.testing.assert_array_equal(np.loadtxt(home / "match" / "p2p21.txt", dtype=int), 1 + expected)
+    assert stored["fmap12"].shape == (50, 50)
+    assert "nothing was learned" in printed
+    assert (home / "match" / "match.png").is_file() and (home / "match" / "report" / "index.html").is_file()
+
+
+def test_two_files_are_matched_by_a_checkpoint(trained, home, capsys):
+    meshes = [home / "data" / "FAUST_r" / "off" / f"tr_reg_{number:03d}.off" for number in (80, 81)]
+    files = [f"source={meshes[0]}", f"target={meshes[1]}", f"paths.cache_dir={home / 'cache'}"]
+    printed = run("match", *files, f"ckpt={trained}/checkpoints/best.ckpt", folder=home / "learned", capsys=capsys)
+    assert "DiffusionNet, DiffZoomOut 10 → 20 by 5" in printed and "trained on faust" in printed
+    predicted = np.load(trained / "predictions" / "faust" / "tr_reg_080-tr_reg_081.npz")["p2p21"]
+    np.testing.assert_array_equal(np.load(home / "learned" / "match.npz")["p2p21"], predicted)
+
+
+@pytest.mark.parametrize("program", ["train", "eval", "match"])
+def test_help_is_quick_because_nothing_heavy_is_imported(program):
+    command = [sys.executable, "-X", "importtime", f"{program}.py", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PYTHONPATH": "src", "PATH": ""}, check=True)
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert not imported & {"torch", "lightning", "numpy", "scipy", "matplotlib"}
+    assert "solver: diff_zoomout, zoomout" in done.stdout
