@@ -87,7 +87,7 @@ def test_an_interrupted_run_that_is_resumed_equals_one_that_was_not(trained, hom
     folder, overrides = home / "cut", [*faust, *SMALL, *TINY_NETWORK, *TINY_SOLVER, *SHORT, "resume=auto"]
     with pytest.raises(InterruptedError):
         run("train", *overrides, "+callbacks.stop={_target_:tests.interruption.StopAfter,pairs:4}", folder=folder)
-    run("train", *overrides, folder=folder)
+    run("train", *overrides, "run=[match,score]", folder=folder)
     weights = [torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for path in (folder, trained)]
     for name, values in weights[1].items():
         torch.testing.assert_close(weights[0][name], values, rtol=0, atol=0)
@@ -96,7 +96,7 @@ def test_an_interrupted_run_that_is_resumed_equals_one_that_was_not(trained, hom
 
 
 def test_evaluating_a_checkpoint_repeats_the_figures_of_its_training(trained, home, faust, capsys):
-    printed = run("eval", *faust, *SMALL, f"ckpt={trained}/checkpoints/best.ckpt", folder=home / "again", capsys=capsys)
+    printed = run("eval", *faust, *SMALL, "run=[match,score]", f"ckpt={trained}/checkpoints/best.ckpt", folder=home / "again", capsys=capsys)
     assert figures(home / "again") == figures(trained)
     again, before = metrics(home / "again")["results"][0]["protocol"], metrics(trained)["results"][0]["protocol"]
     assert again == before
@@ -111,13 +111,14 @@ def test_the_command_line_wins_over_the_checkpoint(trained, home, faust):
 
 
 def test_stored_predictions_are_scored_again_without_a_model(trained, home, faust):
-    run("eval", *faust, *SMALL, "run=[score,report]", f"predictions={trained}/predictions", folder=home / "scored")
+    run("eval", *faust, *SMALL, "run=[score]", f"predictions={trained}/predictions", folder=home / "scored")
     assert figures(home / "scored") == figures(trained)
     assert metrics(home / "scored")["results"] == metrics(trained)["results"]
 
 
 def test_pairs_that_were_matched_are_not_matched_again(home, faust):
     overrides, folder = [*faust, *SMALL, *TINY_SOLVER, "backbone=raw_wks", "backbone.descriptor.k=40", "solver=zoomout"], home / "axiomatic"
+    overrides.append("run=[match,score]")
     run("eval", *overrides, folder=folder)
     assert metrics(folder)["results"][0]["protocol"]["checkpoint"] == "none: nothing to train"
     stored = sorted((folder / "predictions" / "faust").glob("*.npz"))

@@ -14,6 +14,7 @@ ENTRY_POINTS = ("train.py", "eval.py", "match.py")
 # A part may import parts of lower layers, never its neighbours.
 LAYERS = {
     "types": 0,
+    "files": 0,
     **dict.fromkeys(["geometry", "mapping"], 1),
     **dict.fromkeys(["nn", "losses", "metrics", "solvers", "data", "figures"], 2),
     "tasks": 3,

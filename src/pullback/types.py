@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-
 M = TypeVar("M", bound="Movable")
 
 

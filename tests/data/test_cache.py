@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from pullback.data.cache import cached, content_hash, write_atomically
+from pullback.data.cache import cached, content_hash
+from pullback.files import write_atomically
 
 
 def save(file, value):

@@ -53,7 +53,7 @@ def test_points_without_area_are_refused(icosphere):
     verts, faces = icosphere
     stiffness, mass = cotangent_stiffness(verts, faces), lumped_mass(verts, faces)
     mass[3] = 0
-    with pytest.raises(ValueError, match="1 of .* points have no area"):
+    with pytest.raises(ValueError, match=r"1 of .* points have no area"):
         solve_eigenproblem(stiffness, mass, k=5)
 
 

@@ -2,13 +2,13 @@
 
 import hashlib
 import logging
-import os
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
+
+from pullback.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -46,18 +46,3 @@ def cached(path: Path, compute: Callable[[], T], *, save: Callable[[BinaryIO, T]
     value = compute()
     write_atomically(path, lambda file: save(file, value))
     return load(path)
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """``write`` fills a temporary file beside ``path``, which then takes its place in one step. Makes the folder if needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.partial")
-    try:
-        with open(temporary, "xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -1,8 +1,6 @@
 """The report of a run: one HTML file that needs nothing beside it, neither network nor script."""
 
 import math
-import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from pullback.figures.fmap import fmap_figure
 from pullback.figures.page import facts, folded, page, picture, plot, section, table, text
 from pullback.figures.picture import Picture
 from pullback.figures.plot import inline_svg
+from pullback.files import write_atomically
 
 Matrix = Float[Tensor, "_ _"] | Float[ndarray, "_ _"]
 
@@ -57,16 +56,7 @@ class ReportContent:
 def write_report(path: str | Path, content: ReportContent) -> Path:
     """Write the report as one HTML file, whole or not at all, and return its path."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex}.partial")
-    try:
-        with partial.open("x", encoding="utf-8") as file:
-            file.write(report_html(content))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(path, lambda file: file.write(report_html(content).encode()))
     return path
 
 

@@ -47,6 +47,8 @@ def refinement(solver: dict[str, Any]) -> str:
     rest = dict(solver)
     name, k, step, n_steps = (rest.pop(key, None) for key in ("_target_", "k_init", "step", "n_steps"))
     rest.pop("backend", None)  # changes the time, not the map
+    if not rest.get("two_way"):
+        rest.pop("two_way", None)
     sizes = f" {k} → {k + step * n_steps} by {step}" if n_steps else ""
     numbers = ", ".join(f"{key} {value}" for key, value in rest.items())
     return name.rsplit(".", 1)[-1] + sizes + (f" ({numbers})" if numbers else "")

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
+from pullback.files import write_atomically
 from pullback.metrics import PairScore, aggregate, standard_metrics
 from pullback.metrics.geodesic import pck_curve
-from pullback.tasks.files import write_atomically
 from pullback.tasks.provenance import run_facts
 
 METRICS_FILE = "metrics.json"

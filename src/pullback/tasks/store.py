@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from pullback.tasks.files import write_atomically
+from pullback.files import write_atomically
 
 log = logging.getLogger(__name__)
 
