@@ -96,7 +96,8 @@ def test_an_interrupted_run_that_is_resumed_equals_one_that_was_not(trained, hom
 
 
 def test_evaluating_a_checkpoint_repeats_the_figures_of_its_training(trained, home, faust, capsys):
-    printed = run("eval", *faust, *SMALL, "run=[match,score]", f"ckpt={trained}/checkpoints/best.ckpt", folder=home / "again", capsys=capsys)
+    overrides = [*faust, *SMALL, "run=[match,score]", f"ckpt={trained}/checkpoints/best.ckpt"]
+    printed = run("eval", *overrides, folder=home / "again", capsys=capsys)
     assert figures(home / "again") == figures(trained)
     again, before = metrics(home / "again")["results"][0]["protocol"], metrics(trained)["results"][0]["protocol"]
     assert again == before

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from pullback.data.cache import cached, content_hash
+from pullback.data.cache import cached, content_hash, sweep
 from pullback.files import write_atomically
 
 
@@ -74,6 +74,11 @@ def test_a_killed_writer_leaves_no_entry(tmp_path):
     process.join()
     assert not path.exists()
     assert cached(path, lambda: np.arange(3), save=save, load=load).tolist() == [0, 1, 2]
+    assert len(list(tmp_path.iterdir())) == 2
+    sweep(tmp_path.parent)
+    assert len(list(tmp_path.iterdir())) == 2  # it might be somebody else's, still being written
+    sweep(tmp_path.parent, older_than=-1.0)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def write_many(path, value):

@@ -1,7 +1,9 @@
 """A cache of computed values: addressed by what they were computed from, whole or absent, deletable at any time."""
 
+import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -46,3 +48,11 @@ def cached(path: Path, compute: Callable[[], T], *, save: Callable[[BinaryIO, T]
     value = compute()
     write_atomically(path, lambda file: save(file, value))
     return load(path)
+
+
+def sweep(cache_dir: Path, *, older_than: float = 3600.0) -> None:
+    """Removes what killed processes left behind: temporary files that nobody has written to for that many seconds."""
+    for path in cache_dir.glob("*/.*.partial"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > older_than:
+                path.unlink()

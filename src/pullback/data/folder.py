@@ -70,7 +70,5 @@ class Folder(MeshDataset):
         listed = read_names(path)
         unknown = sorted(set(listed) - set(names))
         if unknown:
-            raise MissingDataError(
-                f"{path} names {len(unknown)} shapes without a mesh file: {shortened(unknown)}. Correct it"
-            )
+            raise MissingDataError(f"{path} names {len(unknown)} shapes without a mesh file: {shortened(unknown)}. Correct it")
         return listed

@@ -3,14 +3,17 @@
 import logging
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from pullback.data.cache import sweep
 from pullback.data.dataset import ShapeFiles
 from pullback.data.library import ShapeLibrary
 from pullback.data.shapes import PreparationSettings, operators_entry
@@ -43,6 +46,7 @@ def prepare_all(jobs: Sequence[Job], cache_dir: str | Path, *, workers: int | No
     Every job is tried; what failed is told together at the end, in one MeshError.
     """
     jobs = list(dict.fromkeys(jobs))
+    sweep(Path(cache_dir))
     pending = [job for job in jobs if not _is_ready(job, Path(cache_dir))]
     done = {job: _prepare(job, Path(cache_dir)) for job in jobs if job not in set(pending)}
     if pending:
@@ -73,13 +77,18 @@ def _results(jobs: list[Job], cache_dir: Path, workers: int) -> Iterator[tuple[J
         return
     # Not forked: the parent has threads (of torch and of the bar) whose locks a fork would copy in whatever state they are.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_be_a_worker) as pool:
         futures = {pool.submit(_prepare, job, cache_dir): job for job in jobs}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            advice = "Use fewer at a time, as data.prepare_workers=1"
+            raise RuntimeError(f"a process that prepared shapes was killed, most likely for want of memory. {advice}") from error
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
             raise
 
 
@@ -103,10 +112,11 @@ def _is_ready(job: Job, cache_dir: Path) -> bool:
         return False
 
 
-def _one_thread() -> None:
+def _be_a_worker() -> None:
     import torch
     from threadpoolctl import threadpool_limits
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the parent ends its workers
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
 
