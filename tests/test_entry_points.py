@@ -111,6 +111,14 @@ def test_the_command_line_wins_over_the_checkpoint(trained, home, faust):
     assert result["protocol"]["refinement"].startswith("DiffZoomOut 10 → 15 by 5")
 
 
+def test_the_control_of_a_training_has_its_network_with_the_weights_of_step_0(trained, home, faust):
+    run("eval", *faust, *SMALL, f"ckpt={trained}/checkpoints/best.ckpt", "untrained=true", "run=[match,score]", folder=home / "control")
+    control, result = metrics(home / "control")["results"][0], metrics(trained)["results"][0]
+    assert control["protocol"]["checkpoint"] == "none: untrained, seed 0"
+    assert control["protocol"]["refinement"] == result["protocol"]["refinement"]
+    assert control["metrics"] != result["metrics"]
+
+
 def test_stored_predictions_are_scored_again_without_a_model(trained, home, faust):
     run("eval", *faust, *SMALL, "run=[score]", f"predictions={trained}/predictions", folder=home / "scored")
     assert figures(home / "scored") == figures(trained)

@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from pullback.runtime.settings import inherit, plain, register_resolvers
+from pullback.runtime.settings import inherit, made, plain, register_resolvers
 
 TRAINED = {
     "backbone": {"_target_": "pullback.Backbone", "width": 64},
@@ -60,3 +60,14 @@ def test_resolvers_name_the_project_and_the_first_value_that_is_there(tmp_path):
     register_resolvers(tmp_path)
     cfg = OmegaConf.create({"none": None, "root": "${project_root:}", "name": "${first_of:${none},train}"})
     assert plain(cfg) == {"none": None, "root": str(tmp_path), "name": "train"}
+
+
+def test_what_a_constructor_refuses_is_told_in_its_own_words():
+    cfg = OmegaConf.create({"_target_": "pullback.solvers.zoomout.ZoomOut", "k_init": 0})
+    with pytest.raises(ValueError, match=r"^k_init=0 and step=10 must be at least 1"):
+        made(cfg)
+
+
+def test_objects_are_built_from_plain_lists():
+    made_list = made(OmegaConf.create({"_target_": "builtins.dict", "betas": [0.9, 0.99]}))["betas"]
+    assert type(made_list) is list

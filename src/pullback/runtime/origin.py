@@ -15,11 +15,11 @@ from pullback.tasks.weights import load_checkpoint
 def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, Any] | None]:
     """The configuration with what its checkpoint (or its stored predictions, where nothing is matched) was made with; the checkpoint.
 
-    ``overrides`` are those of the command line: they win.
+    ``overrides`` are those of the command line: they win. With ``untrained`` the checkpoint lends its configuration only.
     """
     if cfg.ckpt is not None:
         checkpoint = load_checkpoint(cfg.ckpt)
-        return inherit(cfg, checkpoint["config"], overrides), checkpoint
+        return inherit(cfg, checkpoint["config"], overrides), None if cfg.get("untrained") else checkpoint
     if "score" in cfg.get("run", []) and "match" not in cfg.run:
         name = next(iter(made(cfg.dataset).values())).name
         return inherit(cfg, PredictionStore.open(Path(cfg.predictions) / name).fingerprint, overrides), None
