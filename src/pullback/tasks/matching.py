@@ -76,7 +76,7 @@ def write_match(folder: Path, result: FileMatch, *, method: str, view: View, con
     np.savez(folder / "match.npz", p2p21=p2p21, **{name: as_array(values) for name, values in arrays.items()})
     view = broadest_view(as_array(shape1.verts).astype(np.float64), as_array(shape1.faces), view=view)
     names = (f"source: {shape1.name}", f"target: {shape2.name}")
-    picture = draw_correspondence(shape1, shape2, result.p2p21, title=method, names=names, view=view)
+    picture = draw_correspondence(shape1, shape2, result.p2p21, title=f"{shape2.name} → {shape1.name}", names=names, view=view)
     save_figure(sheet([picture]), folder / "match.png")
     facts = run_facts()
     content = ReportContent(

@@ -46,7 +46,7 @@ def _score(store: PredictionStore, pair: ShapePair) -> PairResult:
     names = pair.shape1.name, pair.shape2.name
     prediction = store.load(pair.name)
     if prediction is None:
-        return PairResult(*names, None, message=f"no stored prediction in {store.directory}; run=[test] makes it")
+        return PairResult(*names, None, message=f"no stored prediction in {store.directory}; run=[match,score] makes it")
     try:
         score = score_pair(prediction.p2p21, pair)
     except (ValueError, KeyError) as error:
