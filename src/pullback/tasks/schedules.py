@@ -4,13 +4,14 @@ A schedule is a function of the training step alone, so a resumed run continues 
 the value of the configuration, which makes their figures comparable over the whole run.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 
-class GeometricSchedule(Callback):
+class GeometricSchedule(Callback, ABC):
     """Moves a number geometrically from ``start`` to ``end`` within ``steps`` optimiser steps, or ``epochs`` in one jump each."""
 
     def __init__(self, *, start: float, end: float, steps: int | None = None, epochs: int | None = None):
@@ -25,18 +26,18 @@ class GeometricSchedule(Callback):
         progress = step / self.steps if self.steps else epoch / self.epochs
         return self.start * (self.end / self.start) ** min(1.0, progress)
 
+    @abstractmethod
     def read(self, module: LightningModule) -> float:
         """The scheduled number of the module."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, module: LightningModule, value: float) -> None:
         """Change the scheduled number of the module."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def key(self) -> str:
         """Under which name the number is logged."""
-        raise NotImplementedError
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.configured = self.read(pl_module)
