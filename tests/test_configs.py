@@ -91,7 +91,7 @@ def test_every_cluster_composes(option):
 
 def test_all_loss_terms_compose_beside_each_other():
     terms = options("loss")
-    cfg = composed("train", f"loss=[{','.join(terms)}]", "solver.two_way=true")
+    cfg = composed("train", f"loss=[{','.join(terms)}]", "solver.two_way=true", "solver.refinement=soft")
     assert sorted(cfg.loss) == terms
     check(cfg)
 

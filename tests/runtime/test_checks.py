@@ -26,6 +26,9 @@ from pullback.runtime.checks import ConfigError, check, check_ground_truth
         (["run=[report]"], r"report.*run=\[score,report\]"),
         (["resume=nowhere.ckpt"], r"resume=nowhere\.ckpt does not exist.*resume=auto"),
         (["loss=[]"], r"no loss term.*loss=\[orthogonality"),
+        (["recipe=paper", "solver=zoomout"], r"solver ZoomOut passes none; use solver=diff_zoomout"),
+        (["loss=[orthogonality_final]"], r"loss\.orthogonality_final\.of=final.*solver\.refinement=hard.*use solver\.refinement=soft"),
+        (["loss.consistency.stop_gradient=false"], r"stop_gradient=false needs gradients.*solver\.refinement=hard"),
     ],
 )
 def test_a_contradiction_is_refused_with_what_to_type(overrides, message):
@@ -40,6 +43,7 @@ def test_a_contradiction_is_refused_with_what_to_type(overrides, message):
         ["recipe=paper"],
         ["recipe=official_template", "loss=[orthogonality]"],
         ["loss=[bijectivity,consistency]", "solver.two_way=true"],
+        ["loss=[orthogonality_final]", "solver.refinement=soft"],
     ],
 )
 def test_a_sound_configuration_passes(overrides):

@@ -7,6 +7,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 STAGES = ("prepare", "match", "score", "report")
+# They match by nearest neighbours, through which no gradient reaches the features.
+HARD_SOLVERS = ("pullback.solvers.zoomout.ZoomOut", "pullback.solvers.nearest.FeatureNearest")
 
 
 class ConfigError(ValueError):
@@ -19,6 +21,7 @@ def check(cfg: DictConfig) -> None:
     check_stages(raw)
     check_terms(raw)
     check_schedules(raw)
+    check_gradients(raw)
     check_eigenfunctions(cfg)
     if cfg.get("resume") not in (None, "auto") and not Path(cfg.resume).is_file():
         raise ConfigError(f"resume={cfg.resume} does not exist; give a checkpoint, or resume=auto for the last one in hydra.run.dir")
@@ -63,6 +66,23 @@ def check_schedules(cfg: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"callbacks.{name} changes solver.init_blur, which this solver does not have; use solver=diff_zoomout, or ~callbacks.{name}"
             )
+
+
+def check_gradients(cfg: Mapping[str, Any]) -> None:
+    """Gradients of the loss reach the features by every way that its terms rely on."""
+    if not cfg.get("optimizer"):
+        return
+    solver, terms = cfg["solver"], cfg["loss"]
+    if solver["_target_"] in HARD_SOLVERS:
+        name = solver["_target_"].rsplit(".", 1)[-1]
+        raise ConfigError(f"training needs gradients but the solver {name} passes none; use solver=diff_zoomout, and keep it for eval.py")
+    relying = [f"loss.{name}.of=final" for name in chosen_terms(cfg) if terms[name].get("of") == "final"]
+    relying += [f"loss.{name}.stop_gradient=false" for name in chosen_terms(cfg) if terms[name].get("stop_gradient") is False]
+    if relying and solver.get("refinement", "soft") != "soft":
+        raise ConfigError(
+            f"{relying[0]} needs gradients through the refined map but solver.refinement={solver['refinement']} makes it a constant; "
+            "use solver.refinement=soft"
+        )
 
 
 def check_eigenfunctions(cfg: DictConfig) -> None:
