@@ -72,3 +72,8 @@ def test_a_descriptor_of_more_eigenfunctions_than_stored_says_what_to_type(tiny_
 def test_an_unknown_normalisation_is_refused_by_name():
     with pytest.raises(ValueError, match="normalise='l1'"):
         backbone("l1")
+
+
+def test_an_unknown_axis_of_rotation_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"axes='z' is unknown"):
+        XYZ(axes="z")

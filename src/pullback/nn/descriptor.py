@@ -46,6 +46,8 @@ class XYZ(Descriptor):
 
     def __init__(self, *, rotation: float = 90.0, axes: str = "y", scale: float = 0.1, noise: float = 0.01):
         super().__init__()
+        if axes not in ("y", "all"):
+            raise ValueError(f"axes={axes!r} is unknown; use y or all")
         self.channels = 3
         self.rotation, self.axes, self.scale, self.noise = rotation, axes, scale, noise
 
