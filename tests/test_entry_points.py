@@ -154,8 +154,8 @@ def test_a_folder_without_ground_truth_trains_and_selects_by_its_loss(home):
 def test_a_sweep_runs_each_of_its_values(home, faust):
     overrides = [*faust, *SMALL, *TINY_NETWORK, *TINY_SOLVER, *SHORT, "trainer.max_steps=1", "run=[]", "sweep=sigma"]
     run("train", *overrides, "hydra.sweeper.params={solver.init_blur:'0.01,0.1'}", f"hydra.sweep.dir={home / 'sweep'}")
-    blurs = [torch.load(home / "sweep" / job / "checkpoints" / "last.ckpt", weights_only=True)["config"]["solver"]["init_blur"] for job in "01"]
-    assert blurs == [0.01, 0.1]
+    checkpoints = [torch.load(home / "sweep" / job / "checkpoints" / "last.ckpt", weights_only=True) for job in "01"]
+    assert [checkpoint["config"]["solver"]["init_blur"] for checkpoint in checkpoints] == [0.01, 0.1]
 
 
 def test_two_files_are_matched_in_the_vertex_numbers_of_the_files(home, icosphere, permuted_twin, capsys):
