@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 M = TypeVar("M", bound="Movable")
@@ -146,3 +146,80 @@ class Match:
     @property
     def p2p21(self) -> Int[Tensor, " n2"]:
         return self.map21.nearest()
+
+
+@dataclass(frozen=True)
+class Photo(Movable):
+    """A photograph, and what is known of the object on it. Pixel coordinates: x right, y down, pixel centres at integers."""
+
+    name: str
+    pixels: UInt8[Tensor, "3 H W"]  # red, green, blue
+    category: str = ""  # in words, for prompts; empty where nobody said
+    mask: Bool[Tensor, "H W"] | None = None  # the object's pixels
+    box: Float[Tensor, "4"] | None = None  # x0, y0, x1, y1 around the object, in pixels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[2]
+
+
+@dataclass(frozen=True)
+class ImagePair(Movable):
+    """Two photographs and what is known of their correspondence.
+
+    Maps run 2 → 1: questions are asked on image 2, answers lie on image 1. Which photograph of a pair is number 2 is for the data set
+    to say: the target of dense benchmarks (``flow2.flo``), the source of keypoint benchmarks, whose keypoints are carried over.
+    """
+
+    name: str
+    image1: Photo
+    image2: Photo
+    subset: str = ""  # the part of its data set that it is averaged in
+    keypoints1: Float[Tensor, "t 2"] | None = None  # xy in pixels; row i of both is the same point
+    keypoints2: Float[Tensor, "t 2"] | None = None
+    flow21: Float[Tensor, "2 H2 W2"] | None = None  # for each pixel of image 2 the displacement to its match in image 1; channel 0 is x
+    known2: Bool[Tensor, "H2 W2"] | None = None  # the pixels of image 2 whose flow is known and counts
+    mirrored: bool = False  # the object is seen from the other side: left and right are exchanged
+
+
+@dataclass(frozen=True)
+class PatchImage(Movable):
+    """A photograph as solvers see it: a graph of patches with a Laplacian basis and the features of two networks."""
+
+    name: str
+    grid: tuple[int, int]  # rows and columns of the patch grid, which covers the whole photograph evenly
+    size: tuple[int, int]  # height and width of the photograph in pixels
+    patches: Int[Tensor, " n"]  # ascending row-major indices of the patches in the graph; all of them unless there is a mask
+    basis: Eigenbasis  # of the patch graph; mass 1 for each patch
+    basis_feat: Float[Tensor, "n cb"]  # of the branch that weighs the graph
+    feat: Float[Tensor, "n c"]  # of the loss branch: the descriptors that the functional map aligns
+
+    @property
+    def n(self) -> int:
+        return len(self.patches)
+
+
+@dataclass(frozen=True)
+class PatchPair(Movable):
+    """Two photographs ready to be matched."""
+
+    name: str
+    image1: PatchImage
+    image2: PatchImage
+
+    def swapped(self) -> "PatchPair":
+        """The pair with 1 and 2 exchanged."""
+        return PatchPair(self.name, self.image2, self.image1)
+
+
+@dataclass(frozen=True)
+class PatchMatch(Movable):
+    """What a solver finds for a pair of photographs. Without a functional map (a baseline), those fields are None."""
+
+    p2p21: Int[Tensor, " n2"]  # for each patch in the graph of image 2 one in the graph of image 1: an index into ``image1.patches``
+    xy21: Float[Tensor, "n2 2"]  # the place of its match in pixels of image 1, finer than a patch where the read-out is
+    fmap12: Float[Tensor, "k2 k1"] | None = None
+    fmap12_init: Float[Tensor, "k2 k1"] | None = None  # before regularisation or optimisation
+    losses: Float[Tensor, " terms"] | None = None  # the weighted terms of the optimiser's loss at its end, in the order of its ``terms``
+    reverse: "PatchMatch | None" = None  # the same in the other direction, when asked for
