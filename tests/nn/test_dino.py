@@ -1,0 +1,290 @@
+"""Exact architectures of ``transformers`` with random weights, saved as a user's folder would hold them."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from tests.nn.photo_fakes import photo, photo_of
+
+from pullback.nn.dino import Dino, position_directions, projection, without_directions
+from pullback.nn.image_backbone import WeightsNotFound, resized
+
+transformers = pytest.importorskip("transformers", reason="needs transformers: pip install 'pullback[images]'")
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "patch_size": 4, "image_size": 16}
+CONFIGS = {
+    "vit": lambda: transformers.ViTConfig(**SMALL, intermediate_size=32),
+    "dinov2": lambda: transformers.Dinov2Config(**SMALL, mlp_ratio=2),
+    "dinov2_with_registers": lambda: transformers.Dinov2WithRegistersConfig(**SMALL, mlp_ratio=2, num_register_tokens=3),
+    "dinov3_vit": lambda: transformers.DINOv3ViTConfig(**SMALL, intermediate_size=32, num_register_tokens=3, layerscale_value=0.5),
+}
+FAMILIES = [
+    name if hasattr(transformers, cls) else pytest.param(name, marks=pytest.mark.skip(reason=f"this transformers has no {cls}"))
+    for name, cls in zip(CONFIGS, ("ViTModel", "Dinov2Model", "Dinov2WithRegistersModel", "DINOv3ViTModel"), strict=True)
+]
+
+
+@pytest.fixture(scope="module")
+def folder_of(tmp_path_factory):
+    """Folder with a small model of a family; weights large enough that every part of the model shows in its output."""
+    made = {}
+
+    def folder(family: str, dtype: torch.dtype = torch.float32):
+        if (family, dtype) not in made:
+            torch.manual_seed(3)
+            model = transformers.AutoModel.from_config(CONFIGS[family]())
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.add_(0.3 * torch.randn_like(parameter))
+            made[family, dtype] = tmp_path_factory.mktemp(family)
+            model.to(dtype).save_pretrained(made[family, dtype])
+        return made[family, dtype]
+
+    return folder
+
+
+def reference(folder, one, size: int) -> tuple[torch.nn.Module, list[torch.Tensor]]:
+    """The whole model as transformers loads it, and all its hidden states, patch tokens only, as maps."""
+    model = transformers.AutoModel.from_pretrained(folder).float().eval()
+    height, width = (side * size // max(one.size) // 4 * 4 for side in one.size)
+    image = resized(one.pixels, (height, width))[None]
+    image = (image - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    options = {"interpolate_pos_encoding": True} if model.config.model_type == "vit" else {}
+    with torch.no_grad():
+        states = model(image, output_hidden_states=True, **options).hidden_states
+    return model, [state[0, -height * width // 16 :].T.reshape(16, height // 4, width // 4) for state in states], states
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("layer", [0, 2])
+def test_the_token_facet_is_the_hidden_state_after_the_block(folder_of, family, layer):
+    one = photo(48, 32)  # a grid of 6 × 4, the model's own is 4 × 4
+    maps = Dino(folder_of(family), layer=layer, size=24)([one])[0]
+    _, expected, _ = reference(folder_of(family), one, 24)
+    assert list(maps) == [f"layer{layer}"] and maps[f"layer{layer}"].shape == (16, 6, 4)
+    assert torch.allclose(maps[f"layer{layer}"], expected[layer + 1], atol=1e-4)
+
+
+def test_the_hidden_state_is_what_the_blocks_give_when_run_by_hand_and_not_the_normalised_output(folder_of):
+    one = photo(40, 40)
+    backbone = Dino(folder_of("dinov2"), layer=2, size=20)
+    model, _, _ = reference(folder_of("dinov2"), one, 20)
+    image = (resized(one.pixels, (20, 20))[None] - backbone.mean) / backbone.std
+    with torch.no_grad():
+        x = model.embeddings(image)
+        for block in model.encoder.layer:
+            y = block.attention(block.norm1(x))
+            x = x + block.layer_scale1(y[0] if isinstance(y, tuple) else y)
+            x = x + block.layer_scale2(block.mlp(block.norm2(x)))
+        last = model(image).last_hidden_state
+    ours = backbone([one])[0]["layer2"].flatten(1).T
+    assert torch.allclose(ours, x[0, 1:], atol=1e-4)
+    assert not torch.allclose(ours, last[0, 1:], atol=0.1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("facet", "names"), [("key", ("k_proj", "key")), ("query", ("q_proj", "query")), ("value", ("v_proj", "value"))])
+def test_a_facet_is_the_projection_of_the_normalised_input_of_its_block(folder_of, family, facet, names):
+    one = photo(32, 48)
+    ours = Dino(folder_of(family), layer=1, facet=facet, size=24)([one])[0]["layer1"]
+    model, _, states = reference(folder_of(family), one, 24)
+    parameters = {name: value for name, value in model.named_parameters() if f".{1}." in name}
+    norm = next(module for name, module in model.named_modules() if name.endswith(("1.norm1", "1.layernorm_before")))
+    weight = next(value for name, value in parameters.items() if name.endswith(tuple(f"{n}.weight" for n in names)))
+    bias = next((value for name, value in parameters.items() if name.endswith(tuple(f"{n}.bias" for n in names))), None)
+    with torch.no_grad():
+        expected = torch.nn.functional.linear(norm(states[1]), weight, bias)[0, -24:]
+    assert torch.allclose(ours, expected.T.reshape(16, 4, 6), atol=1e-4)
+
+
+def test_several_layers_are_several_entries_from_one_pass(folder_of):
+    one = photo(32, 32)
+    both = Dino(folder_of("dinov2"), layer=[2, 0], size=16)([one])[0]
+    assert list(both) == ["layer2", "layer0"]
+    for layer in (0, 2):
+        assert torch.allclose(both[f"layer{layer}"], Dino(folder_of("dinov2"), layer=layer, size=16)([one])[0][f"layer{layer}"], atol=1e-6)
+
+
+def test_blocks_after_the_last_needed_one_are_not_kept(folder_of):
+    whole, cut = Dino(folder_of("dinov2"), layer=2, size=16), Dino(folder_of("dinov2"), layer=0, size=16)
+    assert sum("norm1.weight" in name for name, _ in whole.named_parameters()) == 3
+    assert sum("norm1.weight" in name for name, _ in cut.named_parameters()) == 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_different_sizes_in_one_call_equal_one_by_one(folder_of, family):
+    backbone = Dino(folder_of(family), layer=1, size=24)
+    photos = [photo(40, 60, seed=0), photo(60, 40, seed=1), photo(80, 120, seed=2), photo(50, 50, seed=3)]
+    for one, maps in zip(photos, backbone(photos), strict=True):
+        assert torch.allclose(maps["layer1"], backbone([one])[0]["layer1"], atol=1e-5)
+    assert [tuple(maps["layer1"].shape) for maps in backbone(photos)] == [(16, 4, 6), (16, 6, 4), (16, 4, 6), (16, 6, 6)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_half_precision_checkpoint_runs_in_float32(folder_of, family):
+    backbone = Dino(folder_of(family, torch.float16), layer=1, size=16)
+    assert {parameter.dtype for parameter in backbone.parameters()} == {torch.float32}
+    ours, exact = (one([photo(32, 32)])[0]["layer1"] for one in (backbone, Dino(folder_of(family), layer=1, size=16)))
+    assert ours.dtype == torch.float32
+    assert torch.allclose(ours, exact, atol=0.02 * exact.abs().max().item())
+
+
+def test_the_fused_attention_of_torch_is_used(folder_of):
+    model = Dino(folder_of("dinov2"), layer=1, size=16).model
+    if not getattr(model, "_supports_sdpa", False):
+        pytest.skip("needs a transformers whose DINOv2 has it: 4.46 or later")
+    assert model.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_debiased_features_have_no_part_in_what_depends_on_position(folder_of, family):
+    backbone, plain = Dino(folder_of(family), layer=2, size=32, debias=3), Dino(folder_of(family), layer=2, size=32)
+    one = photo(48, 64)
+    directions = backbone._bias_directions((24, 32))["layer2"]
+    assert torch.allclose(directions.T @ directions, torch.eye(3), atol=1e-5)
+    feat, raw = (b([one])[0]["layer2"].flatten(1).T for b in (backbone, plain))
+    assert (feat @ directions).abs().max() < 1e-4 * raw.norm(dim=1).max()
+    assert torch.allclose(raw - raw @ directions @ directions.T, feat, atol=1e-4)
+
+
+def test_the_bias_is_estimated_once_a_grid_and_is_the_same_in_every_run(folder_of):
+    first, second = (Dino(folder_of("dinov2"), layer=2, size=24, debias=2) for _ in range(2))
+    first([photo(48, 32), photo(32, 48)])
+    assert sorted(first._bias) == [(16, 24), (24, 16)]
+    assert torch.equal(first._bias_directions((16, 24))["layer2"], second._bias_directions((16, 24))["layer2"])
+    first._maps = lambda probe: pytest.fail("estimated again")
+    first._bias_directions((16, 24))
+
+
+def test_position_directions_are_the_right_singular_vectors_of_the_centred_response():
+    generator = torch.Generator().manual_seed(0)
+    response = torch.randn(7, 4, 5, generator=generator)
+    rows = response.flatten(1).T
+    _, _, vh = torch.linalg.svd(rows - rows.mean(dim=0))
+    ours = position_directions(response, count=3)
+    assert torch.allclose((vh[:3] @ ours).abs(), torch.eye(3), atol=1e-5)
+
+
+def test_removing_directions_keeps_what_is_orthogonal_to_them():
+    values = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    left = without_directions(values, torch.eye(3)[:, :1])
+    assert torch.equal(left[:, 1:], values[:, 1:]) and left[:, 0].abs().max() < 1e-6
+
+
+def test_more_bias_directions_than_channels_or_patches_are_refused(folder_of):
+    with pytest.raises(ValueError, match="debias=16 directions of 16 channels"):
+        Dino(folder_of("dinov2"), layer=0, size=16, debias=16)
+    with pytest.raises(ValueError, match="debias=4 directions cannot be estimated from 4 patches"):
+        Dino(folder_of("dinov2"), layer=0, size=8, debias=4)([photo(32, 32)])
+
+
+def test_the_fingerprint_tells_options_and_weights_apart_and_not_where_they_lie(folder_of, tmp_path):
+    folder = folder_of("dinov2")
+    shutil.copytree(folder, tmp_path / "copy")
+    changes = ({}, {"layer": 0}, {"layer": [0, 2]}, {"facet": "key"}, {"size": 20}, {"debias": 1})
+    prints = [Dino(folder, **{"layer": 2, "size": 16} | options).fingerprint() for options in changes]
+    assert len({tuple(one.items()) for one in prints}) == len(changes)
+    assert Dino(tmp_path / "copy", layer=2, size=16, max_batch=1).fingerprint() == prints[0]
+    halves = Dino(folder_of("dinov2", torch.float16), layer=2, size=16).fingerprint()
+    assert {key for key in halves if halves[key] != prints[0][key]} == {"weights_sha256"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"facet": "keys"}, "facet='keys' is unknown; use token, key, query, value"),
+        ({"layer": 3}, r"layer=\[3\] .* blocks are 0 to 2"),
+        ({"layer": -1}, r"layer=\[-1\]"),
+        ({"layer": []}, "name at least one"),
+        ({"layer": [1, 1]}, "none twice"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(folder_of, options, message):
+    with pytest.raises(ValueError, match=message):
+        Dino(folder_of("dinov2"), **{"layer": 1, "size": 16} | options)
+
+
+def test_weights_that_are_nowhere_say_what_to_do(tmp_path, monkeypatch):
+    with pytest.raises(WeightsNotFound, match=r"absent.*no such folder.*weights=FOLDER"):
+        Dino(tmp_path / "absent")
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", staticmethod(unreachable))
+    with pytest.raises(WeightsNotFound, match=r"facebook/dinov2-small.*no connection.*hf download facebook/dinov2-small"):
+        Dino("facebook/dinov2-small")
+
+
+def unreachable(source, **options):
+    raise OSError(f"no connection for {source}")
+
+
+def test_the_local_cache_is_asked_before_the_hub(folder_of, monkeypatch):
+    asked = []
+    config = transformers.AutoConfig.from_pretrained(folder_of("dinov2"))
+
+    def load(source, *, local_files_only=False, **options):
+        asked.append(local_files_only)
+        return config if not local_files_only else unreachable(source)
+
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", staticmethod(load))
+    monkeypatch.setattr(transformers.AutoModel, "from_pretrained", staticmethod(unreachable))
+    with pytest.raises(WeightsNotFound):
+        Dino("facebook/dinov2-small", layer=0)
+    assert asked == [True, False]
+
+
+def test_a_damaged_folder_or_a_foreign_model_is_named(folder_of, tmp_path):
+    damaged = shutil.copytree(folder_of("dinov2"), tmp_path / "damaged")
+    content = (damaged / "model.safetensors").read_bytes()
+    (damaged / "model.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"damaged.*cannot be read as a model"):
+        Dino(damaged, layer=0, size=16)
+    (damaged / "model.safetensors").unlink()
+    with pytest.raises(WeightsNotFound, match=r"damaged.*model\.safetensors"):
+        Dino(damaged, layer=0, size=16)
+    (damaged / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(ValueError, match=r"type 'bert'; Dino reads vit, dinov2"):
+        Dino(damaged, layer=0, size=16)
+
+
+def test_a_checkpoint_without_some_of_the_weights_is_refused(folder_of, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    partial = shutil.copytree(folder_of("dinov2"), tmp_path / "partial")
+    tensors = load_file(partial / "model.safetensors")
+    gone = next(name for name in tensors if "layer.1." in name)
+    save_file({name: value for name, value in tensors.items() if name != gone}, partial / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="lacks 1 tensors of the model"):
+        Dino(partial, layer=1, size=16)
+    Dino(partial, layer=0, size=16)  # the lost one lies behind what is used
+
+
+@pytest.mark.slow
+def test_the_exact_small_dinov2_runs_on_a_grid_that_is_not_square(tmp_path):
+    config = transformers.Dinov2Config(hidden_size=384, num_hidden_layers=12, num_attention_heads=6, patch_size=14, image_size=518)
+    transformers.Dinov2Model(config).save_pretrained(tmp_path / "s14")
+    maps = Dino(tmp_path / "s14", layer=[9, 11], size=140)([photo(100, 140)])[0]
+    assert {name: tuple(values.shape) for name, values in maps.items()} == {"layer9": (384, 7, 10), "layer11": (384, 7, 10)}
+
+
+@pytest.mark.real_data
+def test_real_weights_match_a_photo_with_its_mirror_image(real_data_dir):
+    folder = real_data_dir.parent / "weights" / "dinov2-small-finetuned"
+    if not folder.is_dir():
+        pytest.skip(f"needs the weights in {folder}")
+    chelsea = pytest.importorskip("skimage.data").chelsea()
+    image = torch.from_numpy(chelsea.copy()).permute(2, 0, 1).float() / 255
+    backbone = Dino(folder, layer=9, size=280)
+    plain, mirrored = (maps["layer9"] for maps in backbone([photo_of(image), photo_of(image.flip(2))]))
+    feat1, feat2 = (torch.nn.functional.normalize(one.flatten(1).T, dim=1) for one in (plain, mirrored.flip(2)))
+    found = (feat2 @ feat1.T).argmax(dim=1)
+    rows, cols = plain.shape[1:]
+    places = torch.arange(rows * cols)
+    apart = torch.maximum((found // cols - places // cols).abs(), (found % cols - places % cols).abs())
+    assert (apart <= 1).float().mean() > 0.8
+
+
+def test_projections_are_found_under_old_and_new_names():
+    for name, new in (("key", False), ("k_proj", True)):
+        inner = torch.nn.ModuleDict({name: torch.nn.Linear(2, 2), "other": torch.nn.Linear(2, 2)})
+        block = torch.nn.ModuleDict({"attention": inner if new else torch.nn.ModuleDict({"attention": inner})})
+        assert projection(block, "key") is inner[name]
