@@ -1,0 +1,110 @@
+"""The loss of the per-pair optimisation (Cheng et al. 2024, equations 9–14): pure terms first, then their weighted sum."""
+
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pullback.mapping.latent import consensus, orthonormality, printed_trace, two_way_consensus
+
+TRACES = {"printed": printed_trace, "two_way": two_way_consensus}
+
+
+def feature_error(
+    fmap12: Float[Tensor, "*p k2 k1"], coeffs1: Float[Tensor, "*p k1 c"], coeffs2: Float[Tensor, "*p k2 c"]
+) -> Float[Tensor, "*p"]:
+    """``‖fmap12 A - B‖²``: how far the carried descriptors of photograph 1 lie from those of photograph 2."""
+    return (fmap12 @ coeffs1 - coeffs2).square().sum(dim=(-2, -1))
+
+
+def eigenvalue_difference(evals1: Float[Tensor, "*p k1"], evals2: Float[Tensor, "*p k2"]) -> Float[Tensor, "*p k2 k1"]:
+    """``Δ[a, b] = λ2_a - λ1_b``, the factor of entry (a, b) of a map 1 → 2, whose rows live on photograph 2."""
+    return evals2[..., :, None] - evals1[..., None, :]
+
+
+def diagonal(fmap12: Float[Tensor, "*p k2 k1"], delta: Float[Tensor, "*p k2 k1"]) -> Float[Tensor, "*p"]:
+    """``Σ (Δ fmap12)²``: zero for a map that joins only eigenfunctions of equal eigenvalues."""
+    return (delta * fmap12).square().sum(dim=(-2, -1))
+
+
+class Unknowns(NamedTuple):
+    """What the loss ties together, for p pairs."""
+
+    fmap12: Float[Tensor, "p k2 k1"]
+    latent1: Float[Tensor, "p k1 r"]
+    latent2: Float[Tensor, "p k2 r"]
+
+
+class PairLoss:
+    """The weighted terms; a weight of 0 switches a term off.
+
+    ======================  ======================================================================
+    feature                 ``‖C A - B‖²``, A and B coefficients of the refined descriptors
+    diag                    ``Σ ((λ2_a - λ1_b) C_ab)²``
+    cons (from a step on)   ``‖C Z1 - Z2‖²``
+    latent                  ``tr Zᵀ W Z``; with ``trace="printed"`` ``tr Z1ᵀ(I + CᵀC)Z1 + tr Z2ᵀ(I + CCᵀ)Z2``
+    orthonormal             ``‖Z1ᵀZ1 - I‖² + ‖Z2ᵀZ2 - I‖²``
+    ======================  ======================================================================
+
+    Not in the paper: with ``scale_free`` the feature term is multiplied by ``k2 / ‖B‖²``, as if B had the norm of an orthogonal map,
+    so that weights carry over between features; without, a trained refiner could lower the term by shrinking its output.
+
+    What the printed equations imply. For square orthogonal Z the trace is ``const + 2‖C‖²``, weight decay, and ``cons`` optimised over Z
+    is ``Σ (σ_i - 1)²``; hence Z with fewer columns than rows. Still, with ``latent = orthonormal = 1`` a latent function belonging to
+    the singular value σ settles at length² ``(1 - σ²) / 2``: for an orthogonal C the printed trace draws all of Z to zero, and with it
+    ``cons``. ``"two_way"`` adds the blocks of W beside the diagonal, whose minimum is consensus instead.
+    """
+
+    terms: ClassVar[tuple[str, ...]] = ("feature", "diag", "cons", "latent", "orthonormal")
+
+    def __init__(
+        self,
+        *,
+        feature: float = 1.0,
+        diag: float = 5.0,
+        cons: float = 1e-3,
+        latent: float = 1.0,
+        orthonormal: float = 1.0,
+        cons_from: int = 0,
+        scale_free: bool = True,
+        trace: str = "two_way",
+    ):
+        if trace not in TRACES:
+            raise ValueError(f"trace={trace!r} is unknown; use one of {', '.join(TRACES)}")
+        self.weights = dict(zip(self.terms, (feature, diag, cons, latent, orthonormal), strict=True))
+        if min(self.weights.values()) < 0:
+            raise ValueError(f"weights must not be negative: {self.weights}")
+        self.cons_from = cons_from
+        self.scale_free = scale_free
+        self.trace = trace
+
+    def __call__(
+        self,
+        unknowns: Unknowns,
+        coeffs1: Float[Tensor, "p k1 c"],
+        coeffs2: Float[Tensor, "p k2 c"],
+        delta: Float[Tensor, "p k2 k1"],
+        *,
+        step: int,
+    ) -> Float[Tensor, "p terms"]:
+        """The weighted terms at an iteration, counted from 0."""
+        fmap12 = unknowns.fmap12
+        values = {
+            "feature": lambda: self._feature(fmap12, coeffs1, coeffs2),
+            "diag": lambda: diagonal(fmap12, delta),
+            "cons": lambda: consensus(*unknowns),
+            "latent": lambda: TRACES[self.trace](*unknowns),
+            "orthonormal": lambda: orthonormality(unknowns.latent1) + orthonormality(unknowns.latent2),
+        }
+        weights = self.weights if step >= self.cons_from else {**self.weights, "cons": 0.0}
+        off = fmap12.new_zeros(len(fmap12))
+        return torch.stack([weights[name] * values[name]() if weights[name] else off for name in self.terms], dim=1)
+
+    def _feature(
+        self, fmap12: Float[Tensor, "p k2 k1"], coeffs1: Float[Tensor, "p k1 c"], coeffs2: Float[Tensor, "p k2 c"]
+    ) -> Float[Tensor, " p"]:
+        error = feature_error(fmap12, coeffs1, coeffs2)
+        if not self.scale_free:
+            return error
+        return error * coeffs2.shape[1] / coeffs2.square().sum(dim=(1, 2)).clamp_min(torch.finfo(error.dtype).tiny)
