@@ -10,7 +10,8 @@ import torch
 from rich.console import Console
 
 from pullback.metrics import PairScore
-from pullback.tasks.results import DatasetResult, EvalProtocol, FailedPairs, PairResult, check_complete, load_results, write_results
+from pullback.tasks.mesh_results import DatasetResult, EvalProtocol, PairResult
+from pullback.tasks.results import FailedPairs, check_complete, load_results, write_results
 from pullback.tasks.tables import print_table
 
 PROTOCOL = EvalProtocol(

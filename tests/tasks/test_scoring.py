@@ -7,7 +7,7 @@ import torch
 from tests.line_shapes import line_pair
 
 from pullback.metrics import score_pair
-from pullback.tasks.results import DatasetResult, EvalProtocol, PairResult
+from pullback.tasks.mesh_results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.scoring import score_store
 from pullback.tasks.store import PredictionStore
 

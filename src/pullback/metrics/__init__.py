@@ -11,16 +11,25 @@ from pullback.metrics.averages import (
     standard_metrics,
 )
 from pullback.metrics.geodesic import PairScore, score_pair
+from pullback.metrics.image import ImageScore, PointScore
+from pullback.metrics.image_averages import EndPointError, ImagePck, KeypointError, Smoothness, image_metrics
 
 __all__ = [
     "Coverage",
+    "EndPointError",
     "FlipRate",
     "GeodesicAuc",
     "GeodesicError",
     "GeodesicPck",
+    "ImagePck",
+    "ImageScore",
+    "KeypointError",
     "MedianGeodesicError",
     "PairScore",
+    "PointScore",
+    "Smoothness",
     "aggregate",
+    "image_metrics",
     "score_pair",
     "standard_metrics",
 ]

@@ -6,6 +6,7 @@ means over pairs. Pairs without the ground truth that a metric needs do not ente
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -155,8 +156,8 @@ def standard_metrics() -> dict[str, Metric]:
     }
 
 
-def aggregate(scores: Iterable[PairScore], metrics: Mapping[str, Metric]) -> dict[str, float | None]:
-    """The value of each metric over the pairs; None where no pair has the ground truth that it needs."""
+def aggregate(scores: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float | None]:
+    """The value of each metric over the scores of pairs, of the kind that the metrics take; None where no pair has the ground truth."""
     for metric in metrics.values():
         metric.reset()
     for score in scores:

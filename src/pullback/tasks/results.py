@@ -1,6 +1,7 @@
-"""What a run leaves for people and programs to read: ``metrics.json`` and ``pairs.csv``.
+"""What a run leaves for people and programs to read: ``metrics.json`` and ``pairs.csv``, for meshes and photographs alike.
 
-A figure means little without its protocol, so the two are never written apart.
+A figure means little without its protocol, so the two are never written apart. What one kind of data reports is in the classes of
+`mesh_results` and `image_results`.
 """
 
 import csv
@@ -8,76 +9,90 @@ import io
 import json
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, ClassVar, NamedTuple
 
 from pullback.files import write_atomically
-from pullback.metrics import PairScore, aggregate, standard_metrics
-from pullback.metrics.geodesic import pck_curve
 from pullback.tasks.provenance import run_facts
 
 METRICS_FILE = "metrics.json"
 PAIRS_FILE = "pairs.csv"
-_TEXTS = ("dataset", "split", "shape1", "shape2", "status", "message")
-_NUMBERS = ("geodesic_error_x100", "geodesic_error_median_x100", "coverage", "flip_rate", "seconds")
+_WORDS = {"dataset", "split", "subset", "pair", "shape1", "shape2", "image1", "image2", "status", "message"}  # other columns are numbers
 
 
 class FailedPairs(RuntimeError):
     """Some pairs could not be matched or scored; the figures of the run are those of the others."""
 
 
-@dataclass(frozen=True)
-class EvalProtocol:
-    """What must be equal before two figures may be compared: papers on the same data sets differ in each of these."""
-
-    pairs: str  # "unordered" (i < j), "ordered" (i ≠ j), "ordered_self" (with self-pairs, about 5 % optimistic), "listed"
-    geodesics: str  # method of the distances on shape 1, "none" without ground truth
-    refinement: str  # what follows the network at test time, e.g. "DiffZoomOut 30 → 130 by 10", "none"
-    checkpoint: str  # rule that chose the weights, e.g. "best on held-out training shapes", "last", "none (no training)"
-    averaging: str = "macro: mean over pairs of the pairs' means; *_micro, median, pck and auc pool all landmarks"
-    notes: str = ""  # anything else that sets the run apart, e.g. a warm-up by another branch
-
-
-@dataclass(frozen=True)
-class PairResult:
+class PairOutcome(ABC):
     """One pair of an evaluation: scored, or failed with a message."""
 
-    shape1: str
-    shape2: str
-    score: PairScore | None
-    seconds: float | None = None  # time to match the pair, without loading and scoring
-    message: str = ""
+    names: ClassVar[tuple[str, ...]]  # the fields that tell which pair it is: columns of pairs.csv
+    figures: ClassVar[tuple[str, ...]]  # the columns of numbers, without ``seconds``
+
+    score: Any  # None for a pair that failed
+    seconds: float | None  # time to match the pair, without loading and scoring
+    message: str
 
     @property
     def status(self) -> str:
         return "failed" if self.score is None else "ok"
 
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The pair in words."""
+
+    @abstractmethod
+    def values(self) -> Sequence[float | int | None]:
+        """The figures of a scored pair; None where the ground truth is missing."""
+
+
+class TableRow(NamedTuple):
+    """A row of the table on the terminal: the figures of a data set or of a part of it."""
+
+    label: str
+    pairs: int
+    failed: int
+    metrics: Mapping[str, float | None]
+
 
 @dataclass(frozen=True)
-class DatasetResult:
+class Result(ABC):
     """An evaluation on one data set. The figures are those of the pairs that did not fail."""
+
+    outcome: ClassVar[type[PairOutcome]]  # the class of ``pairs``
+    columns: ClassVar[Mapping[str, tuple[str, str]]]  # the table on the terminal: metric → (heading, format)
+    legend: ClassVar[str]  # the line under that table
 
     dataset: str
     split: str
-    protocol: EvalProtocol
-    pairs: Sequence[PairResult] = field(default_factory=list)
+    protocol: Any  # a dataclass: what must be equal before two figures may be compared; ``line()`` puts it into one line
+    pairs: Sequence[Any] = field(default_factory=list)
 
     @property
-    def scores(self) -> list[PairScore]:
+    def scores(self) -> list[Any]:
         return [pair.score for pair in self.pairs if pair.score is not None]
 
     @property
-    def failed(self) -> list[PairResult]:
+    def failed(self) -> list[Any]:
         return [pair for pair in self.pairs if pair.score is None]
 
+    @abstractmethod
     def metrics(self) -> dict[str, float | None]:
         """The standard metrics by name; None where the ground truth is missing."""
-        return aggregate(self.scores, standard_metrics())
+
+    @abstractmethod
+    def details(self) -> dict[str, Any]:
+        """What stands beside the metrics in metrics.json."""
+
+    def rows(self) -> list[TableRow]:
+        """The rows of the table on the terminal."""
+        return [TableRow(f"{self.dataset} ({self.split})", len(self.scores), len(self.failed), self.metrics())]
 
     def summary(self) -> dict[str, Any]:
         """The entry of ``results`` in metrics.json."""
@@ -88,21 +103,13 @@ class DatasetResult:
             "failed": len(self.failed),
             "protocol": asdict(self.protocol),
             "metrics": self.metrics(),
-            "pck_curve": self.pck_curve(),
+            **self.details(),
         }
-
-    def pck_curve(self) -> dict[str, list[float]] | None:
-        """``thresholds`` (units of √area) and ``pck`` (share of the landmarks of all pairs within each), for a plot."""
-        errors = [score.errors for score in self.scores if score.errors is not None]
-        if not errors:
-            return None
-        thresholds = torch.linspace(0, 0.20, 81, dtype=torch.float64)
-        return {"thresholds": thresholds.tolist(), "pck": pck_curve(torch.cat(errors), thresholds).tolist()}
 
 
 def write_results(
     directory: str | Path,
-    results: Sequence[DatasetResult],
+    results: Sequence[Result],
     *,
     started: float,
     config_fingerprint: str | None = None,
@@ -122,9 +129,7 @@ def write_results(
         **(facts or {}),
         "results": [result.summary() for result in results],
         "failed_pairs": [
-            {"dataset": result.dataset, "shape1": pair.shape1, "shape2": pair.shape2, "message": pair.message}
-            for result in results
-            for pair in result.failed
+            {"dataset": result.dataset, **_names(pair), "message": pair.message} for result in results for pair in result.failed
         ],
     }
     text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -147,39 +152,45 @@ def load_results(directory: str | Path) -> dict[str, Any]:
     return content
 
 
-def check_complete(results: Sequence[DatasetResult]) -> None:
+def check_complete(results: Sequence[Result]) -> None:
     """Raises FailedPairs when a pair failed. To be called last, so that a failure costs no other pair its result."""
     failed = [(result.dataset, pair) for result in results for pair in result.failed]
     if failed:
         total = sum(len(result.pairs) for result in results)
-        lines = [f"  {dataset}: {pair.shape1} – {pair.shape2}: {pair.message}" for dataset, pair in failed[:10]]
+        lines = [f"  {dataset}: {pair.title}: {pair.message}" for dataset, pair in failed[:10]]
         more = [f"  … and {len(failed) - 10} more, see {PAIRS_FILE}"] if len(failed) > 10 else []
         raise FailedPairs(f"{len(failed)} of {total} pairs failed and are in none of the figures:\n" + "\n".join(lines + more))
 
 
-def _pairs_csv(results: Sequence[DatasetResult]) -> str:
+def _pairs_csv(results: Sequence[Result]) -> str:
+    names = dict.fromkeys(name for result in results for name in result.outcome.names)
+    figures = dict.fromkeys(name for result in results for name in result.outcome.figures)
     text = io.StringIO()
-    writer = csv.DictWriter(text, [*_TEXTS[:4], *_NUMBERS, *_TEXTS[4:]], lineterminator="\n")
+    writer = csv.DictWriter(text, ["dataset", "split", *names, *figures, "seconds", "status", "message"], lineterminator="\n")
     writer.writeheader()
     for result in results:
         writer.writerows(_pair_row(result, pair) for pair in result.pairs)
     return text.getvalue()
 
 
-def _pair_row(result: DatasetResult, pair: PairResult) -> dict[str, Any]:
-    texts = (result.dataset, result.split, pair.shape1, pair.shape2, pair.status, pair.message)
-    score = pair.score
-    numbers = [None] * 4 if score is None else [_times_100(score.mean), _times_100(score.median), score.coverage, score.flip_rate]
-    cells = ["" if value is None else f"{value:.6g}" for value in (*numbers, pair.seconds)]
-    return dict(zip(_TEXTS, texts, strict=True)) | dict(zip(_NUMBERS, cells, strict=True))
+def _pair_row(result: Result, pair: PairOutcome) -> dict[str, str]:
+    words = {"dataset": result.dataset, "split": result.split, **_names(pair), "status": pair.status, "message": pair.message}
+    numbers = {} if pair.score is None else dict(zip(pair.figures, pair.values(), strict=True))
+    return words | {name: _cell(value) for name, value in {**numbers, "seconds": pair.seconds}.items()}
 
 
-def _times_100(value: float | None) -> float | None:
-    return None if value is None else 100 * value
+def _cell(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.6g}"
+
+
+def _names(pair: PairOutcome) -> dict[str, str]:
+    return {name: getattr(pair, name) for name in pair.names}
 
 
 def _parsed(column: str, text: str) -> str | float | None:
-    if column in _TEXTS:
+    if column in _WORDS:
         return text
     return float(text) if text else None
 

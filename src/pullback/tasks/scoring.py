@@ -1,12 +1,13 @@
 """Scores of stored predictions: no model, no network, only maps, landmarks and distances."""
 
 import logging
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
-from pullback.metrics import score_pair
-from pullback.tasks.results import DatasetResult, EvalProtocol, PairResult
-from pullback.tasks.store import PredictionStore
+from pullback.metrics import PairScore, score_pair
+from pullback.tasks.mesh_results import DatasetResult, EvalProtocol, PairResult
+from pullback.tasks.results import PairOutcome
+from pullback.tasks.store import Prediction, PredictionStore
 from pullback.types import ShapePair
 
 log = logging.getLogger(__name__)
@@ -30,27 +31,51 @@ def score_store(
     protocol: EvalProtocol,
     progress: Callable[[int], None] | None = None,
 ) -> DatasetResult:
-    """Scores the stored point map of every pair; a pair without one, or with one that does not fit it, has failed.
+    """Scores the stored point map of every pair of meshes; a pair without one, or with one that does not fit it, has failed.
 
     ``progress`` is called with 1 after each pair.
     """
-    scored = []
+
+    def score(prediction: Prediction, pair: ShapePair) -> PairScore:
+        return score_pair(prediction.p2p21, pair)
+
+    def outcome(pair: ShapePair, score: PairScore | None, **rest: Any) -> PairResult:
+        return PairResult(pair.shape1.name, pair.shape2.name, score, **rest)
+
+    return DatasetResult(dataset, split, protocol, scored(store, pairs, score, outcome, progress=progress))
+
+
+def scored(
+    store: PredictionStore,
+    pairs: Any,
+    score: Callable[[Prediction, Any], Any],
+    outcome: Callable[..., PairOutcome],
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Sequence[PairOutcome]:
+    """The outcome of every pair of any kind, in their order.
+
+    ``outcome(pair, score, seconds=…)`` makes one from what ``score`` returns; where nothing is stored, or ``score`` raises ValueError
+    or KeyError, the pair has failed: ``outcome(pair, None, message=…)``.
+    """
+    outcomes = []
     for i in range(len(pairs)):
-        scored.append(_score(store, pairs[i]))
+        outcomes.append(_outcome(store, pairs[i], score, outcome))
         if progress is not None:
             progress(1)
-    return DatasetResult(dataset, split, protocol, scored)
+    return outcomes
 
 
-def _score(store: PredictionStore, pair: ShapePair) -> PairResult:
-    names = pair.shape1.name, pair.shape2.name
+def _outcome(
+    store: PredictionStore, pair: Any, score: Callable[[Prediction, Any], Any], outcome: Callable[..., PairOutcome]
+) -> PairOutcome:
     prediction = store.load(pair.name)
     if prediction is None:
-        return PairResult(*names, None, message=f"no stored prediction in {store.directory}; run=[match,score] makes it")
+        return outcome(pair, None, message=f"no stored prediction in {store.directory}; run=[match,score] makes it")
     try:
-        score = score_pair(prediction.p2p21, pair)
+        score_of_pair = score(prediction, pair)
     except (ValueError, KeyError) as error:
         log.warning("%s: %s", pair.name, error)
-        return PairResult(*names, None, message=str(error))
+        return outcome(pair, None, message=str(error))
     seconds = prediction.arrays.get("seconds")
-    return PairResult(*names, score, seconds=None if seconds is None else float(seconds))
+    return outcome(pair, score_of_pair, seconds=None if seconds is None else float(seconds))

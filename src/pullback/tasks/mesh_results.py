@@ -1,0 +1,95 @@
+"""What an evaluation on meshes reports: geodesic errors of point maps, under their protocol."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+
+from pullback.metrics import PairScore, aggregate, standard_metrics
+from pullback.metrics.geodesic import pck_curve
+from pullback.tasks.results import PairOutcome, Result
+
+
+@dataclass(frozen=True)
+class EvalProtocol:
+    """What must be equal before two figures may be compared: papers on the same data sets differ in each of these."""
+
+    pairs: str  # "unordered" (i < j), "ordered" (i ≠ j), "ordered_self" (with self-pairs, about 5 % optimistic), "listed"
+    geodesics: str  # method of the distances on shape 1, "none" without ground truth
+    refinement: str  # what follows the network at test time, e.g. "DiffZoomOut 30 → 130 by 10", "none"
+    checkpoint: str  # rule that chose the weights, e.g. "best on held-out training shapes", "last", "none (no training)"
+    averaging: str = "macro: mean over pairs of the pairs' means; *_micro, median, pck and auc pool all landmarks"
+    notes: str = ""  # anything else that sets the run apart, e.g. a warm-up by another branch
+
+    def line(self) -> str:
+        """All parts in one line."""
+        parts = [
+            f"pairs {self.pairs}",
+            f"geodesics {self.geodesics}",
+            f"averaging {self.averaging.split(':')[0]}",
+            f"refinement {self.refinement}",
+            f"checkpoint {self.checkpoint}",
+            self.notes,
+        ]
+        return " | ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class PairResult(PairOutcome):
+    """One pair of meshes: scored, or failed with a message."""
+
+    names: ClassVar = ("shape1", "shape2")
+    figures: ClassVar = ("geodesic_error_x100", "geodesic_error_median_x100", "coverage", "flip_rate")
+
+    shape1: str
+    shape2: str
+    score: PairScore | None
+    seconds: float | None = None
+    message: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.shape1} – {self.shape2}"
+
+    def values(self) -> Sequence[float | int | None]:
+        score = self.score
+        return [_times_100(score.mean), _times_100(score.median), score.coverage, score.flip_rate]
+
+
+@dataclass(frozen=True)
+class DatasetResult(Result):
+    """An evaluation on a data set of meshes."""
+
+    outcome: ClassVar = PairResult
+    columns: ClassVar = {
+        "geodesic_error_x100": ("error ×100", "{:.2f}"),
+        "geodesic_error_micro_x100": ("micro", "{:.2f}"),
+        "geodesic_error_median_x100": ("median", "{:.2f}"),
+        "auc@0.10": ("AUC@0.10", "{:.3f}"),
+        "pck@0.10": ("PCK@0.10", "{:.3f}"),
+        "coverage": ("coverage", "{:.3f}"),
+        "flip_rate": ("flips", "{:.3f}"),
+    }
+    legend: ClassVar = "errors: geodesic, in units of √area of shape 1; micro, median, AUC and PCK pool the landmarks of all pairs"
+
+    protocol: EvalProtocol
+    pairs: Sequence[PairResult] = field(default_factory=list)
+
+    def metrics(self) -> dict[str, float | None]:
+        return aggregate(self.scores, standard_metrics())
+
+    def details(self) -> dict[str, Any]:
+        return {"pck_curve": self.pck_curve()}
+
+    def pck_curve(self) -> dict[str, list[float]] | None:
+        """``thresholds`` (units of √area) and ``pck`` (share of the landmarks of all pairs within each), for a plot."""
+        errors = [score.errors for score in self.scores if score.errors is not None]
+        if not errors:
+            return None
+        thresholds = torch.linspace(0, 0.20, 81, dtype=torch.float64)
+        return {"thresholds": thresholds.tolist(), "pck": pck_curve(torch.cat(errors), thresholds).tolist()}
+
+
+def _times_100(value: float | None) -> float | None:
+    return None if value is None else 100 * value
