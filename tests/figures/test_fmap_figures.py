@@ -4,7 +4,7 @@ import torch
 from tests.figures.looks import Mesh, dominant
 from tests.meshes import sphere
 
-from pullback.figures.fmap import draw_features, fmap_figure
+from pullback.figures.fmap import draw_features, fmap_figure, fmaps_figure
 
 
 def test_the_map_is_shown_before_and_after_with_the_block_that_compares():
@@ -53,3 +53,17 @@ def test_features_of_two_networks_are_refused():
     verts, faces = sphere(1)
     with pytest.raises(ValueError, match="3 feature channels on shape 1 and 2 on shape 2"):
         draw_features(Mesh(verts, faces), Mesh(verts, faces), verts, verts[:, :2])
+
+
+def test_named_maps_show_their_block_and_the_whole_on_one_scale():
+    maps = {"without": np.diag(np.linspace(0.1, 1, 60)), "with": torch.eye(60)}
+    images = [axes.get_images()[0] for axes in fmaps_figure(maps, block=50).axes if axes.get_images()]
+    titles = [axes.get_title(loc="left") for axes in fmaps_figure(maps, block=50).axes if axes.get_title(loc="left")]
+    assert titles == ["without\n50 × 50", "with\n50 × 50", "without\n60 × 60", "with\n60 × 60"]
+    expected = [maps["without"][:50, :50], np.eye(50), maps["without"], np.eye(60)]
+    for top, bottom, matrix in zip(images[:4], images[4:], expected, strict=True):
+        np.testing.assert_allclose(top.get_array(), matrix)
+        np.testing.assert_allclose(bottom.get_array(), abs(matrix))
+    assert len({image.get_clim() for image in images[:4]}) == 1
+    with pytest.raises(ValueError, match="at least one"):
+        fmaps_figure({})

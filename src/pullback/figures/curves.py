@@ -25,16 +25,17 @@ Series = tuple[Float[ndarray, " _"], Float[ndarray, " _"]]  # steps and values
 _SMOOTH_ABOVE = 60  # longer series are drawn faintly, with their running median on top
 
 
-def pck_figure(curves: Mapping[str, tuple[Values, Values]]) -> Figure:
-    """Share of points whose geodesic error is below each threshold, a line for each label.
+def pck_figure(curves: Mapping[str, tuple[Values, Values]], *, xlabel: str = "geodesic error ×100 (unit: √area)") -> Figure:
+    """Share of points whose error is below each threshold, a line for each label.
 
-    ``curves`` maps a label to thresholds (units of √area) and shares in [0, 1]. Raises ValueError when it is empty.
+    ``curves`` maps a label to thresholds (units of √area, or shares of a length) and shares in [0, 1]; the axis shows thresholds ×100.
+    Raises ValueError when it is empty.
     """
     if not curves:
         raise ValueError("a PCK figure needs at least one curve")
     figure = new_figure(6.8, 4.0)
     axes = figure.subplots()
-    dress(axes, xlabel="geodesic error ×100 (unit: √area)", ylabel="points below, %")
+    dress(axes, xlabel=xlabel, ylabel="points below, %")
     for i, (label, (thresholds, share)) in enumerate(curves.items()):
         axes.plot(100 * as_array(thresholds), 100 * as_array(share), label=label, **_line(i))
     axes.set_xlim(0, 100 * max(float(max(thresholds)) for thresholds, _ in curves.values()))

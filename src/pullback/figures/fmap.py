@@ -1,4 +1,6 @@
-"""Functional-map matrices before and after refinement, and learned features on the surfaces."""
+"""Functional-map matrices, before and after refinement or side by side, and learned features on the surfaces."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +18,8 @@ from pullback.figures.plot import LINE, MUTED, dress, new_figure
 from pullback.figures.stage import Stage
 from pullback.figures.surface import TriangleMesh, as_array
 
+Matrix = Float[Tensor, "_ _"] | Float[ndarray, "_ _"]
+
 
 def fmap_figure(
     fmap12_init: Float[Tensor, "k2_init k1_init"] | Float[ndarray, "k2_init k1_init"],
@@ -28,25 +32,72 @@ def fmap_figure(
     """
     before, after = as_array(fmap12_init).astype(float), as_array(fmap12).astype(float)
     k2, k1 = before.shape
-    panels = ((before, "before refinement"), (after[:k2, :k1], "the same block after"), (after, "after refinement"))
-    figure = new_figure(8.8, 5.7)
-    grid = figure.subplots(2, 3)
-    limit = float(np.clip(np.quantile(np.abs(np.concatenate([before.ravel(), after.ravel()])), 0.999), 1e-6, 1.0))
+    named = ((before, "before refinement"), (after[:k2, :k1], "the same block after"), (after, "after refinement"))
+    panels = [(matrix, f"{name}, {_size(matrix)}") for matrix, name in named]
+    return _panels_figure(panels, np.concatenate([before.ravel(), after.ravel()]), width=8.8, side="shape")
+
+
+def fmaps_figure(fmaps: Mapping[str, Matrix], *, block: int = 50) -> Figure:
+    """Functional maps 1 → 2 by name, such as those with and without regularisers: of each its top-left block, and the whole.
+
+    Above with sign, below its magnitude; all panels of a row share one scale. Raises ValueError when there is none.
+    """
+    if not fmaps:
+        raise ValueError("a figure of functional maps needs at least one of them")
+    matrices = {name: as_array(fmap).astype(float) for name, fmap in fmaps.items()}
+    named = [(matrix[:block, :block], name) for name, matrix in matrices.items()]
+    named += [(matrix, name) for name, matrix in matrices.items() if max(matrix.shape) > block]
+    panels = [(matrix, f"{name}\n{_size(matrix)}") for matrix, name in named]
+    values = np.concatenate([matrix.ravel() for matrix in matrices.values()])
+    return _panels_figure(panels, values, width=1.0 + 2.6 * len(panels), side="image")
+
+
+def fmap_picture(fmaps: Mapping[str, Matrix], *, title: str, block: int = 50, height: int = 300) -> Picture:
+    """Magnitudes of functional maps 1 → 2 by name as panels of a picture: the top-left block of each, and the whole; one scale."""
+    matrices = {name: np.abs(as_array(fmap).astype(float)) for name, fmap in fmaps.items()}
+    limit = _limit(np.concatenate([matrix.ravel() for matrix in matrices.values()]))
+    panels = []
+    for name, matrix in matrices.items():
+        for part in (matrix[:block, :block], matrix) if max(matrix.shape) > block else (matrix,):
+            rows = np.arange(height) * part.shape[0] // height
+            width = max(1, round(height * part.shape[1] / part.shape[0]))
+            shown = part[rows][:, np.arange(width) * part.shape[1] // width]
+            colors = value_colors(shown.ravel(), MAGNITUDE_MAP, low=0.0, high=limit).reshape(*shown.shape, 3)
+            image = np.round(255 * np.concatenate([colors, np.ones((*shown.shape, 1))], axis=-1)).astype(np.uint8)
+            panels.append(Panel(image, f"{name}, {_size(part)}"))
+    return Picture(title, tuple(panels), bar=ColourBar(MAGNITUDE_MAP, "0", f"{limit:.2g}", "|fmap12|"))
+
+
+def _size(matrix: Float[ndarray, "_ _"]) -> str:
+    return f"{matrix.shape[0]} × {matrix.shape[1]}"
+
+
+def _limit(values: Float[ndarray, " v"]) -> float:
+    """The end of the scale: all but the very largest entries, and not above 1."""
+    return float(np.clip(np.quantile(np.abs(values), 0.999), 1e-6, 1.0))
+
+
+def _panels_figure(panels: Sequence[tuple[Float[ndarray, "_ _"], str]], values: Float[ndarray, " v"], *, width: float, side: str) -> Figure:
+    """A column for each matrix: above with sign, below its magnitude, scaled to ``values``."""
+    figure = new_figure(width, 5.7)
+    grid = figure.subplots(2, len(panels), squeeze=False)
+    limit = _limit(values)
     for (matrix, title), top, bottom in zip(panels, grid[0], grid[1], strict=True):
-        signed = _matrix(top, matrix, title=f"{title}, {matrix.shape[0]} × {matrix.shape[1]}", cmap=SIGNED_MAP, vmin=-limit, vmax=limit)
+        signed = _matrix(top, matrix, title=title, cmap=SIGNED_MAP, vmin=-limit, vmax=limit)
         magnitude = _matrix(bottom, np.abs(matrix), title="", cmap=MAGNITUDE_MAP, vmin=0, vmax=limit)
+        bottom.set_xlabel(f"eigenfunction of {side} 1", color=MUTED, size=8.5)
     for image, row, label, extend in ((signed, grid[0], "fmap12", "both"), (magnitude, grid[1], "|fmap12|", "max")):
         bar = figure.colorbar(image, ax=row, fraction=0.02, pad=0.01, aspect=18, extend=extend)
         bar.set_label(label, color=MUTED, size=8)
         bar.ax.tick_params(colors=MUTED, labelsize=7, length=0)
         bar.outline.set_visible(False)
-    grid[0, 0].set_ylabel("eigenfunction of shape 2", color=MUTED, size=8)
-    grid[1, 0].set_ylabel("eigenfunction of shape 2", color=MUTED, size=8)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(f"eigenfunction of {side} 2", color=MUTED, size=8)
     return figure
 
 
 def _matrix(axes: Axes, matrix: Float[ndarray, "k2 k1"], *, title: str, **scale: object) -> AxesImage:
-    dress(axes, title=title, xlabel="" if title else "eigenfunction of shape 1")
+    dress(axes, title=title)
     axes.grid(visible=False)
     axes.spines[:].set_visible(True)
     axes.spines[:].set_color(LINE)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from pullback.figures.page_style import CSS
-from pullback.figures.picture import ColourBar, Picture, png_bytes
+from pullback.figures.picture import ColourBar, Panel, Picture, jpeg_bytes, png_bytes
 
 # The browser itself refuses scripts and anything from the network, whatever the page holds.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -85,7 +85,7 @@ def picture(shown: Picture) -> str:
     panels = "\n".join(
         f'<div class="panel" style="flex-grow:{panel.image.shape[1]}">'
         f'<img alt="{text(f"{shown.title}: {panel.label}")}" width="{panel.image.shape[1]}" height="{panel.image.shape[0]}" '
-        f'src="data:image/png;base64,{base64.b64encode(png_bytes(panel.image)).decode()}"><span>{text(panel.label)}</span></div>'
+        f'src="{_data_uri(panel)}"><span>{text(panel.label)}</span></div>'
         for panel in shown.panels
     )
     note = f" <small>{text(shown.note)}</small>" if shown.note else ""
@@ -94,6 +94,12 @@ def picture(shown: Picture) -> str:
         f'<figure class="picture" style="width:{round(_SHOWN * width)}px"><figcaption>{text(shown.title)}{note}</figcaption>\n'
         f'<div class="panels">\n{panels}\n</div>{bar}</figure>'
     )
+
+
+def _data_uri(panel: Panel) -> str:
+    photographic = panel.photographic and bool((panel.image[..., 3] == 255).all())
+    content = jpeg_bytes(panel.image) if photographic else png_bytes(panel.image)
+    return f"data:image/{'jpeg' if photographic else 'png'};base64,{base64.b64encode(content).decode()}"
 
 
 def _colour_bar(bar: ColourBar) -> str:

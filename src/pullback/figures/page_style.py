@@ -55,7 +55,7 @@ figcaption {{ font-weight: 600; margin-bottom: .6rem; }}
 .plot.wide svg {{ min-width: 34rem; }}
 .gallery {{ display: flex; flex-wrap: wrap; gap: 2.2rem 2rem; align-items: flex-start; }}
 .picture {{ min-width: min(100%, 13rem); max-width: 100%; }}
-.panels {{ display: flex; gap: .5rem; align-items: flex-end; }}
+.panels {{ display: flex; gap: .5rem; align-items: flex-start; }}
 .panel {{ flex: 1 1 0; min-width: 0; text-align: center; }}
 .panel img {{ display: block; width: 100%; height: auto; }}
 .panel span {{ font-size: .8rem; color: var(--muted); overflow-wrap: anywhere; }}

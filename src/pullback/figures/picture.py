@@ -20,6 +20,7 @@ class Panel:
 
     image: UInt8[ndarray, "h w 4"]  # straight alpha, transparent background
     label: str
+    photographic: bool = False  # may lose a little in compression; where nothing is transparent, a tenth of the bytes
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ def png_bytes(image: UInt8[ndarray, "h w 4"]) -> bytes:
     """The image as a PNG file."""
     buffer = BytesIO()
     imsave(buffer, image, format="png")
+    return buffer.getvalue()
+
+
+def jpeg_bytes(image: UInt8[ndarray, "h w 4"], *, quality: int = 88) -> bytes:
+    """The colours of an opaque image as a JPEG file."""
+    buffer = BytesIO()
+    imsave(buffer, image[..., :3], format="jpeg", pil_kwargs={"quality": quality})
     return buffer.getvalue()
 
 

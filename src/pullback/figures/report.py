@@ -1,37 +1,28 @@
 """The report of a run: one HTML file that needs nothing beside it, neither network nor script."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
-from numpy import ndarray
-from torch import Tensor
-
 from pullback.figures.curves import Series, Values, curves_of_results, pck_figure, training_figure
-from pullback.figures.fmap import fmap_figure
-from pullback.figures.page import facts, folded, page, picture, plot, section, table, text
+from pullback.figures.fmap import Matrix, fmap_figure, fmaps_figure
+from pullback.figures.page import facts, folded, page, picture, plot, section, text
 from pullback.figures.picture import Picture
 from pullback.figures.plot import inline_svg
+from pullback.figures.report_kinds import MESHES, ReportKind
+from pullback.figures.report_tables import pairs_html, results_html
 from pullback.files import write_atomically
 
-Matrix = Float[Tensor, "_ _"] | Float[ndarray, "_ _"]
 
-# metric → heading and number format, in the order of the columns; metrics not named here follow under their own names
-_METRICS = {
-    "geodesic_error_x100": ("mean error ×100", "{:.2f}"),
-    "geodesic_error_micro_x100": ("micro", "{:.2f}"),
-    "geodesic_error_median_x100": ("median", "{:.2f}"),
-    "auc@0.10": ("AUC@0.10", "{:.3f}"),
-    "auc@0.20": ("AUC@0.20", "{:.3f}"),
-    "pck@0.05": ("PCK@0.05", "{:.3f}"),
-    "pck@0.10": ("PCK@0.10", "{:.3f}"),
-    "coverage": ("coverage", "{:.3f}"),
-    "flip_rate": ("flips", "{:.3f}"),
-}
-_OPEN_ROWS = 12  # longer tables of pairs are folded
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures with a heading of their own."""
+
+    anchor: str  # a word for links to it
+    title: str
+    pictures: Sequence[Picture]
+    lead: str = ""  # what there is to see on them
 
 
 @dataclass(frozen=True)
@@ -42,9 +33,11 @@ class ReportContent:
     subtitle: str = ""
     results: Sequence[Mapping[str, Any]] = ()  # entries of `results` in metrics.json: dataset, split, pairs, protocol, metrics, pck_curve
     pair_rows: Sequence[Mapping[str, Any]] = ()  # rows of pairs.csv
+    kind: ReportKind = MESHES
     correspondences: Sequence[Picture] = ()
+    galleries: Sequence[Gallery] = ()  # further pictures, after the correspondences
     pck_curves: Mapping[str, tuple[Values, Values]] = field(default_factory=dict)  # of other runs, beside those of `results`
-    fmaps: tuple[Matrix, Matrix] | None = None  # of one pair: from the features, and refined
+    fmaps: tuple[Matrix, Matrix] | Mapping[str, Matrix] | None = None  # of one pair: from the features and refined, or by name
     fmap_pair: str = ""  # its name
     features: Sequence[Picture] = ()
     training_log: Mapping[str, Series] = field(default_factory=dict)  # see read_training_log
@@ -62,7 +55,7 @@ def write_report(path: str | Path, content: ReportContent) -> Path:
 
 def report_html(content: ReportContent) -> str:
     """The report as a string of HTML."""
-    parts = {title: (anchor, build(content)) for anchor, (title, build) in _SECTIONS.items()}
+    parts = {title: (anchor, html) for anchor, title, html in _parts(content)}
     present = {title: part for title, part in parts.items() if part[1]}
     missing = [title for title, part in parts.items() if not part[1]]
     links = "".join(f'<a href="#{anchor}">{text(title)}</a>' for title, (anchor, _) in present.items())
@@ -73,78 +66,49 @@ def report_html(content: ReportContent) -> str:
     return page(title=content.title, header=header, body="\n".join(body))
 
 
-def _results(content: ReportContent) -> str:
-    if not content.results:
+def _parts(content: ReportContent) -> Iterator[tuple[str, str, str]]:
+    """Anchor, title and body of every section that a report of this kind can have; empty where there is nothing to show."""
+    for anchor, (title, build) in _SECTIONS.items():
+        if anchor not in content.kind.never:
+            yield anchor, title, build(content)
+        if anchor == "correspondences":
+            for gallery in content.galleries:
+                yield gallery.anchor, gallery.title, _gallery(gallery.pictures, gallery.lead)
+
+
+def _gallery(pictures: Sequence[Picture], lead: str = "") -> str:
+    if not pictures:
         return ""
-    cards = "".join(_card(row) for row in content.results if row["metrics"].get("geodesic_error_x100") is not None)
-    names = [name for name in _METRICS if any(row["metrics"].get(name) is not None for row in content.results)]
-    names += sorted({name for row in content.results for name in row["metrics"]} - set(_METRICS))
-    headings = ["data set", "pairs", *(_METRICS.get(name, (name, ""))[0] for name in names)]
-    rows = [[_label(row), _count(row), *(_formatted(name, row["metrics"].get(name)) for name in names)] for row in content.results]
-    note = "Geodesic errors are in units of √area of shape 1, ×100; micro, median, AUC and PCK pool the landmarks of all pairs."
-    parts = [f'<div class="cards">{cards}</div>' if cards else "", table(headings, rows)]
-    return "\n".join([*parts, f'<p class="quiet">{note}</p>', "<h3>Protocol</h3>", _protocols(content.results)])
+    words = f'<p class="quiet">{text(lead)}</p>\n' if lead else ""
+    return f'{words}<div class="gallery">' + "\n".join(map(picture, pictures)) + "</div>"
 
 
-def _card(row: Mapping[str, Any]) -> str:
-    error = _formatted("geodesic_error_x100", row["metrics"]["geodesic_error_x100"])
-    unit = f"mean geodesic error ×100, {row['pairs']} pairs"
-    return f'<div class="card"><span>{text(_label(row))}</span><b>{text(error)}</b><span>{text(unit)}</span></div>'
-
-
-def _protocols(results: Sequence[Mapping[str, Any]]) -> str:
-    """Each protocol once, under the names of the data sets that it was used on."""
-    groups: list[tuple[Any, list[str]]] = []
-    for row in results:
-        protocol = row.get("protocol")
-        same = next((labels for known, labels in groups if known == protocol), None)
-        if same is None:
-            groups.append((protocol, [_label(row)]))
-        else:
-            same.append(_label(row))
-    return facts({", ".join(labels): protocol for protocol, labels in groups})
-
-
-def _label(row: Mapping[str, Any]) -> str:
-    return f"{row['dataset']} {row['split']}"
-
-
-def _count(row: Mapping[str, Any]) -> str:
-    return f"{row['pairs']} (+{row['failed']} failed)" if row.get("failed") else str(row["pairs"])
-
-
-def _formatted(name: str, value: Any) -> Any:
-    if not isinstance(value, float) or value != value:
-        return value
-    return _METRICS.get(name, ("", "{:.4g}"))[1].format(value)
+def _results(content: ReportContent) -> str:
+    return results_html(content.results, content.kind)
 
 
 def _correspondences(content: ReportContent) -> str:
-    if not content.correspondences:
-        return ""
-    lead = "Every point of shape 2 wears the colour of the point of shape 1 that it is mapped to: equal places should have equal colours."
-    return f'<p class="quiet">{lead}</p>\n<div class="gallery">' + "\n".join(map(picture, content.correspondences)) + "</div>"
+    return _gallery(content.correspondences, content.kind.correspondences)
 
 
 def _pck(content: ReportContent) -> str:
     curves = curves_of_results(content.results) | dict(content.pck_curves)
     if not curves:
         return ""
-    caption = "Share of all landmarks whose geodesic error is at most the threshold."
-    return plot(inline_svg(pck_figure(curves), prefix="pck"), label="PCK curve", caption=caption)
+    figure = pck_figure(curves, xlabel=content.kind.pck_axis)
+    return plot(inline_svg(figure, prefix="pck"), label="PCK curve", caption=content.kind.pck_caption)
 
 
 def _fmaps(content: ReportContent) -> str:
-    if content.fmaps is None:
+    if not content.fmaps:
         return ""
-    svg = inline_svg(fmap_figure(*content.fmaps), prefix="fmap")
-    caption = "Signs of eigenfunctions are arbitrary: a good map of near-isometric shapes is a narrow diagonal in the lower row."
-    caption = f"{content.fmap_pair}. {caption}" if content.fmap_pair else caption
-    return plot(svg, label="Functional map before and after refinement", caption=caption, wide=True)
+    figure = fmaps_figure(content.fmaps) if isinstance(content.fmaps, Mapping) else fmap_figure(*content.fmaps)
+    caption = f"{content.fmap_pair}. {content.kind.fmap_caption}" if content.fmap_pair else content.kind.fmap_caption
+    return plot(inline_svg(figure, prefix="fmap"), label=content.kind.fmap_label, caption=caption, wide=True)
 
 
 def _features(content: ReportContent) -> str:
-    return '<div class="gallery">' + "\n".join(map(picture, content.features)) + "</div>" if content.features else ""
+    return _gallery(content.features)
 
 
 def _training(content: ReportContent) -> str:
@@ -154,17 +118,7 @@ def _training(content: ReportContent) -> str:
 
 
 def _pairs(content: ReportContent) -> str:
-    if not content.pair_rows:
-        return ""
-    names = [name for name in content.pair_rows[0] if any(row.get(name) not in (None, "") for row in content.pair_rows)]
-    ranked = sorted(content.pair_rows, key=_badness, reverse=True)
-    rows = [[_formatted(name, row.get(name)) for name in names] for row in ranked]
-    whole = table(names, rows)
-    return whole if len(rows) <= _OPEN_ROWS else folded(f"All {len(rows)} pairs, the worst first", whole)
-
-
-def _badness(row: Mapping[str, Any]) -> float:
-    return math.inf if row.get("status") == "failed" else row.get("geodesic_error_x100") or 0.0
+    return pairs_html(content.pair_rows, content.kind)
 
 
 def _config(content: ReportContent) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,7 +16,7 @@ from pullback.figures.fmap import draw_features
 from pullback.figures.picture import Picture
 from pullback.figures.report import ReportContent, write_report
 from pullback.figures.surface import as_array
-from pullback.tasks.results import DatasetResult, load_results
+from pullback.tasks.results import Result, load_results
 from pullback.tasks.scoring import Pairs
 from pullback.tasks.store import PredictionStore
 from pullback.types import Shape, ShapePair
@@ -32,7 +32,7 @@ class Evaluated:
 
     pairs: Pairs
     store: PredictionStore
-    result: DatasetResult
+    result: Result
 
     def chosen(self) -> dict[str, int]:
         """The best, the median and the worst pair; without ground truth the first ones."""
@@ -48,25 +48,31 @@ def report(folder: Path, evaluated: Sequence[Evaluated], *, title: str, view: Vi
 
     ``features`` gives the learned features of a shape; None where no model is at hand.
     """
-    content = load_results(folder)
     fmaps, fmap_pair = _fmaps(evaluated)
-    training_log, config = folder / "logs" / "csv" / "metrics.csv", folder / "config.yaml"
-    facts = {key: content[key] for key in ("commit", "dirty", "started", "seconds", "versions", "hardware") if key in content}
-    report_content = ReportContent(
-        title=title,
-        subtitle=f"{content['started']} · {folder}",
-        results=content["results"],
-        pair_rows=content["pair_rows"],
+    training_log = folder / "logs" / "csv" / "metrics.csv"
+    content = replace(
+        run_content(folder, title=title),
         correspondences=list(_correspondences(evaluated, view)),
         fmaps=fmaps,
         fmap_pair=fmap_pair,
         features=_features(evaluated, features, view) if features else (),
         training_log=read_training_log(training_log) if training_log.is_file() else {},
+    )
+    return write_report(folder / "report" / "index.html", content)
+
+
+def run_content(folder: Path, *, title: str) -> ReportContent:
+    """What the files in a run's folder tell, before there are pictures: results, pairs, configuration, command and environment."""
+    content, config = load_results(folder), folder / "config.yaml"
+    return ReportContent(
+        title=title,
+        subtitle=f"{content['started']} · {folder}",
+        results=content["results"],
+        pair_rows=content["pair_rows"],
         config=config.read_text() if config.is_file() else "",
         command=content["command"],
-        environment=facts,
+        environment={key: content[key] for key in ("commit", "dirty", "started", "seconds", "versions", "hardware") if key in content},
     )
-    return write_report(folder / "report" / "index.html", report_content)
 
 
 def _correspondences(evaluated: Sequence[Evaluated], view: View) -> Iterator[Picture]:
