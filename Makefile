@@ -10,16 +10,21 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+IMAGE_RUNS ?= experiments/sweeps/quickstart_images/$(shell date +%Y-%m-%d_%H-%M-%S)
 
-.PHONY: help install quickstart test lint prepare clean
+.PHONY: help install quickstart quickstart-images test lint prepare clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## make the environment and install the package with the pinned versions
 
 quickstart: $(VENV)/.installed ## train on the embedded human bodies, evaluate, write the report (minutes on 2 cores)
 	$(PY) train.py experiment=quickstart $(ARGS)
+
+quickstart-images: $(VENV)/.installed-images ## match the embedded photographs by every method, print one table (minutes on 2 cores)
+	$(PY) eval.py dataset=photos sweep=image_methods hydra.sweep.dir=$(IMAGE_RUNS) $(ARGS)
+	$(PY) -m experiments.compare $(IMAGE_RUNS)
 
 test: $(VENV)/.installed-test ## run the tests (ARGS="-k name" picks some)
 	$(PY) -m pytest $(ARGS)
@@ -44,6 +49,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PY) -m pip install -c constraints.txt -e .
 	@touch $@
 
+$(VENV)/.installed-images: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PY) -m pip install -c constraints.txt -e '.[images,cnn]'
+	@touch $@
+
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PY) -m pip install -c constraints.txt -e '.[test]'
-	@touch $@ $(VENV)/.installed
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-images

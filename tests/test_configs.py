@@ -13,13 +13,14 @@ from tests.composing import CONFIGS, composed, options, yaml_of
 from tests.fakes import write_faust
 
 from pullback.data.datamodule import DataSettings
+from pullback.data.image_datamodule import ImageDataSettings
 from pullback.runtime.build import build
 from pullback.runtime.checks import check
 from pullback.runtime.settings import plain
 
 FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name != "local")
 NAMES = [path.relative_to(CONFIGS).as_posix() for path in FILES]
-LAID_OVER = ("task", "recipe", "experiment", "sweep", "debug", "cluster")  # groups whose files change a whole run
+LAID_OVER = ("task", "files", "recipe", "experiment", "sweep", "debug", "cluster")  # groups whose files change a whole run
 TRAINING_GROUPS = ("backbone", "solver", "optimizer", "scheduler", "trainer", "logger", "recipe", "sweep", "debug")
 NEEDS_PACKAGE = {"slurm": "submitit"}
 DIFFS = [(group, option) for group in ("experiment", "recipe", "debug") for option in options(group)]
@@ -61,22 +62,60 @@ def test_every_target_exists_and_takes_what_is_written(path):
         parameters = inspect.signature(located(written["_target_"])).parameters.values()
         known = {parameter.name for parameter in parameters}
         if not any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in parameters):
-            assert {key for key in written if not key.startswith("_")} <= known, written["_target_"]
+            assert {key for key in written if not key.startswith("_") and key != "defaults"} <= known, written["_target_"]
 
 
-@pytest.mark.parametrize(("group", "option"), [(g, o) for g in ("backbone", "solver", "loss") for o in options(g)])
+WHOLE_GROUPS = ("backbone", "solver", "loss", "branch", "graph", "dataset")
+
+
+@pytest.mark.parametrize(("group", "option"), [(group, option) for group in WHOLE_GROUPS for option in options(group)])
 def test_an_object_of_this_project_is_written_with_all_its_options(group, option):
     for written in targets(yaml_of(group, option)):
         parameters = inspect.signature(located(written["_target_"])).parameters
         assert set(parameters) <= set(written), f"{group}/{option}.yaml: complete defaults show what there is to choose"
 
 
-def test_the_data_section_is_written_with_all_its_options():
-    assert set(DataSettings.__dataclass_fields__) <= set(yaml_of("task", "mesh")["data"])
+@pytest.mark.parametrize(("task", "settings"), [("mesh", DataSettings), ("image", ImageDataSettings)])
+def test_the_data_section_is_written_with_all_its_options(task, settings):
+    assert set(settings.__dataclass_fields__) <= set(yaml_of("task", task)["data"])
+
+
+@pytest.mark.parametrize("fusion", options("fusion"))
+def test_every_fusion_resolves_to_two_complete_branches(fusion):
+    resolved = plain(composed("eval", "dataset=tss", f"fusion={fusion}"))
+    assert resolved["module"]["fusion"] == resolved["fusion"]
+    for written in targets(resolved["fusion"]):
+        assert set(inspect.signature(located(written["_target_"])).parameters) == {key for key in written if key != "_target_"}
+
+
+IMAGE_DATASETS = [name for name in options("dataset") if "defaults" in yaml_of("dataset", name)]
+IMAGE_SOLVERS = [name for name in options("solver") if "defaults" in yaml_of("solver", name)]
+
+
+@pytest.mark.parametrize("dataset", IMAGE_DATASETS)
+@pytest.mark.parametrize("solver", IMAGE_SOLVERS)
+def test_a_data_set_of_photographs_chooses_its_task(dataset, solver):
+    root = ["dataset.image_folder.root=DIR"] if dataset == "image_folder" else []
+    cfg = composed("eval", f"dataset={dataset}", f"solver={solver}", *root)
+    check(cfg)
+    assert (cfg.kind, cfg.get("backbone"), cfg.module._target_) == ("photographs", None, "pullback.tasks.image.ImageMatching")
+    assert cfg.graph.k == 200 and cfg.solver._target_ == "pullback.solvers.patch_matching.PatchMatching"
+
+
+def test_several_data_sets_of_photographs_are_evaluated_together():
+    assert list(composed("eval", "dataset=[tss,pf_willow]").dataset) == ["tss", "pf_willow"]
+
+
+def test_each_mode_has_the_graph_that_belongs_to_it_unless_another_is_chosen():
+    graphs = {mode: composed("eval", "dataset=tss", f"solver={mode}").graph.weights for mode in ("paper", "release")}
+    assert graphs == {"paper": "exponential", "release": "release"}
+    assert composed("eval", "dataset=tss", "solver=paper", "graph=uniform").graph.weights == "uniform"
 
 
 @pytest.mark.parametrize("choice", [f"{group}={option}" for group in TRAINING_GROUPS for option in options(group)])
 def test_every_choice_composes_and_resolves(choice):
+    if choice.split("=")[0] == "solver" and choice.split("=")[1] in IMAGE_SOLVERS:
+        return  # of photographs: see below
     resolved = plain(composed("train", choice))
     assert resolved["module"]["backbone"] == resolved["backbone"]
 

@@ -23,19 +23,24 @@ LAYERS = {
 HOMES = {
     "hydra": ["runtime/", *ENTRY_POINTS],
     "omegaconf": ["runtime/", *ENTRY_POINTS],
-    "lightning": ["runtime/", "tasks/", "data/datamodule.py"],
+    "lightning": ["runtime/", "tasks/", "data/datamodule.py", "data/image_datamodule.py"],
     "torchmetrics": ["metrics/"],
     "matplotlib": ["figures/"],
     "trimesh": ["data/mesh_formats.py"],
     "potpourri3d": ["geometry/"],
     "robust_laplacian": ["geometry/"],
     "fast_simplification": ["geometry/"],
+    "torch_geometric": ["geometry/grid.py"],
+    "transformers": ["nn/dino.py", "nn/stable_diffusion.py"],
+    "diffusers": ["nn/stable_diffusion.py"],
+    "PIL": ["data/image_io.py"],
     "pykeops": ["mapping/softmap_keops.py"],
     "triton": ["mapping/softmap_triton.py"],
     "wandb": [],  # only named in configs/logger/wandb.yaml
     "tensorboard": [],
 }
-OPTIONAL = {"robust_laplacian", "pykeops", "triton", "wandb"}  # imported by the code that needs them, when it needs them
+# Imported by the code that needs them, when it needs them.
+OPTIONAL = {"robust_laplacian", "pykeops", "triton", "wandb", "torch_geometric", "transformers", "diffusers"}
 
 
 class Import(NamedTuple):

@@ -50,6 +50,23 @@ def test_a_sound_configuration_passes(overrides):
     check(composed("train", *overrides))
 
 
+@pytest.mark.parametrize(
+    ("program", "overrides", "message"),
+    [
+        ("train", ["dataset=tss"], r"dataset=tss holds photographs.*python eval\.py dataset=tss"),
+        ("eval", ["dataset=[tss,humans]"], r"dataset=\[tss,humans\] mixes meshes and photographs"),
+        ("eval", ["fusion=dinov2_sd"], r"fusion= .*dataset=humans holds meshes"),
+        ("eval", ["dataset=tss", "backbone=raw_wks"], r"backbone= .*dataset=tss holds photographs"),
+        ("eval", ["dataset=tss", "solver=zoomout"], r"ZoomOut is not for photographs; use solver=closed_form"),
+        ("eval", ["solver=closed_form"], r"PatchMatching is not for meshes; use solver=diff_zoomout"),
+        ("match", ["solver=closed_form"], r"PatchMatching is not for meshes"),
+    ],
+)
+def test_meshes_and_photographs_are_not_mixed(program, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        check(composed(program, *overrides))
+
+
 @pytest.mark.parametrize("program", ["eval", "match"])
 def test_programs_without_losses_pass(program):
     check(composed(program))

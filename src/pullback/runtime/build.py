@@ -18,7 +18,6 @@ from pullback.data.pairs import ShapePairDataset
 from pullback.runtime.checks import check_ground_truth, chosen_terms
 from pullback.runtime.origin import rule_of
 from pullback.runtime.settings import made, plain
-from pullback.tasks.mesh import MeshMatching
 from pullback.tasks.weights import load_weights
 
 log = logging.getLogger(__name__)
@@ -30,9 +29,10 @@ class Run:
 
     cfg: DictConfig
     config: Mapping[str, Any]  # the same, resolved, in plain containers
-    data: PairDataModule
-    module: MeshMatching
+    data: Any  # PairDataModule or ImagePairDataModule
+    module: Any  # MeshMatching or ImageMatching; None where stored predictions are scored
     trainer: Trainer
+    evaluation: Any  # MeshEvaluation or ImageEvaluation
     weights: str
     started: float  # time.time()
     training: dict[str, Any] | None = None  # steps and seconds of a training that this process did
@@ -40,6 +40,10 @@ class Run:
     @property
     def folder(self) -> Path:
         return Path(self.cfg.paths.output_dir)
+
+    @property
+    def title(self) -> str:
+        return " + ".join(self.data.test_names)
 
 
 def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
@@ -54,15 +58,22 @@ def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
     cfg = without_leftovers(cfg)
     cfg = with_monitor(cfg, data) if "monitor" in cfg else cfg
     config = plain(cfg)
-    module = made(cfg.module)
-    module.config = config
-    if checkpoint is not None:
+    module = made(cfg.module) if needs_module(cfg) else None
+    if module is not None:
+        module.config = config
+    if checkpoint is not None and module is not None:
         load_weights(module, checkpoint)
     trainer = made(cfg.trainer, callbacks=callbacks_of(cfg), logger=list(made(cfg.logger).values()))
-    run = Run(cfg, config, data, module, trainer, weights=rule_of(cfg, module, checkpoint), started=started)
+    weights = rule_of(cfg, module, checkpoint) if module is not None else "of the stored predictions"
+    run = Run(cfg, config, data, module, trainer, evaluation=made(cfg.evaluation), weights=weights, started=started)
     run.folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.create(config), run.folder / "config.yaml")
     return run
+
+
+def needs_module(cfg: DictConfig) -> bool:
+    """Whether networks are at work: stored predictions are scored without any."""
+    return bool(cfg.get("optimizer")) or "match" in cfg.run or (cfg.kind == "photographs" and "prepare" in cfg.run)
 
 
 def quieten() -> None:

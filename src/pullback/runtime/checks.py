@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
+
+from pullback.data.image_dataset import ImageDataset
 
 STAGES = ("prepare", "match", "score", "report")
 # They match by nearest neighbours, through which no gradient reaches the features.
@@ -18,6 +21,7 @@ class ConfigError(ValueError):
 def check(cfg: DictConfig) -> None:
     """Raises ConfigError at the first contradiction. Reads no data: what depends on them is checked by ``check_ground_truth``."""
     raw = OmegaConf.to_container(cfg, resolve=False)  # an interpolation into a part that was not chosen must not fail before its check
+    check_kind(raw)
     check_stages(raw)
     check_terms(raw)
     check_schedules(raw)
@@ -25,6 +29,31 @@ def check(cfg: DictConfig) -> None:
     check_eigenfunctions(cfg)
     if cfg.get("resume") not in (None, "auto") and not Path(cfg.resume).is_file():
         raise ConfigError(f"resume={cfg.resume} does not exist; give a checkpoint, or resume=auto for the last one in hydra.run.dir")
+
+
+def check_kind(cfg: Mapping[str, Any]) -> None:
+    """Data sets, networks and solver are all for meshes, or all for photographs."""
+    kinds = {name: kind_of(written["_target_"]) for name, written in cfg.get("dataset", {}).items()}
+    names = ",".join(kinds)
+    if len(set(kinds.values())) > 1:
+        raise ConfigError(f"dataset=[{names}] mixes meshes and photographs ({kinds}); evaluate them one after the other")
+    kind = next(iter(kinds.values()), cfg.get("kind"))
+    if kind == "photographs" and cfg.get("optimizer"):
+        raise ConfigError(f"dataset={names} holds photographs, for which nothing is trained; use python eval.py dataset={names}")
+    if kind == "meshes" and cfg.get("fusion") is not None:
+        raise ConfigError(f"fusion= joins two networks of photographs, but dataset={names or '(mesh files)'} holds meshes; use backbone=")
+    if kind == "photographs" and cfg.get("backbone") is not None:
+        raise ConfigError(f"backbone= is a network of meshes, but dataset={names or '(image files)'} holds photographs; use fusion=")
+    solver = cfg["solver"]["_target_"]
+    of_photographs = solver.startswith("pullback.solvers.patch_matching.")
+    if of_photographs != (kind == "photographs"):
+        fitting = "solver=closed_form" if kind == "photographs" else "solver=diff_zoomout"
+        raise ConfigError(f"the solver {solver.rsplit('.', 1)[-1]} is not for {kind}; use {fitting}")
+
+
+def kind_of(target: str) -> str:
+    """``meshes`` or ``photographs``: what a data set holds."""
+    return "photographs" if issubclass(get_class(target), ImageDataset) else "meshes"
 
 
 def check_stages(cfg: Mapping[str, Any]) -> None:
@@ -87,6 +116,8 @@ def check_gradients(cfg: Mapping[str, Any]) -> None:
 
 def check_eigenfunctions(cfg: DictConfig) -> None:
     """As many eigenfunctions are prepared as every part takes."""
+    if cfg.kind == "photographs":  # read-outs and solvers take as many as there are
+        return
     available = cfg.data.k
     for key, value, needed in eigenfunctions_taken(cfg):
         if needed > available:

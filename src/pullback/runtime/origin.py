@@ -30,7 +30,8 @@ def rule_of(cfg: DictConfig, module: nn.Module, checkpoint: Mapping[str, Any] | 
     """How the weights of a module were chosen, for the protocol of its results."""
     if checkpoint is not None:
         return described(checkpoint, cfg.ckpt)
-    return f"none: untrained, seed {cfg.seed}" if any(True for _ in module.parameters()) else "none: nothing to train"
+    trainable = any(parameter.requires_grad for parameter in module.parameters())
+    return f"none: untrained, seed {cfg.seed}" if trainable else "none: nothing to train"
 
 
 def described(checkpoint: Mapping[str, Any], path: str | Path) -> str:

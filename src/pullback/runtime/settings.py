@@ -9,14 +9,24 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-# Taken from the configuration that a checkpoint was trained with, unless the command line says otherwise.
-INHERITED = ("backbone", "solver", "data.k", "data.laplacian")
+# Taken from the configuration of a checkpoint or of stored predictions, as far as it has them, unless the command line says otherwise.
+INHERITED = ("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian")
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
 
 
 def register_resolvers(root: Path) -> None:
     """Makes ``${project_root:}`` and ``${first_of:a,b}`` known to the yaml files. ``root`` is the folder of the entry points."""
     OmegaConf.register_new_resolver("project_root", lambda: str(root.resolve()), replace=True)
     OmegaConf.register_new_resolver("first_of", lambda *values: next(value for value in values if value is not None), replace=True)
+
+
+def for_files(arguments: Sequence[str]) -> list[str]:
+    """The command line of ``match.py`` with ``files=photos`` added when its source has the ending of a photograph."""
+    source = next((argument.removeprefix("source=") for argument in arguments if argument.startswith("source=")), "")
+    given = any(argument.startswith("files=") for argument in arguments)
+    photos = Path(source.strip("'\"")).suffix.lower() in PHOTO_SUFFIXES
+    return [*arguments, "files=photos"] if photos and not given else list(arguments)
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
@@ -46,7 +56,7 @@ def inherit(cfg: DictConfig, trained: Mapping[str, Any], overrides: Sequence[str
     typed = [override.key_or_group for override in OverridesParser.create().parse_overrides(list(overrides))]
     result, source = cfg.copy(), OmegaConf.create(dict(trained))
     for part in INHERITED:
-        if part in typed:
+        if part in typed or OmegaConf.select(source, part) is None:
             continue
         OmegaConf.update(result, part, OmegaConf.select(source, part), merge=False)
         for key in (key for key in typed if key.startswith(f"{part}.")):

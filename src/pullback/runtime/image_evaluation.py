@@ -1,0 +1,93 @@
+"""What is particular to the evaluation of photographs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from pullback.data.image_datamodule import TestPairs
+from pullback.runtime.build import Run
+from pullback.runtime.settings import made
+from pullback.tasks.image_reporting import report_images
+from pullback.tasks.image_results import ImageProtocol
+from pullback.tasks.image_scoring import score_image_store
+from pullback.tasks.reporting import Evaluated
+from pullback.tasks.store import PredictionStore
+from pullback.types import ImagePair, PatchPair
+
+# Options of a backbone that a reader of a result wants to know, in the order in which they are printed.
+_TOLD = ("weights", "layer", "layers", "stages", "blocks", "facet", "size", "t", "random_seed")
+
+
+class ImageEvaluation:
+    """Maps between photographs, scored in pixels. ``interpolation`` carries matches of patches to keypoints: bilinear or nearest."""
+
+    def __init__(self, *, interpolation: str = "bilinear"):
+        if interpolation not in ("bilinear", "nearest"):
+            raise ValueError(f"evaluation.interpolation={interpolation} is unknown; use bilinear or nearest")
+        self.interpolation = interpolation
+
+    def prepare(self, run: Run) -> None:
+        """The features of all photographs."""
+        run.data.prepare_data()
+        run.module.to(run.trainer.strategy.root_device)
+        with Progress(console=Console(stderr=True)) as progress:
+            for pairs, name in zip(run.data.test_sets, run.data.test_names, strict=True):
+                for pair in progress.track(pairs, description=f"features {name}"):
+                    run.module.library.prepare([pair.image1, pair.image2])
+
+    def origin(self, run: Run) -> dict[str, Any]:
+        """Crop, fusion, weights, graph, solver and precision."""
+        data = {key: run.config["data"][key] for key in ("crop", "margin")}
+        branches = {"basis": run.module.fusion.basis, "loss": run.module.fusion.loss}
+        weights = {name: branch.backbone.fingerprint()["weights_sha256"] for name, branch in branches.items()}
+        parts = {part: run.config[part] for part in ("fusion", "graph", "solver")}
+        return {"data": data, **parts, "weights": weights, "seed": run.cfg.seed}
+
+    def score(
+        self, run: Run, pairs: TestPairs, store: PredictionStore, *, dataset: str, progress: Callable[[int], None]
+    ) -> Evaluated:
+        """Scores the stored matches of a data set."""
+        made_by, settings = store.fingerprint, run.data.settings
+        solver = made(made_by["solver"])
+        protocol = ImageProtocol(
+            pairs=pairs.protocol,
+            pck_reference=pairs.dataset.pck_reference,
+            interpolation=self.interpolation,
+            crop=settings.crop,
+            mode=solver.mode,
+            solver=solver.describe(),
+            fusion=fusion_line(made_by["fusion"]),
+            seed=made_by["seed"],
+            notes=graph_line(made_by["graph"]) if solver.mode != "raw" else "",
+        )
+        result = score_image_store(store, pairs, dataset=dataset, split="test", protocol=protocol, progress=progress)
+        return Evaluated(pairs, store, result)
+
+    def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
+        """Writes the report; with pictures of eigenfunctions where a model is at hand (stored predictions come without one)."""
+        return report_images(run.folder, evaluated, title=run.title, patches=self._patches(run) if run.module is not None else None)
+
+    def _patches(self, run: Run) -> Callable[[ImagePair], PatchPair]:
+        module = run.module.to("cpu")
+        return lambda pair: module.library.pair(pair, device=module.device)
+
+
+def fusion_line(fusion: Mapping[str, Any]) -> str:
+    """Both branches of a fusion: ``basis Dino (weights …, layer 9), loss …``."""
+    return ", ".join(f"{name} {branch_line(fusion[name])}" for name in ("basis", "loss"))
+
+
+def branch_line(branch: Mapping[str, Any]) -> str:
+    backbone = branch["backbone"]
+    told = {key: backbone[key] for key in _TOLD if backbone.get(key) is not None}
+    if "weights" in told:
+        told["weights"] = Path(str(told["weights"])).name
+    return backbone["_target_"].rsplit(".", 1)[-1] + f" ({', '.join(f'{key} {value}' for key, value in told.items())})"
+
+
+def graph_line(graph: Mapping[str, Any]) -> str:
+    """The patch graph: ``graph exponential, sym, k 200``."""
+    return f"graph {graph['weights']}, {graph['normalisation']}, k {graph['k']}" + (", objects only" if graph["objects_only"] else "")

@@ -1,0 +1,40 @@
+"""What ``match.py`` does with two photographs."""
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from pullback.data.image_io import read_photo
+from pullback.runtime.file_match import device_named
+from pullback.runtime.settings import made, plain
+from pullback.tasks.patches import PatchLibrary
+from pullback.tasks.photo_matching import write_photo_match
+from pullback.types import ImagePair
+
+
+@torch.no_grad()
+def match_photos(cfg: DictConfig) -> None:
+    """Matches ``source`` (image 1) and ``target`` (image 2) and prints what was done, how, and where the results are."""
+    torch.manual_seed(cfg.seed)
+    source, target = (read_photo(path) for path in (cfg.source, cfg.target))
+    pair = ImagePair(f"{Path(cfg.source).stem}-{Path(cfg.target).stem}", source, target)
+    fusion, solver, device = made(cfg.fusion), made(cfg.solver), device_named(cfg.device)
+    library = PatchLibrary(fusion.to(device), made(cfg.graph), cfg.paths.cache_dir)
+    patches = library.pair(pair, device=device)
+    (match,) = solver([patches])
+    method = f"{cfg_names(cfg)}: {solver.describe()}"
+    for path, image in ((cfg.source, patches.image1), (cfg.target, patches.image2)):
+        print(f"{path}: {image.size[1]} × {image.size[0]} pixels, {image.grid[0]} × {image.grid[1]} patches")
+    folder, config = Path(cfg.paths.output_dir), OmegaConf.create(plain(cfg))
+    folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, folder / "config.yaml")
+    report = write_photo_match(folder, pair, patches.to("cpu"), match.to("cpu"), method=method, config=OmegaConf.to_yaml(config))
+    print(f"matched with {method}")
+    print(f"report: {report}")
+    print(f"flow (for each pixel of the target the displacement to its match in the source, Middlebury format): {folder / 'flow21.flo'}")
+
+
+def cfg_names(cfg: DictConfig) -> str:
+    """The backbones of a fusion in words: ``DenseGradients → EfficientNetLite0``."""
+    return " → ".join(cfg.fusion[branch].backbone._target_.rsplit(".", 1)[-1] for branch in ("basis", "loss"))

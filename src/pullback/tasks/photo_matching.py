@@ -1,0 +1,50 @@
+"""Two photographs in, one correspondence out: a dense flow, the functional map and pictures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pullback.data.image_io import write_flo
+from pullback.figures.eigenfunctions import draw_eigenfunctions
+from pullback.figures.photo import draw_dense_correspondence, draw_texture_transfer
+from pullback.figures.picture import sheet
+from pullback.figures.plot import save_figure
+from pullback.figures.report import Gallery, ReportContent, write_report
+from pullback.figures.report_kinds import IMAGES
+from pullback.files import write_atomically
+from pullback.mapping.grid_match import flow_from_match
+from pullback.tasks.image import stored
+from pullback.tasks.image_reporting import fmaps_by_name
+from pullback.tasks.provenance import run_facts
+from pullback.types import ImagePair, PatchMatch, PatchPair
+
+
+def write_photo_match(folder: Path, pair: ImagePair, patches: PatchPair, match: PatchMatch, *, method: str, config: str) -> Path:
+    """Writes ``flow21.flo``, ``match.npz``, ``match.png`` and ``report/index.html``; returns the path of the last."""
+    image2 = patches.image2
+    flow21 = flow_from_match(match.xy21, image2.grid, image2.size, image2.patches)
+    write_flo(folder / "flow21.flo", flow21)
+    arrays = {name: value.numpy() for name, value in stored(patches, match).items() if value is not None}
+    write_atomically(folder / "match.npz", lambda file: np.savez(file, **arrays))
+    names = (f"source: {pair.image1.name}", f"target: {pair.image2.name}")
+    title = f"{pair.image2.name} → {pair.image1.name}"
+    dense = draw_dense_correspondence(pair.image1, pair.image2, flow21, title=title, names=names)
+    texture = draw_texture_transfer(pair.image1, pair.image2, flow21, title="Texture transfer", names=names)
+    save_figure(sheet([dense, texture]), folder / "match.png")
+    facts = run_facts()
+    content = ReportContent(
+        title=title,
+        subtitle=method,
+        kind=IMAGES,
+        correspondences=[dense],
+        galleries=[
+            Gallery("texture", "Texture transfer", [texture]),
+            Gallery("eigenfunctions", "Eigenfunctions", draw_eigenfunctions(patches, pair.image1, pair.image2, title=title)),
+        ],
+        fmaps=fmaps_by_name(arrays) or None,
+        fmap_pair=pair.name,
+        config=config,
+        command=facts.pop("command"),
+        environment=facts,
+    )
+    return write_report(folder / "report" / "index.html", content)

@@ -1,0 +1,102 @@
+"""The programs on photographs, from end to end: evaluate, resume, score again, compare methods, and two photographs in, a flow out."""
+
+import csv
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from tests.composing import ROOT
+from tests.test_entry_points import figures, metrics, run
+
+from pullback.data.image_io import read_flo, read_photo, write_photo
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+SMALL = ["fusion=gradients_gradients", "fusion.basis.backbone.size=128", "graph.k=40", "trainer=cpu", "trainer.enable_progress_bar=false"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture(scope="module")
+def photos(home) -> list[str]:
+    return ["dataset=photos", "data.test_pairs=3", *SMALL, f"paths.cache_dir={home / 'cache'}"]
+
+
+@pytest.fixture(scope="module")
+def evaluated(home, photos):
+    """The folder of a finished evaluation, with a report."""
+    run("eval", *photos, folder=home / "whole")
+    return home / "whole"
+
+
+def test_an_evaluation_leaves_everything_that_its_user_needs(evaluated):
+    for file in ("metrics.json", "pairs.csv", "config.yaml", "report/index.html"):
+        assert (evaluated / file).is_file(), file
+    (result,) = metrics(evaluated)["results"]
+    assert result["pairs"] == 3 and result["failed"] == 0
+    assert result["protocol"]["mode"] == "closed_form" and "DenseGradients" in result["protocol"]["fusion"]
+    for name in ("pck@0.05", "pck@0.10", "pck@0.20", "epe", "smoothness", "mean_keypoint_error"):
+        assert 0 <= result["metrics"][name] < 500, name
+        assert name in result["metrics_unweighted"] and all(name in part["metrics"] for part in result["subsets"].values())
+    with (evaluated / "pairs.csv").open() as file:
+        assert {row["status"] for row in csv.DictReader(file)} == {"ok"}
+
+
+def test_pairs_that_were_matched_are_not_matched_again(home, photos, evaluated):
+    shutil.copytree(evaluated, home / "cut")
+    stored = sorted((home / "cut" / "predictions" / "photos").glob("*.npz"))
+    stored[0].unlink()
+    times = [path.stat().st_mtime_ns for path in stored[1:]]
+    run("eval", *photos, "run=[match,score]", folder=home / "cut")
+    assert [path.stat().st_mtime_ns for path in stored[1:]] == times and stored[0].exists()
+    assert figures(home / "cut") == figures(evaluated)
+
+
+def test_stored_matches_are_scored_again_without_a_network(home, photos, evaluated, monkeypatch):
+    monkeypatch.setattr("pullback.nn.handcrafted.DenseGradients.__init__", lambda *args, **kwargs: pytest.fail("a network was built"))
+    again = ["dataset=photos", "data.test_pairs=3", "trainer=cpu", "run=[score]", f"predictions={evaluated}/predictions"]
+    run("eval", *again, folder=home / "scored")
+    assert figures(home / "scored") == figures(evaluated)
+    assert metrics(home / "scored")["results"][0]["protocol"] == metrics(evaluated)["results"][0]["protocol"]
+
+
+def test_features_can_be_prepared_ahead(home, photos):
+    cache = home / "prepared"
+    run("eval", *photos[:-1], f"paths.cache_dir={cache}", "run=[prepare]", folder=home / "prepare")
+    names = {path.name for path in (cache / "features").iterdir()}
+    assert 3 <= len(names) <= 6
+    assert names == {path.name for path in (home / "cache" / "features").iterdir()} or not (home / "cache").exists()
+
+
+def test_a_crop_changes_the_question_and_the_protocol_says_so(home, photos):
+    run("eval", *photos, "dataset.photos.root=" + str(ROOT / "data" / "photos"), "data.crop=box", "run=[match,score]", folder=home / "crop")
+    (result,) = metrics(home / "crop")["results"]
+    assert result["protocol"]["crop"] == "box" and result["failed"] == 0
+
+
+def test_two_photographs_are_matched(home, capsys):
+    source = ROOT / "data" / "photos" / "chelsea.jpg"
+    photo = read_photo(source)
+    write_photo(home / "flipped.png", photo.pixels.flip(2))
+    small = [choice for choice in SMALL if not choice.startswith("trainer")]
+    files = [f"source={source}", f"target={home / 'flipped.png'}", f"paths.cache_dir={home / 'cache'}"]
+    printed = run("match", *files, *small, folder=home / "match", capsys=capsys)
+    assert "closed_form" in printed and "DenseGradients" in printed
+    flow21 = read_flo(home / "match" / "flow21.flo")
+    assert flow21.shape == (2, *photo.size)
+    stored = np.load(home / "match" / "match.npz")
+    assert stored["xy21"].shape == (np.prod(stored["grid2"]), 2) and np.isfinite(stored["xy21"]).all()
+    assert torch.isfinite(flow21).all()
+    for file in ("match.png", "report/index.html", "config.yaml"):
+        assert (home / "match" / file).is_file(), file
+
+
+def test_a_file_that_is_no_photograph_is_named(home):
+    (home / "broken.jpg").write_bytes(b"\xff\xd8\xff not really")
+    source = ROOT / "data" / "photos" / "chelsea.jpg"
+    with pytest.raises(ValueError, match=r"broken\.jpg"):
+        run("match", f"source={source}", f"target={home / 'broken.jpg'}", *SMALL[:3], folder=home / "no")
