@@ -23,7 +23,7 @@ quickstart: $(VENV)/.installed ## train on the embedded human bodies, evaluate, 
 	$(PY) train.py experiment=quickstart $(ARGS)
 
 quickstart-images: $(VENV)/.installed-images ## match the embedded photographs by every method, print one table (minutes on 2 cores)
-	$(PY) eval.py dataset=photos sweep=image_methods hydra.sweep.dir=$(IMAGE_RUNS) $(ARGS)
+	$(PY) eval.py -m dataset=photos fusion.basis.backbone.size=320 sweep=image_methods hydra.sweep.dir=$(IMAGE_RUNS) $(ARGS)
 	$(PY) -m experiments.compare $(IMAGE_RUNS)
 
 test: $(VENV)/.installed-test ## run the tests (ARGS="-k name" picks some)

@@ -190,6 +190,16 @@ def test_the_fingerprint_tells_options_and_weights_apart_and_not_where_they_lie(
     assert {key for key in halves if halves[key] != prints[0][key]} == {"weights_sha256"}
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_control_has_the_architecture_and_weights_of_its_seed(folder_of, family):
+    backbones = [Dino(folder_of(family), layer=1, size=16, random_seed=seed) for seed in (0, 0, 1, None)]
+    prints = [backbone.fingerprint() for backbone in backbones]
+    hashes = [each.pop("weights_sha256") for each in prints]
+    assert prints[0] == prints[1] == prints[2] == prints[3]
+    assert hashes[0] == hashes[1] and len(set(hashes)) == 3
+    assert backbones[0]([photo(16, 16)])[0]["layer1"].isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

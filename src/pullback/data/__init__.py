@@ -1,1 +1,1 @@
-"""From files to pairs of prepared shapes: readers, the cache, data sets, and what Lightning loads."""
+"""From files to pairs of prepared shapes or photographs: readers, the cache, data sets, and what Lightning loads."""

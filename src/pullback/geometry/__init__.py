@@ -1,1 +1,1 @@
-"""From raw triangle meshes to operators and bases: validation, Laplacians, gradients, spectra, descriptors, geodesics."""
+"""From triangle meshes and patch grids to operators and bases: validation, Laplacians, gradients, spectra, descriptors, geodesics."""

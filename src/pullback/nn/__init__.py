@@ -1,1 +1,1 @@
-"""Networks: shapes in, features at the points out."""
+"""Networks: shapes or photographs in, features at the points or patches out."""

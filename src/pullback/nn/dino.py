@@ -7,6 +7,7 @@ register tokens are dropped.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -39,13 +40,14 @@ class Dino(ImageBackbone):
         facet: str = "token",
         size: int = 840,
         debias: int = 0,
+        random_seed: int | None = None,
         precision: str = "float32",
         max_batch: int = 4,
     ):
         if facet not in FACETS:
             raise ValueError(f"facet={facet!r} is unknown; use {', '.join(FACETS)}")
         layers = (layer,) if isinstance(layer, int) else tuple(layer)
-        model, blocks = load_transformer(str(weights), layers)
+        model, blocks = load_transformer(str(weights), layers, random_seed=random_seed)
         if not 0 <= debias < model.config.hidden_size:
             raise ValueError(f"debias={debias} directions of {model.config.hidden_size} channels: use 0 (none) to about 20")
         patch = model.config.patch_size
@@ -142,10 +144,12 @@ def without_directions(values: Float[Tensor, "b c h w"], directions: Float[Tenso
         return (flat - directions @ (directions.T @ flat)).unflatten(2, values.shape[2:])
 
 
-def load_transformer(weights: str, layers: Sequence[int]) -> tuple[nn.Module, nn.ModuleList]:
+def load_transformer(
+    weights: str, layers: Sequence[int], *, random_seed: int | None = None
+) -> tuple[nn.Module, nn.ModuleList]:
     """The model in float32, cut after the last of ``layers``, and its list of blocks.
 
-    Looks in the folder, or in the local cache first and on the hub last. Raises WeightsNotFound, or ValueError for a model of another
+    With ``random_seed`` only the architecture is read, and its weights are drawn: the control of everything that was learned. Looks in the folder, or in the local cache first and on the hub last. Raises WeightsNotFound, or ValueError for a model of another
     family, a layer it does not have, a damaged file, or a checkpoint that lacks weights of the kept part.
     """
     config = _read(weights, "config")
@@ -154,7 +158,11 @@ def load_transformer(weights: str, layers: Sequence[int]) -> tuple[nn.Module, nn
     depth = config.num_hidden_layers
     if not layers or not all(0 <= i < depth for i in layers) or len(set(layers)) < len(layers):
         raise ValueError(f"layer={list(layers)} of {weights!r}, whose blocks are 0 to {depth - 1}: name at least one, and none twice")
-    model, report = _read(weights, "model", **({"add_pooling_layer": False} if config.model_type == "vit" else {}))
+    options = {"add_pooling_layer": False} if config.model_type == "vit" else {}
+    if random_seed is None:
+        model, report = _read(weights, "model", **options)
+    else:
+        model, report = drawn_model(config, random_seed, **options), {"missing_keys": []}
     blocks = next(m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == depth)
     del blocks[max(layers) + 1 :]
     lacking = sorted(set(report["missing_keys"]) & set(model.state_dict()))
@@ -163,12 +171,22 @@ def load_transformer(weights: str, layers: Sequence[int]) -> tuple[nn.Module, nn
     return model.float(), blocks
 
 
+def drawn_model(config: Any, seed: int, **options: Any) -> nn.Module:
+    """A model of that architecture with the random weights that a training would start from."""
+    import transformers
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return transformers.AutoModel.from_config(config, **options)
+
+
 def _read(weights: str, what: str, **options: object):
     """Configuration or model (with the report of its loading) through ``transformers``, with errors that say what to do."""
     try:
         import transformers
     except ImportError as error:
         raise ImportError("the DINO backbones need transformers: pip install 'pullback[images]'") from error
+    transformers.utils.logging.disable_progress_bar()  # reading takes a moment, and the run has a bar of its own
     folder = Path(weights).expanduser()
     if not folder.is_dir() and (weights.startswith((".", "~", "/")) or weights.count("/") != 1):
         raise WeightsNotFound(_explanation(weights, "there is no such folder"))

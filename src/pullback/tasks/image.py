@@ -40,7 +40,7 @@ class ImageMatching(LightningModule):
         patch_pairs = [self.library.pair(pair, device=self.device) for pair in pairs]
         return patch_pairs, self.solver(patch_pairs)
 
-    def predict_step(self, pairs: Sequence[ImagePair], batch_idx: int, dataloader_idx: int = 0) -> None:
+    def predict_step(self, pairs: Sequence[ImagePair], batch_idx: int, dataloader_idx: int = 0) -> list[str]:
         """Stores the matches of the pairs that are not there already. A pair that cannot be matched costs no other one its result."""
         store = self.stores[dataloader_idx]
         todo = [pair for pair in pairs if pair.name not in store]
@@ -49,9 +49,10 @@ class ImageMatching(LightningModule):
         except (RuntimeError, ValueError, ArithmeticError) as error:
             if len(todo) == 1:
                 log.error("the pair %s could not be matched: %s", todo[0].name, error)
-                return
-            for pair in todo:
-                self.predict_step([pair], batch_idx, dataloader_idx)
+            else:
+                for pair in todo:
+                    self.predict_step([pair], batch_idx, dataloader_idx)
+        return [pair.name for pair in pairs]
 
     def _store(self, pairs: Sequence[ImagePair], store: PredictionStore) -> None:
         if not pairs:
