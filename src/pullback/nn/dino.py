@@ -149,7 +149,8 @@ def load_transformer(
 ) -> tuple[nn.Module, nn.ModuleList]:
     """The model in float32, cut after the last of ``layers``, and its list of blocks.
 
-    With ``random_seed`` only the architecture is read, and its weights are drawn: the control of everything that was learned. Looks in the folder, or in the local cache first and on the hub last. Raises WeightsNotFound, or ValueError for a model of another
+    With ``random_seed`` only the architecture is read, and its weights are drawn: the control of everything that was learned.
+    Looks in the folder, or in the local cache first and on the hub last. Raises WeightsNotFound, or ValueError for a model of another
     family, a layer it does not have, a damaged file, or a checkpoint that lacks weights of the kept part.
     """
     config = _read(weights, "config")
