@@ -1,7 +1,9 @@
 """Photographs made up from seeds, for the tests of the backbones."""
 
 import torch
+from tests.composing import ROOT
 
+from pullback.data.image_io import read_photo
 from pullback.types import Photo
 
 
@@ -21,3 +23,8 @@ def photo_of(image: torch.Tensor, name: str = "photo") -> Photo:
 
 def photo(height: int, width: int, *, seed: int = 0, name: str = "photo") -> Photo:
     return photo_of(textured(height, width, seed), name)
+
+
+def embedded_cat() -> torch.Tensor:
+    """Chelsea of the embedded photographs, (3, 300, 451) in bytes."""
+    return read_photo(ROOT / "data" / "photos" / "chelsea.jpg").pixels

