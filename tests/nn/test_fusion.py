@@ -113,7 +113,6 @@ def test_a_branch_without_reduction_sees_one_image_at_a_time():
     branch = Branch(Colours(), normalise=True)
     assert not branch.needs_pair
     assert torch.equal(branch.combine(maps1, maps2)[0], branch.combine(maps1, other)[0])
-    assert torch.equal(branch.combine(maps1, maps2)[0], branch.single(maps1))
 
 
 def test_a_branch_with_reduction_needs_the_pair():
@@ -121,8 +120,6 @@ def test_a_branch_with_reduction_needs_the_pair():
     branch = Branch(Colours(), reduce=JointPCA(3))
     assert branch.needs_pair
     assert not torch.allclose(branch.combine(maps1, maps2)[0], branch.combine(maps1, other)[0])
-    with pytest.raises(ValueError, match="no features of a single image"):
-        branch.single(maps1)
 
 
 def test_normalised_features_have_length_one_also_after_resampling():

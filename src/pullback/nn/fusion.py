@@ -85,15 +85,6 @@ class Branch(nn.Module):
         """Whether an image's features depend on the image that it is paired with."""
         return self.reduce is not None
 
-    def single(self, maps: FeatureMaps, grid: Grid | None = None) -> Float[Tensor, "c h w"]:
-        """Features of one image, on the finest grid among its maps or on the given one.
-
-        Raises ValueError for a branch whose features exist only for a pair.
-        """
-        if self.needs_pair:
-            raise ValueError("a branch with a joint reduction has no features of a single image; use combine(), or reduce=null")
-        return self._assembled(list(maps.values()), grid or finest_grid(maps))
-
     def combine(
         self, maps1: FeatureMaps, maps2: FeatureMaps, grids: tuple[Grid, Grid] | None = None
     ) -> tuple[Float[Tensor, "c h1 w1"], Float[Tensor, "c h2 w2"]]:

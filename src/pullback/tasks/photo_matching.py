@@ -6,7 +6,7 @@ import numpy as np
 
 from pullback.data.image_io import write_flo
 from pullback.figures.eigenfunctions import draw_eigenfunctions
-from pullback.figures.photo import draw_dense_correspondence, draw_texture_transfer
+from pullback.figures.photo import draw_photo_match
 from pullback.figures.picture import sheet
 from pullback.figures.plot import save_figure
 from pullback.figures.report import Gallery, ReportContent, write_report
@@ -28,9 +28,10 @@ def write_photo_match(folder: Path, pair: ImagePair, patches: PatchPair, match: 
     write_atomically(folder / "match.npz", lambda file: np.savez(file, **arrays))
     names = (f"source: {pair.image1.name}", f"target: {pair.image2.name}")
     title = f"{pair.image2.name} → {pair.image1.name}"
-    dense = draw_dense_correspondence(pair.image1, pair.image2, flow21, title=title, names=names)
-    texture = draw_texture_transfer(pair.image1, pair.image2, flow21, title="Texture transfer", names=names)
-    save_figure(sheet([dense, texture]), folder / "match.png")
+    fmaps = fmaps_by_name(arrays) or None
+    pictures = draw_photo_match(pair.image1, pair.image2, flow21, title=title, fmaps=fmaps, names=names)
+    save_figure(sheet(pictures), folder / "match.png")
+    dense, texture = pictures[:2]
     facts = run_facts()
     content = ReportContent(
         title=title,
@@ -41,7 +42,7 @@ def write_photo_match(folder: Path, pair: ImagePair, patches: PatchPair, match: 
             Gallery("texture", "Texture transfer", [texture]),
             Gallery("eigenfunctions", "Eigenfunctions", draw_eigenfunctions(patches, pair.image1, pair.image2, title=title)),
         ],
-        fmaps=fmaps_by_name(arrays) or None,
+        fmaps=fmaps,
         fmap_pair=pair.name,
         config=config,
         command=facts.pop("command"),
