@@ -117,3 +117,22 @@ def write_pascal(root: Path, rows: Sequence[tuple[str, str, int]]) -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def write_spair(root):
+    """Thirty pairs of cats and five of potted plants, and a validation pair of dogs."""
+    for number in range(30):
+        write_spair_pair(root, number, "cat", mirror=number % 2)
+    for number in range(30, 35):
+        write_spair_pair(root, number, "pottedplant")
+    write_spair_pair(root, 40, "dog", split="val")
+
+
+def names(dataset):
+    """The names of the pairs of a data set, in order."""
+    return [dataset.pair_name(i) for i in range(len(dataset))]
+
+
+def by_name(dataset, name):
+    """The pair of that name."""
+    return dataset.load(names(dataset).index(name))

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from tests.image_fakes import (
+    by_name,
+    names,
     rectangle,
     scene,
     write_flow,
     write_image,
-    write_spair_pair,
+    write_spair,
     write_tss,
     write_tss_pair,
 )
@@ -25,14 +27,6 @@ from pullback.data.spair71k import SPair71k
 from pullback.data.tss import PAIRS, TSS, category_of
 
 
-def names(dataset):
-    return [dataset.pair_name(i) for i in range(len(dataset))]
-
-
-def by_name(dataset, name):
-    return dataset.load(names(dataset).index(name))
-
-
 @pytest.fixture
 def tss_root(tmp_path):
     write_tss(tmp_path / "TSS_CVPR2016")
@@ -41,14 +35,8 @@ def tss_root(tmp_path):
 
 @pytest.fixture
 def spair_root(tmp_path):
-    """Thirty pairs of cats and five of potted plants."""
-    root = tmp_path / "SPair-71k"
-    for number in range(30):
-        write_spair_pair(root, number, "cat", mirror=number % 2)
-    for number in range(30, 35):
-        write_spair_pair(root, number, "pottedplant")
-    write_spair_pair(root, 40, "dog", split="val")
-    return root
+    write_spair(tmp_path / "SPair-71k")
+    return tmp_path / "SPair-71k"
 
 
 @pytest.fixture

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 from tests.image_fakes import (
+    by_name,
+    names,
     write_image,
     write_pascal,
-    write_spair_pair,
+    write_spair,
     write_willow,
 )
 
@@ -20,24 +22,10 @@ from pullback.data.pf_willow import CLASSES, PFWillow
 from pullback.data.spair71k import SPair71k
 
 
-def names(dataset):
-    return [dataset.pair_name(i) for i in range(len(dataset))]
-
-
-def by_name(dataset, name):
-    return dataset.load(names(dataset).index(name))
-
-
 @pytest.fixture
 def spair_root(tmp_path):
-    """Thirty pairs of cats and five of potted plants."""
-    root = tmp_path / "SPair-71k"
-    for number in range(30):
-        write_spair_pair(root, number, "cat", mirror=number % 2)
-    for number in range(30, 35):
-        write_spair_pair(root, number, "pottedplant")
-    write_spair_pair(root, 40, "dog", split="val")
-    return root
+    write_spair(tmp_path / "SPair-71k")
+    return tmp_path / "SPair-71k"
 
 
 # --- SPair-71k

@@ -36,7 +36,6 @@ class ImageMatching(LightningModule):
 
     def match(self, pairs: Sequence[ImagePair]) -> tuple[list[PatchPair], list[PatchMatch]]:
         """The pairs as patch graphs, and their matches."""
-        self.library.prepare([photo for pair in pairs for photo in (pair.image1, pair.image2)])
         patch_pairs = [self.library.pair(pair, device=self.device) for pair in pairs]
         return patch_pairs, self.solver(patch_pairs)
 
