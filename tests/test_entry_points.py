@@ -13,6 +13,8 @@ import torch
 from tests.composing import ROOT
 from tests.fakes import write_faust, write_mesh
 
+from pullback.runtime.checks import ConfigError
+
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 SMALL = ["data.k=40", "data.val_shapes=3", "data.prepare_workers=1", "trainer=cpu", "trainer.enable_progress_bar=false"]
@@ -116,7 +118,12 @@ def test_the_control_of_a_training_has_its_network_with_the_weights_of_step_0(tr
     control, result = metrics(home / "control")["results"][0], metrics(trained)["results"][0]
     assert control["protocol"]["checkpoint"] == "none: untrained, seed 0"
     assert control["protocol"]["refinement"] == result["protocol"]["refinement"]
-    assert control["metrics"] != result["metrics"]
+    assert not np.array_equal(first_fmap(home / "control"), first_fmap(trained))  # other weights, other maps
+
+
+def first_fmap(folder: Path) -> np.ndarray:
+    with np.load(min((folder / "predictions").rglob("*.npz"))) as stored:
+        return stored["fmap12"]
 
 
 def test_stored_predictions_are_scored_again_without_a_model(trained, home, faust):
@@ -189,4 +196,58 @@ def test_help_is_quick_because_nothing_heavy_is_imported(program):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PYTHONPATH": "src", "PATH": ""}, check=True)
     imported = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert not imported & {"torch", "lightning", "numpy", "scipy", "matplotlib"}
-    assert "solver: closed_form, concat, diff_zoomout, nearest, paper, paper_cpu, raw_basis, raw_loss, release, zoomout" in done.stdout
+    solvers = "closed_form, concat, diff_zoomout, nearest, paper, paper_cpu, raw_basis, raw_loss, release, sampled_zoomout, zoomout"
+    assert f"solver: {solvers}" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def landmark_pair(home, icosphere, permuted_twin) -> tuple[list[str], np.ndarray]:
+    """Arguments that match a mesh, with a loose vertex in front, to its permuted twin by landmarks; the true map in file numbers."""
+    verts, faces = icosphere
+    twin, twin_faces, permutation = permuted_twin
+    write_mesh(home / "first.off", np.concatenate([[[9.0, 9.0, 9.0]], verts]), faces + 1)
+    write_mesh(home / "second.off", twin, twin_faces)
+    targets = np.array([3, 100, 250, 400, 600])
+    (home / "pairs.txt").write_text("# source target\n" + "".join(f"{permutation[j] + 2} {j + 1}\n" for j in targets))
+    small = ["data.k=60", "backbone.descriptor.k=60", "solver.k_init=20", "solver.n_steps=3", f"paths.cache_dir={home / 'cache'}"]
+    files = [f"source={home / 'first.off'}", f"target={home / 'second.off'}", f"landmarks={home / 'pairs.txt'}"]
+    return files + small, permutation + 1
+
+
+def test_two_files_are_matched_from_landmarks_in_the_vertex_numbers_of_the_files(home, landmark_pair, capsys):
+    arguments, expected = landmark_pair
+    printed = run("match", *arguments, folder=home / "landmarks", capsys=capsys)
+    np.testing.assert_array_equal(np.loadtxt(home / "landmarks" / "p2p21.txt", dtype=int), 1 + expected)
+    assert "LandmarkKernels" in printed and "the 5 landmarks land 0.0000 √area" in printed and "nothing was learned" not in printed
+    found = metrics(home / "landmarks")
+    assert found["landmarks"]["each"] == [0.0] * 5 and found["coverage"] == pytest.approx(1, abs=1e-5)
+    stages = [entry["stage"] for entry in found["stages"]]
+    assert any("preparing the source, first.off" in name for name in stages)
+    assert {"reading the file", "cleaning", "features", "refinement 3 of 3: 50 × 50", "pictures"} <= set(stages)
+    page = (home / "landmarks" / "report" / "index.html").read_text()
+    assert "Time and memory" in page and "The 5 landmarks land 0.000 √area" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["backbone=raw_wks"], "is of no use to the backbone WKS; use backbone=landmarks, or landmarks=null"),
+        (["landmarks=null", "backbone=landmarks"], "give landmarks=FILE, or use backbone=raw_wks"),
+    ],
+)
+def test_landmarks_and_features_that_contradict_each_other_are_refused(home, landmark_pair, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        run("match", *landmark_pair[0][:2], *(arguments if "landmarks=null" in arguments else [landmark_pair[0][2], *arguments]))
+
+
+def test_landmarks_beside_a_checkpoint_are_refused(home, trained, landmark_pair):
+    with pytest.raises(ConfigError, match=r"landmarks=.*pairs\.txt and ckpt=.* are two kinds of features; give one of them"):
+        run("match", *landmark_pair[0][:3], f"ckpt={trained}/checkpoints/best.ckpt")
+
+
+def test_the_stages_of_a_long_match_are_shown_as_they_begin(home, landmark_pair, capsys, monkeypatch):
+    monkeypatch.setattr("pullback.runtime.file_match._SHOWN_ABOVE", 0)
+    run("match", *landmark_pair[0], folder=home / "shown")
+    shown = capsys.readouterr()
+    assert "preparing the source, first.off" in shown.err and "refinement 1 of 3" in shown.err
+    assert "GiB of memory; stage by stage:" in shown.out

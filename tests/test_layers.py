@@ -15,6 +15,7 @@ ENTRY_POINTS = ("train.py", "eval.py", "match.py")
 LAYERS = {
     "types": 0,
     "files": 0,
+    "stages": 0,
     **dict.fromkeys(["geometry", "mapping"], 1),
     **dict.fromkeys(["nn", "losses", "metrics", "solvers", "data", "figures"], 2),
     "tasks": 3,
@@ -30,17 +31,20 @@ HOMES = {
     "potpourri3d": ["geometry/"],
     "robust_laplacian": ["geometry/"],
     "fast_simplification": ["geometry/"],
+    "cholespy": ["geometry/factor.py"],
     "torch_geometric": ["geometry/grid.py"],
     "transformers": ["nn/dino.py", "nn/stable_diffusion.py"],
     "diffusers": ["nn/stable_diffusion.py"],
     "PIL": ["data/image_io.py"],
     "pykeops": ["mapping/softmap_keops.py"],
-    "triton": ["mapping/softmap_triton.py"],
+    "triton": ["mapping/triton_kernels"],
     "wandb": [],  # only named in configs/logger/wandb.yaml
     "tensorboard": [],
 }
+# Written in the language of Triton, hence importing it at once: imported themselves when they are needed, by nobody but each other.
+KERNELS = "mapping/triton_kernels"
 # Imported by the code that needs them, when it needs them.
-OPTIONAL = {"robust_laplacian", "pykeops", "triton", "wandb", "torch_geometric", "transformers", "diffusers"}
+OPTIONAL = {"cholespy", "robust_laplacian", "pykeops", "triton", "wandb", "torch_geometric", "transformers", "diffusers"}
 
 
 class Import(NamedTuple):
@@ -80,7 +84,9 @@ def violations(path: str, source: str) -> list[str]:
             found += [f"{path}: {part} may not import pullback.{below[0]}"] * (not may_import(part, below[0]))
         elif top in HOMES and not any(path.startswith(home) for home in HOMES[top]):
             found.append(f"{path}: {top} has its home in {', '.join(HOMES[top]) or 'the configuration only'}")
-        if top in OPTIONAL and at_import_time:
+        if ".".join(below).startswith(KERNELS.replace("/", ".")) and at_import_time and not path.startswith(KERNELS):
+            found.append(f"{path}: {'.'.join(below[:2])} imports triton and must be imported inside the function that needs it")
+        if top in OPTIONAL and at_import_time and not (top == "triton" and path.startswith(KERNELS)):
             found.append(f"{path}: {top} is optional and must be imported inside the function that needs it")
         if part == "entry point" and top in ("torch", "lightning") and at_import_time:
             found.append(f"{path}: {top} is slow to import; import it inside main, so that --help stays fast")
@@ -116,6 +122,9 @@ def test_file_keeps_to_the_drawing(name, path):
         ("data/shapes.py", "from lightning.pytorch import Trainer", "lightning has its home in"),
         ("tasks/callbacks.py", "def f():\n    import wandb", "wandb has its home in the configuration only"),
         ("mapping/softmap_keops.py", "import pykeops.torch", "must be imported inside the function"),
+        ("mapping/softmap_triton.py", "def f():\n    import triton", "triton has its home in mapping/triton_kernels"),
+        ("mapping/softmap_triton.py", "from pullback.mapping import triton_kernels", "imports triton and must be imported inside"),
+        ("nn/cnn.py", "from pullback.mapping.triton_kernels_launch import forward", "imports triton and must be imported inside"),
         ("train.py", "import torch", "is slow to import"),
     ],
 )

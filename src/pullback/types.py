@@ -33,12 +33,21 @@ def _moved(value: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class PointSample(Movable):
+    """A few points, well spread over a domain, that stand for all of it: each carries the mass of the points around it."""
+
+    points: Int[Tensor, " s"]  # ascending ids
+    mass: Float[Tensor, " s"]  # > 0; the same sum as that of the whole domain
+
+
+@dataclass(frozen=True)
 class Eigenbasis(Movable):
     """The first k eigenfunctions of a Laplacian: ``stiffness φ = λ mass φ``, mass-orthonormal, ascending."""
 
     evals: Float[Tensor, " k"]  # ≥ 0; unit 1/area, hence dimensionless after unit-area normalisation
     evecs: Float[Tensor, "n k"]
     mass: Float[Tensor, " n"]
+    sample: PointSample | None = None  # for solvers that work on a part of the points
 
     @property
     def k(self) -> int:
@@ -52,7 +61,7 @@ class Eigenbasis(Movable):
         """The basis of the k lowest frequencies. Raises ValueError when fewer are stored."""
         if k > self.k:
             raise ValueError(f"{k} eigenfunctions are needed but only {self.k} are stored; prepare more with data.k={k}")
-        return self if k == self.k else Eigenbasis(self.evals[:k], self.evecs[:, :k], self.mass)
+        return self if k == self.k else replace(self, evals=self.evals[:k], evecs=self.evecs[:, :k])
 
     def project(self, values: Float[Tensor, "n *c"]) -> Float[Tensor, "k *c"]:
         """Coefficients ``evecsᵀ diag(mass) values`` of functions given by their values at the points."""

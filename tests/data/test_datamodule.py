@@ -146,6 +146,16 @@ def test_only_training_shapes_are_simplified(module):
     assert (pair.shape1.verts[pair.corr1] - pair.shape2.verts[pair.corr2]).norm(dim=1).max() < 0.3
 
 
+def test_all_shapes_have_the_sample_and_the_basis_that_were_asked_for(module):
+    plain, sampled = (module(samples=samples, basis=basis) for samples, basis in ((70, "exact"), (120, "sampled")))
+    for data, count in ((plain, 70), (sampled, 120)):
+        data.prepare_data()
+        for loader in (data.train_dataloader(), data.val_dataloader(), *data.test_dataloader()):
+            assert all(len(shape.basis.sample.points) == count for pair in loader for shape in (pair.shape1, pair.shape2))
+    exact, rough = (data.test_sets[0][0].shape1.basis.evals for data in (plain, sampled))
+    assert 0 < ((rough - exact)[1:] / exact[1:]).max() < 0.1
+
+
 def test_preparation_leaves_nothing_to_compute(module, monkeypatch):
     module().prepare_data()
     monkeypatch.setattr("pullback.data.shapes.compute_operators", None)

@@ -58,6 +58,26 @@ def test_a_prepared_shape_holds_the_operators_in_single_precision(mesh, cache):
     assert float(shape.basis.mass.sum()) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_prepared_shape_carries_a_sample_of_its_points(mesh, cache):
+    whole = load_shape(mesh, SETTINGS, cache).shape.basis
+    assert torch.equal(whole.sample.points, torch.arange(whole.n))
+    assert torch.equal(whole.sample.mass, whole.mass)
+    for _ in range(2):  # computed, and from the cache
+        basis = load_shape(mesh, dataclasses.replace(SETTINGS, samples=60), cache).shape.basis
+        assert basis.sample.points.dtype == torch.int64 and len(basis.sample.points) == 60
+        assert basis.sample.mass.dtype == torch.float32
+        assert float(basis.sample.mass.sum()) == pytest.approx(1, abs=1e-5)
+        assert basis.first(5).sample is basis.sample
+
+
+def test_the_sampled_basis_is_an_approximation_of_the_exact_one(mesh, cache):
+    exact, sampled = (
+        load_shape(mesh, dataclasses.replace(SETTINGS, samples=120, basis=basis), cache).shape.basis for basis in ("exact", "sampled")
+    )
+    assert torch.allclose(sampled.project(sampled.evecs), torch.eye(20), atol=1e-5)
+    assert 0 < ((sampled.evals - exact.evals)[1:] / exact.evals[1:]).max() < 0.1
+
+
 def test_a_shape_is_computed_once_and_read_back_the_same(mesh, cache, count):
     first, second = (load_shape(mesh, SETTINGS, cache).shape for _ in range(2))
     assert len(count) == 1
@@ -75,7 +95,10 @@ def test_the_key_is_the_content_of_the_file_and_not_its_place(mesh, cache, count
     assert len(count) == 2
 
 
-@pytest.mark.parametrize("change", [{"k": 21}, {"components": "all"}, {"coarsen": 100}, {"laplacian": "robust"}])
+CHANGES = [{"k": 21}, {"components": "all"}, {"coarsen": 100}, {"laplacian": "robust"}, {"samples": 99}, {"basis": "sampled"}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_each_setting_is_part_of_the_key(mesh, cache, count, change):
     if change.get("laplacian") == "robust":
         pytest.importorskip("robust_laplacian", reason="needs pip install 'pullback[robust]'")
@@ -153,6 +176,8 @@ def test_a_spectrum_that_cannot_be_computed_is_blamed_on_the_file(mesh, cache, m
         ({"laplacian": "cotan"}, "cotangent, robust"),
         ({"components": "some"}, "dust, largest, all"),
         ({"k": 1}, "data.k=1"),
+        ({"basis": "exakt"}, "data.basis=exakt is unknown; use one of exact, sampled"),
+        ({"samples": 150}, "data.samples=150 points"),
         ({"k": 200, "coarsen": 150}, "data.coarsen=150"),
     ],
 )

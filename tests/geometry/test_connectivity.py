@@ -3,9 +3,18 @@
 from collections import Counter
 
 import numpy as np
+import pytest
 from tests.meshes import plane, sphere
 
-from pullback.geometry.connectivity import component_labels, euler_characteristic, face_edges, group_rows, is_closed_manifold
+from pullback.geometry.connectivity import (
+    component_labels,
+    euler_characteristic,
+    face_edges,
+    group_rows,
+    half_edges_by_edge,
+    has_equal_rows,
+    is_closed_manifold,
+)
 
 
 def test_equal_rows_are_grouped_as_numpy_does():
@@ -55,3 +64,26 @@ def torus(m: int = 6) -> np.ndarray:
     i, j = (grid.ravel() for grid in np.meshgrid(np.arange(m), np.arange(m)))
     a, b, c, d = i * m + j, (i + 1) % m * m + j, (i + 1) % m * m + (j + 1) % m, i * m + (j + 1) % m
     return np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
+
+
+@pytest.mark.parametrize("top", [3, 40, 3_000_000])
+def test_equal_rows_are_noticed_whatever_the_size_of_the_numbers(top):
+    rows = np.unique(np.random.default_rng(0).integers(0, top, (50, 3)), axis=0)
+    assert not has_equal_rows(rows)
+    assert has_equal_rows(np.concatenate([rows, rows[[4]]]))
+    assert not has_equal_rows(rows[:0])
+
+
+@pytest.mark.parametrize("scale", [1, 2**27])  # the second is too large for the quick way to sort
+def test_half_edges_are_sorted_by_edge_and_in_order_within_one(scale):
+    faces = np.concatenate([plane(4)[1], [[0, 1, 5]]]) * scale
+    order, start = half_edges_by_edge(faces)
+    tails, heads = faces.ravel(), faces[:, [1, 2, 0]].ravel()
+    ends = [tuple(sorted(end)) for end in zip(tails.tolist(), heads.tolist(), strict=True)]
+    assert order.tolist() == sorted(range(len(ends)), key=lambda h: (ends[h], h))
+    assert [ends[order[i]] for i in start] == sorted(set(ends))
+
+
+def test_pieces_are_numbered_by_their_first_vertex_though_some_vertices_are_unused():
+    faces = np.array([[9, 8, 7], [2, 3, 4], [8, 11, 12], [3, 5, 6]])
+    assert component_labels(faces).tolist() == [1, 0, 1, 0]

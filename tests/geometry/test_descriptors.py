@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from pullback.geometry.descriptors import heat_kernel_signature, wave_kernel_signature
+from pullback.geometry import descriptors
+from pullback.geometry.descriptors import heat_kernel_signature, landmark_wave_kernels, wave_kernel_signature
 from pullback.types import Eigenbasis
 
 
@@ -46,3 +48,31 @@ def test_signatures_do_not_see_eigenvector_signs(tiny_shape, signature):
 def test_a_basis_of_constants_alone_is_refused(tiny_shape, signature):
     with pytest.raises(ValueError, match="at least 2 positive eigenvalues"):
         signature(tiny_shape.basis.first(1))
+
+
+def test_landmark_kernels_agree_with_the_sum_over_eigenfunctions(tiny_shape):
+    basis, landmarks = tiny_shape.basis.first(30).to(torch.float64), torch.tensor([5, 77, 300])
+    feat = landmark_wave_kernels(basis, landmarks, n_energies=4)
+    assert feat.shape == (basis.n, 12)
+    logs = basis.evals[1:].log()
+    for e in range(4):
+        energy = logs[0] + (logs[-1] - logs[0]) * e / 3
+        band = torch.exp(-((energy - logs) ** 2) / (2 * ((logs[-1] - logs[0]) / 4) ** 2))
+        kernel = ((basis.evecs[:, 1:] * band) @ basis.evecs[:, 1:].T)[:, landmarks]
+        torch.testing.assert_close(feat[:, e::4], kernel / (basis.mass[:, None] * kernel**2).sum(dim=0).sqrt())
+
+
+def test_landmark_kernels_do_not_see_eigenvector_signs(tiny_shape):
+    basis, landmarks = tiny_shape.basis.first(30), torch.tensor([5, 77, 300])
+    signs = torch.where(torch.arange(30) % 3 == 0, -1.0, 1.0)
+    flipped = landmark_wave_kernels(replace(basis, evecs=basis.evecs * signs), landmarks)
+    torch.testing.assert_close(flipped, landmark_wave_kernels(basis, landmarks))
+
+
+@pytest.mark.parametrize("squared", [True, False])
+def test_signatures_are_the_same_computed_in_blocks_of_rows(tiny_shape, monkeypatch, squared):
+    basis = tiny_shape.basis.first(30).to(torch.float64)
+    compute = wave_kernel_signature if squared else lambda basis: landmark_wave_kernels(basis, torch.tensor([1, 2]))
+    whole = compute(basis)
+    monkeypatch.setattr(descriptors, "_ROWS", 100)
+    torch.testing.assert_close(compute(basis), whole, rtol=1e-12, atol=1e-14)

@@ -6,7 +6,7 @@ import torch
 from scipy.optimize import nnls
 from torch import Tensor
 
-from pullback.mapping import nearest, pointmap, precise_map
+from pullback.mapping import nearest, precise_map, triangles
 
 
 def strip_mesh(p: int, *, seed: int = 0, n: int = 12) -> tuple[Tensor, Tensor]:
@@ -91,7 +91,7 @@ def test_examining_few_candidates_at_a_time_finds_the_same_triangles(monkeypatch
     reference, faces1 = strip_mesh(4, n=6)
     query = reference + 0.3 * torch.randn(reference.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     whole = precise_map(query, reference, faces1)
-    monkeypatch.setattr(pointmap, "_NEAR_VERTICES", 5)
+    monkeypatch.setattr(triangles, "_NEAR_VERTICES", 5)
     parts = precise_map(query, reference, faces1)
     assert torch.equal(whole.corners, parts.corners) and torch.equal(whole.weights, parts.weights)
 

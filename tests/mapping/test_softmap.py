@@ -114,8 +114,8 @@ def test_embeddings_that_do_not_fit_are_refused_by_name(query, reference, messag
 def test_the_factory_checks_its_embeddings_and_its_backend():
     with pytest.raises(ValueError, match="query is float16"):
         soft_map(torch.rand(5, 3).half(), torch.rand(6, 3).half(), blur=0.01)
-    with pytest.raises(ValueError, match="backend='triton' is unknown; use one of auto, dense, blocked, keops"):
-        kind_of("triton", torch.rand(5, 3), torch.rand(6, 3))
+    with pytest.raises(ValueError, match="backend='cuda' is unknown; use one of auto, dense, blocked, keops, triton"):
+        kind_of("cuda", torch.rand(5, 3), torch.rand(6, 3))
 
 
 @pytest.mark.parametrize("blur", [0.0, -0.01, math.nan, math.inf, torch.tensor(0.0), torch.tensor([0.1, 0.2])])

@@ -8,7 +8,7 @@ from tests.mapping.softmap_cases import answer, curve_embeddings, dense64, one_p
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pullback.mapping import BlockedSoftMap, distances, soft_map, softmap_blocked
+from pullback.mapping import BlockedSoftMap, distances, soft_map, softmap_blocked, strips
 
 # (n2, n1, p, q): unequal sizes, columns fewer and more than functions, one function, one query, a block exactly and one row more.
 SIZES = [(300, 411, 7, 5), (411, 300, 3, 20), (200, 333, 30, 1), (64, 500, 2, 3), (65, 40, 3, 2), (1, 90, 3, 2)]
@@ -148,8 +148,10 @@ class _LargestTensor(TorchDispatchMode):
         return out
 
 
+@pytest.mark.parametrize("many_points", [1, 2**14])
 @pytest.mark.parametrize(("backend", "blur", "fits"), [("blocked", 0.01, True), ("blocked", 1.0, True), ("dense", 0.01, False)])
-def test_only_the_dense_map_stores_a_matrix_of_all_pairs(backend, blur, fits):
+def test_only_the_dense_map_stores_a_matrix_of_all_pairs(monkeypatch, backend, blur, fits, many_points):
+    monkeypatch.setattr(strips, "_MANY_POINTS", many_points)
     query, reference = (x.requires_grad_() for x in curve_embeddings(900, 800, 6))
     feat1 = torch.ones(800, 5, dtype=torch.float64, requires_grad=True)
     with _LargestTensor() as largest:

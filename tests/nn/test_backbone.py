@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pullback.geometry.descriptors import wave_kernel_signature
-from pullback.nn.backbone import Backbone, RawDescriptor
-from pullback.nn.descriptor import HKS, WKS, XYZ
+from pullback.nn.backbone import Backbone, LandmarkFeatures, RawDescriptor
+from pullback.nn.descriptor import HKS, WKS, XYZ, LandmarkKernels
 from pullback.nn.diffusion_net import DiffusionNet
 
 
@@ -77,3 +77,13 @@ def test_an_unknown_normalisation_is_refused_by_name():
 def test_an_unknown_axis_of_rotation_is_refused_by_name():
     with pytest.raises(ValueError, match=r"axes='z' is unknown"):
         XYZ(axes="z")
+
+
+def test_features_from_landmarks_follow_a_renumbering_of_the_vertices(tiny_pair):
+    features = LandmarkFeatures(LandmarkKernels(n_energies=6, k=30))
+    landmarks2 = torch.tensor([3, 100, 250, 500])
+    landmarks1 = tiny_pair.corr1[landmarks2]
+    feat1, feat2 = features(tiny_pair.shape1, landmarks1), features(tiny_pair.shape2, landmarks2)
+    assert feat1.shape == (tiny_pair.shape1.n, 24)
+    torch.testing.assert_close(feat2, feat1[tiny_pair.corr1], rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(feat2, features(tiny_pair.shape1, landmarks2)[tiny_pair.corr1], atol=0.1)

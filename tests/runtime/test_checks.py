@@ -26,6 +26,7 @@ from pullback.runtime.checks import ConfigError, check, check_ground_truth
         (["run=[report]"], r"report.*run=\[score,report\]"),
         (["resume=nowhere.ckpt"], r"resume=nowhere\.ckpt does not exist.*resume=auto"),
         (["loss=[]"], r"no loss term.*loss=\[orthogonality"),
+        (["recipe=paper", "solver=sampled_zoomout"], r"solver\.blur=null means nearest neighbours, .*; use solver\.blur=0\.01"),
         (["recipe=paper", "solver=zoomout"], r"solver ZoomOut passes none; use solver=diff_zoomout"),
         (["loss=[orthogonality_final]"], r"loss\.orthogonality_final\.of=final.*solver\.refinement=hard.*use solver\.refinement=soft"),
         (["loss.consistency.stop_gradient=false"], r"stop_gradient=false needs gradients.*solver\.refinement=hard"),

@@ -1,9 +1,12 @@
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from pullback.losses import Consistency, Orthogonality
+from pullback.losses import Consistency, Orthogonality, orthogonality
 from pullback.mapping.fmap import fmap_from_softmap
-from pullback.solvers.zoomout import DiffZoomOut, ZoomOut, zoomout
+from pullback.solvers.sampled_zoomout import SampledZoomOut
+from pullback.solvers.zoomout import DiffZoomOut, ZoomOut, refine, zoomout
+from pullback.types import Eigenbasis, PointSample
 
 
 def landmarks_features(pair, noise=0.0):
@@ -123,3 +126,53 @@ def test_settings_without_meaning_are_refused():
         DiffZoomOut(refinement="exact")
     with pytest.raises(ValueError, match="step=0"):
         ZoomOut(step=0)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes how many entries the largest tensor has that any operation returns."""
+
+    entries = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for part in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(part, torch.Tensor):
+                self.entries = max(self.entries, part.untyped_storage().nbytes() // part.element_size())
+        return result
+
+
+SMALL = {"k_init": 6, "step": 3, "n_steps": 2}
+
+
+@pytest.mark.parametrize("solver", [ZoomOut(**SMALL), DiffZoomOut(**SMALL), SampledZoomOut(**SMALL), SampledZoomOut(**SMALL, blur=0.01)])
+def test_nothing_as_large_as_a_dense_map_is_ever_held(solver):
+    n1, n2 = 4000, 3500
+    generator = torch.Generator().manual_seed(0)
+    sample = PointSample(torch.arange(0, 3500, 2), torch.full((1750,), 1 / 1750))
+    basis1, basis2 = (
+        Eigenbasis(torch.arange(12.0), torch.randn(n, 12, generator=generator), torch.full((n,), 1 / n), sample) for n in (n1, n2)
+    )
+    feat1, feat2 = (torch.randn(n, 4, generator=generator).requires_grad_() for n in (n1, n2))
+    with LargestTensor() as largest:
+        match = solver(feat1, feat2, basis1, basis2)
+        if match.fmap12.requires_grad:
+            orthogonality(match.fmap12).backward()
+        assert len(match.p2p21) == n2
+    assert 12 * n1 <= largest.entries < n1 * n2 / 8
+
+
+def test_refinement_is_zoomout_without_its_last_map(tiny_pair):
+    feat1, feat2 = landmarks_features(tiny_pair, noise=0.1)
+    basis1, basis2 = tiny_pair.shape1.basis, tiny_pair.shape2.basis
+    solver = ZoomOut(k_init=10, step=5, n_steps=2)
+    match = solver(feat1, feat2, basis1, basis2)
+    assert torch.equal(refine(match.fmap12_init, basis1, basis2, sizes=[15, 20], convert=solver.refined_map), match.fmap12)
+
+
+def test_in_double_precision_the_map_is_that_of_the_brute_force_loop(tiny_pair):
+    feat1, feat2 = (feat.double() for feat in landmarks_features(tiny_pair, noise=0.3))
+    basis1, basis2 = (shape.basis.to(torch.float64) for shape in (tiny_pair.shape1, tiny_pair.shape2))
+    match = ZoomOut(k_init=10, step=5, n_steps=4)(feat1, feat2, basis1, basis2)
+    fmap, p2p21 = slow_zoomout(feat1, feat2, basis1, basis2, [10, 15, 20, 25, 30])
+    assert torch.equal(match.p2p21, p2p21)
+    assert torch.allclose(match.fmap12, fmap, atol=1e-12)

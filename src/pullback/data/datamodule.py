@@ -30,6 +30,8 @@ class DataSettings:
     k: int = 200  # eigenfunctions of each shape
     laplacian: str = "cotangent"  # cotangent | robust
     components: str = "dust"  # which pieces of a mesh are kept: dust (all but dust) | largest | all
+    samples: int = 3000  # well-spread vertices kept with each shape for solvers that work on a part of the points
+    basis: str = "exact"  # exact | sampled: approximate eigenfunctions of dense meshes, from functions around the samples
     coarsen: int | None = None  # vertices of simplified training shapes; validation and test shapes stay as they are
     protocol: str = "unordered"  # of validation and test pairs: unordered | ordered | ordered_self
     geodesics: str | None = "dijkstra"  # on which errors are measured: dijkstra | fast_marching | heat; None: no errors
@@ -56,7 +58,8 @@ class DataSettings:
 
     def preparation(self, *, training: bool) -> PreparationSettings:
         """How training shapes, or those on which errors are measured, are prepared."""
-        return PreparationSettings(self.k, self.laplacian, self.components, self.coarsen if training else None)
+        coarsen = self.coarsen if training else None
+        return PreparationSettings(self.k, self.laplacian, self.components, coarsen, self.samples, self.basis)
 
 
 class PairDataModule(LightningDataModule):

@@ -7,7 +7,9 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from pullback.data.mesh_formats import READERS
+from pullback.files import write_atomically
 from pullback.geometry.cleaning import MeshError
+from pullback.stages import stage
 
 MESH_SUFFIXES = tuple(READERS)
 
@@ -24,7 +26,8 @@ def read_mesh(path: str | Path) -> tuple[Float[ndarray, "n 3"], Int[ndarray, "f 
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise MeshError(f"{path}: meshes are read from {', '.join(MESH_SUFFIXES)}, not from {path.suffix or 'a file without suffix'}")
-    return reader(path)
+    with stage("reading the file"):
+        return reader(path)
 
 
 def read_vts(path: str | Path, *, n_vertices: int) -> Int[ndarray, " t"]:
@@ -61,6 +64,38 @@ def read_map(path: str | Path, *, n_from: int, n_to: int) -> Int[ndarray, " n_fr
     return ids
 
 
+def read_landmarks(path: str | Path, *, n1: int, n2: int) -> tuple[Int[ndarray, " t"], Int[ndarray, " t"]]:
+    """Corresponding vertices (0-based) of a source with ``n1`` and a target with ``n2`` vertices, from a text file of two columns.
+
+    A line gives the vertex of the source and that of the target, both counted from 1; blank lines and what follows a # are skipped.
+    Raises FileNotFoundError, and MeshError with file and line for anything else than two vertex numbers, for numbers that are out
+    of range or come twice in a column, and for fewer than 3 landmarks.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file of landmarks {path}; write one with a line `source target` for each, counted from 1")
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    used: tuple[dict[int, int], dict[int, int]] = ({}, {})  # vertex → the line that named it
+    for number, line in enumerate(lines, 1):
+        words = line.split("#", 1)[0].replace(",", " ").split()
+        if not words:
+            continue
+        where = f"{path}, line {number}"
+        if len(words) != 2 or not all(word.isascii() and word.lstrip("-").isdigit() for word in words):
+            raise MeshError(f"{where}: {line.strip()[:40]!r} is not two vertex numbers; write `source target`, counted from 1")
+        for side, vertex, n, known in zip(("source", "target"), map(int, words), (n1, n2), used, strict=True):
+            if not 1 <= vertex <= n:
+                hint = "Vertices count from 1 here: add 1 to each number" if vertex == 0 else "Are the columns the wrong way round?"
+                raise MeshError(f"{where}: the {side} has no vertex {vertex}, but the vertices 1..{n}. {hint}")
+            if vertex in known:
+                raise MeshError(f"{where}: vertex {vertex} of the {side} was in line {known[vertex]} already; keep one of the two lines")
+            known[vertex] = number
+    if len(used[0]) < 3:
+        raise MeshError(f"{path}: {len(used[0])} landmarks, but a map needs at least 3; 5 to 8, far apart, are a good start")
+    ids1, ids2 = (np.array(list(known)) - 1 for known in used)
+    return ids1, ids2
+
+
 def write_off(path: str | Path, verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> None:
     """A triangle mesh as ASCII OFF, with coordinates that are read back bit for bit."""
     rows = [" ".join(map(repr, row)) for row in np.asarray(verts, dtype=np.float64).tolist()]
@@ -70,7 +105,8 @@ def write_off(path: str | Path, verts: Float[ndarray, "n 3"], faces: Int[ndarray
 
 def write_vts(path: str | Path, ids: Int[ndarray, " t"]) -> None:
     """0-based vertex ids as a ``.vts`` file (1-based, one a line)."""
-    Path(path).write_text("".join(f"{i + 1}\n" for i in np.asarray(ids).tolist()))
+    text = "".join(f"{i + 1}\n" for i in np.asarray(ids).tolist())
+    write_atomically(Path(path), lambda file: file.write(text.encode()))
 
 
 def _out_of_range(path: Path, values: Float[ndarray, " t"], n_vertices: int) -> str:

@@ -12,20 +12,43 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from pullback.data.mesh_text import lines_after, number_lines, without_comments
 from pullback.geometry.cleaning import MeshError
 from pullback.geometry.connectivity import group_rows
 
 Mesh = tuple[Float[ndarray, "n 3"], Int[ndarray, "f 3"]]
+
+OFF_KEYWORDS = (b"OFF", b"COFF", b"NOFF", b"CNOFF", b"STOFF")
 
 _ADVICE = "The file is damaged or truncated: copy or export it again"
 
 
 def read_off(path: Path) -> Mesh:
     """An ASCII OFF file (also COFF, NOFF, STOFF: what follows the coordinates is ignored). Polygons are cut into fans."""
+    return _off_at_once(path.read_bytes()) or read_off_by_line(path)
+
+
+def _off_at_once(data: bytes) -> Mesh | None:
+    """The mesh of an orderly OFF file; None for any other, which reading by line either understands or refuses with its reason."""
+    data = without_comments(data)
+    keyword, _, body = data.lstrip().partition(b"\n")
+    lines = number_lines(body) if keyword.strip().upper() in OFF_KEYWORDS else None
+    counts = None if lines is None else lines.columns(slice(0, 1), 2)
+    if lines is None or counts is None or not len(counts) or (counts != np.round(counts)).any() or (counts < 1).any():
+        return None
+    n, f = counts[0].astype(int)
+    if len(lines.count) < 1 + n + f:
+        return None
+    verts, faces = lines.columns(slice(1, 1 + n), 3), lines.fans(slice(1 + n, 1 + n + f), counted=True)
+    return None if verts is None or faces is None else (verts, faces)
+
+
+def read_off_by_line(path: Path) -> Mesh:
+    """As ``read_off``: slower, and with a reason where it refuses."""
     text = _text(path)
     lines = [line for line in (line.split("#", 1)[0].strip() for line in text.splitlines()) if line]
     keyword, *rest = lines[0].split()
-    if keyword.upper() not in ("OFF", "COFF", "NOFF", "CNOFF", "STOFF") or "BINARY" in (word.upper() for word in rest):
+    if keyword.upper().encode() not in OFF_KEYWORDS or "BINARY" in (word.upper() for word in rest):
         raise MeshError(f"{path}: not a text OFF file, it begins with {lines[0][:40]!r}. Export it as ASCII .off, or as .ply")
     lines = ([" ".join(rest)] if rest else []) + lines[1:]
     try:
@@ -48,6 +71,26 @@ def read_off(path: Path) -> Mesh:
 
 def read_obj(path: Path) -> Mesh:
     """The vertices and faces of a Wavefront OBJ file; materials, groups, texture and normals are ignored."""
+    return _obj_at_once(path.read_bytes()) or read_obj_by_line(path)
+
+
+def _obj_at_once(data: bytes) -> Mesh | None:
+    """The mesh of an orderly OBJ file; None for any other."""
+    data = without_comments(data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" "))
+    vertices, polygons = lines_after(data, b"v"), lines_after(data, b"f")
+    if not vertices or not polygons:
+        return None
+    places, corners = number_lines(vertices[0]), number_lines(re.sub(rb"/[^ \t\r\n]*", b"", polygons[0]))
+    if places is None or corners is None or (len(places.count), len(corners.count)) != (vertices[1], polygons[1]):
+        return None
+    verts, faces = places.columns(slice(None), 3), corners.fans(slice(None), counted=False)
+    if verts is None or faces is None or (faces == 0).any():
+        return None
+    return verts, np.where(faces > 0, faces - 1, faces + len(verts))
+
+
+def read_obj_by_line(path: Path) -> Mesh:
+    """As ``read_obj``: slower, and with a reason where it refuses."""
     verts: list[list[str]] = []
     corners: list[list[str]] = []
     for line in _text(path).replace("\\\n", " ").splitlines():
@@ -71,8 +114,8 @@ def read_stl(path: Path) -> Mesh:
         triangle = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
         corners = np.frombuffer(data, triangle, announced, offset=84)["corners"].reshape(-1, 3).astype(np.float64)
     elif data.lstrip()[:5].lower() == b"solid":
-        corners = _coordinates(path, re.findall(rb"^\s*vertex\s+(\S+)\s+(\S+)\s+(\S+)", data, re.IGNORECASE | re.MULTILINE))
-        facets = len(re.findall(rb"^\s*facet\b", data, re.IGNORECASE | re.MULTILINE))
+        corners = _stl_corners(path, data)
+        facets = sum(1 for _ in re.finditer(rb"^\s*facet\b", data, re.IGNORECASE | re.MULTILINE))
         if not facets or len(corners) != 3 * facets:
             raise MeshError(f"{path}: {facets} triangles begin but there are {len(corners)} vertices, not {3 * facets}. {_ADVICE}")
     else:
@@ -80,6 +123,16 @@ def read_stl(path: Path) -> Mesh:
     first, place = group_rows(corners)
     rank = np.argsort(np.argsort(first))
     return corners[np.sort(first)], rank[place].reshape(-1, 3)
+
+
+def _stl_corners(path: Path, data: bytes) -> Float[ndarray, "n 3"]:
+    found = lines_after(data.lower(), b"vertex")
+    lines = number_lines(found[0]) if found else None
+    if lines is not None and len(lines.count) == found[1]:
+        corners = lines.columns(slice(None), 3)
+        if corners is not None:
+            return corners
+    return _coordinates(path, re.findall(rb"^\s*vertex\s+(\S+)\s+(\S+)\s+(\S+)", data, re.IGNORECASE | re.MULTILINE))
 
 
 def read_ply(path: Path) -> Mesh:
@@ -138,8 +191,8 @@ def _check_ply(path: Path) -> int:
     if not header.startswith(b"ply") or not found:
         raise MeshError(f"{path}: not a PLY file, or one without an end to its header. {_ADVICE}")
     counts = {name.decode(): int(count) for name, count in re.findall(rb"^element\s+(\S+)\s+(\d+)", header, re.MULTILINE)}
-    rows = sum(bool(line.strip()) for line in body.splitlines())
-    if b"format ascii" in header and rows < sum(counts.values()):
+    rows = sum(bool(line.strip()) for line in body.splitlines()) if b"format ascii" in header else sum(counts.values())
+    if rows < sum(counts.values()):
         shown = ", ".join(f"{count} of {name}" for name, count in counts.items())
         raise MeshError(f"{path}: the header announces {shown}, but only {rows} lines follow. {_ADVICE}")
     return counts.get("vertex", 0)

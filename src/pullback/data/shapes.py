@@ -18,13 +18,14 @@ from pullback.data.io import read_mesh
 from pullback.geometry.cleaning import COMPONENTS, MeshError, Relabelling, clean_mesh
 from pullback.geometry.coarsening import coarsen, nearest_vertices
 from pullback.geometry.eigenbasis import EigenbasisError
-from pullback.geometry.operators import MeshOperators, compute_operators
-from pullback.types import Eigenbasis, Shape
+from pullback.geometry.operators import BASES, MeshOperators, compute_operators
+from pullback.stages import stage
+from pullback.types import Eigenbasis, PointSample, Shape
 
 log = logging.getLogger(__name__)
 
 # Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their results.
-_VERSION = 1
+_VERSION = 2
 
 LAPLACIANS = ("cotangent", "robust")
 
@@ -37,18 +38,24 @@ class PreparationSettings:
     laplacian: str = "cotangent"  # cotangent | robust (intrinsic, tufted: for non-manifold or badly triangulated meshes)
     components: str = "dust"  # which pieces of a mesh are kept: dust (all but dust) | largest | all
     coarsen: int | None = None  # vertices of a simplified copy that takes the place of the mesh; None: the mesh itself
+    samples: int = 3000  # well-spread vertices kept with each shape for solvers that work on a part of the points
+    basis: str = "exact"  # exact | sampled: eigenfunctions approximated from local functions around the samples, for dense meshes
 
     def __post_init__(self) -> None:
         if self.laplacian not in LAPLACIANS:
             raise ValueError(f"data.laplacian={self.laplacian} is unknown; use one of {', '.join(LAPLACIANS)}")
         if self.components not in COMPONENTS:
             raise ValueError(f"data.components={self.components} is unknown; use one of {', '.join(COMPONENTS)}")
+        if self.basis not in BASES:
+            raise ValueError(f"data.basis={self.basis} is unknown; use one of {', '.join(BASES)}")
         if self.k < 2:
             raise ValueError(f"data.k={self.k} eigenfunctions make no basis; use data.k=200")
         if self.coarsen is not None and self.coarsen < self.k:
             raise ValueError(
                 f"data.coarsen={self.coarsen} is less than data.k={self.k}, but k eigenfunctions need k vertices; use a larger one"
             )
+        if self.samples < self.k:
+            raise ValueError(f"data.samples={self.samples} points cannot tell data.k={self.k} eigenfunctions apart; use data.samples=3000")
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,8 @@ def load_shape(path: str | Path, settings: PreparationSettings, cache_dir: str |
     ``name`` is what the shape is called, by default as its file. Raises FileNotFoundError and MeshError, which name the file.
     """
     path = Path(path)
-    arrays = cached(operators_entry(path, settings, cache_dir), lambda: _prepare(path, settings), save=_save_arrays, load=_load_arrays)
+    entry = operators_entry(path, settings, cache_dir)
+    arrays = cached(entry, lambda: _prepare(path, settings), save=_save_arrays, load=_load_arrays)
     return _prepared_shape(path, path.stem if name is None else name, arrays)
 
 
@@ -79,6 +87,11 @@ def operators_entry(path: Path, settings: PreparationSettings, cache_dir: str | 
 
 
 def _prepare(path: Path, settings: PreparationSettings) -> dict[str, ndarray]:
+    with stage(f"preparation of {path.name}"):
+        return _prepared_arrays(path, settings)
+
+
+def _prepared_arrays(path: Path, settings: PreparationSettings) -> dict[str, ndarray]:
     mesh = clean_mesh(*read_mesh(path), name=str(path), components=settings.components)
     verts, faces, relabel, notes = mesh.verts, mesh.faces, mesh.relabel, list(mesh.notes)
     if settings.coarsen is not None:
@@ -90,7 +103,9 @@ def _prepare(path: Path, settings: PreparationSettings) -> dict[str, ndarray]:
             f"Use data.k={len(verts)} or less{'' if settings.coarsen is None else ', a larger data.coarsen'}, or a finer mesh"
         )
     try:
-        operators = compute_operators(verts, faces, k=settings.k, laplacian=settings.laplacian)
+        operators = compute_operators(
+            verts, faces, k=settings.k, laplacian=settings.laplacian, samples=settings.samples, basis=settings.basis
+        )
     except (ValueError, EigenbasisError) as error:
         advice = "Try data.laplacian=robust, or remesh it" if settings.laplacian == "cotangent" else "Remesh it"
         raise MeshError(f"{path}: its operators cannot be computed ({error}). {advice}") from error
@@ -105,8 +120,8 @@ def _prepare(path: Path, settings: PreparationSettings) -> dict[str, ndarray]:
 
 
 def _operator_arrays(operators: MeshOperators) -> dict[str, ndarray]:
-    arrays = {name: getattr(operators, name).astype(np.float32) for name in ("verts", "mass", "evals", "evecs")}
-    arrays["faces"] = operators.faces.astype(np.int32)
+    arrays = {name: getattr(operators, name).astype(np.float32) for name in ("verts", "mass", "evals", "evecs", "sample_mass")}
+    arrays |= {name: getattr(operators, name).astype(np.int32) for name in ("faces", "sample_points")}
     for name in ("grad_x", "grad_y"):
         matrix = sp.csr_matrix(getattr(operators, name))
         matrix.sort_indices()
@@ -119,11 +134,12 @@ def _operator_arrays(operators: MeshOperators) -> dict[str, ndarray]:
 
 
 def _save_arrays(file, arrays: Mapping[str, ndarray]) -> None:
-    np.savez(file, allow_pickle=False, **arrays)
+    with stage("writing to the cache"):
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _load_arrays(path: Path) -> dict[str, ndarray]:
-    with np.load(path, allow_pickle=False) as archive:  # reading a member checks its CRC
+    with stage("reading from the cache"), np.load(path, allow_pickle=False) as archive:  # reading a member checks its CRC
         return {name: archive[name] for name in archive.files}
 
 
@@ -131,7 +147,8 @@ def _prepared_shape(path: Path, name: str, arrays: Mapping[str, ndarray]) -> Pre
     verts, evals, evecs, mass = (torch.from_numpy(arrays[name]) for name in ("verts", "evals", "evecs", "mass"))
     faces = torch.from_numpy(arrays["faces"].astype(np.int64))
     gradients = [_sparse(arrays, name, len(verts)) for name in ("grad_x", "grad_y")]
-    shape = Shape(name, verts, faces, Eigenbasis(evals, evecs, mass), *gradients)
+    sample = PointSample(torch.from_numpy(arrays["sample_points"].astype(np.int64)), torch.from_numpy(arrays["sample_mass"]))
+    shape = Shape(name, verts, faces, Eigenbasis(evals, evecs, mass, sample), *gradients)
     relabel = Relabelling(str(path), arrays["successor"], arrays["moved"])
     return PreparedShape(shape, relabel, tuple(arrays["notes"].tolist()))
 

@@ -119,21 +119,29 @@ def draw_features(
 
     Channels are chosen by pivoted QR: large variation, and little that the channels before already show.
     """
-    values1, values2 = as_array(feat1).astype(float), as_array(feat2).astype(float)
+    values1, values2 = as_array(feat1), as_array(feat2)
     if values1.shape[1] != values2.shape[1]:
         raise ValueError(f"{values1.shape[1]} feature channels on shape 1 and {values2.shape[1]} on shape 2; pass features of one network")
     stage = Stage.around([shape1, shape2], view=view, height=360, max_width=360)
+    channels = _telling_channels(np.concatenate([_some_rows(values1), _some_rows(values2)]), count)
+    (shape1, shown1), (shape2, shown2) = stage.thinned(shape1), stage.thinned(shape2)
+    values1, values2 = values1[shown1], values2[shown2]
     pictures = []
-    for channel in _telling_channels(np.concatenate([values1, values2]), count):
-        both = np.concatenate([values1[:, channel], values2[:, channel]])
+    for channel in channels:
+        both = np.concatenate([values1[:, channel], values2[:, channel]]).astype(float)
         low, high = np.quantile(both, [0.02, 0.98])
         images = [
-            stage.draw(shape, value_colors(values[:, channel], FEATURE_MAP, low=low, high=high))
+            stage.draw(shape, value_colors(values[:, channel].astype(float), FEATURE_MAP, low=low, high=high))
             for shape, values in ((shape1, values1), (shape2, values2))
         ]
         bar = ColourBar(FEATURE_MAP, f"{low:.3g}", f"{high:.3g}", "")
         pictures.append(Picture(f"channel {channel}", tuple(map(Panel, images, names)), bar=bar))
     return pictures
+
+
+def _some_rows(values: Float[ndarray, "n c"], *, most: int = 20_000) -> Float[ndarray, "m c"]:
+    """Every so many rows, in double precision; all of them of shapes of the usual size."""
+    return values[:: max(1, len(values) // most)].astype(float)
 
 
 def _telling_channels(values: Float[ndarray, "n c"], count: int) -> list[int]:

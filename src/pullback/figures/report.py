@@ -7,7 +7,7 @@ from typing import Any
 
 from pullback.figures.curves import Series, Values, curves_of_results, pck_figure, training_figure
 from pullback.figures.fmap import Matrix, fmap_figure, fmaps_figure
-from pullback.figures.page import facts, folded, page, picture, plot, section, text
+from pullback.figures.page import facts, folded, page, picture, plot, section, table, text
 from pullback.figures.picture import Picture
 from pullback.figures.plot import inline_svg
 from pullback.figures.report_kinds import MESHES, ReportKind
@@ -40,6 +40,7 @@ class ReportContent:
     fmaps: tuple[Matrix, Matrix] | Mapping[str, Matrix] | None = None  # of one pair: from the features and refined, or by name
     fmap_pair: str = ""  # its name
     features: Sequence[Picture] = ()
+    stages: Sequence[Mapping[str, Any]] = ()  # stage, depth, seconds, peak_bytes of each part of a computation
     training_log: Mapping[str, Series] = field(default_factory=dict)  # see read_training_log
     config: str = ""  # the resolved configuration, as yaml
     command: str = ""
@@ -69,7 +70,7 @@ def report_html(content: ReportContent) -> str:
 def _parts(content: ReportContent) -> Iterator[tuple[str, str, str]]:
     """Anchor, title and body of every section that a report of this kind can have; empty where there is nothing to show."""
     for anchor, (title, build) in _SECTIONS.items():
-        if anchor not in content.kind.never:
+        if anchor not in content.kind.never and (anchor != "stages" or content.stages):
             yield anchor, title, build(content)
         if anchor == "correspondences":
             for gallery in content.galleries:
@@ -121,6 +122,12 @@ def _pairs(content: ReportContent) -> str:
     return pairs_html(content.pair_rows, content.kind)
 
 
+def _stages(content: ReportContent) -> str:
+    """Time and memory of each stage; those inside another one are set in, and are part of its figures."""
+    rows = [["\u2003" * row["depth"] + row["stage"], row["seconds"], row["peak_bytes"] / 2**30 or None] for row in content.stages]
+    return table(["stage", "seconds", "peak memory, GiB"], rows)
+
+
 def _config(content: ReportContent) -> str:
     return folded("The full resolved configuration", f"<pre>{text(content.config)}</pre>") if content.config else ""
 
@@ -138,6 +145,7 @@ _SECTIONS: dict[str, tuple[str, Callable[[ReportContent], str]]] = {
     "features": ("Learned features", _features),
     "training": ("Training curves", _training),
     "pairs": ("Pairs", _pairs),
+    "stages": ("Time and memory", _stages),
     "config": ("Configuration", _config),
     "origin": ("Command and environment", _origin),
 }

@@ -2,15 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from pullback.figures.camera import View
-from pullback.figures.surface import TriangleMesh, as_array, render
+from pullback.figures.surface import SAMPLES, TriangleMesh, as_array, render
+from pullback.figures.thinning import MANY_FACES, thin
 
 _BORDER = 8  # pixels free on every side
+
+
+class BareMesh(NamedTuple):
+    """Vertices and faces, and nothing else."""
+
+    verts: Float[ndarray, "n 3"]
+    faces: Int[ndarray, "f 3"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,14 @@ class Stage:
         room = np.array([max_width, height]) - 2 * _BORDER
         scale = float((room / np.maximum(extents.max(axis=0), 1e-12)).min())
         return cls(view, scale, int(np.ceil(extents[:, 1].max() * scale)) + 2 * _BORDER)
+
+    def thinned(self, mesh: TriangleMesh) -> tuple[TriangleMesh, Int[ndarray, " m"] | slice]:
+        """A mesh too fine for the picture as this stage shows it, and which vertices these are: for those who draw it many times."""
+        if len(mesh.faces) <= MANY_FACES:
+            return mesh, slice(None)
+        verts = _points(mesh)
+        ids, faces, _ = thin(verts, as_array(mesh.faces), cell=1 / (self.scale * SAMPLES))
+        return BareMesh(verts[ids], faces), ids
 
     def draw(self, mesh: TriangleMesh, colors: Float[ndarray, "n 3"]) -> UInt8[ndarray, "h w 4"]:
         """The mesh with a colour for each vertex."""

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from pullback.figures.camera import View
 from pullback.figures.raster import Fragments, rasterise
+from pullback.figures.thinning import MANY_FACES, thin
 from pullback.geometry.mesh import vertex_normals
 
-_SAMPLES = 2  # along each side of a pixel
+SAMPLES = 2  # along each side of a pixel
 _MARGIN = 0.04  # free border, as a share of the frame's shorter side
 _KEY_LIGHT = np.array([-0.45, 0.55, 0.70]) / np.linalg.norm([-0.45, 0.55, 0.70])  # right, up, towards the camera
 _KEY, _SKY, _FLOOR = 0.72, 0.52, 0.30  # strengths; a surface facing the key light keeps about its own colour
@@ -50,6 +51,14 @@ def fitting_scale(verts: Float[ndarray, "n 3"], *, width: int, height: int, view
     return float((room / np.maximum(extent, 1e-12)).min())
 
 
+def simplification(*meshes: TriangleMesh) -> str:
+    """What is to be said of pictures of these meshes: empty unless one of them is too fine to be drawn as it is."""
+    most = max((len(mesh.faces) for mesh in meshes), default=0)
+    if most <= MANY_FACES:
+        return ""
+    return f"Meshes of up to {most:,} triangles are shown with the vertices of half a pixel joined; the map is of full resolution."
+
+
 def render(
     verts: Float[ndarray, "n 3"],
     faces: Int[ndarray, "f 3"],
@@ -62,7 +71,8 @@ def render(
 ) -> UInt8[ndarray, "{height} {width} 4"]:
     """A shaded picture (RGBA, straight alpha) of a mesh with sRGB colours in [0, 1], one for each vertex or one for each face.
 
-    ``scale`` is in pixels per unit; the default fits the shape to the frame. Raises ValueError when the colours fit neither.
+    ``scale`` is in pixels per unit; the default fits the shape to the frame. In a mesh of very many faces, vertices in the same
+    sample of a pixel are drawn as one (:func:`simplification`). Raises ValueError when the colours fit neither.
     """
     if len(colors) not in (len(verts), len(faces)):
         raise ValueError(f"{len(colors)} colours given for {len(verts)} vertices and {len(faces)} faces; give one for each of either")
@@ -71,12 +81,16 @@ def render(
     rotation = view.rotation()
     camera = verts @ rotation.T
     middle = (camera.max(axis=0) + camera.min(axis=0)) / 2
-    wide, high = width * _SAMPLES, height * _SAMPLES
-    points = (camera - middle) * [1, -1, 1] * (scale * _SAMPLES) + [(wide - 1) / 2, (high - 1) / 2, 0]
+    wide, high = width * SAMPLES, height * SAMPLES
+    points = (camera - middle) * [1, -1, 1] * (scale * SAMPLES) + [(wide - 1) / 2, (high - 1) / 2, 0]
+    by_vertex = len(colors) == len(verts)
+    if len(faces) > MANY_FACES:
+        kept, faces, face_ids = thin(points, faces, cell=1.0)
+        verts, points, colors = verts[kept], points[kept], colors[kept if by_vertex else face_ids]
     fragments = rasterise(points, faces, width=wide, height=high)
     normals = _shading_normals(vertex_normals(verts, faces) @ rotation.T, faces, fragments, points)
     albedo = np.clip(colors, 0, 1) ** 2.2
-    albedo = _interpolated(albedo, faces, fragments) if len(colors) == len(verts) else albedo[fragments.face]
+    albedo = _interpolated(albedo, faces, fragments) if by_vertex else albedo[fragments.face]
     return _resolve(fragments, albedo * _illumination(normals)[:, None], width, height)
 
 
@@ -105,15 +119,15 @@ def _illumination(normals: Float[ndarray, "p 3"]) -> Float[ndarray, " p"]:
 
 def _resolve(fragments: Fragments, light: Float[ndarray, "p 3"], width: int, height: int) -> UInt8[ndarray, "h w 4"]:
     """Mean of the samples of each pixel, crease darkening, and back to sRGB."""
-    row, column = np.divmod(fragments.pixel, width * _SAMPLES)
-    target = (row // _SAMPLES) * width + column // _SAMPLES
+    row, column = np.divmod(fragments.pixel, width * SAMPLES)
+    target = (row // SAMPLES) * width + column // SAMPLES
     count = np.bincount(target, minlength=width * height)
     hits = np.maximum(count, 1)
     mean = np.stack([np.bincount(target, weights=light[:, i], minlength=width * height) / hits for i in range(3)], axis=1)
     depth = np.bincount(target, weights=fragments.depth, minlength=width * height) / hits
     mean *= _crease(depth.reshape(height, width), (count > 0).reshape(height, width)).reshape(-1, 1)
     srgb = np.clip(mean, 0, 1) ** (1 / 2.2)
-    rgba = np.column_stack([srgb, count / _SAMPLES**2])
+    rgba = np.column_stack([srgb, count / SAMPLES**2])
     return np.round(255 * rgba).astype(np.uint8).reshape(height, width, 4)
 
 
@@ -124,5 +138,5 @@ def _crease(depth: Float[ndarray, "h w"], covered: ndarray) -> Float[ndarray, "h
         sigma = share * max(depth.shape)
         present = gaussian_filter(covered.astype(np.float32), sigma, truncate=2.5)
         around = gaussian_filter(np.where(covered, depth, 0).astype(np.float32), sigma, truncate=2.5) / np.maximum(present, 1e-6)
-        darkening += np.clip((around - depth) / (8 * sigma * _SAMPLES), 0, 0.5)
+        darkening += np.clip((around - depth) / (8 * sigma * SAMPLES), 0, 0.5)
     return 1 - np.minimum(0.6 * darkening, 0.45)

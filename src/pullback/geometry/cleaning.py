@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from pullback.geometry.connectivity import component_labels, face_edges, group_rows
+from pullback.geometry.connectivity import component_labels, group_rows, half_edges_by_edge, has_equal_rows
 from pullback.geometry.mesh import face_areas
 from pullback.geometry.orientation import orient_outward
+from pullback.stages import stage
 
 log = logging.getLogger(__name__)
 
@@ -84,18 +85,19 @@ def clean_mesh(verts: Float[ndarray, "m 3"], faces: Int[ndarray, "g 3"], *, name
     if components not in COMPONENTS:
         raise ValueError(f"components={components!r} is unknown; use one of {', '.join(COMPONENTS)}")
     _check_arrays(verts, faces, name)
-    notes: list[str] = []
-    original = faces
-    faces = _weld(verts, faces, notes)
-    faces = _drop_degenerate(verts, faces, name, notes)
-    faces = _choose_component(verts, faces, components, name, notes)
-    faces, turned = orient_outward(verts, faces)
-    notes += turned
-    _note_nonmanifold_edges(faces, notes)
-    _note_unused(original, len(verts), notes)
-    kept, packed = np.unique(faces, return_inverse=True)
-    faces = packed.reshape(-1, 3)
-    return CleanMesh(verts[kept], faces, kept, _relabelling(verts, kept, faces, name), tuple(notes))
+    with stage("cleaning"):
+        notes: list[str] = []
+        original = faces
+        faces = _weld(verts, faces, notes)
+        faces = _drop_degenerate(verts, faces, name, notes)
+        faces = _choose_component(verts, faces, components, name, notes)
+        faces, turned = orient_outward(verts, faces)
+        notes += turned
+        _note_nonmanifold_edges(faces, notes)
+        _note_unused(original, len(verts), notes)
+        used = _used(faces, len(verts))
+        kept, faces = np.flatnonzero(used), (np.cumsum(used) - 1)[faces]
+        return CleanMesh(verts[kept], faces, kept, _relabelling(verts, kept, faces, name), tuple(notes))
 
 
 def _check_arrays(verts: ndarray, faces: ndarray, name: str) -> None:
@@ -118,7 +120,7 @@ def _check_arrays(verts: ndarray, faces: ndarray, name: str) -> None:
 def _weld(verts: ndarray, faces: ndarray, notes: list[str]) -> ndarray:
     """Joins vertices at the same place that an edge connects; all of them, if the mesh is in pieces that may be torn at seams."""
     if component_labels(faces).max() > 0:
-        used = np.unique(faces)
+        used = np.flatnonzero(_used(faces, len(verts)))
         first, place = group_rows(verts[used])
         alias = np.arange(len(verts))
         alias[used] = used[first[place]]
@@ -131,11 +133,14 @@ def _weld(verts: ndarray, faces: ndarray, notes: list[str]) -> ndarray:
 
 
 def _collapse_short_edges(verts: ndarray, faces: ndarray) -> ndarray:
-    tails, heads = faces.ravel(), faces[:, [1, 2, 0]].ravel()
-    null = (verts[tails] == verts[heads]).all(axis=1) & (tails != heads)
-    if not null.any():
+    null = []
+    for edge in faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]:
+        tails, heads = edge.T
+        null.append(edge[(verts[tails] == verts[heads]).all(axis=1) & (tails != heads)])
+    tails, heads = np.concatenate(null).T
+    if not len(tails):
         return np.arange(len(verts))
-    graph = sp.csr_matrix((np.ones(null.sum()), (tails[null], heads[null])), shape=(len(verts), len(verts)))
+    graph = sp.csr_matrix((np.ones(len(tails)), (tails, heads)), shape=(len(verts), len(verts)))
     labels = connected_components(graph, directed=False)[1]
     return np.unique(labels, return_index=True)[1][labels]
 
@@ -162,11 +167,10 @@ def _drop_degenerate(verts: ndarray, faces: ndarray, name: str, notes: list[str]
 
 def _drop_duplicates(faces: ndarray, notes: list[str]) -> ndarray:
     """One of each set of equal faces; none of two that lie back to back (a fold without volume), unless the whole mesh is two-sided."""
-    if not len(faces):
+    rows = np.sort(faces, axis=1)
+    if not has_equal_rows(rows):
         return faces
-    first, group = group_rows(np.sort(faces, axis=1))
-    if len(first) == len(faces):
-        return faces
+    first, group = group_rows(rows)
     a, b, c = faces.T
     even = ((a < b) & (b < c)) | ((b < c) & (c < a)) | ((c < a) & (a < b))  # a cyclic shift of the ascending order
     back_to_back = np.bincount(group, weights=even).astype(bool) & np.bincount(group, weights=~even).astype(bool)
@@ -195,15 +199,22 @@ def _choose_component(verts: ndarray, faces: ndarray, components: str, name: str
 
 
 def _note_nonmanifold_edges(faces: ndarray, notes: list[str]) -> None:
-    count = int((face_edges(faces)[1] > 2).sum())
+    half_edges, start = half_edges_by_edge(faces)
+    count = int((np.diff(start, append=len(half_edges)) > 2).sum())
     if count:
         notes.append(f"{count} non-manifold edges (more than two faces): consider data.laplacian=robust")
 
 
 def _note_unused(faces: ndarray, n: int, notes: list[str]) -> None:
-    count = n - len(np.unique(faces))
+    count = n - int(_used(faces, n).sum())
     if count:
         notes.append(f"{count} isolated vertices (in no face) were dropped")
+
+
+def _used(faces: ndarray, n: int) -> Bool[ndarray, " n"]:
+    used = np.zeros(n, dtype=bool)
+    used[faces.ravel()] = True
+    return used
 
 
 def _relabelling(verts: ndarray, kept: ndarray, faces: ndarray, name: str) -> Relabelling:

@@ -3,11 +3,13 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pullback.types import Eigenbasis
 
+# Rows at a time: no second copy of the eigenfunctions of a large shape is made.
+_ROWS = 2**17
 # Eigenvalues below this are the constant functions (one for each component) and carry no information.
 _ZERO_EIGENVALUE = 1e-5
 
@@ -18,13 +20,13 @@ def wave_kernel_signature(basis: Eigenbasis, *, n_energies: int = 128) -> Float[
     Band-pass weights ``w_e(λ) = exp(-(e - ln λ)² / 2σ²)`` sum to 1, with σ = 7 energy steps. Each channel has unit norm in the mass
     inner product. Raises ValueError when the basis holds fewer than two positive eigenvalues.
     """
-    log_evals, evecs = _positive_spectrum(basis)
+    log_evals, positive = _positive_spectrum(basis)
     span = log_evals[-1] - log_evals[0]
     sigma = 7 * span / n_energies
     steps = torch.linspace(0, 1, n_energies, dtype=span.dtype, device=span.device)
     energies = log_evals[0] + 2 * sigma + steps * (span - 4 * sigma)
     weights = torch.exp(-((energies[:, None] - log_evals[None, :]) ** 2) / (2 * sigma**2))
-    return _unit_channels(evecs**2 @ (weights / weights.sum(dim=1, keepdim=True)).T, basis)
+    return _combined(weights / weights.sum(dim=1, keepdim=True), basis, positive, squared=True)
 
 
 def heat_kernel_signature(basis: Eigenbasis, *, n_times: int = 128) -> Float[Tensor, "n c"]:
@@ -32,19 +34,38 @@ def heat_kernel_signature(basis: Eigenbasis, *, n_times: int = 128) -> Float[Ten
 
     Each channel has unit norm in the mass inner product. Raises ValueError as :func:`wave_kernel_signature`.
     """
-    log_evals, evecs = _positive_spectrum(basis)
+    log_evals, positive = _positive_spectrum(basis)
     steps = torch.linspace(0, 1, n_times, dtype=log_evals.dtype, device=log_evals.device)
     log_times = math.log(4 * math.log(10)) - log_evals[-1] + steps * (log_evals[-1] - log_evals[0])
-    weights = torch.exp(-torch.exp(log_times[:, None] + log_evals[None, :]))
-    return _unit_channels(evecs**2 @ weights.T, basis)
+    return _combined(torch.exp(-torch.exp(log_times[:, None] + log_evals[None, :])), basis, positive, squared=True)
 
 
-def _positive_spectrum(basis: Eigenbasis) -> tuple[Float[Tensor, " m"], Float[Tensor, "n m"]]:
+def landmark_wave_kernels(basis: Eigenbasis, landmarks: Int[Tensor, " l"], *, n_energies: int = 8) -> Float[Tensor, "n c"]:
+    """Wave kernels ``Σ_i w_e(λ_i) φ_i(x) φ_i(l)`` between each point x and each landmark l at log-spaced energies e.
+
+    ``w_e(λ) = exp(-(e - ln λ)² / 2σ²)``, σ one energy step. Channel ``n_energies · l + e``, of unit norm in the mass inner product.
+    Corresponding landmarks of isometric shapes give corresponding features, whatever the signs of the eigenfunctions. Raises
+    ValueError as :func:`wave_kernel_signature`.
+    """
+    log_evals, positive = _positive_spectrum(basis)
+    steps = torch.linspace(0, 1, n_energies, dtype=log_evals.dtype, device=log_evals.device)
+    span = log_evals[-1] - log_evals[0]
+    band = torch.exp(-(((log_evals[0] + steps * span)[:, None] - log_evals[None, :]) ** 2) / (2 * (span / n_energies) ** 2))
+    weights = basis.evecs[landmarks][:, None, positive] * band[None, :, :]
+    return _combined(weights.flatten(0, 1), basis, positive, squared=False)
+
+
+def _positive_spectrum(basis: Eigenbasis) -> tuple[Float[Tensor, " m"], Bool[Tensor, " k"]]:
+    """The logarithms of the positive eigenvalues, and which ones these are."""
     positive = basis.evals > _ZERO_EIGENVALUE
     if int(positive.sum()) < 2:
         raise ValueError(f"spectral descriptors need at least 2 positive eigenvalues; this basis of k={basis.k} has {int(positive.sum())}")
-    return basis.evals[positive].log(), basis.evecs[:, positive]
+    return basis.evals[positive].log(), positive
 
 
-def _unit_channels(values: Float[Tensor, "n c"], basis: Eigenbasis) -> Float[Tensor, "n c"]:
-    return values / (basis.mass @ values**2).sqrt().clamp_min(torch.finfo(values.dtype).tiny)
+def _combined(weights: Float[Tensor, "c m"], basis: Eigenbasis, positive: Bool[Tensor, " k"], *, squared: bool) -> Float[Tensor, "n c"]:
+    """Weighted sums of the eigenfunctions (or of their squares) at every point, each channel of unit norm."""
+    rows = (evecs[:, positive] for evecs in basis.evecs.split(_ROWS))
+    values = torch.cat([(part**2 if squared else part) @ weights.T for part in rows])
+    norm = sum(mass @ part**2 for mass, part in zip(basis.mass.split(_ROWS), values.split(_ROWS), strict=True))
+    return values / norm.sqrt().clamp_min(torch.finfo(values.dtype).tiny)

@@ -1,22 +1,37 @@
 """Eigenfunctions of a Laplacian: the generalised problem ``stiffness φ = λ mass φ``."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 import scipy.sparse.linalg
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.sparse.csgraph import connected_components
 from threadpoolctl import threadpool_limits
+
+from pullback.geometry.lanczos import ConvergenceError, smallest_eigenpairs
 
 # Below this size the dense solver is faster and takes any k ≤ n.
 _DENSE_SIZE = 400
 # Shift just below the spectrum. Eigenvalues of a unit-area surface grow as 4πk, so this is near zero yet keeps the shifted matrix regular.
 _SHIFT = -1e-2
+_COLUMNS = 16  # eigenvectors that are checked at a time: temporaries of all of them would double the memory
 
 
 class EigenbasisError(RuntimeError):
     """The eigenproblem could not be solved to the asked accuracy."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How well eigenpairs fulfil their equations."""
+
+    residual: float  # the largest ‖S φ - λ M φ‖ in the norm of the inverse mass, over the largest eigenvalue (1 if that is smaller)
+    orthogonality: float  # the largest entry of |Φᵀ M Φ - I|
 
 
 def solve_eigenproblem(
@@ -24,36 +39,59 @@ def solve_eigenproblem(
 ) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
     """The k smallest eigenvalues (ascending, clamped at 0) and mass-orthonormal eigenvectors of operators of unit scale.
 
-    ``solver``: "eigsh", shift-invert Lanczos with a fixed start vector; "eigh", dense; "auto", the faster of the two; "lobpcg",
-    as in published image pipelines: float32 with a loose tolerance, for comparison only. The same input gives the same bits.
-    In each eigenvector the entry of largest magnitude is positive. Raises ValueError for k > n (eigsh needs k < n, lobpcg 3k ≤ n)
-    or a mass that is not positive, EigenbasisError when ``eigen_residual`` exceeds 1e-6 of the largest eigenvalue (not for lobpcg).
+    ``solver``: "lanczos", block Lanczos in shift-invert mode (``smallest_eigenpairs``), for any size; "eigh", dense; "auto", the
+    faster of the two; "eigsh", scipy's, for comparison; all of these take each connected component alone; "lobpcg", as in published
+    image pipelines: float32 with a loose tolerance, for comparison only. The same input gives the same bits at the same number of
+    threads; "lanczos" takes that of torch. In each eigenvector the entry of largest magnitude is positive. Raises ValueError for
+    k > n (eigsh needs k < n, lobpcg 3k ≤ n), a mass that is not positive or entries that are not finite, EigenbasisError when the
+    residual of ``accuracy`` exceeds 1e-6 or its orthogonality 1e-8 (not for lobpcg).
     """
     n = len(mass)
     _check_size(n, k, solver)
     if not (mass > 0).all():
         raise ValueError(f"{int((mass <= 0).sum())} of {n} points have no area; clean the mesh first (pullback.geometry.cleaning)")
-    if solver == "auto":
-        solver = "eigh" if n <= _DENSE_SIZE or k > n // 2 else "eigsh"
-    with threadpool_limits(limits=1, user_api="blas"):  # oversubscribed BLAS threads make ARPACK up to 200 times slower
+    try:
         evals, evecs = _SOLVERS[solver](stiffness, mass, k)
-    order = np.argsort(evals)
-    evals, evecs = np.clip(evals[order], 0, None), evecs[:, order]
-    evecs = evecs / np.sqrt(mass @ evecs**2)
-    residual = eigen_residual(stiffness, mass, evals, evecs)
-    if not residual <= (np.inf if solver == "lobpcg" else 1e-6 * max(evals[-1], 1.0)):
-        raise EigenbasisError(f"eigenvector residual {residual:.1e} is too large; the operators are badly conditioned")
-    return evals, evecs * positive_extremes(evecs)
+    except ConvergenceError as error:
+        raise EigenbasisError(f"the eigenproblem of {n} points did not converge: {error}") from error
+    order = np.argsort(evals, kind="stable")
+    evals, evecs = np.clip(evals[order], 0, None), evecs if (order == np.arange(k)).all() else evecs[:, order]
+    for columns in _column_blocks(k):
+        evecs[:, columns] /= np.sqrt(mass @ evecs[:, columns] ** 2)
+        evecs[:, columns] *= positive_extremes(evecs[:, columns])
+    if solver != "lobpcg":
+        _check_accuracy(accuracy(stiffness, mass, evals, evecs))
+    return evals, evecs
+
+
+def accuracy(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"]) -> Accuracy:
+    """Residual and orthogonality of eigenpairs."""
+    gram = np.concatenate([(mass[:, None] * evecs[:, columns]).T @ evecs for columns in _column_blocks(len(evals))])
+    residual = eigen_residual(stiffness, mass, evals, evecs) / max(float(evals.max()), 1.0)
+    return Accuracy(residual, float(np.abs(gram - np.eye(len(evals))).max()))
 
 
 def eigen_residual(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"]) -> float:
     """The largest ``‖S φ - λ M φ‖`` of all eigenpairs, in the norm of the inverse mass."""
-    return float(np.sqrt((((stiffness @ evecs) - mass[:, None] * evecs * evals) ** 2 / mass[:, None]).sum(axis=0)).max())
+    norms = []
+    for columns in _column_blocks(len(evals)):
+        phi = np.ascontiguousarray(evecs[:, columns])
+        norms.append(np.sqrt((((stiffness @ phi) - mass[:, None] * phi * evals[columns]) ** 2 / mass[:, None]).sum(axis=0)))
+    return float(np.concatenate(norms).max())
+
+
+def positive_extremes(evecs: Float[ndarray, "n k"]) -> Float[ndarray, " k"]:
+    """The sign for each column that makes its entry of largest magnitude positive (the first of equals)."""
+    return np.sign(evecs[np.abs(evecs).argmax(axis=0), np.arange(evecs.shape[1])])
+
+
+def _column_blocks(k: int) -> list[slice]:
+    return [slice(start, start + _COLUMNS) for start in range(0, k, _COLUMNS)]
 
 
 def _check_size(n: int, k: int, solver: str) -> None:
-    if solver not in ("auto", *_SOLVERS):
-        raise ValueError(f"solver={solver!r} is unknown: choose auto, {', '.join(_SOLVERS)}")
+    if solver not in _SOLVERS:
+        raise ValueError(f"solver={solver!r} is unknown: choose {', '.join(_SOLVERS)}")
     if not 0 < k <= n:
         raise ValueError(f"k={k} eigenfunctions were asked of a domain with {n} points; ask for at most {n}")
     if solver == "eigsh" and k == n:
@@ -62,13 +100,79 @@ def _check_size(n: int, k: int, solver: str) -> None:
         raise ValueError(f"LOBPCG needs 3k points, and k={k} but there are {n}; use k={n // 3} or solver=auto")
 
 
+def _check_accuracy(reached: Accuracy) -> None:
+    if not reached.residual <= 1e-6:
+        raise EigenbasisError(f"eigenvector residual {reached.residual:.1e} is too large; the operators are badly conditioned")
+    if not reached.orthogonality <= 1e-8:
+        raise EigenbasisError(f"eigenvectors are off orthogonality by {reached.orthogonality:.1e}; the operators are badly conditioned")
+
+
+def _auto(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
+    return (_dense if _prefers_dense(len(mass), k) else _lanczos)(stiffness, mass, k)
+
+
+def _prefers_dense(n: int, k: int) -> bool:
+    return n <= _DENSE_SIZE or k > n // 2
+
+
 def _dense(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
-    return scipy.linalg.eigh(stiffness.toarray(), np.diag(mass), subset_by_index=(0, k - 1))
+    with threadpool_limits(limits=1, user_api="blas"):
+        return scipy.linalg.eigh(stiffness.toarray(), np.diag(mass), subset_by_index=(0, k - 1))
 
 
 def _lanczos(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
+    return _by_component(_connected_lanczos, stiffness, mass, k)
+
+
+def _connected_lanczos(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
+    scale = sp.diags(mass**-0.5)
+    evals, evecs = smallest_eigenpairs(scale @ stiffness @ scale, k)
+    evecs *= mass[:, None] ** -0.5
+    return evals, evecs
+
+
+def _eigsh(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
+    return _by_component(_connected_eigsh, stiffness, mass, k)
+
+
+def _connected_eigsh(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
     start = np.random.default_rng(0).standard_normal(len(mass))
-    return scipy.sparse.linalg.eigsh(stiffness.tocsc(), k=k, M=sp.diags(mass).tocsc(), sigma=_SHIFT, v0=start)
+    with threadpool_limits(limits=1, user_api="blas"):  # oversubscribed BLAS threads make ARPACK up to 200 times slower
+        return scipy.sparse.linalg.eigsh(stiffness.tocsc(), k=k, M=sp.diags(mass).tocsc(), sigma=_SHIFT, v0=start)
+
+
+def _by_component(
+    solve: Callable[[sp.spmatrix, ndarray, int], tuple[ndarray, ndarray]], stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int
+) -> tuple[ndarray, ndarray]:
+    """Each component alone: the zeros of many components are one eigenvalue, repeated more often than an iteration can tell."""
+    n_components, label = connected_components(stiffness, directed=False)
+    if n_components == 1:
+        return solve(stiffness, mass, k)
+    groups = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
+    if n_components >= k:
+        return np.zeros(k), _indicators(groups[:k], len(mass))
+    few = k - len(groups) + 1  # every component has an eigenvalue 0, which leaves this many for any one
+    stiffness, parts = sp.csr_matrix(stiffness), []
+    for nodes in groups:
+        count = min(few, len(nodes))
+        one = _dense if _prefers_dense(len(nodes), count) else solve
+        parts.append(one(stiffness[nodes][:, nodes], mass[nodes], count))
+    evals = np.concatenate([values for values, _ in parts])
+    home = np.concatenate([np.full(len(values), group) for group, (values, _) in enumerate(parts)])
+    place = np.concatenate([np.arange(len(values)) for values, _ in parts])
+    chosen = np.argsort(evals, kind="stable")[:k]
+    evecs = np.zeros((len(mass), k))
+    for column, (group, own) in enumerate(zip(home[chosen], place[chosen], strict=True)):
+        evecs[groups[group], column] = parts[group][1][:, own]
+    return evals[chosen], evecs
+
+
+def _indicators(groups: list[Int[ndarray, " _"]], n: int) -> Float[ndarray, "n k"]:
+    """One column for each group of nodes: 1 on the group, 0 elsewhere."""
+    columns = np.zeros((n, len(groups)))
+    for column, nodes in enumerate(groups):
+        columns[nodes, column] = 1
+    return columns
 
 
 def _lobpcg(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
@@ -83,9 +187,4 @@ def _lobpcg(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple
     return evals.double().numpy(), scale @ evecs
 
 
-_SOLVERS = {"eigsh": _lanczos, "eigh": _dense, "lobpcg": _lobpcg}
-
-
-def positive_extremes(evecs: Float[ndarray, "n k"]) -> Float[ndarray, " k"]:
-    """The sign for each column that makes its entry of largest magnitude positive (the first of equals)."""
-    return np.sign(evecs[np.abs(evecs).argmax(axis=0), np.arange(evecs.shape[1])])
+_SOLVERS = {"auto": _auto, "lanczos": _lanczos, "eigh": _dense, "eigsh": _eigsh, "lobpcg": _lobpcg}

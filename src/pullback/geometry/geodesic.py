@@ -21,6 +21,8 @@ from jaxtyping import Float, Float32, Int
 from numpy import ndarray
 from scipy.sparse import csgraph
 
+from pullback.geometry.connectivity import half_edges_by_edge
+
 METHODS = ("dijkstra", "fast_marching", "heat")
 
 _DistancesFrom = Callable[..., ndarray]  # indices (r,) → distances (r, n)
@@ -66,8 +68,9 @@ def geodesic_rows(
 
 def edge_graph(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> sp.csr_matrix:
     """Symmetric sparse (n, n) matrix of the edge lengths, each edge in both directions."""
-    ends = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
-    ends = np.unique(np.sort(ends, axis=1), axis=0)  # once each: a sparse matrix adds up what is given twice
+    half_edges, start = half_edges_by_edge(faces)
+    once = half_edges[start]  # a sparse matrix adds up what is given twice
+    ends = np.stack([faces.ravel()[once], faces[:, [1, 2, 0]].ravel()[once]], axis=1).astype(np.int64)
     tails, heads = np.concatenate([ends, ends[:, ::-1]]).T
     return sp.csr_matrix((np.linalg.norm(verts[tails] - verts[heads], axis=1), (tails, heads)), shape=(len(verts), len(verts)))
 

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from pullback.geometry.mesh import vertex_normals
+from pullback.stages import stage
 
 # Share of the one-ring's mean squared edge length that is added to its 2×2 normal matrix.
 _RELATIVE_TIKHONOV = 1e-3
@@ -32,6 +33,11 @@ def gradient_operators(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"])
     ``Σ_j (f_j - f_i - g·e_ij)²``, with e_ij the edge to neighbour j projected on the tangent plane.
     Exact for linear functions on a plane, but for the relative regularisation.
     """
+    with stage("gradient operators"):
+        return _gradients(verts, faces)
+
+
+def _gradients(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> tuple[sp.csr_matrix, sp.csr_matrix]:
     n = len(verts)
     tails, heads = _one_rings(faces, n)
     normals = vertex_normals(verts, faces)
@@ -59,5 +65,6 @@ def _one_rings(faces: Int[ndarray, "f 3"], n: int) -> tuple[Int[ndarray, " e"], 
     """Every pair (vertex, neighbour) once in each direction."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     edges = np.concatenate([edges, edges[:, ::-1]])
-    keys = np.unique(edges[:, 0] * n + edges[:, 1])
+    keys = np.sort(edges[:, 0] * n + edges[:, 1])
+    keys = keys[np.append(True, keys[1:] != keys[:-1])]
     return keys // n, keys % n

@@ -4,8 +4,6 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from jaxtyping import Float, Int
-from numpy import ndarray
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from pullback.geometry.eigenbasis import solve_eigenproblem
@@ -102,7 +100,7 @@ def grid_basis(
 ) -> Eigenbasis:
     """The k smoothest eigenfunctions of ``grid_laplacian`` in float32, with mass 1 for each patch, on the device of ``feat``.
 
-    ``solver``: see ``solve_eigenproblem``. An eigenfunction lives on one component of the graph, except with "lobpcg".
+    ``solver``: see ``solve_eigenproblem``. An eigenfunction lives on one component of the graph, with "auto" and "lanczos".
     Raises ValueError when the graph has fewer than k patches.
     """
     n = len(feat)
@@ -112,27 +110,9 @@ def grid_basis(
             f"use a k of at most {n}, or more patches (a larger network input, no mask)"
         )
     laplacian = grid_laplacian(feat, grid, weights=weights, normalisation=normalisation, patches=patches)
-    solve = solve_eigenproblem if solver == "lobpcg" else _solve_by_component
-    evals, evecs = solve(laplacian, np.ones(n), k=k, solver=solver)
+    evals, evecs = solve_eigenproblem(laplacian, np.ones(n), k=k, solver=solver)
     parts = (torch.from_numpy(part).float().to(feat.device) for part in (evals, evecs, np.ones(n)))
     return Eigenbasis(*parts)
-
-
-def _solve_by_component(
-    laplacian: sp.csr_matrix, mass: Float[ndarray, " n"], *, k: int, solver: str
-) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
-    """``solve_eigenproblem`` for each connected component alone: Lanczos fails on the repeated zeros of many components."""
-    n_components, label = connected_components(laplacian, directed=False)
-    evals, evecs = [], []
-    for component in range(n_components):
-        nodes = np.flatnonzero(label == component)
-        few = min(k, len(nodes))
-        chosen = "eigh" if solver == "eigsh" and few == len(nodes) else solver
-        values, vectors = solve_eigenproblem(laplacian[nodes][:, nodes], mass[nodes], k=few, solver=chosen)
-        evals.append(values)
-        evecs.append(sp.csc_matrix((vectors.ravel(), (np.repeat(nodes, few), np.tile(np.arange(few), len(nodes)))), (len(mass), few)))
-    order = np.argsort(np.concatenate(evals), kind="stable")[:k]
-    return np.concatenate(evals)[order], sp.hstack(evecs).tocsc()[:, order].toarray()
 
 
 def _scale(dist: Float[Tensor, " e"]) -> Float[Tensor, ""]:

@@ -10,6 +10,11 @@ from numpy import ndarray
 from pullback.geometry.eigenbasis import solve_eigenproblem
 from pullback.geometry.gradient import gradient_operators
 from pullback.geometry.mesh import cotangent_stiffness, lumped_mass, normalise_area
+from pullback.geometry.point_sample import sample_points
+from pullback.geometry.sampled_basis import sampled_eigenproblem
+from pullback.stages import stage
+
+BASES = ("exact", "sampled")
 
 
 @dataclass(frozen=True)
@@ -24,16 +29,27 @@ class MeshOperators:
     evecs: Float[ndarray, "n k"]
     grad_x: sp.csr_matrix
     grad_y: sp.csr_matrix
+    sample_points: Int[ndarray, " s"]  # ascending ids of a few well-spread vertices
+    sample_mass: Float[ndarray, " s"]  # of the vertices nearest to each
 
 
 def compute_operators(
-    verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, k: int, laplacian: str = "cotangent"
+    verts: Float[ndarray, "n 3"],
+    faces: Int[ndarray, "f 3"],
+    *,
+    k: int,
+    laplacian: str = "cotangent",
+    samples: int = 3000,
+    basis: str = "exact",
 ) -> MeshOperators:
-    """Operators of a cleaned mesh after unit-area normalisation, with k eigenfunctions.
+    """Operators of a cleaned mesh after unit-area normalisation, with k eigenfunctions and a sample of ``samples`` points.
 
     ``laplacian="robust"`` takes the intrinsic Delaunay ("tufted") Laplacian of Sharp & Crane 2020, for non-manifold or badly
-    triangulated input. Raises ValueError for k > n, EigenbasisError when the spectrum cannot be computed.
+    triangulated input. ``basis="sampled"`` approximates the eigenfunctions from local functions around the sample
+    (:mod:`pullback.geometry.sampled_basis`). Raises ValueError for k > n, EigenbasisError when the spectrum cannot be computed.
     """
+    if basis not in BASES:
+        raise ValueError(f"basis={basis!r} is unknown; use one of {', '.join(BASES)}")
     verts = normalise_area(verts, faces)
     if laplacian == "robust":
         stiffness, mass = _robust_laplacian(verts, faces)
@@ -44,9 +60,15 @@ def compute_operators(
     # A vertex whose faces all have no area would make the mass matrix singular.
     mass = mass + 1e-8 * mass.mean()
     mass = mass / mass.sum()
-    evals, evecs = solve_eigenproblem(stiffness, mass, k=k)
+    with stage(f"sample of {min(samples, len(verts))} points"):
+        points, sample_mass = sample_points(verts, faces, mass, count=samples)
+    with stage(f"{k} eigenfunctions ({basis})"):
+        if basis == "sampled":
+            evals, evecs = sampled_eigenproblem(verts, faces, stiffness, mass, points, k=k)
+        else:
+            evals, evecs = solve_eigenproblem(stiffness, mass, k=k)
     grad_x, grad_y = gradient_operators(verts, faces)
-    return MeshOperators(verts, faces, mass, stiffness, evals, evecs, grad_x, grad_y)
+    return MeshOperators(verts, faces, mass, stiffness, evals, evecs, grad_x, grad_y, points, sample_mass)
 
 
 def _robust_laplacian(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> tuple[sp.csr_matrix, Float[ndarray, " n"]]:

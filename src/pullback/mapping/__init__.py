@@ -1,8 +1,9 @@
 """Maps between two domains: soft and hard point maps 2 → 1, functional maps 1 → 2, and the ways from one to the other."""
 
-from pullback.mapping.pointmap import PreciseMap, compose, coverage, nearest, precise_map
+from pullback.mapping.pointmap import compose, coverage, nearest
 from pullback.mapping.softmap import DenseSoftMap, HardMap, soft_map
 from pullback.mapping.softmap_blocked import BlockedSoftMap
+from pullback.mapping.triangles import PreciseMap, precise_map
 
 __all__ = [
     "BlockedSoftMap",

@@ -7,10 +7,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-# Rows of distances or logits that exist at a time. On a CPU few enough for a second-level cache at the usual sizes of meshes
-# and for neighbouring rows to have much in common; on a GPU up to 128 MB, so that it is busy.
+from pullback.mapping.clusters import Clusters, compact_strips
+from pullback.mapping.fused import fused_kernels
+
+# Distances or logits that exist at a time. On a CPU few enough rows for neighbours to have much in common, and in all what its
+# caches hold; on a GPU up to 128 MB, so that it is busy.
 _CPU_ROWS = 64
+_CPU_ELEMENTS = 2**20
+# Where all columns are needed at once; 64 MB in float64.
+_CPU_PANEL = 2**23
 _GPU_ELEMENTS = 2**25
+# Pairs of points from which it pays to look for clusters that are too close to each other.
+_MANY_PAIRS = 2**27
 
 
 @contextmanager
@@ -47,9 +55,27 @@ def _set_matmul_precision(precisions: dict[str, str]) -> None:
 
 def row_panels(n_rows: int, n_columns: int, device: torch.device) -> Iterator[slice]:
     """Slices of rows, each small enough that a panel (rows, n_columns) may exist at once."""
-    step = _CPU_ROWS if device.type == "cpu" else max(_CPU_ROWS, _GPU_ELEMENTS // n_columns)
-    for start in range(0, n_rows, step):
-        yield slice(start, min(start + step, n_rows))
+    if device.type == "cpu":
+        return _slices(n_rows, max(1, min(_CPU_ROWS, _CPU_PANEL // n_columns)))
+    return _slices(n_rows, max(_CPU_ROWS, _GPU_ELEMENTS // n_columns))
+
+
+def row_strips(n_rows: int, n_columns: int, device: torch.device) -> Iterator[slice]:
+    """Slices of rows, each small enough that a panel (rows, one of ``column_tiles``) may exist at once."""
+    return row_panels(n_rows, min(n_columns, _tile_width(device)), device)
+
+
+def column_tiles(n_columns: int, device: torch.device) -> Iterator[slice]:
+    """Slices of columns, so that the memory of a panel does not grow with the size of the reference."""
+    return _slices(n_columns, _tile_width(device))
+
+
+def _tile_width(device: torch.device) -> int:
+    return _CPU_ELEMENTS // _CPU_ROWS if device.type == "cpu" else _GPU_ELEMENTS // _CPU_ROWS
+
+
+def _slices(n: int, step: int) -> Iterator[slice]:
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
 def homogeneous(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> tuple[Float[Tensor, "n2 p+1"], Float[Tensor, "n1 p+1"]]:
@@ -59,18 +85,26 @@ def homogeneous(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) 
     reference first, since rounding grows with |q||r|; the mean is a constant for autograd, as distances do not feel it.
     """
     centre = reference.detach().mean(dim=0)
-    query, reference = query - centre, reference - centre
-    ones = torch.ones_like(query[:, :1])
-    return torch.cat([query, ones], dim=1), torch.cat([reference, -0.5 * (reference**2).sum(dim=1, keepdim=True)], dim=1)
+    return homogeneous_query(query - centre), homogeneous_reference(reference - centre)
+
+
+def homogeneous_query(query: Float[Tensor, "n2 p"]) -> Float[Tensor, "n2 p+1"]:
+    return torch.cat([query, torch.ones_like(query[:, :1])], dim=1)
+
+
+def homogeneous_reference(reference: Float[Tensor, "n1 p"]) -> Float[Tensor, "n1 p+1"]:
+    return torch.cat([reference, -0.5 * torch.linalg.vecdot(reference, reference)[:, None]], dim=1)
 
 
 @torch.no_grad()
 def largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:
-    """The exact ``max_ij |q_i - r_j|``, a constant for autograd.
+    """The exact ``max_ij |query_i - reference_j|``, a constant for autograd.
 
     Most points cannot take part: with norms about a common centre, ``|q_i| + max_j |r_j|`` bounds every distance of q_i, and
-    is compared with a distance found by walking to the farthest point a few times. The rest is searched exhaustively.
+    is compared with a distance found by walking to the farthest point a few times. Of many points that remain, whole clusters
+    are ruled out in the same way; the rest is searched exhaustively. Raises ValueError for embeddings that do not fit together.
     """
+    check_embeddings(query, reference)
     with full_precision(query.device):
         centre = (query.mean(dim=0) + reference.mean(dim=0)) / 2
         query, reference = query - centre, reference - centre
@@ -78,11 +112,25 @@ def largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 
         found = _distance_walk(query, reference)
         query = query[_may_reach(query_norm, reference_norm, found)]
         reference = reference[_may_reach(reference_norm, query_norm, found)]
-        query, reference = homogeneous(query, reference)
-        square = (query[:, :-1] ** 2).sum(dim=1)
-        for rows in row_panels(len(query), len(reference), query.device):
-            square[rows] -= 2 * (query[rows] @ reference.T).amin(dim=1)
-        return torch.maximum(found, square.max().sqrt())
+        kernels = fused_kernels(query.device)
+        if kernels is not None:
+            return torch.maximum(found, kernels.largest_distance(query, reference))
+        reference = homogeneous_reference(reference)
+        if query.device.type == "cpu" and len(query) * len(reference) >= _MANY_PAIRS:
+            clusters = Clusters.of(reference)
+            blocks = ((query[rows], clusters.beyond(query[rows], found)) for rows in compact_strips(query))
+        else:
+            blocks = ((query[rows], None) for rows in row_strips(len(query), len(reference), query.device))
+        for points, columns in blocks:
+            found = torch.maximum(found, _farthest(points, reference if columns is None else reference.index_select(0, columns)))
+        return found
+
+
+def _farthest(query: Float[Tensor, "b p"], reference: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
+    """The largest distance to a set in homogeneous coordinates; 0 for an empty one."""
+    square, rows = torch.linalg.vecdot(query, query), homogeneous_query(query)
+    squares = [(square - 2 * (rows @ reference[tile].T).amin(dim=1)).max() for tile in column_tiles(len(reference), query.device)]
+    return torch.stack([square.new_zeros(()), *squares]).max().sqrt()
 
 
 def _distance_walk(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:

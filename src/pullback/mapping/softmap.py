@@ -12,11 +12,13 @@ from torch import Tensor
 
 from pullback.mapping.distances import check_embeddings, full_precision, largest_distance
 from pullback.mapping.embedding_map import EmbeddingMap
+from pullback.mapping.fused import fused_kernels
 from pullback.mapping.softmap_blocked import BlockedSoftMap
 from pullback.mapping.softmap_keops import KeopsSoftMap
+from pullback.mapping.softmap_triton import TritonSoftMap
 from pullback.types import Movable, SoftMap
 
-Backend = Literal["auto", "dense", "blocked", "keops"]
+Backend = Literal["auto", "dense", "blocked", "keops", "triton"]
 
 # Entries of a map below which fewer calls beat less work.
 _DENSE_SIZE = 64 * 64
@@ -35,7 +37,8 @@ def soft_map(
     σ is ``blur`` in units of the embedding, or ``blur * max_ij |query_i - reference_j|`` when relative, which makes the map
     independent of the scale of the embeddings (Magnet & Ovsjanikov 2024, eq. 3, and their code). Differentiable in query,
     reference and the functions pulled back; σ is a constant. Raises ValueError for embeddings that do not fit together,
-    a blur that is not a positive finite number, or an unknown backend; ImportError when KeOps is asked for and missing.
+    a blur that is not a positive finite number, an unknown backend, or Triton without a CUDA device; ImportError when KeOps or Triton
+    is asked for and missing.
     """
     check_embeddings(query, reference)
     kind = kind_of(backend, query, reference)
@@ -52,11 +55,12 @@ def soft_map(
 
 def kind_of(name: str, query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> type[EmbeddingMap]:
     """The class behind a backend's name. Raises ValueError for an unknown one."""
-    backends = {"dense": DenseSoftMap, "blocked": BlockedSoftMap, "keops": KeopsSoftMap}
+    backends = {"dense": DenseSoftMap, "blocked": BlockedSoftMap, "keops": KeopsSoftMap, "triton": TritonSoftMap}
     if name == "auto":
-        # Blocks adapt to the device themselves. KeOps is never chosen: on a CPU it is many times slower at the usual 30 to 130
-        # columns, and on a GPU it has not been measured.
-        return DenseSoftMap if len(query) * len(reference) <= _DENSE_SIZE else BlockedSoftMap
+        if len(query) * len(reference) <= _DENSE_SIZE:
+            return DenseSoftMap
+        # KeOps is never chosen: on a CPU it is many times slower at the usual 30 to 130 columns.
+        return TritonSoftMap if fused_kernels(query.device) is not None else BlockedSoftMap
     if name not in backends:
         raise ValueError(f"backend={name!r} is unknown; use one of auto, {', '.join(backends)}")
     return backends[name]

@@ -1,10 +1,10 @@
 """From a shape to features at its vertices: an input descriptor, then a network (or none, for axiomatic baselines)."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from pullback.nn.descriptor import Descriptor
+from pullback.nn.descriptor import Descriptor, LandmarkKernels
 from pullback.nn.diffusion_net import DiffusionNet
 from pullback.types import Shape
 
@@ -48,6 +48,18 @@ class RawDescriptor(nn.Module):
 
     def forward(self, shape: Shape) -> Float[Tensor, "n d"]:
         return self.descriptor(shape)
+
+
+class LandmarkFeatures(nn.Module):
+    """Features of two shapes that compare because the same landmarks are known on both; nothing learned."""
+
+    def __init__(self, descriptor: LandmarkKernels):
+        super().__init__()
+        self.descriptor = descriptor
+
+    def forward(self, shape: Shape, landmarks: Int[Tensor, " l"]) -> Float[Tensor, "n d"]:
+        """Landmarks are vertices of the shape, in the same order on both shapes of a pair."""
+        return self.descriptor(shape, landmarks)
 
 
 def standardised(features: Float[Tensor, "n d"], mass: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:

@@ -3,10 +3,10 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from pullback.geometry.descriptors import heat_kernel_signature, wave_kernel_signature
+from pullback.geometry.descriptors import heat_kernel_signature, landmark_wave_kernels, wave_kernel_signature
 from pullback.types import Shape
 
 
@@ -36,6 +36,21 @@ class HKS(Descriptor):
 
     def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
         return heat_kernel_signature(shape.basis.first(self.k), n_times=self.channels)
+
+
+class LandmarkKernels(nn.Module):
+    """Wave kernels from given points at ``n_energies`` energies, from the first k eigenfunctions.
+
+    Chosen by measurement (6 pairs of FAUST_r, 6 landmarks; mean distance ×100 of the nearest neighbours and after ZoomOut 20 → 120):
+    wave kernels 4.5 and 1.9, heat kernels 5.6 and 2.7; more energies, and 30 to 128 eigenfunctions, differ by little.
+    """
+
+    def __init__(self, *, n_energies: int = 8, k: int = 60):
+        super().__init__()
+        self.n_energies, self.k = n_energies, k
+
+    def forward(self, shape: Shape, landmarks: Int[Tensor, " l"]) -> Float[Tensor, "n c"]:
+        return landmark_wave_kernels(shape.basis.first(self.k), landmarks, n_energies=self.n_energies)
 
 
 class XYZ(Descriptor):

@@ -21,6 +21,7 @@ class ConfigError(ValueError):
 def check(cfg: DictConfig) -> None:
     """Raises ConfigError at the first contradiction. Reads no data: what depends on them is checked by ``check_ground_truth``."""
     raw = OmegaConf.to_container(cfg, resolve=False)  # an interpolation into a part that was not chosen must not fail before its check
+    check_landmarks(raw)
     check_kind(raw)
     check_stages(raw)
     check_terms(raw)
@@ -29,6 +30,23 @@ def check(cfg: DictConfig) -> None:
     check_eigenfunctions(cfg)
     if cfg.get("resume") not in (None, "auto") and not Path(cfg.resume).is_file():
         raise ConfigError(f"resume={cfg.resume} does not exist; give a checkpoint, or resume=auto for the last one in hydra.run.dir")
+
+
+def check_landmarks(cfg: Mapping[str, Any]) -> None:
+    """Landmarks come with the features that are made of them, and with no others."""
+    landmarks, backbone = cfg.get("landmarks"), cfg.get("backbone") or {}
+    takes = backbone.get("_target_", "").endswith(".LandmarkFeatures")
+    if landmarks is None and takes:
+        raise ConfigError("backbone=landmarks measures from known points; give landmarks=FILE, or use backbone=raw_wks")
+    if landmarks is None:
+        return
+    if cfg["kind"] == "photographs":
+        raise ConfigError(f"landmarks={landmarks} are vertices of meshes, but {cfg['source']} is a photograph; use landmarks=null")
+    if cfg["ckpt"] is not None:
+        raise ConfigError(f"landmarks={landmarks} and ckpt={cfg['ckpt']} are two kinds of features; give one of them")
+    if not takes:
+        name = (backbone.get("network") or backbone["descriptor"])["_target_"].rsplit(".", 1)[-1]
+        raise ConfigError(f"landmarks={landmarks} is of no use to the backbone {name}; use backbone=landmarks, or landmarks=null")
 
 
 def check_kind(cfg: Mapping[str, Any]) -> None:
@@ -102,8 +120,10 @@ def check_gradients(cfg: Mapping[str, Any]) -> None:
     if not cfg.get("optimizer"):
         return
     solver, terms = cfg["solver"], cfg["loss"]
+    name = solver["_target_"].rsplit(".", 1)[-1]
+    if name == "SampledZoomOut" and solver["blur"] is None:
+        raise ConfigError("training needs gradients but solver.blur=null means nearest neighbours, which pass none; use solver.blur=0.01")
     if solver["_target_"] in HARD_SOLVERS:
-        name = solver["_target_"].rsplit(".", 1)[-1]
         raise ConfigError(f"training needs gradients but the solver {name} passes none; use solver=diff_zoomout, and keep it for eval.py")
     relying = [f"loss.{name}.of=final" for name in chosen_terms(cfg) if terms[name].get("of") == "final"]
     relying += [f"loss.{name}.stop_gradient=false" for name in chosen_terms(cfg) if terms[name].get("stop_gradient") is False]

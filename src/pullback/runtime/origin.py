@@ -51,5 +51,8 @@ def refinement(solver: dict[str, Any]) -> str:
     if not rest.get("two_way"):
         rest.pop("two_way", None)
     sizes = f" {k} → {k + step * n_steps} by {step}" if n_steps else ""
+    if "blur" in rest and rest["blur"] is None:
+        rest["blur"] = "none: nearest neighbours"
+        rest.pop("init_blur")
     numbers = ", ".join(f"{key} {value}" for key, value in rest.items())
     return name.rsplit(".", 1)[-1] + sizes + (f" ({numbers})" if numbers else "")

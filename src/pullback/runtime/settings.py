@@ -22,11 +22,18 @@ def register_resolvers(root: Path) -> None:
 
 
 def for_files(arguments: Sequence[str]) -> list[str]:
-    """The command line of ``match.py`` with ``files=photos`` added when its source has the ending of a photograph."""
-    source = next((argument.removeprefix("source=") for argument in arguments if argument.startswith("source=")), "")
-    given = any(argument.startswith("files=") for argument in arguments)
-    photos = Path(source.strip("'\"")).suffix.lower() in PHOTO_SUFFIXES
-    return [*arguments, "files=photos"] if photos and not given else list(arguments)
+    """The command line of ``match.py`` with what follows from its files, unless it says otherwise.
+
+    ``files=photos`` when the source has the ending of a photograph, ``backbone=landmarks`` when landmarks are given.
+    """
+    typed = {key: value.strip("'\"") for key, _, value in (argument.partition("=") for argument in arguments)}
+    added = []
+    photos = Path(typed.get("source", "")).suffix.lower() in PHOTO_SUFFIXES
+    if photos and "files" not in typed:
+        added.append("files=photos")
+    elif not photos and typed.get("landmarks", "null") != "null" and "backbone" not in typed:
+        added.append("backbone=landmarks")
+    return [*arguments, *added]
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

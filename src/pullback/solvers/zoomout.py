@@ -14,6 +14,7 @@ from torch import Tensor
 from pullback.mapping.fmap import fmap_from_softmap, spectral_embeddings
 from pullback.mapping.pointmap import nearest
 from pullback.mapping.softmap import Backend, HardMap, soft_map
+from pullback.stages import stage
 from pullback.types import Eigenbasis, Match, SoftMap
 
 REFINEMENTS = ("soft", "soft_target", "hard")
@@ -28,13 +29,23 @@ def zoomout(fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis2: Eigenbas
     For each size K: ``map21 = convert(Φ2, Φ1 fmap12ᵀ)`` in the coordinates of the map at hand, then ``fmap12 = Φ2ᵀ A2 map21 Φ1`` with
     K eigenfunctions of either shape.
     """
-    for k in sizes:
-        map21 = convert(*spectral_embeddings(fmap12, basis1, basis2))
-        fmap12 = fmap_from_softmap(map21, basis1.first(k), basis2.first(k))
-    return fmap12, convert(*spectral_embeddings(fmap12, basis1, basis2))
+    fmap12 = refine(fmap12, basis1, basis2, sizes=sizes, convert=convert)
+    with stage("final point map"):
+        return fmap12, convert(*spectral_embeddings(fmap12, basis1, basis2))
 
 
-class _Refinement(ABC):
+def refine(
+    fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis2: Eigenbasis, *, sizes: list[int], convert: Converter
+) -> Float[Tensor, "k k"]:
+    """The functional map of :func:`zoomout` without its point map."""
+    for i, k in enumerate(sizes):
+        with stage(f"refinement {i + 1} of {len(sizes)}: {k} × {k}"):
+            map21 = convert(*spectral_embeddings(fmap12, basis1, basis2))
+            fmap12 = fmap_from_softmap(map21, basis1.first(k), basis2.first(k))
+    return fmap12
+
+
+class Refinement(ABC):
     """Features → initial point map → functional map of size k_init → refined map; subclasses choose the kinds of point map."""
 
     def __init__(self, *, k_init: int, step: int, n_steps: int, two_way: bool):
@@ -59,8 +70,9 @@ class _Refinement(ABC):
     def _one_way(
         self, feat1: Float[Tensor, "n1 c"], feat2: Float[Tensor, "n2 c"], basis1: Eigenbasis, basis2: Eigenbasis
     ) -> Match:
-        map21_init = self.initial_map(feat2, feat1)
-        fmap12_init = fmap_from_softmap(map21_init, basis1.first(self.k_init), basis2.first(self.k_init))
+        with stage("initial map"):
+            map21_init = self.initial_map(feat2, feat1)
+            fmap12_init = fmap_from_softmap(map21_init, basis1.first(self.k_init), basis2.first(self.k_init))
         fmap12, map21 = zoomout(fmap12_init, basis1, basis2, sizes=self.sizes, convert=self.refined_map)
         return Match(fmap12, map21, fmap12_init, map21_init)
 
@@ -73,7 +85,7 @@ class _Refinement(ABC):
         """The point map 2 → 1 from spectral embeddings."""
 
 
-class ZoomOut(_Refinement):
+class ZoomOut(Refinement):
     """Classical ZoomOut (Melzi et al. 2019): nearest neighbours all the way. Gradients reach nothing."""
 
     def __init__(self, *, k_init: int = 30, step: int = 10, n_steps: int = 10, two_way: bool = False):
@@ -91,7 +103,7 @@ def hard_map(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> 
     return HardMap(nearest(query.detach(), reference.detach()), n1=len(reference))
 
 
-class DiffZoomOut(_Refinement):
+class DiffZoomOut(Refinement):
     """Differentiable ZoomOut (Magnet & Ovsjanikov 2024, section 4.2): soft maps, so that gradients reach the features.
 
     ``blur`` is the σ of the refinement's soft maps, relative to the largest embedding distance of the pair. ``init_blur`` is that of the

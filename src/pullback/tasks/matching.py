@@ -1,8 +1,10 @@
 """Two mesh files in, one correspondence out: a point map in the vertex numbers of the files, functional maps and pictures."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +20,14 @@ from pullback.figures.fmap import draw_features
 from pullback.figures.picture import sheet
 from pullback.figures.plot import save_figure
 from pullback.figures.report import ReportContent, write_report
-from pullback.figures.surface import as_array
+from pullback.figures.surface import as_array, simplification
+from pullback.files import write_atomically
 from pullback.mapping.pointmap import coverage
+from pullback.stages import Stage, stage
 from pullback.tasks.provenance import run_facts
 from pullback.types import Eigenbasis, Match
 
+Landmarks = tuple[Int[Tensor, " t"], Int[Tensor, " t"]]  # vertices of the source and of the target that belong together
 Solver = Callable[[Float[Tensor, "n1 c"], Float[Tensor, "n2 c"], Eigenbasis, Eigenbasis], Match]
 
 
@@ -37,6 +42,12 @@ class FileMatch:
     fmap12_init: Float[Tensor, "k2_init k1_init"]
     feat1: Float[Tensor, "n1 c"]
     feat2: Float[Tensor, "n2 c"]
+    landmarks: Landmarks | None = None  # of the shapes
+
+    def landmark_distances(self) -> Float[Tensor, " t"]:
+        """How far from its place on the source each landmark lands, straight through space, in units of √area."""
+        verts1, (corr1, corr2) = self.source.shape.verts, self.landmarks or (self.p2p21[:0], self.p2p21[:0])
+        return (verts1[self.p2p21[corr2]] - verts1[corr1]).norm(dim=1)
 
     def between_files(self) -> Int[ndarray, " m2"]:
         """For each vertex of the target's file a vertex of the source's, both 0-based.
@@ -57,36 +68,99 @@ def file_ids(prepared: PreparedShape) -> Int[ndarray, " n"]:
 
 
 @torch.no_grad()
-def match_shapes(source: PreparedShape, target: PreparedShape, backbone: nn.Module, solver: Solver, *, device: torch.device) -> FileMatch:
-    """Features, then the solver: as in an evaluation."""
+def match_shapes(
+    source: PreparedShape,
+    target: PreparedShape,
+    backbone: nn.Module,
+    solver: Solver,
+    *,
+    device: torch.device,
+    landmarks: Landmarks | None = None,
+) -> FileMatch:
+    """Features, then the solver: as in an evaluation. ``landmarks`` are vertices of the shapes, for a backbone that takes them."""
     shape1, shape2 = source.shape.to(device), target.shape.to(device)
     backbone = backbone.to(device).eval()
-    feat1, feat2 = backbone(shape1), backbone(shape2)
+    given: Sequence[tuple[Tensor, ...]] = ((), ()) if landmarks is None else tuple((points.to(device),) for points in landmarks)
+    with stage("features"):
+        feat1, feat2 = backbone(shape1, *given[0]), backbone(shape2, *given[1])
     match = solver(feat1, feat2, shape1.basis, shape2.basis)
-    return FileMatch(source, target, *(values.cpu() for values in (match.p2p21, match.fmap12, match.fmap12_init, feat1, feat2)))
+    with stage(f"full-resolution map of {shape2.n:,} vertices"):
+        p2p21 = match.p2p21
+    found = (values.cpu() for values in (p2p21, match.fmap12, match.fmap12_init, feat1, feat2))
+    return FileMatch(source, target, *found, landmarks=landmarks)
 
 
-def write_match(folder: Path, result: FileMatch, *, method: str, view: View, config: str) -> Path:
-    """Writes ``p2p21.txt`` (from 1), ``match.npz`` (from 0), ``match.png`` and ``report/index.html``; returns the path of the last."""
-    shape1, shape2 = result.source.shape, result.target.shape
+def write_match(folder: Path, result: FileMatch, *, method: str, view: View, config: str, stages: Sequence[Stage] = ()) -> Path:
+    """Writes ``p2p21.txt`` (from 1), ``match.npz`` (from 0), ``metrics.json``, ``match.png`` and ``report/index.html``: its path.
+
+    ``stages`` is what was measured so far; it may grow while this runs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    p2p21 = result.between_files()
-    write_vts(folder / "p2p21.txt", p2p21)
-    arrays = {"fmap12": result.fmap12, "fmap12_init": result.fmap12_init, "evals1": shape1.basis.evals, "evals2": shape2.basis.evals}
-    np.savez(folder / "match.npz", p2p21=p2p21, **{name: as_array(values) for name, values in arrays.items()})
-    view = broadest_view(as_array(shape1.verts).astype(np.float64), as_array(shape1.faces), view=view)
-    names = (f"source: {shape1.name}", f"target: {shape2.name}")
-    picture = draw_correspondence(shape1, shape2, result.p2p21, title=f"{shape2.name} → {shape1.name}", names=names, view=view)
-    save_figure(sheet([picture]), folder / "match.png")
+    with stage("files"):
+        _write_arrays(folder, result)
+    shape1, shape2 = result.source.shape, result.target.shape
+    with stage("pictures"):
+        view = broadest_view(as_array(shape1.verts).astype(np.float64), as_array(shape1.faces), view=view)
+        names = (f"source: {shape1.name}", f"target: {shape2.name}")
+        picture = draw_correspondence(shape1, shape2, result.p2p21, title=f"{shape2.name} → {shape1.name}", names=names, view=view)
+        save_figure(sheet([picture]), folder / "match.png")
+        features = draw_features(shape1, shape2, result.feat1, result.feat2, view=view)
+    metrics = _metrics(result)
     facts = run_facts()
     content = ReportContent(
         title=f"{shape2.name} → {shape1.name}",
-        subtitle=f"{method}. Covers {100 * coverage(result.p2p21, shape1.basis.mass):.0f} % of the source's area.",
+        subtitle=" ".join([f"{method}.", *_sentences(metrics), simplification(shape1, shape2)]).strip(),
         correspondences=[picture],
         fmaps=(result.fmap12_init, result.fmap12),
-        features=draw_features(shape1, shape2, result.feat1, result.feat2, view=view),
+        features=features,
+        stages=_table(stages),
         config=config,
         command=facts.pop("command"),
         environment=facts,
     )
-    return write_report(folder / "report" / "index.html", content)
+    with stage("report"):
+        report = write_report(folder / "report" / "index.html", content)
+    text = json.dumps({"method": method, **metrics, "stages": _table(stages)}, indent=2) + "\n"
+    write_atomically(folder / "metrics.json", lambda file: file.write(text.encode()))
+    return report
+
+
+def _write_arrays(folder: Path, result: FileMatch) -> None:
+    shape1, shape2, p2p21 = result.source.shape, result.target.shape, result.between_files()
+    write_vts(folder / "p2p21.txt", p2p21)
+    arrays = {"fmap12": result.fmap12, "fmap12_init": result.fmap12_init, "evals1": shape1.basis.evals, "evals2": shape2.basis.evals}
+    arrays = {name: as_array(values) for name, values in arrays.items()}
+    write_atomically(folder / "match.npz", lambda file: np.savez(file, p2p21=p2p21, **arrays))
+
+
+def _metrics(result: FileMatch) -> dict[str, Any]:
+    """What is known of a match without ground truth."""
+    shape1, shape2 = result.source.shape, result.target.shape
+    metrics: dict[str, Any] = {"coverage": float(coverage(result.p2p21, shape1.basis.mass)), "n1": shape1.n, "n2": shape2.n}
+    if result.landmarks is not None:
+        distances = result.landmark_distances()
+        metrics["landmarks"] = {
+            "distance": "straight, in units of sqrt(area of the source)",
+            "mean": float(distances.mean()),
+            "largest": float(distances.max()),
+            "each": distances.tolist(),
+        }
+    return metrics
+
+
+def _sentences(metrics: Mapping[str, Any]) -> list[str]:
+    said = [f"Covers {100 * metrics['coverage']:.0f} % of the source's area."]
+    if "landmarks" in metrics:
+        landed = metrics["landmarks"]
+        far = f"{landed['mean']:.3f} √area from their places on average, {landed['largest']:.3f} at most"
+        said.append(f"The {len(landed['each'])} landmarks land {far}.")
+    return said
+
+
+def _table(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """The finished stages; ``depth`` tells those that are part of the one before."""
+    return [
+        {"stage": entry.name, "depth": entry.depth, "seconds": round(entry.seconds, 3), "peak_bytes": entry.peak_bytes}
+        for entry in stages
+        if entry.seconds > 0
+    ]

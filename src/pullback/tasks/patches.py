@@ -21,7 +21,7 @@ from pullback.types import Eigenbasis, ImagePair, PatchImage, PatchPair, Photo
 log = logging.getLogger(__name__)
 
 # Part of the keys of cached bases: to be raised whenever grid_basis changes its results.
-_BASIS_VERSION = 1
+_BASIS_VERSION = 2
 # A patch belongs to the object if the mask covers at least this share of it.
 _COVERED = 0.5
 
@@ -33,7 +33,7 @@ class GraphSettings:
     k: int = 200  # eigenfunctions of each photograph
     weights: str = "exponential"  # exponential (as printed) | release (as released) | uniform (content-blind)
     normalisation: str = "sym"  # sym | none
-    eigensolver: str = "auto"  # auto | eigsh | eigh | lobpcg
+    eigensolver: str = "auto"  # auto | lanczos | eigsh | eigh | lobpcg
     objects_only: bool = False  # true: a graph of the object's patches alone, where there is a mask
 
     def __post_init__(self) -> None:

@@ -1,0 +1,57 @@
+"""Walking over the query points a few at a time, with the reference points that can matter to them."""
+
+from collections.abc import Callable, Iterator
+
+from jaxtyping import Float
+from torch import Tensor
+
+from pullback.mapping.clusters import Clusters, compact_strips
+from pullback.mapping.distances import row_strips
+
+# Rows or columns: a run of them, or their ids.
+Ids = slice | Tensor
+
+# Pairs of points from which strips of neighbouring query points pay for being found.
+_MANY_PAIRS = 2**20
+# Reference points from which bounds are cheaper than all products, if few enough points remain.
+_MANY_POINTS = 2**14
+_SHARE = 0.3
+# Rows that are compared with all of a small reference set: fewer, larger products.
+_LONG_STRIP = 256
+# Strips that decide whether that is so.
+_TRIALS = 5
+
+
+def strips(
+    query: Float[Tensor, "n2 p"], near: Float[Tensor, "n1 d"], coordinates: Callable[[Ids], Tensor], *, margin: float = 0.0
+) -> Iterator[tuple[Ids, Float[Tensor, "b d"], Tensor | None]]:
+    """``(rows, their coordinates, candidates)``, until every query row has had its turn.
+
+    The candidates are all columns of ``near`` whose squared distance to one of the rows exceeds that row's smallest by at most
+    ``margin``, and more; None stands for all columns. On a CPU the rows of a strip are neighbours in the embedding, where that
+    helps. ``near`` and ``coordinates(rows)`` are homogeneous, in the same unit and about the same origin.
+    """
+    rows = _rows(query, len(near), margin)
+    clusters = None
+    if query.device.type == "cpu" and len(near) >= _MANY_POINTS:
+        clusters = _clusters_that_pay(near, [coordinates(each) for each in rows[:: max(1, len(rows) // _TRIALS)]], margin)
+    for each in rows:
+        x = coordinates(each)
+        yield each, x, None if clusters is None else clusters.candidates(x, margin=margin)
+
+
+def _rows(query: Float[Tensor, "n2 p"], n1: int, margin: float) -> list[Ids]:
+    # Without a margin callers need all products of a small reference set anyway, and gain nothing from neighbouring rows.
+    if query.device.type == "cpu" and len(query) * n1 >= _MANY_PAIRS and (margin > 0 or n1 >= _MANY_POINTS):
+        return compact_strips(query)
+    if query.device.type == "cpu" and margin == 0:
+        return [slice(start, start + _LONG_STRIP) for start in range(0, len(query), _LONG_STRIP)]
+    return list(row_strips(len(query), n1, query.device))
+
+
+def _clusters_that_pay(near: Float[Tensor, "n1 d"], trials: list[Tensor], margin: float) -> Clusters | None:
+    """None where the bounds rule out too little for some strips, as in unstructured embeddings or for a wide blur."""
+    clusters = Clusters.of(near)
+    found = [clusters.candidates(x, margin=margin) for x in trials]
+    share = [1.0 if ids is None else len(ids) / len(near) for ids in found]
+    return clusters if sum(share) <= _SHARE * len(share) else None

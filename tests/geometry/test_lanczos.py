@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.sparse as sp
+import torch
+from tests.meshes import sphere
+
+from pullback.geometry import lanczos
+from pullback.geometry.lanczos import ConvergenceError, smallest_eigenpairs
+from pullback.geometry.mesh import cotangent_stiffness, lumped_mass, normalise_area
+
+
+def symmetric(verts, faces):
+    """``M^-½ S M^-½`` of a mesh."""
+    verts = normalise_area(verts, faces)
+    scale = sp.diags(lumped_mass(verts, faces) ** -0.5)
+    return (scale @ cotangent_stiffness(verts, faces) @ scale).tocsr()
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """A sphere without symmetry: random weights on it tear repeated eigenvalues apart."""
+    verts, faces = sphere(3)
+    return symmetric(verts * np.random.default_rng(0).uniform(0.95, 1.05, (len(verts), 1)), faces)
+
+
+@pytest.fixture(scope="module")
+def expected(problem):
+    return scipy.linalg.eigh(problem.toarray())
+
+
+@pytest.mark.parametrize("k", [1, 7, 60, 200])
+def test_eigenpairs_agree_with_dense_algebra(problem, expected, k):
+    evals, evecs = smallest_eigenpairs(problem, k)
+    assert evals == pytest.approx(expected[0][:k], abs=1e-10 * max(expected[0][k - 1], 1))
+    assert np.abs(evecs.T @ evecs - np.eye(k)).max() < 1e-11
+    signs = np.sign((evecs * expected[1][:, :k]).sum(axis=0))
+    assert np.abs(evecs * signs - expected[1][:, :k]).max() < 1e-6
+
+
+@pytest.mark.parametrize("block", [1, 3, 16])
+def test_the_size_of_the_block_does_not_matter(problem, expected, block):
+    evals, _ = smallest_eigenpairs(problem, 30, block=block)
+    assert evals == pytest.approx(expected[0][:30], abs=1e-9)
+
+
+def test_a_full_basis_is_compressed_and_goes_on(problem, expected, monkeypatch):
+    compressed = []
+    monkeypatch.setattr(lanczos._Basis, "compress", lambda self, keep, f=lanczos._Basis.compress: (compressed.append(keep), f(self, keep)))
+    evals, evecs = smallest_eigenpairs(problem, 40, capacity=90)
+    assert compressed
+    assert evals == pytest.approx(expected[0][:40], abs=1e-8)
+    assert np.abs(evecs.T @ evecs - np.eye(40)).max() < 1e-11
+
+
+def copies_of_a_sphere():
+    """40 small spheres, and their spectrum: every eigenvalue 40, 120 or 200 times."""
+    one = symmetric(*sphere(1))
+    return sp.block_diag([one] * 40).tocsr(), np.repeat(scipy.linalg.eigh(one.toarray(), eigvals_only=True), 40)
+
+
+def test_no_copy_of_a_repeated_eigenvalue_is_missed():
+    matrix, expected = copies_of_a_sphere()
+    evals, evecs = smallest_eigenpairs(matrix, 100, block=4)
+    assert evals == pytest.approx(expected[:100], abs=1e-7)
+    assert np.abs(evecs.T @ evecs - np.eye(100)).max() < 1e-10
+
+
+def test_the_probe_is_what_finds_missed_copies(monkeypatch):
+    monkeypatch.setattr(lanczos, "_probe", lambda basis, k: None)
+    matrix, expected = copies_of_a_sphere()
+    evals, _ = smallest_eigenpairs(matrix, 100, block=4)
+    assert np.abs(evals - expected[:100]).max() > 1
+
+
+def test_as_many_eigenvalues_as_the_inertia_counts_lie_below_a_shift(problem):
+    evals, _ = smallest_eigenpairs(problem, 100)
+    gap = np.diff(evals[60:]).argmax() + 60
+    shifted = (problem - (evals[gap] + evals[gap + 1]) / 2 * sp.eye(problem.shape[0])).tocsc()
+    lu = scipy.sparse.linalg.splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    assert (lu.U.diagonal() < 0).sum() == gap + 1  # Sylvester
+
+
+def test_superlu_gives_the_same_eigenvalues(problem, expected):
+    evals, _ = smallest_eigenpairs(problem, 30, backend="superlu")
+    assert evals == pytest.approx(expected[0][:30], abs=1e-9)
+
+
+def test_the_same_matrix_gives_the_same_bits(problem):
+    first, second = (smallest_eigenpairs(problem, 30) for _ in range(2))
+    assert np.array_equal(first[0], second[0])
+    assert np.array_equal(first[1], second[1])
+
+
+def test_the_scale_of_the_matrix_does_not_matter(problem, expected):
+    for factor in (1e-6, 1e6):
+        evals, _ = smallest_eigenpairs(factor * problem, 30)
+        assert evals / factor == pytest.approx(expected[0][:30], abs=1e-8)
+
+
+def test_the_threads_of_torch_stay_as_they_are(problem):
+    before = torch.get_num_threads()
+    smallest_eigenpairs(problem, 5)
+    assert torch.get_num_threads() == before
+
+
+def test_a_basis_too_small_for_k_is_refused_with_both_numbers(problem):
+    with pytest.raises(ValueError, match=r"k \+ 2 block = 66 vectors, and has room for 60"):
+        smallest_eigenpairs(problem, 50, capacity=60)
+
+
+def test_entries_that_are_not_finite_are_refused(problem):
+    matrix = problem.copy()
+    matrix.data[0] = np.nan
+    with pytest.raises(ValueError, match="1 entries of the matrix are NaN"):
+        smallest_eigenpairs(matrix, 5)
+
+
+def test_an_iteration_that_does_not_converge_says_how_far_it_came(problem, monkeypatch):
+    monkeypatch.setattr(lanczos, "_FULL_BASES", 1)
+    with pytest.raises(ConvergenceError, match="largest relative residual is"):
+        smallest_eigenpairs(problem, 100, tolerance=1e-30)
+
+
+@pytest.mark.parametrize("backend", ["auto", "superlu"])
+def test_a_negative_matrix_gives_no_eigenpairs(problem, backend):
+    with pytest.raises((ConvergenceError, ValueError)):
+        smallest_eigenpairs(-problem, 5, backend=backend)

@@ -1,0 +1,172 @@
+"""The harness of the benchmarks. What they measure is never asserted here."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from experiments.benchmarks import harness, memory, table, training_step
+from experiments.benchmarks.harness import Contender, Report, Row, compare
+from experiments.benchmarks.training_pair import Measured
+
+SCRIPTS = sorted(path.stem for path in Path(harness.__file__).parent.glob("*.py") if "def main(" in path.read_text())
+
+
+def equal(result, expected):
+    assert result == expected, f"{result} is not {expected}"
+
+
+def durations(monkeypatch, seconds):
+    """Makes runs take given seconds by the clock: ``seconds[name]`` is a list, one for each timed round."""
+    clock = [0.0]
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: clock[0])
+    calls = []
+
+    def contender(name):
+        queue = [0.0, *seconds[name]]  # the first run warms up
+
+        def run():
+            calls.append(name)
+            clock[0] += queue.pop(0)
+            return "result"
+
+        return run
+
+    return {name: contender(name) for name in seconds}, calls
+
+
+def by_name(rows):
+    return {row.backend: row for row in rows}
+
+
+def test_contenders_take_turns_after_one_run_each_to_warm_up(monkeypatch):
+    contenders, calls = durations(monkeypatch, {"a": [1, 1], "b": [1, 1]})
+    compare("work", {"n": 1}, contenders, ours="b", same=equal, rounds=2)
+    assert calls == ["a", "b", "a", "b", "a", "b"]
+
+
+def test_a_slow_contender_has_rounds_of_its_own(monkeypatch):
+    contenders, calls = durations(monkeypatch, {"a": [5], "b": [1, 1, 1]})
+    contenders["a"] = Contender(contenders["a"], rounds=1)
+    rows = by_name(compare("work", {"n": 1}, contenders, ours="b", same=equal, rounds=3))
+    assert calls == ["a", "b", "a", "b", "b", "b"]
+    assert (rows["a"].rounds, rows["a"].spread) == (1, None)
+    assert rows["b"].rounds == 3
+
+
+def test_rows_hold_median_spread_and_the_ratio_to_the_fastest_peer(monkeypatch):
+    contenders, _ = durations(monkeypatch, {"slow": [8, 9, 10], "quick": [4, 2, 3], "ours": [1, 1, 4], "twin": [0.5, 0.5, 0.5]})
+    rows = by_name(compare("work", {"n": 1}, contenders, ours="ours", also_ours=["twin"], same=equal))
+    assert rows["slow"].seconds == 9
+    assert rows["quick"].seconds == 3
+    assert rows["quick"].spread == pytest.approx(2 / 3)
+    assert {name: row.ratio for name, row in rows.items()} == pytest.approx({"slow": 1 / 3, "quick": 1, "ours": 3, "twin": 6})
+    assert [name for name, row in rows.items() if row.ours] == ["ours", "twin"]
+
+
+def test_without_peers_there_is_no_ratio(monkeypatch):
+    contenders, _ = durations(monkeypatch, {"ours": [1, 1, 1]})
+    assert compare("work", {}, contenders, ours="ours", same=equal)[0].ratio is None
+
+
+def test_results_that_differ_are_refused_by_name_before_anything_is_timed():
+    runs = []
+
+    def wrong():
+        runs.append("wrong")
+        return 2
+
+    with pytest.raises(AssertionError, match=r"work: wrong does not agree with reference.*2 is not 1"):
+        compare("work", {}, {"reference": lambda: 1, "wrong": wrong}, ours="wrong", same=equal)
+    assert runs == ["wrong"]
+
+
+def test_an_unknown_name_among_ours_is_refused():
+    with pytest.raises(ValueError, match=r"\['mine'\] are no contenders of 'work'; there are \['a'\]"):
+        compare("work", {}, {"a": lambda: 1}, ours="mine", same=None)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+@pytest.mark.parametrize("resettable", [True, False])
+def test_peak_memory_is_that_of_a_known_allocation_even_when_it_is_gone_at_the_end(monkeypatch, resettable):
+    def work():
+        block = np.ones(2**26 // 8)  # 64 MiB
+        time.sleep(0.05)  # so that a sampling thread has its chance
+        del block
+
+    if not resettable:
+        monkeypatch.setattr(memory, "reset_high_water", lambda: False)
+    work()
+    _, peak = harness.timed(work)
+    assert peak.method == ("VmHWM" if resettable and memory.reset_high_water() else "sampled")
+    assert peak.bytes == pytest.approx(2**26, rel=0.1)
+    small = harness.timed(lambda: None)[1]  # the mark of the work before must be gone
+    assert small.bytes < 2**23
+
+
+def test_the_report_leaves_a_file_that_reads_back_as_the_same_rows(tmp_path, capsys):
+    options = harness.start(harness.arguments("text"), ["--threads", str(torch.get_num_threads()), "--output", str(tmp_path / "out.json")])
+    report = Report(__file__, options)
+    rows = [
+        Row("work", {"n": 5000, "k": 3}, "ours", "cpu", 0.5, spread=0.1, rounds=3, peak_bytes=2**20, peak_by="VmHWM", ratio=2.0, ours=True),
+        Row("work", {"n": 5000, "k": 3}, "peer", "cpu", None, rounds=0, note="out of memory"),
+    ]
+    report.add(rows)
+    report.finish()
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert [Row(**row) for row in content["rows"]] == rows
+    assert content["machine"]["threads"] == torch.get_num_threads()
+    assert {"cpu", "cores", "gpu", "memory_gib"} <= set(content["machine"])
+    assert {"versions", "commit", "date", "command"} <= set(content)
+    assert "n 5,000" in capsys.readouterr().out
+
+
+def test_the_markdown_table_names_the_machine_and_marks_our_rows(tmp_path, capsys):
+    report = Report(__file__, None)
+    report.path = tmp_path / "out.json"
+    report.add([Row("a|b", {"n": n}, name, "cpu", 0.5, ratio=1.0, ours=name == "mine") for n in (1, 2) for name in ("mine", "theirs")])
+    capsys.readouterr()
+    table.main([str(report.path)])
+    text = capsys.readouterr().out
+    assert "### test_benchmarks" in text
+    assert "| a\\|b | n 1 | **mine** | 0.5 |" in text
+    assert "device: cpu" in text  # the same in every row: said once
+
+
+@pytest.mark.parametrize("threads", ["0", "-2"])
+def test_nonsense_on_the_command_line_is_refused(threads, capsys):
+    with pytest.raises(SystemExit):
+        harness.start(harness.arguments("text"), [f"--threads={threads}"])
+    assert "--threads and --rounds must be 1 or more" in capsys.readouterr().err
+
+
+def step_with(gradient):
+    return Measured(1.0, None, None, loss=1.0, gradient=np.array(gradient))
+
+
+def test_training_steps_with_other_gradients_are_refused_by_name():
+    same = {"dense": step_with([1.0, 2.0]), "blocked": step_with([1.0, 2.0001])}
+    training_step.check("work", same)
+    with pytest.raises(AssertionError, match="the gradient of triton differs from that of dense"):
+        training_step.check("work", {**same, "triton": step_with([1.0, 2.1])})
+
+
+def test_a_dense_step_that_would_not_fit_is_not_tried(monkeypatch):
+    monkeypatch.setattr(training_step, "available", lambda: 10**9)
+    assert training_step.too_large("dense", 2000, {"dense": 100}, "cpu") == ""
+    assert training_step.too_large("dense", 4000, {"dense": 100}, "cpu").startswith("out of memory at 4,000 vertices: 2 GB by")
+    assert training_step.too_large("blocked", 4000, {"blocked": 100}, "cpu") == ""
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_benchmark_explains_itself(name, monkeypatch, capsys):
+    import importlib
+
+    monkeypatch.setattr("sys.argv", [name, "--help"])
+    module = importlib.import_module(f"experiments.benchmarks.{name}")
+    with pytest.raises(SystemExit) as exit_:
+        module.main()
+    assert exit_.value.code == 0
+    assert "usage:" in capsys.readouterr().out
