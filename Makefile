@@ -12,7 +12,10 @@ PY := $(VENV)/bin/python
 ARGS ?=
 IMAGE_RUNS ?= experiments/sweeps/quickstart_images/$(shell date +%Y-%m-%d_%H-%M-%S)
 
-.PHONY: help install quickstart quickstart-images test lint prepare clean
+.PHONY: help install quickstart quickstart-images test lint prepare bench bench-gpu clean
+
+# The order in which `make bench` runs them; a script's name says what it measures.
+BENCHMARKS := softmaps zoomout spectra training_step preprocessing million
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +38,13 @@ lint: $(VENV)/.installed-test ## check style and imports
 prepare: $(VENV)/.installed ## compute and cache operators and geodesics (ARGS="dataset=faust")
 	$(PY) eval.py run=[prepare] $(ARGS)
 
+bench: $(VENV)/.installed-bench ## time everything against its peers on the CPU, print tables (20 minutes on 2 quiet cores)
+	for name in $(BENCHMARKS); do $(PY) -m experiments.benchmarks.$$name $(ARGS) || exit; done
+	$(PY) -m experiments.benchmarks.table
+
+bench-gpu: $(VENV)/.installed-bench ## the same on a CUDA device: soft maps, ZoomOut, nearest neighbours
+	$(PY) -m experiments.benchmarks.gpu $(ARGS)
+
 clean: ## remove caches and build leftovers; the environment, the data and the runs stay
 	rm -rf build *.egg-info src/*.egg-info .pytest_cache .ruff_cache .hypothesis data/cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
@@ -52,6 +62,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-images: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PY) -m pip install -c constraints.txt -e '.[images,cnn]'
 	@touch $@
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PY) -m pip install -c constraints.txt -e '.[bench]'
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PY) -m pip install -c constraints.txt -e '.[test]'

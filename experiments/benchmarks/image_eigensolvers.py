@@ -1,25 +1,25 @@
-"""How exact and how fast the three eigensolvers are on patch graphs: writes image_eigensolvers.json beside this file, prints a table.
+"""How exact and how fast the eigensolvers are on patch graphs, block Lanczos (the default) and its peers.
 
-    python experiments/benchmarks/image_eigensolvers.py
+    python -m experiments.benchmarks.image_eigensolvers
 
 The reference is the dense solver in float64. "subspace" is the largest sine of an angle between the found space and the
 reference's, for all k functions and for the first half: what a functional map feels, whatever happens inside repeated eigenvalues.
+BLAS has one thread inside of all but block Lanczos.
 """
 
-import argparse
-import json
-import platform
-import time
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
+from experiments.benchmarks.harness import Contender, Report, Row, arguments, compare, start
 from threadpoolctl import threadpool_limits
 
 from pullback.geometry.eigenbasis import eigen_residual, solve_eigenproblem
 from pullback.geometry.grid import grid_laplacian
 
-OUTPUT = Path(__file__).with_suffix(".json")
+SOLVERS = ("eigh", "lanczos", "eigsh", "lobpcg")
+Pairs = tuple[np.ndarray, np.ndarray]  # eigenvalues, eigenvectors
 
 
 def smooth_features(grid: tuple[int, int], channels: int = 64, cell: int = 4) -> torch.Tensor:
@@ -37,48 +37,47 @@ def subspace_error(evecs: np.ndarray, reference: np.ndarray) -> float:
     return float(np.linalg.norm(outside, 2))
 
 
-def measure(grid: tuple[int, int], weights: str, k: int) -> list[dict]:
+def same_eigenvalues(result: Pairs, expected: Pairs) -> None:
+    np.testing.assert_allclose(result[0], expected[0], atol=1e-3)
+
+
+def measure(grid: tuple[int, int], weights: str, k: int, rounds: int) -> list[Row]:
+    """A row for each solver on one kind of graph, with its errors."""
     n = grid[0] * grid[1]
     laplacian, mass = grid_laplacian(smooth_features(grid), grid, weights=weights), np.ones(n)
-    rows, exact = [], None
-    for solver in ("eigh", "eigsh", "lobpcg"):
-        start = time.perf_counter()
-        evals, evecs = solve_eigenproblem(laplacian, mass, k=k, solver=solver)
-        seconds = time.perf_counter() - start
-        exact = exact or (evals, evecs)
-        rows.append(
-            {
-                "grid": list(grid),
-                "weights": weights,
-                "k": k,
-                "solver": solver,
-                "seconds": round(seconds, 2),
-                "eval_error": float(np.abs(evals - exact[0]).max()),
-                "residual": eigen_residual(laplacian, mass, evals, evecs),
-                "orthonormality": float(np.abs(evecs.T @ evecs - np.eye(k)).max()),
-                "subspace": subspace_error(evecs, exact[1]),
-                "subspace_half": subspace_error(evecs[:, : k // 2], exact[1][:, : k // 2]),
-            }
-        )
-    return rows
+    found: dict[str, Pairs] = {}
+
+    def solve(solver: str) -> Pairs:
+        found[solver] = solve_eigenproblem(laplacian, mass, k=k, solver=solver)
+        return found[solver]
+
+    contenders = {name: Contender(lambda name=name: solve(name), rounds=1 if name == "eigh" else rounds) for name in SOLVERS}
+    sizes = {"grid": f"{grid[0]} × {grid[1]}", "k": k}
+    rows = compare(f"{weights} weights", sizes, contenders, ours="lanczos", same=same_eigenvalues)
+    exact = found["eigh"]
+
+    def errors(evals: np.ndarray, evecs: np.ndarray) -> dict[str, float]:
+        return {
+            "eval_error": float(np.abs(evals - exact[0]).max()),
+            "residual": eigen_residual(laplacian, mass, evals, evecs),
+            "orthonormality": float(np.abs(evecs.T @ evecs - np.eye(k)).max()),
+            "subspace": subspace_error(evecs, exact[1]),
+            "subspace_half": subspace_error(evecs[:, : k // 2], exact[1][:, : k // 2]),
+        }
+
+    return [replace(row, figures=errors(*found[row.backend])) for row in rows]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(command: Sequence[str] | None = None) -> None:
+    parser = arguments(__doc__)
     parser.add_argument("--grid", type=int, nargs=2, default=(60, 60), help="rows and columns of patches")
     parser.add_argument("--k", type=int, default=200, help="eigenfunctions")
-    parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch; BLAS has one inside the solvers")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
+    options = start(parser, command)
+    report = Report(__file__, options)
     with threadpool_limits(limits=1):
-        rows = [row for weights in ("uniform", "exponential", "release") for row in measure(tuple(args.grid), weights, args.k)]
-    result = {"machine": {"processor": platform.machine(), "threads": args.threads, "torch": torch.__version__}, "rows": rows}
-    OUTPUT.write_text(json.dumps(result, indent=2) + "\n")
-    columns = ("eval_error", "residual", "orthonormality", "subspace", "subspace_half")
-    print("| weights | solver | seconds | " + " | ".join(columns) + " |\n|" + "---|" * (3 + len(columns)))
-    for row in rows:
-        figures = " | ".join(f"{row[column]:.1e}" for column in columns)
-        print(f"| {row['weights']} | {row['solver']} | {row['seconds']:.2f} | {figures} |")
+        for weights in ("uniform", "exponential", "release"):
+            report.add(measure(tuple(options.grid), weights, options.k, options.rounds))
+    report.finish()
 
 
 if __name__ == "__main__":

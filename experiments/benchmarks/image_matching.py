@@ -1,20 +1,16 @@
-"""Seconds to match two photographs once their features are there: writes image_matching.json beside this file, prints a table.
+"""Seconds to match two photographs once their features are there: writes image_matching.json beside this file.
 
-    python experiments/benchmarks/image_matching.py
+    python -m experiments.benchmarks.image_matching
 
 The eigenbasis is that of one photograph. The parts of ``solver=closed_form`` as configured, and the released optimisation by Gram
 matrices and literally, on seeded features; the two must give the same map before they are timed.
 """
 
-import argparse
-import json
-import statistics
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
-from image_eigensolvers import smooth_features
+from experiments.benchmarks.harness import Report, arguments, compare, start
+from experiments.benchmarks.image_eigensolvers import smooth_features
 
 from pullback.geometry.grid import grid_basis
 from pullback.mapping.readout import Readout
@@ -23,8 +19,6 @@ from pullback.solvers.closed_form import ClosedForm
 from pullback.solvers.pair_release import ReleaseOptimiser
 from pullback.solvers.patch_refinement import SoftMapRefinement
 from pullback.types import PatchImage, PatchPair
-
-OUTPUT = Path(__file__).with_suffix(".json")
 
 
 def photograph(grid: tuple[int, int], k: int, *, flipped: bool) -> PatchImage:
@@ -36,49 +30,39 @@ def photograph(grid: tuple[int, int], k: int, *, flipped: bool) -> PatchImage:
     return PatchImage("photo", grid, (14 * grid[0], 14 * grid[1]), patches, basis, feats[0], feats[1])
 
 
-def timed(part: Callable[[], object], repeats: int) -> dict[str, float]:
-    part()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        part()
-        seconds.append(time.perf_counter() - start)
-    return {"seconds": round(statistics.median(seconds), 3), "fastest": round(min(seconds), 3), "slowest": round(max(seconds), 3)}
+def same_map(result: list, expected: list) -> None:
+    torch.testing.assert_close(result[0].fmap12, expected[0].fmap12, rtol=1e-3, atol=1e-4)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(command: Sequence[str] | None = None) -> None:
+    parser = arguments(__doc__)
     parser.add_argument("--grid", type=int, nargs=2, default=(60, 60), help="rows and columns of patches")
     parser.add_argument("--k", type=int, default=200, help="eigenfunctions")
-    parser.add_argument("--threads", type=int, default=2, help="threads of PyTorch")
-    parser.add_argument("--repeats", type=int, default=5)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    grid = tuple(args.grid)
-    pair = PatchPair("pair", photograph(grid, args.k, flipped=False), photograph(grid, args.k, flipped=True))
+    parser.set_defaults(rounds=5)
+    options = start(parser, command)
+    report, grid = Report(__file__, options), tuple(options.grid)
+    sizes = {"grid": f"{grid[0]} × {grid[1]}", "k": options.k}
+    pair = PatchPair("pair", photograph(grid, options.k, flipped=False), photograph(grid, options.k, flipped=True))
     closed, refinement = ClosedForm(), SoftMapRefinement()
     readout = Readout(embedding=["spectral", "adjoint"], normalise="patch", position="window_soft_argmax", window=3, temperature=0.1)
-    start = closed([pair])[0].fmap12
-    fmap12 = refinement(pair, start)
-    gram, literal = (
-        ReleaseOptimiser(Refiner(hidden=64, layers=1, encoding="raster", skip=False), steps=200, gram=gram) for gram in (True, False)
-    )
-    torch.testing.assert_close(gram([pair])[0].fmap12, literal([pair])[0].fmap12, rtol=1e-3, atol=1e-4)
+    first = closed([pair])[0].fmap12
+    fmap12 = refinement(pair, first)
     feat = pair.image1.basis_feat
     parts = {
-        "eigenbasis of one photograph": lambda: grid_basis(feat, grid, k=args.k, weights="release", normalisation="none"),
+        "eigenbasis of one photograph": lambda: grid_basis(feat, grid, k=options.k, weights="release", normalisation="none"),
         "closed form": lambda: closed([pair]),
-        "refinement": lambda: refinement(pair, start),
+        "refinement": lambda: refinement(pair, first),
         "read-out": lambda: readout(pair, fmap12),
         "closed form, refinement and read-out": lambda: readout(pair, refinement(pair, closed([pair])[0].fmap12)),
-        "release, 200 steps, Gram matrices": lambda: gram([pair]),
-        "release, 200 steps, literally": lambda: literal([pair]),
     }
-    rows = [{"work": name, "grid": list(grid), "k": args.k, **timed(part, args.repeats)} for name, part in parts.items()]
-    OUTPUT.write_text(json.dumps({"threads": args.threads, "torch": torch.__version__, "rows": rows}, indent=2) + "\n")
-    print("| work | seconds (median) | fastest | slowest |\n|---|---|---|---|")
-    for row in rows:
-        print(f"| {row['work']} | {row['seconds']:.2f} | {row['fastest']:.2f} | {row['slowest']:.2f} |")
+    for name, part in parts.items():
+        report.add(compare(name, sizes, {"closed_form": part}, ours="closed_form", same=None, rounds=options.rounds))
+    literal, gram = (
+        ReleaseOptimiser(Refiner(hidden=64, layers=1, encoding="raster", skip=False), steps=200, gram=gram) for gram in (False, True)
+    )
+    optimisers = {"literally": lambda: literal([pair]), "Gram matrices": lambda: gram([pair])}
+    report.add(compare("release, 200 steps", sizes, optimisers, ours="Gram matrices", same=same_map, rounds=options.rounds))
+    report.finish()
 
 
 if __name__ == "__main__":

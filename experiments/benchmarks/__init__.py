@@ -1,0 +1,1 @@
+"""Benchmarks, each a module: ``python -m experiments.benchmarks.NAME`` checks results for equality, times them and writes NAME.json."""

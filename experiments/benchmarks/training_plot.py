@@ -1,0 +1,57 @@
+"""The plot of `training_step`: time and peak memory of a training pair against its vertices."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.benchmarks.harness import Row
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
+
+from pullback.figures.palette import DASHES, SERIES_LIGHT
+from pullback.figures.plot import dress, new_figure, save_figure
+
+WORK = "pair, 1 + 10 maps"
+FEWER = "pair, 1 + 2 maps"  # what KeOps is measured with where eleven maps would take it too long to compile
+SERIES = ("blocked", "dense", "triton", "keops")  # a colour and a dash each
+
+
+def save_plot(rows: Sequence[Row], path: Path) -> Path:
+    """Two panels, both axes logarithmic; a cross where a backend ran out of memory. Returns the path."""
+    figure = new_figure(8.4, 3.5, dpi=110)
+    axes = figure.subplots(1, 2)
+    for panel, (quantity, label) in zip(axes, (("seconds", "seconds a pair"), ("peak_bytes", "peak memory above the start")), strict=True):
+        dress(panel, xlabel="vertices of each shape", ylabel="", title=label)
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        for backend in SERIES:
+            draw(panel, [row for row in rows if row.backend == backend], backend, quantity)
+        sizes = sorted({row.sizes["vertices"] for row in rows if row.work == WORK})
+        panel.set_xticks(sizes, [f"{n / 1000:.0f}k" for n in sizes])
+        panel.minorticks_off()
+    axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))
+    axes[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:g} MB" if value < 1e9 else f"{value / 1e9:g} GB"))
+    axes[0].legend(frameon=False, fontsize=8)
+    return save_figure(figure, path)
+
+
+def draw(panel: Axes, rows: Sequence[Row], backend: str, quantity: str) -> None:
+    """One backend: its 1 + 10 maps, or its 1 + 2 where that is all there is."""
+    work = WORK if any(row.work == WORK for row in rows) else FEWER
+    known = [(row.sizes["vertices"], getattr(row, quantity)) for row in rows if row.work == work and getattr(row, quantity)]
+    if not known:
+        return
+    i = SERIES.index(backend)
+    label = backend if work == WORK else f"{backend} (1 + 2 maps)"
+    n, values = zip(*known, strict=True)
+    panel.plot(n, values, color=SERIES_LIGHT[i], linestyle=DASHES[i], marker="o", markersize=3.5, linewidth=1.6, label=label)
+    over = [row.sizes["vertices"] for row in rows if row.work == work and row.seconds is None and "memory" in row.note]
+    if over:
+        place = over[0], values[-1] * (over[0] / n[-1]) ** 2
+        panel.plot(*place, marker="x", color=SERIES_LIGHT[i], markersize=7)
+        panel.annotate("out of memory", place, (-8, -3), textcoords="offset points", size=7, ha="right", color=SERIES_LIGHT[i])
+
+
+def rows_of(path: Path) -> list[Row]:
+    """The rows of a JSON file, to draw it again."""
+    return [Row(**row) for row in json.loads(path.read_text())["rows"]]

@@ -1,0 +1,160 @@
+"""Time and peak memory of one training pair against the number of vertices (Magnet & Ovsjanikov 2024, figure 4).
+
+    python -m experiments.benchmarks.training_step [--device cuda] [--full]
+
+A pair of ``recipe=paper``: WKS and DiffusionNet on two bodies, a soft map between features, soft maps of differentiable ZoomOut,
+losses, backward. Backends: plain dense PyTorch, KeOps, blocked and, on CUDA, Triton, each in a process of its own, in turn. Gradients
+of all parameters must agree before a size is timed (from 6,000 vertices on a CPU: before it is reported). Writes training_step.json and
+training_step.png; with --device cuda training_step_cuda.json and .png.
+
+KeOps compiles for minutes before eleven maps of different widths run: on a CPU it takes part with 1 + 2 maps, in --full with 1 + 10.
+"""
+
+import argparse
+import importlib.util
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from experiments.benchmarks.harness import Report, Row, arguments, start
+from experiments.benchmarks.training_pair import Measured, StepProcess, Task, available, bodies
+from experiments.benchmarks.training_plot import save_plot
+
+OURS = ("blocked", "triton")
+TOLERANCE = 1e-3  # of the gradients, relative to their length: single precision through eleven sharp maps
+
+
+@dataclass(frozen=True)
+class Work:
+    """A kind of step, the sizes it is measured at and the backends that take part."""
+
+    name: str
+    n_steps: int
+    through: bool
+    sizes: Sequence[int]
+    backends: Sequence[str]
+
+
+def works(options: argparse.Namespace) -> list[Work]:
+    """What is measured on a device."""
+    recipe, through = "pair, 1 + 10 maps", "pair, 1 + 10 maps, gradients through all"
+    if options.device == "cpu":
+        sizes, keops = (1000, 2000, 5000, 8000, 20000), ("keops",) if options.full else ()
+        sizes = (*sizes, 32000, 50000) if options.full else sizes
+        return [
+            Work("pair, 1 + 2 maps", 2, False, (1000, 2000), ("dense", "keops", "blocked")),
+            Work(recipe, 10, False, sizes, ("dense", *keops, "blocked")),
+            Work(through, 10, True, (2000, 5000), ("dense", "blocked")),
+        ]
+    sizes = (2000, 5000, 8000, 20000, 50000, *((100000, 200000) if options.full else ()))
+    return [
+        Work(recipe, 10, False, sizes, ("dense", "keops", "blocked", "triton")),
+        Work(through, 10, True, sizes, ("dense", "blocked", "triton")),
+    ]
+
+
+def measure(work: Work, n: int, options: argparse.Namespace, folder: str, expected: Mapping[str, int]) -> list[Row]:
+    """A row for each backend. ``expected`` are bytes: a backend that would need more than there is does not begin."""
+    pair, device = bodies(n, folder), options.device
+    quick = device != "cpu" or n < 6_000
+    refused = {name: missing(name) or too_large(name, n, expected, device) for name in work.backends if name in options.backends}
+    tasks = {
+        name: Task(name, n, work.n_steps, work.through, device, options.threads, folder) for name, reason in refused.items() if not reason
+    }
+    processes = {name: StepProcess(task) for name, task in tasks.items()}
+    steps: dict[str, list[Measured]] = {name: [] for name in tasks}
+    try:
+        refused |= {name: process.wait() for name, process in processes.items()}
+        for i in range(1 + options.rounds if quick else 1):
+            for name in [name for name in tasks if not refused[name] and not (name == "keops" and device == "cpu" and i > 2)]:
+                step = processes[name].step()
+                if isinstance(step, str):
+                    refused[name] = step
+                else:
+                    steps[name].append(step)
+            if i == 0:
+                check(work.name, {name: taken[0] for name, taken in steps.items() if taken})
+    finally:
+        for process in processes.values():
+            process.close()
+    sizes = {"vertices": round((pair.shape1.n + pair.shape2.n) / 2)}
+    rows = [row_of(work.name, sizes, name, device, steps.get(name, [])[quick:], refused[name]) for name in refused]
+    return with_ratios(rows)
+
+
+def check(work: str, first: Mapping[str, Measured]) -> None:
+    """Raises AssertionError when gradients differ from those of the first backend."""
+    names = list(first)
+    for name in names[1:]:
+        mine, theirs = (np.asarray(first[each].gradient, dtype=np.float64) for each in (name, names[0]))
+        difference = np.linalg.norm(mine - theirs) / np.linalg.norm(theirs)
+        if not difference < TOLERANCE:
+            raise AssertionError(f"{work}: the gradient of {name} differs from that of {names[0]} by {difference:.1e}; nothing is timed")
+
+
+def row_of(work: str, sizes: Mapping[str, int], name: str, device: str, steps: Sequence[Measured], refused: str) -> Row:
+    seconds = [step.seconds for step in steps]
+    if refused or not seconds:
+        return Row(work, sizes, name, device, None, rounds=0, ours=name in OURS, note=refused or "no step was timed")
+    median = statistics.median(seconds)
+    return Row(
+        work,
+        sizes,
+        name,
+        device,
+        seconds=median,
+        spread=(max(seconds) - min(seconds)) / median if len(seconds) > 1 else None,
+        rounds=len(seconds),
+        peak_bytes=max((step.peak_bytes for step in steps if step.peak_bytes is not None), default=None),
+        peak_by=steps[0].peak_by,
+        ours=name in OURS,
+        figures={"loss": steps[0].loss},
+    )
+
+
+def with_ratios(rows: Sequence[Row]) -> list[Row]:
+    """The rows, each with its ratio to the fastest peer, if there is one."""
+    best = min((row.seconds for row in rows if row.seconds is not None and not row.ours), default=None)
+    return [row if row.seconds is None or best is None else replace(row, ratio=best / row.seconds) for row in rows]
+
+
+def missing(backend: str) -> str:
+    """What a backend lacks here; empty where it can run."""
+    package = {"keops": "pykeops", "triton": "triton"}.get(backend)
+    return f"{package} is not installed" if package is not None and importlib.util.find_spec(package) is None else ""
+
+
+def too_large(backend: str, n: int, expected: Mapping[str, int], device: str) -> str:
+    """Why a backend is not tried with n vertices: what it took at a smaller size, extrapolated, is more than there is."""
+    free = available() if device == "cpu" else None
+    needed = expected.get(backend, 0) * n**2
+    if backend != "dense" or free is None or needed < 0.9 * free:
+        return ""
+    return f"out of memory at {n:,} vertices: {needed / 1e9:.0f} GB by extrapolation, {free / 1e9:.0f} GB available"
+
+
+def main(command: Sequence[str] | None = None) -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
+    parser.add_argument("--backends", nargs="+", default=("dense", "keops", "blocked", "triton"), help="leave some out")
+    parser.add_argument("--largest", type=int, help="no size above this number of vertices")
+    options = start(parser, command)
+    if options.device != "cpu" and options.output is None:
+        options.output = Path(__file__).with_name("training_step_cuda.json")
+    report = Report(__file__, options)
+    with tempfile.TemporaryDirectory(prefix="pullback-") as folder:
+        for work in works(options):
+            expected: dict[str, float] = {}
+            for n in (size for size in work.sizes if size <= (options.largest or size)):
+                rows = measure(work, n, options, folder, expected)
+                expected |= {row.backend: row.peak_bytes / row.sizes["vertices"] ** 2 for row in rows if row.peak_bytes}
+                report.add(rows)
+    report.finish()
+    print(f"drawn: {save_plot(report.rows, report.path.with_suffix('.png'))}")
+
+
+if __name__ == "__main__":
+    main()
