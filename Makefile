@@ -38,7 +38,7 @@ lint: $(VENV)/.installed-test ## check style and imports
 prepare: $(VENV)/.installed ## compute and cache operators and geodesics (ARGS="dataset=faust")
 	$(PY) eval.py run=[prepare] $(ARGS)
 
-bench: $(VENV)/.installed-bench ## time everything against its peers on the CPU, print tables (20 minutes on 2 quiet cores)
+bench: $(VENV)/.installed-bench ## time everything against its peers on the CPU, print tables (20 minutes on 2 quiet cores, more when KeOps compiles)
 	for name in $(BENCHMARKS); do $(PY) -m experiments.benchmarks.$$name $(ARGS) || exit; done
 	$(PY) -m experiments.benchmarks.table
 

@@ -13,8 +13,9 @@ Ids = slice | Tensor
 
 # Pairs of points from which strips of neighbouring query points pay for being found.
 _MANY_PAIRS = 2**20
-# Reference points from which bounds are cheaper than all products, if few enough points remain.
-_MANY_POINTS = 2**14
+# Reference points from which bounds are cheaper than all products, if few enough points remain: for a search, which does little else
+# than one product, and for soft maps.
+_MANY_TO_SEARCH, _MANY_POINTS = 2**15, 2**14
 _SHARE = 0.3
 # Rows that are compared with all of a small reference set: fewer, larger products.
 _LONG_STRIP = 256
@@ -31,21 +32,21 @@ def strips(
     ``margin``, and more; None stands for all columns. On a CPU the rows of a strip are neighbours in the embedding, where that
     helps. ``near`` and ``coordinates(rows)`` are homogeneous, in the same unit and about the same origin.
     """
-    rows = _rows(query, len(near), margin)
+    many = len(near) >= (_MANY_POINTS if margin > 0 else _MANY_TO_SEARCH)
+    rows = _rows(query, len(near), compact=many or margin > 0)
     clusters = None
-    if query.device.type == "cpu" and len(near) >= _MANY_POINTS:
+    if query.device.type == "cpu" and many:
         clusters = _clusters_that_pay(near, [coordinates(each) for each in rows[:: max(1, len(rows) // _TRIALS)]], margin)
     for each in rows:
         x = coordinates(each)
         yield each, x, None if clusters is None else clusters.candidates(x, margin=margin)
 
 
-def _rows(query: Float[Tensor, "n2 p"], n1: int, margin: float) -> list[Ids]:
-    # Without a margin callers need all products of a small reference set anyway, and gain nothing from neighbouring rows.
-    if query.device.type == "cpu" and len(query) * n1 >= _MANY_PAIRS and (margin > 0 or n1 >= _MANY_POINTS):
-        return compact_strips(query)
-    if query.device.type == "cpu" and margin == 0:
+def _rows(query: Float[Tensor, "n2 p"], n1: int, *, compact: bool) -> list[Ids]:
+    if query.device.type == "cpu" and not compact:  # all products are needed: neighbouring rows gain nothing, long strips a little
         return [slice(start, start + _LONG_STRIP) for start in range(0, len(query), _LONG_STRIP)]
+    if query.device.type == "cpu" and len(query) * n1 >= _MANY_PAIRS:
+        return compact_strips(query)
     return list(row_strips(len(query), n1, query.device))
 
 
