@@ -17,10 +17,10 @@ _MANY_PAIRS = 2**20
 # than one product, and for soft maps.
 _MANY_TO_SEARCH, _MANY_POINTS = 2**15, 2**14
 _SHARE = 0.3
-# Rows that are compared with all of a small reference set: fewer, larger products.
-_LONG_STRIP = 256
 # Strips that decide whether that is so.
 _TRIALS = 5
+# Rows that are compared with all of a small reference set: fewer, larger products.
+_LONG_STRIP = 256
 
 
 def strips(
