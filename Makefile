@@ -11,11 +11,13 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 ARGS ?=
 IMAGE_RUNS ?= experiments/sweeps/quickstart_images/$(shell date +%Y-%m-%d_%H-%M-%S)
+RUNS ?= experiments/runs
+TABLES ?= experiments/results
 
-.PHONY: help install quickstart quickstart-images test lint prepare bench bench-gpu clean
+.PHONY: help install quickstart quickstart-images test lint check-data prepare tables bench bench-gpu clean
 
 # The order in which `make bench` runs them; a script's name says what it measures.
-BENCHMARKS := softmaps zoomout spectra training_step preprocessing million
+BENCHMARKS := softmaps zoomout spectra training_step two_branch preprocessing million
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +39,12 @@ lint: $(VENV)/.installed-test ## check style and imports
 
 prepare: $(VENV)/.installed ## compute and cache operators and geodesics (ARGS="dataset=faust")
 	$(PY) eval.py run=[prepare] $(ARGS)
+
+check-data: $(VENV)/.installed ## tell which data sets are there, whole or damaged, and where to get the others (ARGS="DIR --deep")
+	$(PY) -m pullback.data.check $(ARGS)
+
+tables: $(VENV)/.installed ## the paper's tables, published beside obtained, from the runs in RUNS=…; Markdown and LaTeX into TABLES=…
+	$(PY) -m experiments.tables $(RUNS) --out $(TABLES)
 
 bench: $(VENV)/.installed-bench ## time everything against its peers on the CPU, print tables (20 minutes on 2 quiet cores, more when KeOps compiles)
 	for name in $(BENCHMARKS); do $(PY) -m experiments.benchmarks.$$name $(ARGS) || exit; done

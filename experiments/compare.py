@@ -5,23 +5,29 @@
 A folder without a metrics.json stands for all runs below it, such as the jobs of a sweep. Averages over subsets are weighted by their
 pairs; --subsets also prints each subset and the plain mean of them. Where runs on one data set differ in their protocol, a mark says
 in what: such figures do not compare. PCK, AUC, coverage and flips are printed in percent.
+
+Runs that differ by their seed alone also get a line with mean ± standard deviation (n - 1) over the seeds; --seeds prints those lines
+in the place of theirs.
 """
 
 import argparse
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import yaml
+from experiments.markup import latex, markdown
+from experiments.records import Record, labels, read_yaml, records_of, run_folders
 
 COLUMNS = (
     *("geodesic_error_x100", "geodesic_error_median_x100", "pck@0.05", "pck@0.10", "pck@0.20", "epe", "smoothness", "smoothness_truth"),
     *("mean_keypoint_error", "coverage", "flip_rate"),
 )
-METHOD = ("mode", "solver", "fusion", "seed", "refinement", "checkpoint")  # what runs are compared for; the rest of a protocol is rules
+# What runs are compared for; the rest of a protocol is rules.
+METHOD = ("mode", "solver", "fusion", "seed", "refinement", "checkpoint", "fine_tuning")
 _PERCENT = ("pck@", "auc@", "coverage", "flip_rate")
 
 
@@ -35,6 +41,9 @@ class Line:
     pairs: str
     metrics: Mapping[str, float | None]
     rules: Mapping[str, Any]  # of its protocol, without the method, and how many pairs count
+    identity: str  # the same for runs that differ by their seed alone
+    seed: int | None
+    spread: Mapping[str, float] = field(default_factory=dict)  # over seeds
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,11 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="RUN_DIR")
     parser.add_argument("--metrics", type=lambda text: text.split(","), help="names in metrics.json, separated by commas")
     parser.add_argument("--subsets", action="store_true", help="also each subset, and their plain mean")
+    parser.add_argument("--seeds", action="store_true", help="runs that differ by their seed alone as one line")
     parser.add_argument("--latex", action="store_true", help="a LaTeX tabular instead of Markdown")
     options = parser.parse_args(arguments)
     try:
         runs = run_folders(options.folders)
         lines = [line for label, run in zip(labels(runs), runs, strict=True) for line in lines_of(run, label, subsets=options.subsets)]
+        lines = with_seeds(lines, alone=options.seeds)
         names = chosen(lines, options.metrics)
     except (OSError, ValueError) as error:
         raise SystemExit(f"error: {error}") from error
@@ -58,50 +69,66 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{'% ' if options.latex else ''}{note}")
 
 
-def run_folders(folders: Sequence[Path]) -> list[Path]:
-    """The folders that hold a metrics.json, in the order given; jobs of a sweep by their numbers. Raises FileNotFoundError."""
-    found = []
-    for folder in folders:
-        below = [folder] if (folder / "metrics.json").is_file() else [path.parent for path in folder.rglob("metrics.json")]
-        if not below:
-            raise FileNotFoundError(f"no metrics.json in {folder} or below it: no run there has finished its evaluation")
-        found += sorted(below, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))])
-    return list(dict.fromkeys(found))
-
-
-def labels(runs: Sequence[Path]) -> list[str]:
-    """Short names of the runs: the end of each path that tells them apart."""
-    parts = [run.resolve().parts for run in runs]
-    longest = max(map(len, parts))
-    depth = next((n for n in range(1, longest) if len({path[-n:] for path in parts}) == len(parts)), longest)
-    return ["/".join(path[-depth:]) for path in parts]
-
-
 def lines_of(run: Path, label: str, *, subsets: bool = False) -> Iterator[Line]:
     """The lines of a run: one for each of its data sets and, if asked, one for each subset and for their plain mean."""
-    content = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    for result in content["results"]:
-        method = method_of(run, result["protocol"])
-        rules = {key: value for key, value in result["protocol"].items() if key not in METHOD} | {"scored pairs": result["pairs"]}
-        name, parts = f"{result['dataset']} ({result['split']})", result.get("subsets") or {}
-        yield Line(label, name, method, _count(result), result["metrics"], rules)
+    for record in records_of(run, label):
+        result = record.result
+        rules = {key: value for key, value in record.protocol.items() if key not in METHOD} | {"scored pairs": result["pairs"]}
+        same = {"method": method_of(record), "rules": rules, "identity": record.identity, "seed": record.seed}
+        name, parts = f"{record.dataset} ({result['split']})", result.get("subsets") or {}
+        yield Line(label, name, pairs=_count(result), metrics=record.metrics, **same)
         if subsets and len(parts) > 1:
             for part, values in parts.items():
-                yield Line(label, f"{name}: {part}", method, _count(values), values["metrics"], rules)
-            yield Line(label, f"{name}: mean of subsets", method, _count(result), result["metrics_unweighted"], rules)
+                yield Line(label, f"{name}: {part}", pairs=_count(values), metrics=values["metrics"], **same)
+            yield Line(label, f"{name}: mean of subsets", pairs=_count(result), metrics=result["metrics_unweighted"], **same)
 
 
-def method_of(run: Path, protocol: Mapping[str, Any]) -> str:
-    """What made the figures: fusion or backbone, solver with its mode and, if any, the checkpoint's rule.
+def with_seeds(lines: Sequence[Line], *, alone: bool = False) -> list[Line]:
+    """The lines, and after the last of those that differ by their seed alone one with the mean and the spread of their figures.
+
+    With ``alone`` it takes their place.
+    """
+    groups: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        groups.setdefault((line.dataset, line.identity), []).append(line)
+    result = []
+    for line in lines:
+        group = groups[line.dataset, line.identity]
+        several = len({other.seed for other in group} - {None}) > 1
+        if not (several and alone):
+            result.append(line)
+        if several and line is group[-1]:
+            result.append(over_seeds(group))
+    return result
+
+
+def over_seeds(group: Sequence[Line]) -> Line:
+    """Mean and sample standard deviation of runs that differ by their seed alone; a metric that one of them lacks is left out."""
+    values = {name: [line.metrics.get(name) for line in group] for name in group[0].metrics}
+    values = {name: some for name, some in values.items() if None not in some}
+    runs = f"{len(group)} runs, seeds {', '.join(str(line.seed) for line in group)}"
+    return replace(
+        group[0],
+        run=f"mean ± spread of {runs}",
+        metrics={name: fmean(some) for name, some in values.items()},
+        spread={name: stdev(some) for name, some in values.items()},
+    )
+
+
+def method_of(record: Record) -> str:
+    """What made the figures: the method's name, fusion or backbone, solver with its mode and, if any, the checkpoint's rule.
 
     Names are those typed on the command line (``.hydra/hydra.yaml``), else the classes in ``config.yaml``.
     """
-    config = _yaml(run / "config.yaml")
-    choices = _yaml(run / ".hydra" / "hydra.yaml").get("hydra", {}).get("runtime", {}).get("choices", {})
+    run, protocol = record.run, record.protocol
+    config = read_yaml(run / "config.yaml")
+    choices = read_yaml(run / ".hydra" / "hydra.yaml").get("hydra", {}).get("runtime", {}).get("choices", {})
     features = choices.get("fusion") or protocol.get("fusion") or choices.get("backbone")
     solver = choices.get("solver") or str(config.get("solver", {}).get("_target_", "")).rsplit(".", 1)[-1] or protocol.get("solver")
     mode = protocol.get("mode") or _mode(config.get("solver"))
-    words = [features, solver if mode in (None, "", solver) else f"{solver} ({mode})", _weights(protocol), *_typed(run)]
+    tuned = "" if record.fine_tuning in (None, "off") else f"fine-tuned ({record.fine_tuning})"
+    how = solver if mode in (None, "", solver) else f"{solver} ({mode})"
+    words = [record.method, features, how, _weights(protocol), tuned, *_typed(run)]
     return ", ".join(str(word) for word in words if word)
 
 
@@ -136,42 +163,23 @@ def cells(lines: Sequence[Line], names: Sequence[str], marks: Sequence[str]) -> 
     """The head and the body of the table as text."""
     heads = ["run", "data set", "method", "pairs", *(f"{name}, %" if name.startswith(_PERCENT) else name for name in names)]
     body = [
-        [f"{line.run} {mark}".strip(), line.dataset, line.method, line.pairs, *(_figure(name, line.metrics.get(name)) for name in names)]
+        [f"{line.run} {mark}".strip(), line.dataset, line.method, line.pairs, *(_figure(name, line) for name in names)]
         for line, mark in zip(lines, marks, strict=True)
     ]
     return heads, body
 
 
-def markdown(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with its columns in line; numbers to the right."""
-    rows = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *body)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-    padded = [[cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))] for row in rows]
-    rule = ["-" * w if i < 3 else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (padded[0], rule, *padded[1:]))
-
-
-def latex(heads: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A LaTeX tabular, with the rules of booktabs."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: f"\\{c}" for c in "&%$#_{}"}
-    rows = ["    " + " & ".join("".join(special.get(c, c) for c in cell) for cell in row) + r" \\" for row in (heads, *body)]
-    columns = "lll" + "r" * (len(heads) - 3)
-    rules = [r"    \toprule", rows[0], r"    \midrule", *rows[1:], r"    \bottomrule"]
-    return "\n".join([f"\\begin{{tabular}}{{{columns}}}", *rules, r"\end{tabular}"])
-
-
-def _figure(name: str, value: float | None) -> str:
+def _figure(name: str, line: Line) -> str:
+    value = line.metrics.get(name)
     if value is None:
         return "–"
-    return f"{100 * value:.1f}" if name.startswith(_PERCENT) else f"{value:.2f}"
+    factor, digits = (100, 1) if name.startswith(_PERCENT) else (1, 2)
+    spread = f" ± {factor * line.spread[name]:.{digits}f}" if name in line.spread else ""
+    return f"{factor * value:.{digits}f}{spread}"
 
 
 def _count(entry: Mapping[str, Any]) -> str:
     return f"{entry['pairs']} (+{entry['failed']} failed)" if entry.get("failed") else str(entry["pairs"])
-
-
-def _yaml(path: Path) -> dict[str, Any]:
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
 def _mode(solver: Any) -> str | None:

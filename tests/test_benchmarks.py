@@ -2,6 +2,7 @@
 
 import json
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -155,9 +156,17 @@ def test_training_steps_with_other_gradients_are_refused_by_name():
 
 def test_a_dense_step_that_would_not_fit_is_not_tried(monkeypatch):
     monkeypatch.setattr(training_step, "available", lambda: 10**9)
-    assert training_step.too_large("dense", 2000, {"dense": 100}, "cpu") == ""
-    assert training_step.too_large("dense", 4000, {"dense": 100}, "cpu").startswith("out of memory at 4,000 vertices: 2 GB by")
-    assert training_step.too_large("blocked", 4000, {"blocked": 100}, "cpu") == ""
+    allowed = training_step.allowed_bytes(Namespace(memory=None))
+    assert training_step.too_large("dense", 2000, {"dense": 100}, allowed) == ""
+    assert training_step.too_large("dense", 4000, {"dense": 100}, allowed).startswith("out of memory at 4,000 vertices: 2 GB by")
+    assert training_step.too_large("blocked", 4000, {"blocked": 100}, allowed) == ""
+    assert training_step.too_large("dense", 4000, {"dense": 100}, training_step.allowed_bytes(Namespace(memory=2.0))) == ""
+
+
+def test_matrices_are_extrapolated_without_what_every_backend_holds():
+    rows = [Row("work", {"vertices": 100}, name, "cpu", 1.0, peak_bytes=peak) for name, peak in (("dense", 70_000), ("blocked", 50_000))]
+    assert training_step.bytes_of_matrices(rows) == {"dense": 2.0}
+    assert training_step.bytes_of_matrices(rows[:1]) == {}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -170,3 +179,22 @@ def test_every_benchmark_explains_itself(name, monkeypatch, capsys):
         module.main()
     assert exit_.value.code == 0
     assert "usage:" in capsys.readouterr().out
+
+
+def test_the_dense_peer_of_the_two_branch_network_computes_the_same(tiny_pair):
+    """Its soft map is the softmax of cosines, ours a Gaussian of distances between unit rows."""
+    from experiments.benchmarks.two_branch import PlainCosineMap, PlainDenseTwoBranch
+
+    from pullback.solvers.two_branch import TwoBranch
+
+    found = {}
+    for name, solver in {"dense": PlainDenseTwoBranch(k=20, backend="dense"), "ours": TwoBranch(k=20, backend="blocked")}.items():
+        features = [torch.randn(shape.n, 8, generator=torch.manual_seed(i)) for i, shape in enumerate((tiny_pair.shape1, tiny_pair.shape2))]
+        for feat in features:
+            feat.requires_grad_()
+        match = solver(*features, tiny_pair.shape1.basis, tiny_pair.shape2.basis)
+        ((match.fmap12 - match.fmap12_init) ** 2).sum().backward()
+        assert isinstance(match.map21_init, PlainCosineMap) == (name == "dense")
+        found[name] = [match.fmap12.detach(), *[feat.grad for feat in features]]
+    for dense, ours in zip(found["dense"], found["ours"], strict=True):
+        assert torch.allclose(ours, dense, rtol=1e-3, atol=1e-5 * float(dense.abs().max()))

@@ -5,6 +5,8 @@ import json
 import pytest
 import yaml
 from experiments.compare import main
+from tests.run_folders import LOSS
+from tests.run_folders import mesh_run as meshes
 
 PROTOCOL = {"pairs": "all", "pck_reference": "image1", "mode": "closed_form", "solver": "closed_form: rows", "fusion": "a + b", "seed": 0}
 
@@ -100,3 +102,43 @@ def test_a_folder_without_runs_and_an_unknown_metric_are_refused(tmp_path):
         main([str(tmp_path)])
     with pytest.raises(SystemExit, match=r"no run has the metric pck@0.15; there are pck@0.10, epe"):
         main([str(run(tmp_path / "a")), "--metrics", "pck@0.15"])
+
+
+def test_runs_that_differ_by_their_seed_alone_get_a_line_with_mean_and_spread(tmp_path, capsys):
+    errors = {0: 2.0, 1: 3.0, 2: 4.0}
+    runs = [meshes(tmp_path / str(seed), error=error, seed=seed) for seed, error in errors.items()]
+    other = meshes(tmp_path / "other", error=9.0, seed=1, config={"solver": {"_target_": "x.DiffZoomOut", "blur": 0.5}})
+    lines = table(capsys, *runs, other, "--metrics", "geodesic_error_x100,pck@0.10")
+    names = ["0", "1", "2", "mean ± spread of 3 runs, seeds 0, 1, 2", "other"]
+    assert [line[0] for line in lines[2:]] == names
+    assert lines[5][4:] == ["3.00 ± 1.00", "90.0 ± 0.0"] and lines[6][4:] == ["9.00", "90.0"]
+
+
+def test_mean_and_spread_can_take_the_place_of_the_runs(tmp_path, capsys):
+    runs = [meshes(tmp_path / str(seed), seed=seed) for seed in (3, 5)]
+    lines = table(capsys, *runs, meshes(tmp_path / "lone", dataset="scape"), "--seeds")
+    assert [line[0] for line in lines[2:]] == ["mean ± spread of 2 runs, seeds 3, 5", "lone"]
+
+
+def test_two_runs_with_one_seed_are_no_spread_over_seeds(tmp_path, capsys):
+    assert [line[0] for line in table(capsys, meshes(tmp_path / "a"), meshes(tmp_path / "b"))[2:]] == ["a", "b"]
+
+
+def test_evaluated_checkpoints_take_seed_and_settings_from_their_trainings(tmp_path, capsys):
+    evaluations = []
+    for name, seed, loss in (("a", 0, LOSS), ("b", 1, LOSS), ("c", 2, {})):
+        training = meshes(tmp_path / "train" / name, seed=seed, config={"loss": loss})
+        checkpoint = str(training / "checkpoints" / "best.ckpt")
+        evaluations.append(meshes(tmp_path / name, dataset="scape", seed=0, checkpoint=checkpoint))
+    lines = table(capsys, *evaluations, "--seeds")
+    assert [line[0] for line in lines[2:]] == ["mean ± spread of 2 runs, seeds 0, 1", "c"]
+
+
+def test_checkpoints_whose_trainings_are_gone_are_not_taken_for_seeds(tmp_path, capsys):
+    runs = [meshes(tmp_path / name, checkpoint=f"gone/{name}/checkpoints/best.ckpt", seed=i) for i, name in enumerate("ab")]
+    assert [line[0] for line in table(capsys, *runs)[2:]] == ["a", "b"]
+
+
+def test_a_method_and_its_fine_tuning_are_named(tmp_path, capsys):
+    line = table(capsys, meshes(tmp_path / "a", method="ulrssm", fine_tuning="12 Adam steps a pair"))[2]
+    assert line[2].startswith("ulrssm, ") and "fine-tuned (12 Adam steps a pair)" in line[2]

@@ -11,19 +11,24 @@ import yaml
 from omegaconf import OmegaConf
 from tests.composing import CONFIGS, composed, options, yaml_of
 from tests.fakes import write_faust
+from tests.pair_fakes import write_dt4d, write_lists, write_shrec19
+from tests.published_fakes import SCAPE_NAMES, write_set
 
 from pullback.data.datamodule import DataSettings
 from pullback.data.image_datamodule import ImageDataSettings
+from pullback.data.smal import species_by_name
 from pullback.runtime.build import build
-from pullback.runtime.checks import check
+from pullback.runtime.checks import ConfigError, check
 from pullback.runtime.settings import plain
 
 FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name != "local")
 NAMES = [path.relative_to(CONFIGS).as_posix() for path in FILES]
-LAID_OVER = ("task", "files", "recipe", "experiment", "sweep", "debug", "cluster")  # groups whose files change a whole run
-TRAINING_GROUPS = ("backbone", "solver", "optimizer", "scheduler", "trainer", "logger", "recipe", "sweep", "debug")
+LAID_OVER = ("task", "files", "recipe", "method", "experiment", "sweep", "debug", "cluster")  # groups whose files change a whole run
+TRAINING_GROUPS = ("backbone", "solver", "optimizer", "scheduler", "trainer", "logger", "recipe", "method", "sweep", "debug", "adaptation")
 NEEDS_PACKAGE = {"slurm": "submitit"}
-DIFFS = [(group, option) for group in ("experiment", "recipe", "debug") for option in options(group)]
+DIFFS = [(group, option) for group in ("experiment", "recipe", "method", "debug") for option in options(group)]
+AXIOMATIC = ("discrete", "landmarks_zoomout", "nearest", "zoomout")  # methods without anything to train
+LEARNED = [name for name in options("method") if name not in AXIOMATIC]
 
 
 def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -139,19 +144,54 @@ def test_all_loss_terms_compose_beside_each_other():
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     write_faust(folder / "FAUST_r", [*range(4), *range(80, 82)])
+    for name in ("SCAPE_r", "SCAPE_acvd"):
+        write_set(folder / name, SCAPE_NAMES)
+    write_set(folder / "SMAL_r", sorted(species_by_name()))
+    write_shrec19(folder / "SHREC19_r", [1, 2], [(1, 2)])
+    classes = {"crypto": range(5), "drake": range(5, 10)}
+    write_dt4d(folder / "DT4D_r", classes, ["crypto_drake"])
+    write_lists(folder / "DT4D_r", classes)
     return folder
 
 
-@pytest.mark.parametrize("choice", [f"{group}={option}" for group in ("experiment", "recipe") for option in options(group)])
-def test_every_experiment_and_recipe_builds(choice, data_dir, tmp_path):
+BUILT = [f"{group}={option}" for group in ("experiment", "recipe") for option in options(group)]
+
+
+@pytest.mark.parametrize("choice", [*BUILT, *(f"method={name}" for name in LEARNED)])
+def test_every_experiment_recipe_and_learned_method_builds(choice, data_dir, tmp_path):
     overrides = [choice, "trainer=cpu", f"paths.data_dir={data_dir}", "data.val_shapes=2"]
-    missing = ["dataset.faust.allow_missing=true"] if "faust" in composed("train", *overrides).dataset else []
+    chosen = composed("train", *overrides)
+    tested = chosen.test or {}
+    missing = [f"dataset.{name}.allow_missing=true" for name in chosen.dataset if name == "faust"]
+    missing += [f"test.{name}.allow_missing=true" for name in tested if name in ("faust", "shrec19")]
     cfg = composed("train", *overrides, *missing, output_dir=tmp_path)
     check(cfg)
     run = build(cfg)
     assert set(run.module.losses) == set(cfg.loss)
     assert OmegaConf.load(tmp_path / "config.yaml") == run.config
     run.module.configure_optimizers()
+
+
+@pytest.mark.parametrize("method", LEARNED)
+def test_a_learned_method_is_the_whole_recipe_and_as_long_as_the_others(method):
+    cfg = composed("train", f"method={method}")
+    assert cfg.method_name == method
+    assert set(cfg.solver) == {"_target_", *inspect.signature(located(cfg.solver._target_)).parameters}  # nothing of recipe=fast is left
+    assert all("_target_" in term for term in cfg.loss.values())
+    assert (cfg.trainer.max_steps, cfg.trainer.val_check_interval, cfg.monitor) == (1000, 100, "val/loss")
+
+
+@pytest.mark.parametrize("method", AXIOMATIC)
+def test_a_method_without_training_is_for_evaluations(method):
+    cfg = composed("eval", f"method={method}")
+    check(cfg)
+    assert cfg.method_name == method
+    with pytest.raises(ConfigError, match=r"training needs gradients but the solver .* passes none; .* keep it for eval\.py"):
+        check(composed("train", f"method={method}"))
+
+
+def test_an_experiment_changes_a_method_and_not_the_reverse():
+    assert composed("train", "method=ulrssm", "experiment=quickstart").trainer.max_steps == 400
 
 
 def test_values_of_a_term_that_was_not_chosen_are_dropped(data_dir, tmp_path):
@@ -163,7 +203,7 @@ def test_values_of_a_term_that_was_not_chosen_are_dropped(data_dir, tmp_path):
 def test_a_diff_repeats_no_default(group, option):
     written = yaml_of(group, option)
     choices = [choice_of(entry) for entry in written.pop("defaults", [])]
-    bare = ["~recipe"] if group == "recipe" else []
+    bare = [f"~{group}"] if group in ("recipe", "method") else []
     default = composed("train", *bare, *choices)
     absent = object()
     repeated = [key for key, value in leaves(written) if same(OmegaConf.select(default, key, default=absent), value)]
@@ -180,6 +220,8 @@ def choice_of(entry: dict[str, Any]) -> str:
     """``override /loss: [a, b]`` of a defaults list as ``loss=[a,b]`` of the command line."""
     ((key, value),) = entry.items()
     group = key.removeprefix("override ").removeprefix("/")
+    if value is None:
+        return f"~{group}"
     return f"{group}=[{','.join(value)}]" if isinstance(value, list) else f"{group}={value}"
 
 

@@ -196,7 +196,10 @@ def test_help_is_quick_because_nothing_heavy_is_imported(program):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PYTHONPATH": "src", "PATH": ""}, check=True)
     imported = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert not imported & {"torch", "lightning", "numpy", "scipy", "matplotlib"}
-    solvers = "closed_form, concat, diff_zoomout, nearest, paper, paper_cpu, raw_basis, raw_loss, release, sampled_zoomout, zoomout"
+    solvers = (
+        "closed_form, concat, diff_zoomout, discrete, nearest, paper, paper_cpu, raw_basis, raw_loss, regularised, release, "
+        "sampled_zoomout, two_branch, zoomout"
+    )
     assert f"solver: {solvers}" in done.stdout
 
 

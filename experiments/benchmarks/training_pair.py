@@ -5,7 +5,7 @@ import math
 import multiprocessing
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,6 +29,7 @@ from pullback.types import ShapePair, SoftMap
 ROOT = Path(__file__).resolve().parents[2]
 BODIES = ("human_003", "human_005")  # two people of the embedded data, about 2,000 vertices each
 K = 130  # eigenfunctions: what the last of the refinement's maps takes
+Step = Callable[[ShapePair], tuple[float, Tensor]]  # pair → loss and gradient
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,9 @@ class Task:
     device: str
     threads: int
     folder: str  # of the prepared shapes
+    made_by: Callable[["Task"], Step] | None = None  # what makes the step; None: `training_step`
+    k: int = K  # eigenfunctions that it takes
+    memory: int | None = None  # bytes that a CPU process may take; None: nine tenths of what is free when it begins
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class PlainDenseZoomOut(DiffZoomOut):
         return PlainDenseMap(query, reference, super().refined_map(query, reference).sigma)
 
 
-def bodies(n: int, folder: str | Path) -> ShapePair:
+def bodies(n: int, folder: str | Path, *, k: int = K) -> ShapePair:
     """Two embedded bodies with about n vertices each; prepared once and cached in the folder.
 
     Simplified first and subdivided then: simplification of a subdivided, hence piecewise flat, surface would leave slivers.
@@ -89,22 +93,28 @@ def bodies(n: int, folder: str | Path) -> ShapePair:
             for _ in range(levels):
                 verts, faces = subdivide(verts, faces)
             write_off(path, verts, faces)
-        shapes.append(load_shape(path, PreparationSettings(k=K), folder / "cache").shape)
+        shapes.append(load_shape(path, PreparationSettings(k=k), folder / "cache").shape)
     return ShapePair(*shapes)
 
 
-def training_step(task: Task) -> Callable[[ShapePair], tuple[float, Tensor]]:
+def training_step(task: Task) -> Step:
     """Features, 1 + n_steps soft maps, losses and backward, built from the configuration: pair → loss and gradient."""
-    register_resolvers(ROOT)
     kind = f"solver._target_={__name__}.PlainDenseZoomOut" if task.backend == "dense" else f"solver.backend={task.backend}"
-    changes = [kind, f"solver.n_steps={task.n_steps}", f"loss.consistency.stop_gradient={not task.through}"]
+    changes = ["recipe=paper", f"solver.n_steps={task.n_steps}", f"loss.consistency.stop_gradient={not task.through}"]
+    return step_of(task, [*changes, kind])
+
+
+def step_of(task: Task, overrides: Sequence[str]) -> Step:
+    """A step of ``python train.py`` with these overrides. The same random numbers, of dropout for one, in every step."""
+    register_resolvers(ROOT)
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "configs")):
-        cfg = compose("train", overrides=["recipe=paper", "paths.output_dir=unused", *changes])
+        cfg = compose("train", overrides=[*overrides, "paths.output_dir=unused"])
     torch.manual_seed(0)
     backbone = made(cfg.backbone).to(task.device)
     solver, terms = made(cfg.solver), made(cfg.loss)
 
     def step(pair: ShapePair) -> tuple[float, Tensor]:
+        torch.manual_seed(1)
         backbone.zero_grad(set_to_none=True)
         match = solver(backbone(pair.shape1), backbone(pair.shape2), pair.shape1.basis, pair.shape2.basis)
         loss = torch.stack([term(match, pair) for term in terms.values()]).sum()
@@ -151,11 +161,11 @@ class StepProcess:
 def _serve(connection: Connection, task: Task) -> None:
     try:
         set_threads(task.threads)
-        step = training_step(task)
-        step(bodies(WARM_UP, task.folder).to(task.device))  # loads libraries, compiles kernels
-        pair = bodies(task.n, task.folder).to(task.device)
+        step = (task.made_by or training_step)(task)
+        step(bodies(WARM_UP, task.folder, k=task.k).to(task.device))  # loads libraries, compiles kernels
+        pair = bodies(task.n, task.folder, k=task.k).to(task.device)
         if task.device == "cpu":
-            limit_memory()
+            limit_memory(task.memory)
         connection.send("")
         while connection.recv() == "step":
             connection.send(_measured(step, pair, task.device))
@@ -176,12 +186,12 @@ def _measured(step: Callable[[ShapePair], tuple[float, Tensor]], pair: ShapePair
 WARM_UP = 1000  # vertices
 
 
-def limit_memory(share: float = 0.9) -> None:
-    """Forbids this process to take more than a share of the memory that is free now: it then fails by itself, and not the machine."""
+def limit_memory(most: int | None = None, *, share: float = 0.9) -> None:
+    """Forbids this process to take more than ``most`` bytes, or a share of the memory that is free now: it fails, and not the machine."""
     free = available()
     if free is not None:
         size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        resource.setrlimit(resource.RLIMIT_AS, (int(size + share * free),) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (size + int(share * free if most is None else most),) * 2)
 
 
 def available() -> int | None:

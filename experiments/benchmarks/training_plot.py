@@ -1,4 +1,4 @@
-"""The plot of `training_step`: time and peak memory of a training pair against its vertices."""
+"""The plot of `training_step` and `two_branch`: time and peak memory of a training pair against its vertices."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from matplotlib.ticker import FuncFormatter
 from pullback.figures.palette import DASHES, SERIES_LIGHT
 from pullback.figures.plot import dress, new_figure, save_figure
 
-WORK = "pair, 1 + 10 maps"
 FEWER = "pair, 1 + 2 maps"  # what KeOps is measured with where eleven maps would take it too long to compile
 SERIES = ("blocked", "dense", "triton", "keops")  # a colour and a dash each
 
@@ -20,13 +19,14 @@ def save_plot(rows: Sequence[Row], path: Path) -> Path:
     """Two panels, both axes logarithmic; a cross where a backend ran out of memory. Returns the path."""
     figure = new_figure(8.4, 3.5, dpi=110)
     axes = figure.subplots(1, 2)
+    main = rows[0].work  # what every backend is drawn for, as far as it was measured
     for panel, (quantity, label) in zip(axes, (("seconds", "seconds a pair"), ("peak_bytes", "peak memory above the start")), strict=True):
         dress(panel, xlabel="vertices of each shape", ylabel="", title=label)
         panel.set_xscale("log")
         panel.set_yscale("log")
         for backend in SERIES:
-            draw(panel, [row for row in rows if row.backend == backend], backend, quantity)
-        sizes = sorted({row.sizes["vertices"] for row in rows if row.work == WORK})
+            draw(panel, [row for row in rows if row.backend == backend], backend, quantity, main)
+        sizes = sorted({row.sizes["vertices"] for row in rows if row.work == main})
         panel.set_xticks(sizes, [f"{n / 1000:.0f}k" for n in sizes])
         panel.minorticks_off()
     axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))
@@ -35,14 +35,14 @@ def save_plot(rows: Sequence[Row], path: Path) -> Path:
     return save_figure(figure, path)
 
 
-def draw(panel: Axes, rows: Sequence[Row], backend: str, quantity: str) -> None:
-    """One backend: its 1 + 10 maps, or its 1 + 2 where that is all there is."""
-    work = WORK if any(row.work == WORK for row in rows) else FEWER
+def draw(panel: Axes, rows: Sequence[Row], backend: str, quantity: str, main: str) -> None:
+    """One backend: the main work, or 1 + 2 maps where that is all there is."""
+    work = main if any(row.work == main for row in rows) else FEWER
     known = [(row.sizes["vertices"], getattr(row, quantity)) for row in rows if row.work == work and getattr(row, quantity)]
     if not known:
         return
     i = SERIES.index(backend)
-    label = backend if work == WORK else f"{backend} (1 + 2 maps)"
+    label = backend if work == main else f"{backend} (1 + 2 maps)"
     n, values = zip(*known, strict=True)
     panel.plot(n, values, color=SERIES_LIGHT[i], linestyle=DASHES[i], marker="o", markersize=3.5, linewidth=1.6, label=label)
     over = [row.sizes["vertices"] for row in rows if row.work == work and row.seconds is None and "memory" in row.note]

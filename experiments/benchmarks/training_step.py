@@ -14,13 +14,13 @@ import argparse
 import importlib.util
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from experiments.benchmarks.harness import Report, Row, arguments, start
-from experiments.benchmarks.training_pair import Measured, StepProcess, Task, available, bodies
+from experiments.benchmarks.training_pair import K, Measured, Step, StepProcess, Task, available, bodies
 from experiments.benchmarks.training_plot import save_plot
 
 OURS = ("blocked", "triton")
@@ -36,6 +36,8 @@ class Work:
     through: bool
     sizes: Sequence[int]
     backends: Sequence[str]
+    made_by: Callable[[Task], Step] | None = None
+    k: int = K
 
 
 def works(options: argparse.Namespace) -> list[Work]:
@@ -58,12 +60,12 @@ def works(options: argparse.Namespace) -> list[Work]:
 
 def measure(work: Work, n: int, options: argparse.Namespace, folder: str, expected: Mapping[str, int]) -> list[Row]:
     """A row for each backend. ``expected`` are bytes: a backend that would need more than there is does not begin."""
-    pair, device = bodies(n, folder), options.device
+    pair, device = bodies(n, folder, k=work.k), options.device
     quick = device != "cpu" or n < 6_000
-    refused = {name: missing(name) or too_large(name, n, expected, device) for name in work.backends if name in options.backends}
-    tasks = {
-        name: Task(name, n, work.n_steps, work.through, device, options.threads, folder) for name, reason in refused.items() if not reason
-    }
+    allowed = allowed_bytes(options) if device == "cpu" else None
+    refused = {name: missing(name) or too_large(name, n, expected, allowed) for name in work.backends if name in options.backends}
+    facts = (work.n_steps, work.through, device, options.threads, folder, work.made_by, work.k, allowed)
+    tasks = {name: Task(name, n, *facts) for name, reason in refused.items() if not reason}
     processes = {name: StepProcess(task) for name, task in tasks.items()}
     steps: dict[str, list[Measured]] = {name: [] for name in tasks}
     try:
@@ -127,32 +129,58 @@ def missing(backend: str) -> str:
     return f"{package} is not installed" if package is not None and importlib.util.find_spec(package) is None else ""
 
 
-def too_large(backend: str, n: int, expected: Mapping[str, int], device: str) -> str:
-    """Why a backend is not tried with n vertices: what it took at a smaller size, extrapolated, is more than there is."""
-    free = available() if device == "cpu" else None
+def too_large(backend: str, n: int, expected: Mapping[str, float], allowed: int | None) -> str:
+    """Why a backend is not tried with n vertices: what it took at a smaller size, extrapolated, is more bytes than it may take."""
     needed = expected.get(backend, 0) * n**2
-    if backend != "dense" or free is None or needed < 0.9 * free:
+    if backend != "dense" or allowed is None or needed < allowed:
         return ""
-    return f"out of memory at {n:,} vertices: {needed / 1e9:.0f} GB by extrapolation, {free / 1e9:.0f} GB available"
+    return f"out of memory at {n:,} vertices: {needed / 1e9:.0f} GB by extrapolation for its matrices alone, {allowed / 1e9:.0f} GB allowed"
 
 
-def main(command: Sequence[str] | None = None) -> None:
-    parser = arguments(__doc__)
+def allowed_bytes(options: argparse.Namespace) -> int | None:
+    """What a process may take: as asked for, else nine tenths of what is free; None where the system does not say."""
+    if options.memory is not None:
+        return int(options.memory * 2**30)
+    free = available()
+    return None if free is None else int(0.9 * free)
+
+
+def options_of(description: str, command: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = arguments(description)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--backends", nargs="+", default=("dense", "keops", "blocked", "triton"), help="leave some out")
     parser.add_argument("--largest", type=int, help="no size above this number of vertices")
-    options = start(parser, command)
-    if options.device != "cpu" and options.output is None:
-        options.output = Path(__file__).with_name("training_step_cuda.json")
-    report = Report(__file__, options)
+    parser.add_argument("--memory", type=float, help="GiB that a process may take on a CPU (default: nine tenths of what is free)")
+    return start(parser, command)
+
+
+def bytes_of_matrices(rows: Sequence[Row]) -> dict[str, float]:
+    """What the dense backend took for each pair of vertices: its peak above that of ours, which holds everything else. A lower bound."""
+    peaks = {row.backend: row.peak_bytes for row in rows if row.peak_bytes}
+    if not {"dense", "blocked"} <= peaks.keys():
+        return {}
+    return {"dense": max(peaks["dense"] - peaks["blocked"], 0) / rows[0].sizes["vertices"] ** 2}
+
+
+def measure_all(all_works: Sequence[Work], options: argparse.Namespace, report: Report) -> None:
+    """All sizes of all works, into the report."""
     with tempfile.TemporaryDirectory(prefix="pullback-") as folder:
-        for work in works(options):
+        for work in all_works:
             expected: dict[str, float] = {}
             for n in (size for size in work.sizes if size <= (options.largest or size)):
                 rows = measure(work, n, options, folder, expected)
-                expected |= {row.backend: row.peak_bytes / row.sizes["vertices"] ** 2 for row in rows if row.peak_bytes}
+                expected |= bytes_of_matrices(rows)
                 report.add(rows)
     report.finish()
+
+
+def main(command: Sequence[str] | None = None) -> None:
+    options = options_of(__doc__, command)
+    if options.device != "cpu" and options.output is None:
+        options.output = Path(__file__).with_name("training_step_cuda.json")
+    report = Report(__file__, options)
+    measure_all(works(options), options, report)
     print(f"drawn: {save_plot(report.rows, report.path.with_suffix('.png'))}")
 
 

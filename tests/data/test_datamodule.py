@@ -3,10 +3,13 @@
 import pytest
 import torch
 from tests.fakes import body, write_mesh, write_numbers, write_shape
+from tests.pair_fakes import write_shrec19
 
 from pullback.data.datamodule import PairDataModule
+from pullback.data.dataset import MissingDataError
 from pullback.data.faust import Faust
 from pullback.data.folder import Folder
+from pullback.data.shrec19 import Shrec19
 from pullback.geometry.cleaning import MeshError
 
 
@@ -190,6 +193,42 @@ def test_several_data_sets_are_trained_on_together_and_tested_apart(root, tmp_pa
     assert len(data.train_dataloader()) == 8 * 7 // 2 + 3
     mixed = [name for name in pairs_of(data.train_set) if ("scan" in name) and name.count("scan") == 1]
     assert mixed == []
+
+
+def test_tests_may_be_done_on_other_data_sets(root, tmp_path):
+    write_shrec19(tmp_path / "SHREC19_r", [1, 2, 3], [(1, 2), (3, 1)])
+    faust, shrec = Faust(root, allow_missing=True), Shrec19(tmp_path / "SHREC19_r", allow_missing=True)
+    data = PairDataModule([faust], tmp_path / "cache", test={"faust": faust, "shrec19": shrec}, k=15, val_shapes=3)
+    assert (data.train_names, data.test_names) == (["faust"], ["faust", "shrec19"])
+    assert [len(pairs) for pairs in data.test_sets] == [6, 2]
+    assert pairs_of(data.val_set) == ["05-06", "05-07", "06-07"]
+    selected = PairDataModule([faust], tmp_path / "cache", test=[shrec], k=15, select_on_test=True)
+    assert pairs_of(selected.val_set) == ["2-1", "1-3"]
+    assert len(selected.train_set.used()) == 8
+
+
+def test_preparation_passes_by_what_a_test_set_does_not_have(tmp_path):
+    write_shrec19(tmp_path / "SHREC19_r", [1, 2], [(1, 2)])
+    data = PairDataModule([Shrec19(tmp_path / "SHREC19_r", allow_missing=True)], tmp_path / "cache", k=15, prepare_workers=1)
+    data.prepare_data()
+    assert len(list((tmp_path / "cache" / "operators").iterdir())) == 2
+
+
+def test_absent_test_sets_are_told_before_a_training(root, tmp_path):
+    faust, shrec = Faust(root, allow_missing=True), Shrec19(tmp_path / "nowhere")
+    with pytest.raises(MissingDataError, match=r"(?s)without them: dataset@test=\[faust\].*shrec19: looked in .*nowhere"):
+        PairDataModule([faust], tmp_path / "cache", test=[faust, shrec], k=15).look_for_tests()
+    with pytest.raises(MissingDataError, match=r"without them: run=\[\]"):
+        PairDataModule([faust], tmp_path / "cache", test=[shrec], k=15).look_for_tests()
+    PairDataModule([faust], tmp_path / "cache", k=15).look_for_tests()
+
+
+def test_the_pairs_of_each_set_are_counted_in_the_log(module, caplog):
+    caplog.set_level("INFO")
+    data = module(val_pairs=2, test_pairs=4)
+    _ = data.train_set, data.val_set, data.test_sets
+    counts = ("10 training pairs, of 5 shapes", "2 of 3 validation pairs, of 3 shapes", "4 of 6 test pairs, of 4 shapes")
+    assert all(f"faust: {count}" in caplog.text for count in counts)
 
 
 def test_two_data_sets_of_one_name_are_refused(tmp_path):

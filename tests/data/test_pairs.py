@@ -9,10 +9,10 @@ from scipy.sparse import csgraph
 from tests.fakes import body, mirrored_points, write_numbers, write_shape
 
 import pullback.data.library as library_module
-from pullback.data.dataset import ShapeFiles
+from pullback.data.dataset import PairFiles, ShapeFiles
 from pullback.data.faust import Faust
 from pullback.data.library import ShapeLibrary
-from pullback.data.pairs import ShapePairDataset, pair_indices
+from pullback.data.pairs import ShapePairDataset, all_pairs, pair_indices, pairs_within
 from pullback.data.shapes import PreparationSettings
 from pullback.geometry.cleaning import MeshError
 from pullback.geometry.geodesic import edge_graph, geodesic_rows
@@ -32,6 +32,10 @@ def shapes(tmp_path):
     return Faust(tmp_path, allow_missing=True).shapes("test")
 
 
+def paired(shapes, *indices):
+    return [PairFiles(shapes[i], shapes[j]) for i, j in indices]
+
+
 def test_protocols_make_the_pairs_of_the_literature():
     assert pair_indices(3, "unordered") == [(0, 1), (0, 2), (1, 2)]
     assert pair_indices(3, "ordered") == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
@@ -42,7 +46,7 @@ def test_protocols_make_the_pairs_of_the_literature():
 
 
 def test_landmarks_are_the_same_points_on_both_shapes(shapes, library):
-    pair = ShapePairDataset(shapes, [(0, 2)], library)[0]
+    pair = ShapePairDataset(paired(shapes, (0, 2)), library)[0]
     assert pair.name == "tr_reg_080-tr_reg_082"
     assert pair.corr1.tolist() == body(80)[2].tolist()
     assert pair.corr2.tolist() == body(82)[2].tolist()
@@ -51,7 +55,7 @@ def test_landmarks_are_the_same_points_on_both_shapes(shapes, library):
 
 
 def test_mirrored_landmarks_lie_on_the_other_side_of_shape_1(shapes, library):
-    pair = ShapePairDataset(shapes, [(1, 0)], library)[0]
+    pair = ShapePairDataset(paired(shapes, (1, 0)), library)[0]
     assert pair.corr1_flipped.tolist() == body(81)[2][mirrored_points()].tolist()
     mirrored = pair.shape1.verts[pair.corr1_flipped] * torch.tensor([-1.0, 1, 1])
     assert torch.allclose(mirrored, pair.shape1.verts[pair.corr1], atol=1e-4)
@@ -63,7 +67,7 @@ def test_geodesics_are_those_of_shape_1_from_every_landmark_and_its_mirror_image
     write_numbers(tmp_path / "corres" / "tr_reg_080.sym.vts", places[5:14])
     write_numbers(tmp_path / "corres" / "tr_reg_081.vts", body(81)[2][:9])
     write_numbers(tmp_path / "corres" / "tr_reg_081.sym.vts", body(81)[2][5:14])
-    pair = ShapePairDataset(shapes, [(0, 1)], library, geodesics="dijkstra")[0]
+    pair = ShapePairDataset(paired(shapes, (0, 1)), library, geodesics="dijkstra")[0]
     assert pair.geodesics1.sources.tolist() == sorted(places[:14].tolist())
     verts, faces = pair.shape1.verts.double().numpy(), pair.shape1.faces.numpy()
     full = csgraph.dijkstra(edge_graph(verts, faces))
@@ -82,13 +86,13 @@ def test_geodesics_are_computed_once_for_each_method_and_mesh(shapes, library, m
     monkeypatch.setattr(library_module, "geodesic_rows", counting)
     for _ in range(2):
         for method in ("dijkstra", "heat"):
-            ShapePairDataset(shapes, [(0, 1)], library, geodesics=method)[0]
-            ShapePairDataset(shapes, [(0, 2)], ShapeLibrary(SETTINGS, library.cache_dir), geodesics=method)[0]
+            ShapePairDataset(paired(shapes, (0, 1)), library, geodesics=method)[0]
+            ShapePairDataset(paired(shapes, (0, 2)), ShapeLibrary(SETTINGS, library.cache_dir), geodesics=method)[0]
     assert calls == ["dijkstra", "heat"]
 
 
 def test_damaged_geodesics_are_computed_anew(shapes, library, caplog):
-    dataset = ShapePairDataset(shapes, [(0, 1)], library, geodesics="dijkstra")
+    dataset = ShapePairDataset(paired(shapes, (0, 1)), library, geodesics="dijkstra")
     expected = dataset[0].geodesics1.dist.clone()
     (entry,) = (library.cache_dir / "geodesics").iterdir()
     for damaged in (entry.read_bytes()[:-400], b""):
@@ -100,7 +104,7 @@ def test_damaged_geodesics_are_computed_anew(shapes, library, caplog):
 
 
 def test_writing_to_distances_does_not_change_the_cache(shapes, library):
-    dataset = ShapePairDataset(shapes, [(0, 1)], library, geodesics="dijkstra")
+    dataset = ShapePairDataset(paired(shapes, (0, 1)), library, geodesics="dijkstra")
     dataset[0].geodesics1.dist.fill_(-1)
     assert float(dataset[0].geodesics1.dist.min()) == 0
 
@@ -108,7 +112,7 @@ def test_writing_to_distances_does_not_change_the_cache(shapes, library):
 def test_without_ground_truth_there_are_shapes_alone(shapes, library):
     bare = [dataclasses.replace(shapes[0], vts=None, mirrored_vts=None), *shapes[1:]]
     for pairs in ([(0, 1)], [(1, 0)]):
-        pair = ShapePairDataset(bare, pairs, library, geodesics="dijkstra")[0]
+        pair = ShapePairDataset(paired(bare, *pairs), library, geodesics="dijkstra")[0]
         assert pair.shape1.n == pair.shape2.n == 162
         assert pair.corr1 is pair.corr2 is pair.corr1_flipped is pair.geodesics1 is None
 
@@ -118,7 +122,7 @@ def test_ground_truth_of_different_lengths_names_both_files(shapes, library, tmp
     (tmp_path / "corres" / "tr_reg_081.sym.vts").unlink()
     files = Faust(tmp_path, allow_missing=True).shapes("test")
     with pytest.raises(MeshError, match=r"tr_reg_081\.vts has 100 rows but .*tr_reg_080\.vts has 162"):
-        ShapePairDataset(files, [(0, 1)], library)[0]
+        ShapePairDataset(paired(files, (0, 1)), library)[0]
 
 
 def test_a_mirror_file_of_another_length_is_refused(shapes, library, tmp_path):
@@ -143,13 +147,57 @@ def test_the_library_forgets_what_was_used_longest_ago(shapes, tmp_path):
 
 
 def test_sets_follow_each_other_without_mixing(shapes, library):
-    one = ShapePairDataset(shapes[:2], [(0, 1)], library)
-    other = ShapePairDataset(shapes[1:], [(0, 1), (1, 0)], library)
+    one = ShapePairDataset(paired(shapes[:2], (0, 1)), library)
+    other = ShapePairDataset(paired(shapes[1:], (0, 1), (1, 0)), library)
     both = one.followed_by(other)
     assert [both.name(i) for i in range(3)] == [one.name(0), other.name(0), other.name(1)]
     assert [both[i].name for i in range(3)] == [both.name(i) for i in range(3)]
     assert [files.name for files in both.files1()] == ["tr_reg_080", "tr_reg_081", "tr_reg_082"]
-    assert len(both.used()) == 4
+    assert both.used() == shapes
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """A ground truth of a pair by its rows."""
+
+    rows1: tuple[int, ...]
+    rows2: tuple[int, ...]
+
+    def first(self, *, n1):
+        assert n1 == 162
+        return np.array(self.rows1)
+
+    def second(self, *, n2):
+        assert n2 == 162
+        return np.array(self.rows2)
+
+
+def test_the_ground_truth_of_a_pair_goes_before_that_of_its_shapes(shapes, library):
+    pair = PairFiles(shapes[0], shapes[1], Given((5, 9, 5), (1, 2, 3)))
+    dataset = ShapePairDataset([pair, PairFiles(shapes[0], shapes[2], Given((7,), (0,)))], library, geodesics="dijkstra")
+    assert dataset[0].corr1.tolist() == [5, 9, 5]
+    assert dataset[0].corr2.tolist() == [1, 2, 3]
+    assert dataset[0].corr1_flipped is None
+    assert dataset[0].geodesics1.sources.tolist() == dataset[1].geodesics1.sources.tolist() == [5, 7, 9]
+
+
+def test_a_pair_turned_round_keeps_its_ground_truth(shapes, library):
+    pairs = [PairFiles(shapes[0], shapes[1], Given((5, 9), (1, 2))), PairFiles(shapes[0], shapes[2])]
+    both = ShapePairDataset(pairs, library).in_both_directions()
+    assert [both.name(i).replace("tr_reg_0", "") for i in range(4)] == ["80-81", "80-82", "81-80", "82-80"]
+    assert (both[2].corr1.tolist(), both[2].corr2.tolist()) == ([1, 2], [5, 9])
+    assert torch.equal(both[3].corr1, both[1].corr2)
+    assert both.have_truth()
+
+
+def test_ground_truth_with_more_rows_on_one_side_is_refused(shapes, library):
+    with pytest.raises(MeshError, match=r"has 2 rows on .*tr_reg_080\.off but 1 on .*tr_reg_081\.off"):
+        ShapePairDataset([PairFiles(shapes[0], shapes[1], Given((5, 9), (1,)))], library)[0]
+
+
+def test_pairs_within_some_shapes_join_no_others(shapes):
+    pairs = all_pairs(shapes, "ordered")
+    assert [pair.name for pair in pairs_within(pairs, shapes[1:])] == ["tr_reg_081-tr_reg_082", "tr_reg_082-tr_reg_081"]
 
 
 def test_a_shape_is_called_as_its_files_say(shapes, library):

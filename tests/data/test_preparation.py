@@ -67,5 +67,10 @@ def test_what_was_changed_on_a_mesh_is_told_once(shapes, tmp_path, caplog):
     write_mesh(shapes[1].mesh, verts, faces[:, ::-1])
     for _ in range(2):
         prepare_all([Job(shape, SETTINGS) for shape in shapes], tmp_path / "cache", workers=1)
-    (told,) = (record.getMessage() for record in caplog.records)
+    (told,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
     assert told.endswith("tr_reg_001.off: the mesh was inside out: 320 faces were turned outward")
+
+
+def test_operators_that_two_jobs_need_are_computed_by_one_process(shapes):
+    jobs = [Job(shapes[0], SETTINGS), Job(shapes[1], SETTINGS), Job(shapes[0], SETTINGS, "heat"), Job(shapes[0], PreparationSettings(k=9))]
+    assert preparation._by_shape(jobs) == [[jobs[0], jobs[2]], [jobs[1]], [jobs[3]]]

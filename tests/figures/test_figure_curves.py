@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from pullback.figures.curves import curves_of_results, pck_figure, read_training_log, training_figure
+from pullback.figures.curves import Curve, cumulative_figure, curves_of_results, pck_figure, read_training_log, training_figure
 from pullback.figures.plot import figure_svg, inline_svg, save_figure
 
 
@@ -132,3 +132,24 @@ def test_an_inline_plot_names_no_address_and_shares_no_identifier_with_another(f
 def test_a_figure_of_unknown_kind_is_refused(figure, tmp_path):
     with pytest.raises(ValueError, match=r"'a\.docx'"):
         save_figure(figure, tmp_path / "a.docx")
+
+
+def test_panels_stand_side_by_side_and_a_line_keeps_its_look():
+    curve, other = ([0.0, 0.1, 0.2], [0.1, 0.5, 0.9]), ([0.0, 0.1, 0.2], [0.2, 0.6, 1.0])
+    figure = cumulative_figure({"A": {"x": Curve(*curve), "y": Curve(*other)}, "B": {"y": Curve(*other, style=1)}}, limit=0.1)
+    first, second = figure.axes
+    assert [axes.get_title(loc="left") for axes in (first, second)] == ["A", "B"]
+    assert first.get_lines()[1].get_color() == second.get_lines()[0].get_color() != first.get_lines()[0].get_color()
+    assert first.get_xlim() == (0, 10)
+
+
+def test_a_band_lies_around_its_curve():
+    curve = Curve([0.0, 0.1], [0.2, 0.5], band=([0.1, 0.4], [0.3, 0.7]))
+    (axes,) = cumulative_figure({"": {"x": curve}}).axes
+    edges = axes.collections[0].get_paths()[0].vertices
+    assert {tuple(point) for point in edges.round(6)} >= {(0, 10), (10, 40), (10, 70), (0, 30)}
+
+
+def test_a_figure_for_a_paper_is_a_pdf_that_repeats_exactly(figure, tmp_path):
+    paths = [save_figure(figure, tmp_path / name) for name in ("a.pdf", "b.pdf")]
+    assert paths[0].read_bytes().startswith(b"%PDF") and paths[0].read_bytes() == paths[1].read_bytes()

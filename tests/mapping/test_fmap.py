@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from pullback.mapping.fmap import fmap_from_pointmap, fmap_from_softmap, pointmap_from_fmap, resolvent_mask, spectral_embeddings
+from pullback.mapping.fmap import (
+    fmap_from_pointmap,
+    fmap_from_softmap,
+    penalty_mask,
+    pointmap_from_fmap,
+    regularised_fmap,
+    resolvent_mask,
+    spectral_embeddings,
+)
 from pullback.mapping.softmap import HardMap
 from pullback.types import Eigenbasis
 
@@ -101,3 +109,52 @@ def true_map(pair):
     truth = torch.empty_like(pair.corr2)
     truth[pair.corr2] = pair.corr1
     return truth
+
+
+def coefficients(seed: int = 0, rank: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features of a 6 × 4 problem in float64; with ``rank`` below 4, linearly dependent ones."""
+    generator = torch.Generator().manual_seed(seed)
+    coeffs1, coeffs2 = (torch.randn(k, rank, dtype=torch.float64, generator=generator) for k in (4, 6))
+    return coeffs1, coeffs2
+
+
+def test_without_a_penalty_the_regularised_map_is_the_least_squares_fit():
+    coeffs1, coeffs2 = coefficients()
+    expected = torch.linalg.lstsq(coeffs1.T, coeffs2.T).solution.T
+    torch.testing.assert_close(regularised_fmap(coeffs1, coeffs2, torch.zeros(6, 4, dtype=torch.float64)), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_regularised_map_is_a_minimum_of_its_energy():
+    coeffs1, coeffs2 = coefficients()
+    penalty = torch.rand(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    fmap12 = regularised_fmap(coeffs1, coeffs2, penalty).requires_grad_()
+    (((fmap12 @ coeffs1 - coeffs2) ** 2).sum() + (penalty * fmap12**2).sum()).backward()
+    assert fmap12.grad.abs().max() < 1e-6
+
+
+def test_features_of_lower_rank_than_the_map_are_solved_and_differentiated():
+    coeffs1, coeffs2 = (values.float().requires_grad_() for values in coefficients(rank=2))
+    fmap12 = regularised_fmap(coeffs1, coeffs2, torch.zeros(6, 4))
+    fmap12.sum().backward()
+    assert torch.allclose(fmap12 @ coeffs1, coeffs2, atol=1e-3)
+    assert all(torch.isfinite(values.grad).all() for values in (coeffs1, coeffs2))
+    assert torch.isfinite(regularised_fmap(torch.zeros(4, 3), torch.zeros(6, 3), torch.zeros(6, 4))).all()
+
+
+def test_a_large_penalty_empties_exactly_the_entries_that_it_falls_on():
+    coeffs1, coeffs2 = coefficients()
+    penalty = torch.zeros(6, 4, dtype=torch.float64)
+    penalty[2, 3] = 1e9
+    fmap12 = regularised_fmap(coeffs1, coeffs2, penalty)
+    assert abs(fmap12[2, 3]) < 1e-6
+    free = regularised_fmap(coeffs1, coeffs2, torch.zeros_like(penalty))
+    assert torch.allclose(fmap12[[0, 1, 3, 4, 5]], free[[0, 1, 3, 4, 5]])
+
+
+def test_masks_have_the_rows_of_shape_2_and_vanish_on_equal_eigenvalues():
+    evals1, evals2 = torch.tensor([0.0, 2.0, 5.0]), torch.tensor([0.0, 5.0])
+    assert torch.equal(penalty_mask("squared_difference", evals1, evals2), torch.tensor([[0.0, 4.0, 25.0], [25.0, 9.0, 0.0]]))
+    assert torch.equal(penalty_mask("resolvent", evals1, evals2, gamma=1.0), resolvent_mask(evals1, evals2, gamma=1.0))
+    assert torch.equal(penalty_mask("none", evals1, evals2), torch.ones(2, 3))
+    with pytest.raises(ValueError, match="mask='hard' is unknown; use one of resolvent, squared_difference, none"):
+        penalty_mask("hard", evals1, evals2)

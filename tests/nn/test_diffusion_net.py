@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.meshes import rolled_frames
 
-from pullback.nn.diffusion_net import DiffusionNet, GradientProducts, spectral_operators
+from pullback.nn.diffusion_net import DiffusionNet, GradientProducts, LearnedDiffusion, spectral_operators
 
 
 def network(**options):
@@ -101,3 +101,15 @@ def test_every_parameter_receives_a_gradient(tiny_shape):
 def test_unknown_options_are_refused_by_name(options):
     with pytest.raises(ValueError, match=next(iter(options.values()))):
         DiffusionNet(3, 5, **options)
+
+
+def test_diffusion_times_that_start_at_zero_learn(tiny_shape):
+    """The gradient may lift a time from the floor; it does not push it further below."""
+    diffusion = LearnedDiffusion(3, time_init="zero")
+    with torch.no_grad():
+        diffusion.times[2] = 0.01
+    coeffs, evals = torch.ones(20, 3), tiny_shape.basis.evals[:20]
+    more, less = diffusion(coeffs, evals)[:, [0, 2]].sum(), -diffusion(coeffs, evals)[:, 1].sum()
+    (more + less).backward()  # gradient descent on a sum of coefficients asks for longer times, on its opposite for shorter ones
+    assert diffusion.times.grad[0] < 0 and diffusion.times.grad[1] == 0
+    torch.testing.assert_close(diffusion.times.grad[2], -(evals * torch.exp(-0.01 * evals)).sum())

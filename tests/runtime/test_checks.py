@@ -3,7 +3,7 @@
 import pytest
 from tests.composing import composed
 
-from pullback.runtime.checks import ConfigError, check, check_ground_truth
+from pullback.runtime.checks import ConfigError, check, check_ground_truth, check_known_points
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,10 @@ from pullback.runtime.checks import ConfigError, check, check_ground_truth
         ),
         (["loss=[bijectivity,consistency]"], r"solver\.two_way=false; use solver\.two_way=true"),
         (["recipe=paper", "solver=zoomout", "callbacks=[default,blur_anneal]"], r"solver\.init_blur.*solver=diff_zoomout"),
+        (["method=geomfmaps", "callbacks=[default,sharpness_ramp]"], r"solver\.init_blur, which this solver does not have"),
+        (["method=ulrssm", "solver.k=300"], r"solver\.k=300 needs 300 eigenfunctions but data\.k=200\. Use data\.k=300 or solver\.k=200\."),
+        (["method=ulrssm", "solver.two_way=false"], r"loss\.bijectivity .*solver\.two_way=false"),
+        (["recipe=paper", "solver=discrete"], r"solver DiscreteOptimisation passes none"),
         (["run=[match,draw]"], r"names draw; the stages are prepare, match, score, report"),
         (["run=[report]"], r"report.*run=\[score,report\]"),
         (["resume=nowhere.ckpt"], r"resume=nowhere\.ckpt does not exist.*resume=auto"),
@@ -66,6 +70,45 @@ def test_a_sound_configuration_passes(overrides):
 def test_meshes_and_photographs_are_not_mixed(program, overrides, message):
     with pytest.raises(ConfigError, match=message):
         check(composed(program, *overrides))
+
+
+TUNED = ["adaptation=fine_tuning", "loss=[orthogonality,consistency]"]
+
+
+@pytest.mark.parametrize(
+    ("program", "overrides", "message"),
+    [
+        ("eval", ["adaptation=fine_tuning"], r"no loss to tune by; give ckpt=.* or loss=\[orthogonality,consistency\]"),
+        ("eval", ["adaptation=fine_tuning", "loss=[supervised]"], r"loss\.supervised would tune a test pair to the truth it is"),
+        ("train", ["adaptation=fine_tuning", "loss=[supervised]"], r"loss\.supervised would tune a test pair to the truth"),
+        ("eval", [*TUNED, "solver=zoomout"], r"fine-tuning needs gradients but the solver ZoomOut passes none; use solver=diff_zoomout"),
+        ("eval", [*TUNED, "solver=sampled_zoomout"], r"fine-tuning needs gradients but solver\.blur=null"),
+        ("eval", ["dataset=tss", *TUNED], r"networks of photographs are frozen: use adaptation=null"),
+        ("eval", ["backbone=landmarks"], r"give landmarks=6 \(ground-truth points of each pair\) to eval\.py, or use backbone=raw_wks"),
+        ("train", ["backbone=landmarks"], r"give landmarks=6 .* to eval\.py"),
+        ("eval", ["landmarks=6"], r"landmarks=6 is of no use to the backbone DiffusionNet; use backbone=landmarks"),
+        ("eval", ["backbone=landmarks", "landmarks=6", "ckpt=x.ckpt"], r"landmarks=6 and ckpt=x\.ckpt are two kinds of features"),
+        ("eval", ["backbone=landmarks", "landmarks=pairs.txt"], r"landmarks=pairs\.txt is a file for match\.py; .*landmarks=6"),
+        ("eval", ["dataset=tss", "landmarks=6"], r"landmarks=6 are vertices of meshes, but tss holds photographs; use landmarks=null"),
+    ],
+)
+def test_what_is_done_at_test_time_fits_the_rest(program, overrides, message):
+    with pytest.raises(ConfigError, match=message):
+        check(composed(program, *overrides))
+
+
+@pytest.mark.parametrize(
+    "overrides", [TUNED, ["adaptation=fine_tuning", "run=[score]"], ["backbone=landmarks", "landmarks=6", "solver=zoomout"]]
+)
+def test_what_is_done_at_test_time_passes_where_it_fits(overrides):
+    check(composed("eval", *overrides))
+
+
+def test_landmarks_are_only_taken_from_data_sets_with_ground_truth():
+    cfg = composed("eval", "backbone=landmarks", "landmarks=6")
+    check_known_points(cfg, [])
+    with pytest.raises(ConfigError, match=r"landmarks=6 are taken from the ground truth, which pairs of folder do not have"):
+        check_known_points(cfg, ["folder"])
 
 
 @pytest.mark.parametrize("program", ["eval", "match"])

@@ -12,13 +12,14 @@ TRAINED = {
 }
 
 
-def composed():
+def composed(**further):
     return OmegaConf.create(
         {
             "backbone": {"_target_": "pullback.Backbone", "width": 128},
             "solver": {"_target_": "pullback.ZoomOut", "k_init": 30, "n_steps": 4},
             "data": {"k": 200, "laplacian": "cotangent", "coarsen": None},
             "seed": 7,
+            **further,
         },
         flags={"struct": True},
     )
@@ -48,6 +49,25 @@ def test_the_number_of_eigenfunctions_is_kept_where_it_is_typed():
 def test_a_value_that_the_checkpoints_part_lacks_is_refused():
     with pytest.raises(ValueError, match=r"solver\.n_steps does not exist in the checkpoint's solver, a DiffZoomOut.*solver=NAME"):
         inherit(composed(), TRAINED, ["solver.n_steps=4"])
+
+
+def test_method_and_landmarks_are_inherited_by_configurations_that_lack_the_keys():
+    cfg = inherit(composed(), {**TRAINED, "method_name": "ulrssm", "landmarks": 6}, [])
+    assert (cfg.method_name, cfg.landmarks) == ("ulrssm", 6)
+    old = inherit(composed(method_name=None), TRAINED, [])  # a checkpoint from before there were methods
+    assert old.method_name is None
+
+
+def test_losses_are_inherited_where_test_pairs_are_tuned_and_nowhere_else():
+    trained = {**TRAINED, "loss": {"consistency": {"_target_": "pullback.Consistency", "weight": 1.0}}}
+    assert inherit(composed(loss={}, adaptation=None), trained, []).loss == {}
+    cfg = composed(loss={}, adaptation={"steps": 15})
+    assert inherit(cfg, trained, ["adaptation=fine_tuning"]).loss == trained["loss"]
+    typed = composed(loss={"consistency": {"weight": 0.5}}, adaptation={"steps": 15})
+    assert inherit(typed, trained, ["+loss.consistency.weight=0.5"]).loss.consistency == {**trained["loss"]["consistency"], "weight": 0.5}
+    assert inherit(typed, trained, ["loss=[consistency]"]).loss == typed.loss
+    with pytest.raises(ValueError, match=r"loss\.orthogonality\.weight does not exist in the checkpoint's loss; choose another"):
+        inherit(cfg, trained, ["+loss.orthogonality.weight=0.5"])
 
 
 def test_inheriting_leaves_the_composed_configuration_alone():

@@ -6,7 +6,8 @@ import torch
 from tests.patch_pairs import K, patch_basis, patch_image, self_pair, twin_pair, unrelated_pair
 
 from pullback.mapping.latent import soft_orthogonality
-from pullback.solvers.closed_form import ClosedForm, normal_equations, solve_rows
+from pullback.mapping.row_systems import solve_rows
+from pullback.solvers.closed_form import ClosedForm, normal_equations
 from pullback.solvers.pair_solver import natural_scale
 from pullback.types import Eigenbasis, PatchPair
 

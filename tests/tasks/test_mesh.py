@@ -197,3 +197,26 @@ def test_a_backbone_without_weights_cannot_be_trained(pairs, tmp_path):
     model.backbone = nn.Identity()
     with pytest.raises(ValueError, match="Identity has nothing to train"):
         model.configure_optimizers()
+
+
+class Stores(dict):
+    """Stands for a PredictionStore: what is saved, by the name of the pair."""
+
+    directory = "somewhere"
+
+    def save(self, name, **arrays):
+        self[name] = arrays
+
+
+def test_test_pairs_share_the_features_of_their_shapes_and_nothing_changes(pairs):
+    model = module()
+    model.stores = [Stores()]
+    Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False).predict(
+        model, torch.utils.data.DataLoader(pairs, batch_size=None), return_predictions=False
+    )
+    assert len(model.backbone.seen) == 3  # shapes, of three pairs
+    with torch.no_grad():
+        for pair in pairs:
+            alone = model.eval().predicted(pair)
+            stored = model.stores[0][pair.name]
+            assert torch.equal(stored["p2p21"], alone["p2p21"]) and torch.equal(stored["fmap12"], alone["fmap12"])

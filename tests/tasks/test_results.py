@@ -115,7 +115,7 @@ def test_the_table_shows_figures_protocol_and_failures(results):
     print_table(results, console=console)
     text = console.file.getvalue()
     assert "8.00" in text and "8.67" in text and "(+1 failed)" in text
-    assert "humans: pairs unordered | geodesics dijkstra | averaging macro | refinement DiffZoomOut 30 → 130 by 10 | checkpoint" in text
+    assert "pairs unordered | geodesics dijkstra | averaging macro | refinement DiffZoomOut 30 → 130 by 10 | fine-tuning off" in text
     assert "folder: pairs ordered | geodesics none" in text
     assert 'failed: humans x – c, d: the loss of "c"' in text
     assert "–" in text.split("folder (all)")[1].splitlines()[0]

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import pytest
 from lightning.pytorch import LightningModule, Trainer
 
-from pullback.tasks.schedules import BlurAnneal, WeightRamp
+from pullback.tasks.schedules import BlurAnneal, SharpnessRamp, WeightRamp
 
 
 class FakeModule(LightningModule):
@@ -72,3 +72,9 @@ def test_ends_that_no_factor_connects_are_refused(ends):
 def test_a_schedule_needs_one_length(length):
     with pytest.raises(ValueError, match="either steps or epochs"):
         WeightRamp("consistency", start=1.0, end=2.0, **length)
+
+
+def test_a_sharpness_ramp_moves_evenly_in_the_inverse_square():
+    ramp = SharpnessRamp(start=1.0, end=0.1, steps=3)
+    assert [ramp.value(step=step, epoch=0) ** -2 for step in range(5)] == pytest.approx([1, 34, 67, 100, 100])
+    assert ramp.key == "train/init_blur"

@@ -2,117 +2,108 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from pullback.data.dataset import MeshDataset, ShapeFiles, Split
+from pullback.data.dataset import MeshDataset, MissingDataError, PairFiles, ShapeFiles
 from pullback.data.library import ShapeLibrary
-from pullback.data.pairs import PROTOCOLS, ShapePairDataset, check_landmarks, pair_indices
+from pullback.data.pairs import Selection, ShapePairDataset, check_landmarks
 from pullback.data.preparation import Job, prepare_all
 from pullback.data.sampling import PairSampler, ResumableLoader
-from pullback.data.shapes import PreparationSettings
-from pullback.geometry.geodesic import METHODS
+from pullback.data.selection import at_least_two, drawn, evenly, pairs_of, tested_pairs, training_and_held_out
+from pullback.data.settings import DataSettings
 from pullback.types import ShapePair
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class DataSettings:
-    """The keys of ``data.``: what is computed of each shape, and which pairs are made."""
-
-    k: int = 200  # eigenfunctions of each shape
-    laplacian: str = "cotangent"  # cotangent | robust
-    components: str = "dust"  # which pieces of a mesh are kept: dust (all but dust) | largest | all
-    samples: int = 3000  # well-spread vertices kept with each shape for solvers that work on a part of the points
-    basis: str = "exact"  # exact | sampled: approximate eigenfunctions of dense meshes, from functions around the samples
-    coarsen: int | None = None  # vertices of simplified training shapes; validation and test shapes stay as they are
-    protocol: str = "unordered"  # of validation and test pairs: unordered | ordered | ordered_self
-    geodesics: str | None = "dijkstra"  # on which errors are measured: dijkstra | fast_marching | heat; None: no errors
-    random_direction: bool = True  # training pairs (i, j) or (j, i), drawn anew in each epoch; False: always i < j
-    train_shapes: int | None = None  # train on that many, evenly spread over the split
-    val_shapes: int | None = None  # held out of the training split, its last ones; None: the data set's own number; 0: no validation
-    val_pairs: int | None = 20  # of each data set, drawn with the seed; None: all
-    test_pairs: int | None = None  # of each data set, drawn with the seed; None: all
-    select_on_test: bool = False  # validate on test pairs and hold nothing out: common in the literature, and not clean
-    seed: int = 0
-    memory_shapes: int = 128  # prepared shapes held in memory (5 MB each at 5,000 vertices and k = 200)
-    num_workers: int = 0  # processes that load pairs; with the shapes in memory there is little for them to do
-    prepare_workers: int | None = None  # processes that prepare shapes; None: one for each CPU
-
-    def __post_init__(self) -> None:
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"data.protocol={self.protocol} is unknown; use one of {', '.join(PROTOCOLS)}")
-        if self.geodesics is not None and self.geodesics not in METHODS:
-            raise ValueError(f"data.geodesics={self.geodesics} is unknown; use null or one of {', '.join(METHODS)}")
-        if self.val_shapes == 1 or self.train_shapes == 1:
-            raise ValueError("one shape makes no pair: give data.val_shapes and data.train_shapes at least 2 (or data.val_shapes=0)")
-        if self.select_on_test and self.val_shapes:
-            raise ValueError(f"data.select_on_test=true holds no shapes out, but data.val_shapes={self.val_shapes}: drop one of the two")
-
-    def preparation(self, *, training: bool) -> PreparationSettings:
-        """How training shapes, or those on which errors are measured, are prepared."""
-        coarsen = self.coarsen if training else None
-        return PreparationSettings(self.k, self.laplacian, self.components, coarsen, self.samples, self.basis)
-
-
 class PairDataModule(LightningDataModule):
     """Pairs of shapes, one at a time. ``settings`` are those of ``DataSettings``.
 
-    Training takes all pairs within each data set's training split, less the shapes held out for validation. Nothing is computed
-    before ``prepare_data``, and the files of a split are not looked for before it is needed.
+    Training takes all pairs within each data set's training split (or those that it lists), less the shapes held out for
+    validation. Tests are those of the data sets in ``test``, by default of the same ones. Nothing is computed before
+    ``prepare_data``, and the files of a split are not looked for before it is needed.
     """
 
-    def __init__(self, datasets: Mapping[str, MeshDataset] | Sequence[MeshDataset], cache_dir: str | Path, **settings: Any):
+    def __init__(
+        self,
+        datasets: Mapping[str, MeshDataset] | Sequence[MeshDataset],
+        cache_dir: str | Path,
+        *,
+        test: Mapping[str, MeshDataset] | Sequence[MeshDataset] | None = None,
+        **settings: Any,
+    ):
         super().__init__()
-        self.datasets = list(datasets.values() if isinstance(datasets, Mapping) else datasets)
+        self.datasets = _listed(datasets)
+        self.tested = self.datasets if test is None else _listed(test)
         self.settings = _settings(settings)
-        if not self.datasets:
+        if not self.datasets or not self.tested:
             raise ValueError("no data set was chosen; give one, such as dataset=humans")
-        if len(set(self.test_names)) < len(self.datasets):
-            raise ValueError(f"two data sets have the same name ({', '.join(self.test_names)}): give one dataset.folder.name=NAME")
+        for names in (self.train_names, self.test_names):
+            if len(set(names)) < len(names):
+                raise ValueError(f"two data sets have the same name ({', '.join(names)}): give one dataset.folder.name=NAME")
         capacity = self.settings.memory_shapes
         self._training = ShapeLibrary(self.settings.preparation(training=True), cache_dir, capacity=capacity)
         self._measured = ShapeLibrary(self.settings.preparation(training=False), cache_dir, capacity=capacity)
         self.cache_dir = cache_dir
 
     @property
-    def test_names(self) -> list[str]:
-        """The names of the data sets, in the order of the test loaders."""
+    def train_names(self) -> list[str]:
+        """The names of the data sets that are trained on."""
         return [dataset.name for dataset in self.datasets]
+
+    @property
+    def test_names(self) -> list[str]:
+        """The names of the data sets that are tested on, in the order of the test loaders."""
+        return [dataset.name for dataset in self.tested]
 
     @cached_property
     def train_set(self) -> ShapePairDataset:
         """The training pairs i < j of all data sets, and after them all of them again with 1 and 2 exchanged."""
-        pairs = reduce(ShapePairDataset.followed_by, self._train_sets)
-        return ShapePairDataset(pairs.shapes, pairs.pairs + [(j, i) for i, j in pairs.pairs], self._training)
+        for dataset in self.datasets:
+            at_least_two(dataset, "train")  # a set for tests only is passed by in preparation, but nothing to train on
+        return reduce(ShapePairDataset.followed_by, self._train_sets).in_both_directions()
 
     @cached_property
     def val_set(self) -> ShapePairDataset:
-        """The validation pairs of all data sets: of held-out training shapes, or of test shapes with ``select_on_test``."""
+        """The validation pairs of all data sets: of held-out training shapes, or of the test sets with ``select_on_test``."""
         return reduce(ShapePairDataset.followed_by, self._val_sets)
 
     @cached_property
     def test_sets(self) -> list[ShapePairDataset]:
         """The test pairs of each data set."""
-        return [self._measured_pairs(_at_least_two(dataset, "test"), self.settings.test_pairs) for dataset in self.datasets]
+        return [self._test_set(dataset, self.settings.test_pairs) for dataset in self.tested]
+
+    def look_for_tests(self) -> None:
+        """Raises MissingDataError where a test set is not there: what trains for hours and tests then should know before."""
+        lost = {}
+        for dataset in self.tested:
+            try:
+                tested_pairs(dataset, protocol=self.settings.protocol)
+            except MissingDataError as error:
+                lost[dataset.name] = str(error)
+        if lost:
+            others = [name for name in self.test_names if name not in lost]
+            without = f"dataset@test=[{','.join(others)}]" if others else "run=[]"
+            head = f"not all data are there for the tests after the training; without them: {without}"
+            raise MissingDataError("\n".join([head, *(f"{name}: {message}" for name, message in lost.items())]))
 
     def prepare_data(self) -> None:
         """Prepares the shapes and distances that the trainer's stage needs; those of all stages without a trainer."""
         stage = None if self.trainer is None else self.trainer.state.fn
         sets = self._train_sets + self._val_sets if stage in (None, "fit", "validate") else []
         sets = sets + self.test_sets if stage not in ("fit", "validate") else sets
-        jobs = [_jobs(pairs) for pairs in sets]
-        done = prepare_all([job for of_one_set in jobs for job in of_one_set], self.cache_dir, workers=self.settings.prepare_workers)
-        for of_one_set in jobs:
-            counts = {job.files: done[job].landmarks for job in of_one_set}
-            check_landmarks({files: count for files, count in counts.items() if count is not None})
+        jobs = [job for pairs in sets for job in _jobs(pairs)]
+        done = prepare_all(jobs, self.cache_dir, workers=self.settings.prepare_workers)
+        counts = {job.files: done[job].landmarks for job in jobs}
+        for pair in (pair for pairs in sets for pair in pairs.pairs if pair.truth is None):
+            found = {files: counts[files] for files in (pair.shape1, pair.shape2)}
+            check_landmarks({files: count for files, count in found.items() if count is not None})
 
     def train_dataloader(self) -> DataLoader:
         world, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
@@ -135,44 +126,52 @@ class PairDataModule(LightningDataModule):
 
     @cached_property
     def _train_sets(self) -> list[ShapePairDataset]:
-        splits = [train for train, _ in self._fit_splits]
-        return [ShapePairDataset(shapes, pair_indices(len(shapes), "unordered"), self._training) for shapes in splits]
+        sets = []
+        for dataset, shapes, _ in self._fit_shapes:
+            pairs = pairs_of(dataset, "train", evenly(shapes, self.settings.train_shapes), protocol="unordered")
+            sets.append(ShapePairDataset(pairs, self._training))
+            log.info("%s: %d training pairs, of %d shapes", dataset.name, len(pairs), len(sets[-1].used()))
+        return sets
 
     @cached_property
     def _val_sets(self) -> list[ShapePairDataset]:
-        return [self._measured_pairs(shapes, self.settings.val_pairs) for _, shapes in self._fit_splits]
+        if self.settings.select_on_test:
+            log.warning("%s: checkpoints are selected on test pairs (data.select_on_test=true)", ", ".join(self.test_names))
+            return [self._test_set(dataset, self.settings.val_pairs) for dataset in self.tested]
+        sets = []
+        for dataset, _, shapes in self._fit_shapes:
+            pairs = pairs_of(dataset, "train", shapes, protocol=self.settings.protocol)
+            if shapes and not pairs:
+                log.warning("%s: none of its listed pairs joins two of the %d held-out shapes; no validation", dataset.name, len(shapes))
+            sets.append(self._measured_set(drawn(pairs, self.settings.val_pairs, seed=self.settings.seed)))
+            log.info("%s: %d of %d validation pairs, of %d shapes", dataset.name, len(sets[-1]), len(pairs), len(shapes))
+        return sets
 
     @cached_property
-    def _fit_splits(self) -> list[tuple[list[ShapeFiles], list[ShapeFiles]]]:
-        return [self._training_and_validation(dataset) for dataset in self.datasets]
+    def _fit_shapes(self) -> list[tuple[MeshDataset, list[ShapeFiles], list[ShapeFiles]]]:
+        """The data sets with their shapes for training and validation, but those that are for tests only."""
+        held_out = 0 if self.settings.select_on_test else self.settings.val_shapes
+        trained = [dataset for dataset in self.datasets if dataset.shapes("train")]
+        return [(dataset, *training_and_held_out(dataset, val_shapes=held_out)) for dataset in trained]
 
-    def _training_and_validation(self, dataset: MeshDataset) -> tuple[list[ShapeFiles], list[ShapeFiles]]:
-        train = _at_least_two(dataset, "train")
-        if self.settings.select_on_test:
-            log.warning("%s: checkpoints are selected on test pairs (data.select_on_test=true)", dataset.name)
-            return _evenly(train, self.settings.train_shapes), _at_least_two(dataset, "test")
-        usual = dataset.val_shapes or max(2, round(len(train) / 10))
-        held_out = self.settings.val_shapes if self.settings.val_shapes is not None else usual
-        if len(train) - held_out < 2:
-            if self.settings.val_shapes is not None:
-                raise ValueError(
-                    f"{dataset.name}: of {len(train)} training shapes, data.val_shapes={held_out} leave {max(0, len(train) - held_out)}, "
-                    f"and training needs 2: use data.val_shapes=0 or at most {len(train) - 2}"
-                )
-            log.warning("%s: %d training shapes are too few to hold some out, so there is no validation", dataset.name, len(train))
-            held_out = 0
-        split = len(train) - held_out
-        return _evenly(train[:split], self.settings.train_shapes), train[split:]
+    def _test_set(self, dataset: MeshDataset, most: int | None) -> ShapePairDataset:
+        protocol = "listed" if dataset.pairs("test") is not None else self.settings.protocol
+        possible = tested_pairs(dataset, protocol=self.settings.protocol)
+        pairs = drawn(possible, most, seed=self.settings.seed)
+        drawn_from = len(possible) if len(pairs) < len(possible) else None
+        chosen = self._measured_set(pairs, Selection(protocol, dataset.pairs_rule, drawn_from))
+        log.info("%s: %d of %d test pairs, of %d shapes", dataset.name, len(pairs), len(possible), len(chosen.used()))
+        return chosen
 
-    def _measured_pairs(self, shapes: list[ShapeFiles], most: int | None) -> ShapePairDataset:
-        pairs = pair_indices(len(shapes), self.settings.protocol)
-        if most is not None and most < len(pairs):
-            chosen = np.random.default_rng(self.settings.seed).choice(len(pairs), most, replace=False)
-            pairs = [pairs[i] for i in sorted(chosen.tolist())]
-        return ShapePairDataset(shapes, pairs, self._measured, geodesics=self.settings.geodesics)
+    def _measured_set(self, pairs: list[PairFiles], selection: Selection | None = None) -> ShapePairDataset:
+        return ShapePairDataset(pairs, self._measured, geodesics=self.settings.geodesics, selection=selection)
 
     def _loader(self, pairs: Dataset) -> DataLoader:
         return DataLoader(pairs, collate_fn=_only, num_workers=self.settings.num_workers)
+
+
+def _listed(datasets: Mapping[str, MeshDataset] | Sequence[MeshDataset]) -> list[MeshDataset]:
+    return list(datasets.values() if isinstance(datasets, Mapping) else datasets)
 
 
 def _settings(given: Mapping[str, Any]) -> DataSettings:
@@ -183,24 +182,16 @@ def _settings(given: Mapping[str, Any]) -> DataSettings:
     return DataSettings(**given)
 
 
-def _at_least_two(dataset: MeshDataset, split: Split) -> list[ShapeFiles]:
-    shapes = dataset.shapes(split)
-    if len(shapes) < 2:
-        raise ValueError(f"{dataset.name}: the {split} split has {len(shapes)} shapes, and a pair needs two. {dataset.advice_on_splits}")
-    return shapes
-
-
-def _evenly(shapes: list[ShapeFiles], count: int | None) -> list[ShapeFiles]:
-    if count is None or count >= len(shapes):
-        return shapes
-    return [shapes[i] for i in np.linspace(0, len(shapes) - 1, count).round().astype(int).tolist()]
-
-
 def _jobs(pairs: ShapePairDataset) -> list[Job]:
     """What has to be prepared for the pairs: their shapes, and distances on those that errors are measured on."""
-    measured = set(pairs.files1()) if pairs.geodesics is not None else set()
-    settings = pairs.library.settings
-    return [Job(files, settings, pairs.geodesics if files in measured else None) for files in pairs.used()]
+    settings, method = pairs.library.settings, pairs.geodesics
+    if method is None:
+        return [Job(files, settings) for files in pairs.used()]
+    measured = set(pairs.files1())
+    return [
+        Job(files, settings, method if files in measured else None, pairs.truths1.get(files, ()), pairs.truths2.get(files, ()))
+        for files in pairs.used()
+    ]
 
 
 def _only(batch: Sequence[ShapePair]) -> ShapePair:

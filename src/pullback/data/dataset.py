@@ -4,14 +4,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
+
+from jaxtyping import Int
+from numpy import ndarray
 
 from pullback.data.io import MESH_SUFFIXES
 
 Split = Literal["train", "test"]
 
 # The folder names in circulation: (meshes, ground truth).
-LAYOUTS = (("off", "corres"), ("shapes", "correspondences"))
+LAYOUTS = (("off", "corres"), ("shapes", "correspondences"), ("vtx_5k", "vtx_5k/corres"))
+
+# What a data set without training shapes has for ``advice_on_splits``.
+FOR_TESTS_ONLY = "It is for tests only: train on another one and test on this, as in dataset=faust dataset@test=NAME"
 
 
 class MissingDataError(FileNotFoundError):
@@ -28,17 +34,79 @@ class ShapeFiles:
     mirrored_vts: Path | None = None  # the same landmarks with left and right exchanged
 
 
+@runtime_checkable
+class PairTruth(Protocol):
+    """Ground truth that belongs to a pair and not to its shapes: row i of both sides is the same point.
+
+    Hashable and picklable, such as a frozen dataclass of paths. The numbers are those of the files, counted from 0.
+    """
+
+    def first(self, *, n1: int) -> Int[ndarray, " t"]:
+        """The vertices of shape 1, whose file has ``n1``. Raises MeshError, FileNotFoundError."""
+        ...
+
+    def second(self, *, n2: int) -> Int[ndarray, " t"]:
+        """The vertices of shape 2, whose file has ``n2``. Raises MeshError, FileNotFoundError."""
+        ...
+
+
+@dataclass(frozen=True)
+class SwappedTruth:
+    """The ground truth of a pair with 1 and 2 exchanged."""
+
+    truth: PairTruth
+
+    def first(self, *, n1: int) -> Int[ndarray, " t"]:
+        return self.truth.second(n2=n1)
+
+    def second(self, *, n2: int) -> Int[ndarray, " t"]:
+        return self.truth.first(n1=n2)
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The files of a pair: questions are asked on shape 2, errors measured on shape 1."""
+
+    shape1: ShapeFiles
+    shape2: ShapeFiles
+    truth: PairTruth | None = None  # None: row i of the ``.vts`` files of both shapes is the same point
+
+    @property
+    def name(self) -> str:
+        """As ``ShapePair.name`` has it."""
+        return f"{self.shape1.name}-{self.shape2.name}"
+
+    @property
+    def has_truth(self) -> bool:
+        return self.truth is not None or (self.shape1.vts is not None and self.shape2.vts is not None)
+
+    def swapped(self) -> "PairFiles":
+        """The pair with 1 and 2 exchanged."""
+        return PairFiles(self.shape2, self.shape1, None if self.truth is None else SwappedTruth(self.truth))
+
+
 class MeshDataset(ABC):
-    """Shapes that correspond to each other. Subclasses say which files belong to which split."""
+    """Shapes that correspond to each other. Subclasses say which files belong to which split, and perhaps which pairs are made."""
 
     name: str
-    val_shapes: int | None = None  # how many of the last training shapes make a sensible validation set; None: a tenth
+    val_shapes: int | None = None  # how many training shapes make a sensible validation set; None: a tenth
+    pairs_rule: str = ""  # what a protocol line says of the listed pairs: which, and in which direction
+    up: str = "y"  # the axis of the shapes that points up in pictures: x | y | z, or -x …
+    front: str = "z"  # the axis that points at the camera
 
     advice_on_splits = "Is the data set complete?"
 
     @abstractmethod
     def shapes(self, split: Split) -> list[ShapeFiles]:
-        """The shapes of a split in the order of the data set. Raises MissingDataError."""
+        """The shapes of a split in the order of the data set; none for the training split of a test set. Raises MissingDataError."""
+
+    def pairs(self, split: Split) -> list[PairFiles] | None:
+        """The pairs of a split where the data set lists them; None: all pairs of its shapes. Raises MissingDataError."""
+        return None
+
+    def held_out(self, shapes: Sequence[ShapeFiles], count: int) -> list[ShapeFiles]:
+        """The ``count`` training shapes that validation is done on: the last ones."""
+        return list(shapes[len(shapes) - count :])
 
 
 @dataclass(frozen=True)

@@ -35,33 +35,15 @@ def read_vts(path: str | Path, *, n_vertices: int) -> Int[ndarray, " t"]:
 
     Raises MeshError for an empty file, entries that are not whole numbers, and numbers outside of 1..``n_vertices``.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no ground truth file {path}")
-    words = path.read_text(errors="replace").split()
-    if not words:
-        raise MeshError(f"{path}: the file is empty. Copy it again, or remove it to go without ground truth")
-    try:
-        values = np.array(words, dtype=np.float64)  # some tools write whole numbers as 1.000e+00
-    except ValueError as error:
-        raise MeshError(f"{path}: not one vertex number a line ({error}). Is this another kind of file?") from None
-    bad = np.flatnonzero(values != np.round(values))
-    if len(bad):
-        raise MeshError(f"{path}: entry {bad[0] + 1} is {words[bad[0]]}, but vertex numbers are whole. Is this another kind of file?")
-    if values.min() < 1 or values.max() > n_vertices:
-        raise MeshError(_out_of_range(path, values, n_vertices))
-    return values.astype(np.int64) - 1
+    numbers = _numbers(Path(path))
+    if numbers.min() < 1 or numbers.max() > n_vertices:
+        raise MeshError(_out_of_range(Path(path), numbers, n_vertices))
+    return numbers - 1
 
 
-def read_map(path: str | Path, *, n_from: int, n_to: int) -> Int[ndarray, " n_from"]:
-    """A dense ground-truth map ``A_B.map``: for each of the ``n_from`` vertices of A its vertex (0-based) of B, of ``n_to``.
-
-    Raises MeshError as ``read_vts`` does, and when the number of rows is not ``n_from``.
-    """
-    ids = read_vts(path, n_vertices=n_to)
-    if len(ids) != n_from:
-        raise MeshError(f"{path}: {len(ids)} rows for a mesh of {n_from} vertices. Does the map run from the other shape, or another mesh?")
-    return ids
+def count_rows(path: str | Path) -> int:
+    """How many vertex numbers a ``.vts`` or ``.map`` file holds. Raises MeshError where they are not whole numbers, one a line."""
+    return len(_numbers(Path(path)))
 
 
 def read_landmarks(path: str | Path, *, n1: int, n2: int) -> tuple[Int[ndarray, " t"], Int[ndarray, " t"]]:
@@ -109,7 +91,23 @@ def write_vts(path: str | Path, ids: Int[ndarray, " t"]) -> None:
     write_atomically(Path(path), lambda file: file.write(text.encode()))
 
 
-def _out_of_range(path: Path, values: Float[ndarray, " t"], n_vertices: int) -> str:
+def _numbers(path: Path) -> Int[ndarray, " t"]:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no ground truth file {path}")
+    words = path.read_text(errors="replace").split()
+    if not words:
+        raise MeshError(f"{path}: the file is empty. Copy it again, or remove it to go without ground truth")
+    try:
+        values = np.array(words, dtype=np.float64)  # some tools write whole numbers as 1.000e+00
+    except ValueError as error:
+        raise MeshError(f"{path}: not one vertex number a line ({error}). Is this another kind of file?") from None
+    bad = np.flatnonzero(~np.isfinite(values) | (values != np.round(values)))
+    if len(bad):
+        raise MeshError(f"{path}: entry {bad[0] + 1} is {words[bad[0]]}, but vertex numbers are whole. Is this another kind of file?")
+    return values.astype(np.int64)
+
+
+def _out_of_range(path: Path, values: Int[ndarray, " t"], n_vertices: int) -> str:
     low, high = int(values.min()), int(values.max())
     what = f"{path}: vertex numbers run from {low} to {high}, but the mesh has the vertices 1..{n_vertices}"
     if low == 0 and high < n_vertices:

@@ -1,6 +1,7 @@
 """Prepared shapes with their ground truth and geodesic distances, held in memory while they are in use."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pullback.data.cache import cached, content_hash
-from pullback.data.dataset import ShapeFiles
+from pullback.data.dataset import PairTruth, ShapeFiles
 from pullback.data.io import read_vts
 from pullback.data.shapes import PreparationSettings, load_shape
-from pullback.geometry.cleaning import MeshError
+from pullback.geometry.cleaning import MeshError, Relabelling
 from pullback.geometry.geodesic import geodesic_rows
 from pullback.types import GeodesicRows, Shape
 
@@ -28,6 +29,7 @@ class LoadedShape:
     shape: Shape
     corr: Int[Tensor, " t"] | None  # the vertex of each landmark
     mirrored: Int[Tensor, " t"] | None  # the vertex of each landmark with left and right exchanged
+    relabel: Relabelling  # ids in the file → ids of the shape
     notes: tuple[str, ...]
 
 
@@ -39,6 +41,7 @@ class ShapeLibrary:
         self.cache_dir = Path(cache_dir)
         self.capacity = capacity
         self._loaded: OrderedDict[ShapeFiles, LoadedShape] = OrderedDict()
+        self._sources: dict[tuple[ShapeFiles, tuple[PairTruth, ...]], Int[np.ndarray, " r"]] = {}
 
     def load(self, files: ShapeFiles) -> LoadedShape:
         """The shape with its landmarks. Raises MeshError, FileNotFoundError."""
@@ -50,13 +53,16 @@ class ShapeLibrary:
             self._loaded.popitem(last=False)
         return loaded
 
-    def geodesics(self, files: ShapeFiles, method: str) -> GeodesicRows | None:
-        """Distances from the landmarks of a shape (and from their mirror images) to all of its vertices; None without landmarks."""
-        loaded = self.load(files)
-        entry = self._geodesics_entry(loaded, method)
-        if entry is None:
+    def geodesics(self, files: ShapeFiles, method: str, *, truths: Sequence[PairTruth] = ()) -> GeodesicRows | None:
+        """Distances from some vertices of a shape to all of them; None where there are no such vertices.
+
+        They are the shape's landmarks and their mirror images or, with the ``truths`` of pairs in which it stands first, the
+        vertices that any of these has on it.
+        """
+        loaded, sources = self.load(files), self._sources_of(files, tuple(truths))
+        if sources is None:
             return None
-        path, sources = entry
+        path = self._geodesics_entry(loaded, method, sources)
         verts, faces = loaded.shape.verts.double().numpy(), loaded.shape.faces.numpy()
 
         def read(path: Path) -> np.ndarray:
@@ -73,10 +79,10 @@ class ShapeLibrary:
         )
         return GeodesicRows(torch.from_numpy(sources), torch.from_numpy(rows))
 
-    def has_geodesics(self, files: ShapeFiles, method: str) -> bool:
+    def has_geodesics(self, files: ShapeFiles, method: str, *, truths: Sequence[PairTruth] = ()) -> bool:
         """Whether there is nothing left to compute of the distances of this (prepared) shape."""
-        entry = self._geodesics_entry(self.load(files), method)
-        return entry is None or entry[0].exists()
+        sources = self._sources_of(files, tuple(truths))
+        return sources is None or self._geodesics_entry(self.load(files), method, sources).exists()
 
     def _load(self, files: ShapeFiles) -> LoadedShape:
         prepared = load_shape(files.mesh, self.settings, self.cache_dir, name=files.name)
@@ -86,13 +92,21 @@ class ShapeLibrary:
         )
         if corr is not None and mirrored is not None and len(corr) != len(mirrored):
             raise MeshError(f"{files.mirrored_vts} has {len(mirrored)} rows but {files.vts} has {len(corr)}: remove it, or copy both again")
-        return LoadedShape(prepared.shape, corr, mirrored if corr is not None else None, prepared.notes)
+        return LoadedShape(prepared.shape, corr, mirrored if corr is not None else None, prepared.relabel, prepared.notes)
 
-    def _geodesics_entry(self, loaded: LoadedShape, method: str) -> tuple[Path, Int[np.ndarray, " r"]] | None:
-        if loaded.corr is None:
-            return None
-        landmarks = [ids.numpy() for ids in (loaded.corr, loaded.mirrored) if ids is not None]
-        sources = np.unique(np.concatenate(landmarks))
+    def _sources_of(self, files: ShapeFiles, truths: tuple[PairTruth, ...]) -> Int[np.ndarray, " r"] | None:
+        if (files, truths) not in self._sources:  # files of pairs are not read again for each of the pairs
+            loaded = self.load(files)
+            if truths:
+                known = [loaded.relabel(truth.first(n1=len(loaded.relabel.successor))) for truth in truths]
+            else:
+                known = [ids.numpy() for ids in (loaded.corr, loaded.mirrored) if ids is not None]
+            if not known:
+                return None
+            self._sources[files, truths] = np.unique(np.concatenate(known))
+        return self._sources[files, truths]
+
+    def _geodesics_entry(self, loaded: LoadedShape, method: str, sources: Int[np.ndarray, " r"]) -> Path:
         verts, faces = loaded.shape.verts.numpy(), loaded.shape.faces.numpy()
         key = content_hash({"version": _VERSION, "method": method, "verts": verts, "faces": faces, "sources": sources})
-        return self.cache_dir / "geodesics" / f"{key}.npy", sources
+        return self.cache_dir / "geodesics" / f"{key}.npy"

@@ -1,11 +1,16 @@
 """Pairs of shapes: which ones a protocol makes, and how one is put together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
+import torch
+from jaxtyping import Int
+from torch import Tensor
 from torch.utils.data import Dataset
 
-from pullback.data.dataset import ShapeFiles
-from pullback.data.library import ShapeLibrary
+from pullback.data.dataset import PairFiles, PairTruth, ShapeFiles
+from pullback.data.library import LoadedShape, ShapeLibrary
 from pullback.geometry.cleaning import MeshError
 from pullback.types import ShapePair
 
@@ -24,50 +29,107 @@ def pair_indices(n: int, protocol: str) -> list[tuple[int, int]]:
     return [(i, j) for i in range(n) for j in range(n) if keep(i, j)]
 
 
+def all_pairs(shapes: Sequence[ShapeFiles], protocol: str) -> list[PairFiles]:
+    """The pairs that the protocol makes of the shapes."""
+    return [PairFiles(shapes[i], shapes[j]) for i, j in pair_indices(len(shapes), protocol)]
+
+
+def pairs_within(pairs: Iterable[PairFiles], shapes: Iterable[ShapeFiles]) -> list[PairFiles]:
+    """Those of the pairs that join two of the shapes."""
+    shapes = set(shapes)
+    return [pair for pair in pairs if pair.shape1 in shapes and pair.shape2 in shapes]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which pairs a set holds, for the protocol of its results."""
+
+    protocol: str  # unordered | ordered | ordered_self | listed: by the data set
+    rule: str = ""  # what the data set says of its pairs
+    drawn_from: int | None = None  # of so many a part was drawn; None: these are all
+
+
 class ShapePairDataset(Dataset[ShapePair]):
     """Pairs of prepared shapes with what ground truth there is.
 
-    ``pairs`` are indices into ``shapes``. With ``geodesics`` (a method of ``geodesic_rows``) a pair with ground truth also has the
-    distances from the landmarks of shape 1, on which errors are measured.
+    With ``geodesics`` (a method of ``geodesic_rows``) a pair with ground truth also has distances on shape 1, on which errors are
+    measured: from its landmarks, or from the vertices that the ground truth of any pair here has on that shape.
     """
 
     def __init__(
-        self, shapes: Sequence[ShapeFiles], pairs: Sequence[tuple[int, int]], library: ShapeLibrary, *, geodesics: str | None = None
+        self, pairs: Sequence[PairFiles], library: ShapeLibrary, *, geodesics: str | None = None, selection: Selection | None = None
     ):
-        self.shapes = list(shapes)
         self.pairs = list(pairs)
         self.library = library
         self.geodesics = geodesics
+        self.selection = selection
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> ShapePair:
-        files1, files2 = (self.shapes[i] for i in self.pairs[index])
-        first, second = self.library.load(files1), self.library.load(files2)
-        if first.corr is None or second.corr is None:
+        files = self.pairs[index]
+        first, second = self.library.load(files.shape1), self.library.load(files.shape2)
+        corr = corresponding(files, first, second)
+        if corr is None:
             return ShapePair(first.shape, second.shape)
-        check_landmarks({files1: len(first.corr), files2: len(second.corr)})
-        geodesics = None if self.geodesics is None else self.library.geodesics(files1, self.geodesics)
-        return ShapePair(first.shape, second.shape, first.corr, second.corr, first.mirrored, geodesics)
+        mirrored = first.mirrored if files.truth is None else None
+        truths = self.truths1.get(files.shape1, ()) if files.truth is not None else ()
+        geodesics = None if self.geodesics is None else self.library.geodesics(files.shape1, self.geodesics, truths=truths)
+        return ShapePair(first.shape, second.shape, *corr, mirrored, geodesics)
 
     def followed_by(self, other: "ShapePairDataset") -> "ShapePairDataset":
         """These pairs and after them those of the other set. No pair joins shapes of the two."""
-        shift = len(self.shapes)
-        pairs = self.pairs + [(i + shift, j + shift) for i, j in other.pairs]
-        return ShapePairDataset(self.shapes + other.shapes, pairs, self.library, geodesics=self.geodesics)
+        return ShapePairDataset(self.pairs + other.pairs, self.library, geodesics=self.geodesics)
+
+    def in_both_directions(self) -> "ShapePairDataset":
+        """These pairs and after them all of them with 1 and 2 exchanged, without distances."""
+        return ShapePairDataset(self.pairs + [pair.swapped() for pair in self.pairs], self.library)
 
     def name(self, index: int) -> str:
         """The name of a pair, as ``ShapePair.name`` has it."""
-        return "-".join(self.shapes[i].name for i in self.pairs[index])
+        return self.pairs[index].name
 
     def files1(self) -> list[ShapeFiles]:
         """The shapes that stand first in some pair, on which errors are measured."""
-        return [self.shapes[i] for i in sorted({i for i, _ in self.pairs})]
+        return list(dict.fromkeys(pair.shape1 for pair in self.pairs))
 
     def used(self) -> list[ShapeFiles]:
         """The shapes that stand in some pair."""
-        return [self.shapes[i] for i in sorted({i for pair in self.pairs for i in pair})]
+        return list(dict.fromkeys(files for pair in self.pairs for files in (pair.shape1, pair.shape2)))
+
+    def have_truth(self) -> bool:
+        """Whether all pairs have ground truth."""
+        return all(pair.has_truth for pair in self.pairs)
+
+    @cached_property
+    def truths1(self) -> dict[ShapeFiles, tuple[PairTruth, ...]]:
+        """The ground truths of the pairs in which each shape stands first."""
+        return _grouped((pair.shape1, pair.truth) for pair in self.pairs)
+
+    @cached_property
+    def truths2(self) -> dict[ShapeFiles, tuple[PairTruth, ...]]:
+        """The ground truths of the pairs in which each shape stands second."""
+        return _grouped((pair.shape2, pair.truth) for pair in self.pairs)
+
+
+def corresponding(files: PairFiles, first: LoadedShape, second: LoadedShape) -> tuple[Int[Tensor, " t"], Int[Tensor, " t"]] | None:
+    """Corresponding vertices of both shapes, by the pair's own ground truth or the landmarks of its shapes; None without."""
+    if files.truth is None:
+        if first.corr is None or second.corr is None:
+            return None
+        check_landmarks({files.shape1: len(first.corr), files.shape2: len(second.corr)})
+        return first.corr, second.corr
+    corr1, corr2 = (
+        files.truth.first(n1=len(first.relabel.successor)),
+        files.truth.second(n2=len(second.relabel.successor)),
+    )
+    if len(corr1) != len(corr2):
+        raise MeshError(
+            f"{files.name}: its ground truth {files.truth} has {len(corr1)} rows on {files.shape1.mesh} but {len(corr2)} on "
+            f"{files.shape2.mesh}. Do the files belong to these meshes? Copy them again"
+        )
+    return torch.from_numpy(first.relabel(corr1)), torch.from_numpy(second.relabel(corr2))
 
 
 def check_landmarks(counts: dict[ShapeFiles, int]) -> None:
@@ -79,3 +141,11 @@ def check_landmarks(counts: dict[ShapeFiles, int]) -> None:
             f"{files_low.vts} has {low} rows but {files_high.vts} has {high}: row i of each must be the vertex of the same landmark i. "
             "Do they belong to different data sets? Copy them again, or remove both to go without ground truth"
         )
+
+
+def _grouped(truths: Iterable[tuple[ShapeFiles, PairTruth | None]]) -> dict[ShapeFiles, tuple[PairTruth, ...]]:
+    found: dict[ShapeFiles, list[PairTruth]] = {}
+    for files, truth in truths:
+        if truth is not None:
+            found.setdefault(files, []).append(truth)
+    return {files: tuple(of_shape) for files, of_shape in found.items()}

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pullback.data.cache import sweep
-from pullback.data.dataset import ShapeFiles
+from pullback.data.dataset import PairTruth, ShapeFiles
 from pullback.data.library import ShapeLibrary
 from pullback.data.shapes import PreparationSettings, operators_entry
 from pullback.geometry.cleaning import MeshError
@@ -24,11 +24,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One shape to prepare, with distances if a method is named."""
+    """One shape to prepare, with distances if a method is named; the ground truth of pairs is read, to see that it fits the shape."""
 
     files: ShapeFiles
     settings: PreparationSettings
     geodesics: str | None = None
+    truths1: tuple[PairTruth, ...] = ()  # of pairs in which the shape stands first: distances are from the vertices that they name
+    truths2: tuple[PairTruth, ...] = ()  # of pairs in which it stands second
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ def _results(jobs: list[Job], cache_dir: Path, workers: int) -> Iterator[tuple[J
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_be_a_worker) as pool:
-        futures = {pool.submit(_prepare, job, cache_dir): job for job in jobs}
+        futures = {pool.submit(_prepare_each, of_shape, cache_dir): of_shape for of_shape in _by_shape(jobs)}
         try:
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                yield from zip(futures[future], future.result(), strict=True)
         except BrokenProcessPool as error:
             advice = "Use fewer at a time, as data.prepare_workers=1"
             raise RuntimeError(f"a process that prepared shapes was killed, most likely for want of memory. {advice}") from error
@@ -92,12 +94,26 @@ def _results(jobs: list[Job], cache_dir: Path, workers: int) -> Iterator[tuple[J
             raise
 
 
+def _by_shape(jobs: list[Job]) -> list[list[Job]]:
+    """Jobs that need the same operators together: two processes would compute them twice."""
+    groups: dict[tuple[ShapeFiles, PreparationSettings], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.files, job.settings), []).append(job)
+    return list(groups.values())
+
+
+def _prepare_each(jobs: list[Job], cache_dir: Path) -> list[Prepared]:
+    return [_prepare(job, cache_dir) for job in jobs]
+
+
 def _prepare(job: Job, cache_dir: Path) -> Prepared:
     library = ShapeLibrary(job.settings, cache_dir)
     try:
         loaded = library.load(job.files)
+        for truth in job.truths2:
+            loaded.relabel(truth.second(n2=len(loaded.relabel.successor)))
         if job.geodesics is not None:
-            library.geodesics(job.files, job.geodesics)
+            library.geodesics(job.files, job.geodesics, truths=job.truths1)
     except (ValueError, FileNotFoundError) as error:
         return Prepared(None, error=str(error))
     return Prepared(None if loaded.corr is None else len(loaded.corr), loaded.notes)
@@ -107,7 +123,7 @@ def _is_ready(job: Job, cache_dir: Path) -> bool:
     try:
         if not operators_entry(job.files.mesh, job.settings, cache_dir).exists():
             return False
-        return job.geodesics is None or ShapeLibrary(job.settings, cache_dir).has_geodesics(job.files, job.geodesics)
+        return job.geodesics is None or ShapeLibrary(job.settings, cache_dir).has_geodesics(job.files, job.geodesics, truths=job.truths1)
     except (ValueError, FileNotFoundError):
         return False
 

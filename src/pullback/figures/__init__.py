@@ -2,7 +2,7 @@
 
 from pullback.figures.camera import View, broadest_view
 from pullback.figures.correspondence import draw_correspondence, errors_on_surface, representative_pairs
-from pullback.figures.curves import curves_of_results, pck_figure, read_training_log, training_figure
+from pullback.figures.curves import Curve, cumulative_figure, curves_of_results, pck_figure, read_training_log, training_figure
 from pullback.figures.eigenfunctions import draw_eigenfunctions
 from pullback.figures.flow import draw_flow
 from pullback.figures.fmap import draw_features, fmap_figure, fmaps_figure
@@ -15,11 +15,13 @@ from pullback.figures.report import Gallery, ReportContent, write_report
 from pullback.figures.surface import render
 
 __all__ = [
+    "Curve",
     "Gallery",
     "Picture",
     "ReportContent",
     "View",
     "broadest_view",
+    "cumulative_figure",
     "curves_of_results",
     "draw_correspondence",
     "draw_dense_correspondence",

@@ -4,6 +4,7 @@ import csv
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,23 +26,52 @@ Series = tuple[Float[ndarray, " _"], Float[ndarray, " _"]]  # steps and values
 _SMOOTH_ABOVE = 60  # longer series are drawn faintly, with their running median on top
 
 
+@dataclass(frozen=True)
+class Curve:
+    """A cumulative curve: shares in [0, 1] of points within each threshold, and what lies between the runs that it is the mean of."""
+
+    thresholds: Values  # units of √area, or shares of a length
+    share: Values
+    band: tuple[Values, Values] | None = None  # the lowest and the highest share of several runs
+    style: int | None = None  # lines of one number look the same in all panels; None: the place in the panel
+
+
 def pck_figure(curves: Mapping[str, tuple[Values, Values]], *, xlabel: str = "geodesic error ×100 (unit: √area)") -> Figure:
     """Share of points whose error is below each threshold, a line for each label.
 
     ``curves`` maps a label to thresholds (units of √area, or shares of a length) and shares in [0, 1]; the axis shows thresholds ×100.
     Raises ValueError when it is empty.
     """
-    if not curves:
+    return cumulative_figure({"": {label: Curve(*curve) for label, curve in curves.items()}}, xlabel=xlabel)
+
+
+def cumulative_figure(
+    panels: Mapping[str, Mapping[str, Curve]],
+    *,
+    xlabel: str = "geodesic error ×100 (unit: √area)",
+    ylabel: str = "points below, %",
+    limit: float | None = None,
+) -> Figure:
+    """Cumulative curves by title of the panel and label of the line, the panels side by side (three in a row); thresholds ×100.
+
+    ``limit`` is the largest threshold shown. Raises ValueError when a panel is empty, or there is none.
+    """
+    if not panels or not all(panels.values()):
         raise ValueError("a PCK figure needs at least one curve")
-    figure = new_figure(6.8, 4.0)
-    axes = figure.subplots()
-    dress(axes, xlabel=xlabel, ylabel="points below, %")
-    for i, (label, (thresholds, share)) in enumerate(curves.items()):
-        axes.plot(100 * as_array(thresholds), 100 * as_array(share), label=label, **_line(i))
-    axes.set_xlim(0, 100 * max(float(max(thresholds)) for thresholds, _ in curves.values()))
-    axes.set_ylim(0, 102)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-    axes.legend(loc="lower right", **_LEGEND)
+    columns = min(3, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = new_figure(6.8 if columns == 1 else 4.4 * columns, (4.0 if columns == 1 else 3.6) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (title, curves) in zip(grid, panels.items(), strict=False):
+        dress(axes, xlabel=xlabel, ylabel=ylabel, title=title)
+        for i, (label, curve) in enumerate(curves.items()):
+            _draw_curve(axes, label, curve, style=_line(i if curve.style is None else curve.style))
+        axes.set_xlim(0, 100 * (limit or max(float(max(curve.thresholds)) for curve in curves.values())))
+        axes.set_ylim(0, 102)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+        axes.legend(loc="best", **_LEGEND)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
     return figure
 
 
@@ -102,6 +132,14 @@ def _line(i: int) -> dict:
     """Colour and dash of the i-th line: beyond six lines the colours come again with another dash."""
     dash = DASHES[(i + i // len(SERIES_LIGHT)) % len(DASHES)]
     return {"color": SERIES_LIGHT[i % len(SERIES_LIGHT)], "linestyle": dash, "linewidth": 1.8}
+
+
+def _draw_curve(axes: Axes, label: str, curve: Curve, *, style: Mapping[str, Any]) -> None:
+    errors = 100 * as_array(curve.thresholds)
+    if curve.band is not None:
+        low, high = (100 * as_array(edge) for edge in curve.band)
+        axes.fill_between(errors, low, high, color=style["color"], alpha=0.18, linewidth=0)
+    axes.plot(errors, 100 * as_array(curve.share), label=label, **style)
 
 
 def _draw_lines(axes: Axes, lines: Mapping[str, Series]) -> None:

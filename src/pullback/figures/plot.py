@@ -62,13 +62,16 @@ def inline_svg(figure: Figure, *, prefix: str) -> str:
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as .png or .svg, by the name's ending, and return the path. Raises ValueError for other endings."""
+    """Write the figure as .png, .svg or .pdf, by the name's ending, and return the path. Raises ValueError for other endings."""
     path = Path(path)
-    if path.suffix not in (".png", ".svg"):
-        raise ValueError(f"cannot write a figure as {path.name!r}; use a name that ends in .png or .svg")
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"cannot write a figure as {path.name!r}; use a name that ends in .png, .svg or .pdf")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".svg":
         path.write_text(figure_svg(figure), encoding="utf-8")
+    elif path.suffix == ".pdf":
+        with matplotlib.rc_context({"pdf.fonttype": 42}):  # fonts that publishers take
+            figure.savefig(path, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     else:
         figure.savefig(path, format="png", metadata={"Software": None})
     return path

@@ -8,7 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pullback.mapping.pointmap import nearest
+from pullback.mapping.row_systems import solve_rows
 from pullback.types import Eigenbasis, SoftMap
+
+MASKS = ("resolvent", "squared_difference", "none")
 
 
 def fmap_from_pointmap(p2p21: Int[Tensor, " n2"], basis1: Eigenbasis, basis2: Eigenbasis) -> Float[Tensor, "k2 k1"]:
@@ -40,6 +43,40 @@ def pointmap_from_fmap(fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis
     """The hard point map 2 → 1 read off a functional map 1 → 2."""
     query, reference = spectral_embeddings(fmap12, basis1, basis2)
     return nearest(query, reference)
+
+
+def regularised_fmap(
+    coeffs1: Float[Tensor, "k1 c"], coeffs2: Float[Tensor, "k2 c"], penalty: Float[Tensor, "k2 k1"]
+) -> Float[Tensor, "k2 k1"]:
+    """The functional map 1 → 2 that carries coefficients of features over: the minimiser of ``‖C A - B‖² + Σ penalty C²``.
+
+    Row a solves ``(A Aᵀ + diag(penalty_a)) c_a = A b_a`` (Donati et al. 2020, eq. 3; Ren et al. 2019). Differentiable in all arguments.
+    In float64, so that the squared condition number of the features stays harmless, and with a ridge of 1e-9 of the mean diagonal of
+    ``A Aᵀ``, which makes the systems of features of lower rank solvable.
+    """
+    coeffs1, coeffs2, dtype = coeffs1.double(), coeffs2.double(), coeffs1.dtype
+    gram = coeffs1 @ coeffs1.T
+    ridge = 1e-9 * gram.diagonal().mean().detach() + torch.finfo(torch.float32).tiny
+    fmap12 = solve_rows(gram[None, None], (penalty.double() + ridge)[None], (coeffs2 @ coeffs1.T)[None])
+    return fmap12[0].to(dtype)
+
+
+def penalty_mask(
+    kind: str, evals1: Float[Tensor, " k1"], evals2: Float[Tensor, " k2"], *, gamma: float = 0.5
+) -> Float[Tensor, "k2 k1"]:
+    """How much each entry of a map 1 → 2 violates commutativity with the Laplacians, by the name of the measure.
+
+    ``"resolvent"``: :func:`resolvent_mask`; ``"squared_difference"``: of the eigenvalues (the classical one); ``"none"``: all alike.
+    Raises ValueError for another name.
+    """
+    if kind == "resolvent":
+        return resolvent_mask(evals1, evals2, gamma=gamma)
+    difference = evals2[:, None] - evals1[None, :]
+    if kind == "squared_difference":
+        return difference**2
+    if kind == "none":
+        return torch.ones_like(difference)
+    raise ValueError(f"mask={kind!r} is unknown; use one of {', '.join(MASKS)}")
 
 
 def resolvent_mask(evals1: Float[Tensor, " k1"], evals2: Float[Tensor, " k2"], *, gamma: float = 0.5) -> Float[Tensor, "k2 k1"]:

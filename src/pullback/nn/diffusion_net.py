@@ -4,7 +4,7 @@ Diffused functions lie in the span of the first k eigenfunctions. Their gradient
 eigenfunctions, once a shape: no sparse product is left inside the blocks, nor in the backward pass.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -46,7 +46,21 @@ class LearnedDiffusion(nn.Module):
         self.times = nn.Parameter(times)
 
     def forward(self, coeffs: Float[Tensor, "k c"], evals: Float[Tensor, " k"]) -> Float[Tensor, "k c"]:
-        return coeffs * torch.exp(-evals[:, None] * self.times.clamp_min(1e-8))
+        return coeffs * torch.exp(-evals[:, None] * _AtLeast.apply(self.times, 1e-8))
+
+
+class _AtLeast(torch.autograd.Function):
+    """``values.clamp_min(floor)``, with gradients that lift values from the floor, where a clamp's own are 0."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, floor: float) -> Tensor:
+        ctx.save_for_backward(values <= floor)
+        return values.clamp_min(floor)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (below,) = ctx.saved_tensors
+        return grad.masked_fill(below & (grad > 0), 0), None
 
 
 class GradientProducts(nn.Module):

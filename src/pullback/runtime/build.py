@@ -4,7 +4,7 @@ import logging
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,10 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pullback.data.datamodule import PairDataModule
-from pullback.data.pairs import ShapePairDataset
-from pullback.runtime.checks import check_ground_truth, chosen_terms
-from pullback.runtime.origin import rule_of
+from pullback.runtime.checks import check_ground_truth, check_known_points, chosen_terms
+from pullback.runtime.origin import rule_of, trained_on
 from pullback.runtime.settings import made, plain
-from pullback.tasks.weights import load_weights
+from pullback.tasks.weights import load_weights, load_weights_of_others
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +34,7 @@ class Run:
     evaluation: Any  # MeshEvaluation or ImageEvaluation
     weights: str
     started: float  # time.time()
+    trained_on: list[str] = field(default_factory=list)  # names of the data sets that the weights have seen
     training: dict[str, Any] | None = None  # steps and seconds of a training that this process did
 
     @property
@@ -57,15 +57,22 @@ def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
     data = made(cfg.data)
     cfg = without_leftovers(cfg)
     cfg = with_monitor(cfg, data) if "monitor" in cfg else cfg
+    if cfg.get("landmarks") is not None:
+        check_known_points(cfg, [name for name, pairs in zip(data.test_names, data.test_sets, strict=True) if not pairs.have_truth()])
     config = plain(cfg)
     module = made(cfg.module) if needs_module(cfg) else None
     if module is not None:
         module.config = config
     if checkpoint is not None and module is not None:
         load_weights(module, checkpoint)
-    trainer = made(cfg.trainer, callbacks=callbacks_of(cfg), logger=list(made(cfg.logger).values()))
-    weights = rule_of(cfg, module, checkpoint) if module is not None else "of the stored predictions"
+    elsewhere = load_weights_of_others(module, cfg.weights) if module is not None and cfg.get("weights") is not None else None
+    trainer = trainer_of(cfg)
+    weights = (elsewhere or rule_of(cfg, module, checkpoint)) if module is not None else "of the stored predictions"
     run = Run(cfg, config, data, module, trainer, evaluation=made(cfg.evaluation), weights=weights, started=started)
+    if elsewhere is not None:
+        run.trained_on = ["unknown"]
+    elif checkpoint is not None:
+        run.trained_on = trained_on(checkpoint["config"])
     run.folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.create(config), run.folder / "config.yaml")
     return run
@@ -74,6 +81,12 @@ def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
 def needs_module(cfg: DictConfig) -> bool:
     """Whether networks are at work: stored predictions are scored without any."""
     return bool(cfg.get("optimizer")) or "match" in cfg.run or (cfg.kind == "photographs" and "prepare" in cfg.run)
+
+
+def trainer_of(cfg: DictConfig) -> Trainer:
+    """Lightning's trainer, with gradients where test pairs are tuned: inference mode would rule them out."""
+    gradients = {"inference_mode": False} if cfg.get("adaptation") is not None else {}
+    return made(cfg.trainer, callbacks=callbacks_of(cfg), logger=list(made(cfg.logger).values()), **gradients)
 
 
 def quieten() -> None:
@@ -96,8 +109,11 @@ def without_leftovers(cfg: DictConfig) -> DictConfig:
 
 def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:
     """The configuration with the figure that selects the best checkpoint; null where nothing is validated."""
-    validated = is_measured(data.val_set) and data.settings.geodesics is not None
-    check_ground_truth(cfg, training=is_measured(data.train_set), validation=validated)
+    if "match" in cfg.run:
+        data.look_for_tests()
+    trained = data.train_set.have_truth()
+    validated = data.val_set.have_truth() and data.settings.geodesics is not None
+    check_ground_truth(cfg, training=trained, validation=validated)
     monitor = cfg.monitor or ("val/geodesic_error" if validated else "val/loss")
     return OmegaConf.merge(cfg, {"monitor": monitor if len(data.val_set) else None})
 
@@ -110,8 +126,3 @@ def callbacks_of(cfg: DictConfig) -> list[Callback]:
     if not cfg.trainer.enable_progress_bar:
         callbacks.pop("progress", None)
     return list(callbacks.values())
-
-
-def is_measured(pairs: ShapePairDataset) -> bool:
-    """Whether all pairs have ground truth."""
-    return all(files.vts is not None for files in pairs.used())

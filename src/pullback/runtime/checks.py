@@ -1,6 +1,6 @@
 """Contradictions that no constructor can see: each message holds both values and what to type."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,11 @@ from pullback.data.image_dataset import ImageDataset
 
 STAGES = ("prepare", "match", "score", "report")
 # They match by nearest neighbours, through which no gradient reaches the features.
-HARD_SOLVERS = ("pullback.solvers.zoomout.ZoomOut", "pullback.solvers.nearest.FeatureNearest")
+HARD_SOLVERS = (
+    "pullback.solvers.zoomout.ZoomOut",
+    "pullback.solvers.nearest.FeatureNearest",
+    "pullback.solvers.discrete.DiscreteOptimisation",
+)
 
 
 class ConfigError(ValueError):
@@ -23,6 +27,8 @@ def check(cfg: DictConfig) -> None:
     raw = OmegaConf.to_container(cfg, resolve=False)  # an interpolation into a part that was not chosen must not fail before its check
     check_landmarks(raw)
     check_kind(raw)
+    check_adaptation(raw)
+    check_weights(raw)
     check_stages(raw)
     check_terms(raw)
     check_schedules(raw)
@@ -37,21 +43,39 @@ def check_landmarks(cfg: Mapping[str, Any]) -> None:
     landmarks, backbone = cfg.get("landmarks"), cfg.get("backbone") or {}
     takes = backbone.get("_target_", "").endswith(".LandmarkFeatures")
     if landmarks is None and takes:
-        raise ConfigError("backbone=landmarks measures from known points; give landmarks=FILE, or use backbone=raw_wks")
+        points = "landmarks=FILE" if "source" in cfg else "landmarks=6 (ground-truth points of each pair) to eval.py"
+        raise ConfigError(f"backbone=landmarks measures from known points; give {points}, or use backbone=raw_wks")
     if landmarks is None:
         return
     if cfg["kind"] == "photographs":
-        raise ConfigError(f"landmarks={landmarks} are vertices of meshes, but {cfg['source']} is a photograph; use landmarks=null")
-    if cfg["ckpt"] is not None:
+        photographs = cfg.get("source") or ",".join(cfg["dataset"])
+        raise ConfigError(f"landmarks={landmarks} are vertices of meshes, but {photographs} holds photographs; use landmarks=null")
+    if "source" not in cfg and not isinstance(landmarks, int):
+        raise ConfigError(f"landmarks={landmarks} is a file for match.py; in eval.py it is the number of ground-truth points: landmarks=6")
+    if cfg.get("ckpt") is not None:
         raise ConfigError(f"landmarks={landmarks} and ckpt={cfg['ckpt']} are two kinds of features; give one of them")
     if not takes:
         name = (backbone.get("network") or backbone["descriptor"])["_target_"].rsplit(".", 1)[-1]
         raise ConfigError(f"landmarks={landmarks} is of no use to the backbone {name}; use backbone=landmarks, or landmarks=null")
 
 
+def check_adaptation(cfg: Mapping[str, Any]) -> None:
+    """Test pairs are tuned by losses that need no ground truth."""
+    if cfg.get("adaptation") is None:
+        return
+    if cfg["kind"] == "photographs":
+        raise ConfigError("adaptation= changes the networks of meshes; the networks of photographs are frozen: use adaptation=null")
+    terms = chosen_terms(cfg)
+    if not terms and "match" in cfg["run"]:
+        raise ConfigError("adaptation= has no loss to tune by; give ckpt=… for those of its training, or loss=[orthogonality,consistency]")
+    if "supervised" in terms:
+        raise ConfigError("loss.supervised would tune a test pair to the truth it is measured by; use loss=[orthogonality,consistency]")
+
+
 def check_kind(cfg: Mapping[str, Any]) -> None:
     """Data sets, networks and solver are all for meshes, or all for photographs."""
-    kinds = {name: kind_of(written["_target_"]) for name, written in cfg.get("dataset", {}).items()}
+    chosen = {**cfg.get("dataset", {}), **(cfg.get("test") or {})}
+    kinds = {name: kind_of(written["_target_"]) for name, written in chosen.items()}
     names = ",".join(kinds)
     if len(set(kinds.values())) > 1:
         raise ConfigError(f"dataset=[{names}] mixes meshes and photographs ({kinds}); evaluate them one after the other")
@@ -67,6 +91,20 @@ def check_kind(cfg: Mapping[str, Any]) -> None:
     if of_photographs != (kind == "photographs"):
         fitting = "solver=closed_form" if kind == "photographs" else "solver=diff_zoomout"
         raise ConfigError(f"the solver {solver.rsplit('.', 1)[-1]} is not for {kind}; use {fitting}")
+
+
+def check_weights(cfg: Mapping[str, Any]) -> None:
+    """Weights of other code bases fill the network of a mesh backbone, and nothing else fills it."""
+    weights = cfg.get("weights")
+    if weights is None:
+        return
+    if cfg.get("ckpt") is not None:
+        raise ConfigError(f"weights={weights} and ckpt={cfg['ckpt']} both fill the network; give one of them")
+    if cfg["kind"] == "photographs":
+        raise ConfigError(f"weights={weights} is for networks of meshes; those of photographs have weights of their own, as in fusion=")
+    if "network" not in cfg["backbone"]:
+        name = cfg["backbone"]["_target_"].rsplit(".", 1)[-1]
+        raise ConfigError(f"weights={weights} is of no use to the backbone {name}, which learns nothing; use backbone=diffusion_net")
 
 
 def kind_of(target: str) -> str:
@@ -109,7 +147,7 @@ def check_schedules(cfg: Mapping[str, Any]) -> None:
                 f"callbacks.{name} changes the weight of the loss term {term}, but the terms are loss=[{terms}]; "
                 f"choose it too, loss=[{terms},{term}], or drop the schedule, ~callbacks.{name}"
             )
-        if callback.get("_target_", "").endswith(".BlurAnneal") and "init_blur" not in cfg["solver"]:
+        if callback.get("_target_", "").endswith((".BlurAnneal", ".SharpnessRamp")) and "init_blur" not in cfg["solver"]:
             raise ConfigError(
                 f"callbacks.{name} changes solver.init_blur, which this solver does not have; use solver=diff_zoomout, or ~callbacks.{name}"
             )
@@ -117,14 +155,15 @@ def check_schedules(cfg: Mapping[str, Any]) -> None:
 
 def check_gradients(cfg: Mapping[str, Any]) -> None:
     """Gradients of the loss reach the features by every way that its terms rely on."""
-    if not cfg.get("optimizer"):
+    if not cfg.get("optimizer") and cfg.get("adaptation") is None:
         return
     solver, terms = cfg["solver"], cfg["loss"]
+    purpose = "training" if cfg.get("optimizer") else "fine-tuning"
     name = solver["_target_"].rsplit(".", 1)[-1]
     if name == "SampledZoomOut" and solver["blur"] is None:
-        raise ConfigError("training needs gradients but solver.blur=null means nearest neighbours, which pass none; use solver.blur=0.01")
+        raise ConfigError(f"{purpose} needs gradients but solver.blur=null means nearest neighbours, which pass none; use solver.blur=0.01")
     if solver["_target_"] in HARD_SOLVERS:
-        raise ConfigError(f"training needs gradients but the solver {name} passes none; use solver=diff_zoomout, and keep it for eval.py")
+        raise ConfigError(f"{purpose} needs gradients but the solver {name} passes none; use solver=diff_zoomout, and keep it for eval.py")
     relying = [f"loss.{name}.of=final" for name in chosen_terms(cfg) if terms[name].get("of") == "final"]
     relying += [f"loss.{name}.stop_gradient=false" for name in chosen_terms(cfg) if terms[name].get("stop_gradient") is False]
     if relying and solver.get("refinement", "soft") != "soft":
@@ -148,6 +187,8 @@ def check_eigenfunctions(cfg: DictConfig) -> None:
 def eigenfunctions_taken(cfg: DictConfig) -> Iterator[tuple[str, int, int]]:
     """Keys, their values, and how many eigenfunctions these ask for."""
     solver = cfg.solver
+    if solver.get("k") is not None:
+        yield "solver.k", solver.k, solver.k
     if "k_init" in solver:
         yield "solver.k_init", solver.k_init, solver.k_init
     if "n_steps" in solver:
@@ -169,4 +210,13 @@ def check_ground_truth(cfg: DictConfig, *, training: bool, validation: bool) -> 
         raise ConfigError(
             f"monitor={cfg.monitor} needs ground truth and data.geodesics={cfg.data.geodesics}, but validation pairs of {names} have none; "
             "use monitor=val/loss, or monitor=null to choose by what there is"
+        )
+
+
+def check_known_points(cfg: Mapping[str, Any], blind: Sequence[str]) -> None:
+    """Landmarks are taken from ground truth. ``blind`` are the tested data sets with pairs that have none."""
+    if blind:
+        raise ConfigError(
+            f"landmarks={cfg['landmarks']} are taken from the ground truth, which pairs of {', '.join(blind)} do not have; "
+            "use backbone=raw_wks landmarks=null"
         )

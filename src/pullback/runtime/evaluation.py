@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pullback.runtime.build import Run
+from pullback.runtime.origin import fine_tuning
 from pullback.tasks.results import check_complete, write_results
 from pullback.tasks.store import PredictionStore
 from pullback.tasks.tables import print_table
@@ -53,7 +54,8 @@ def evaluate(run: Run) -> None:
         return
     evaluated = score(run)
     results = [part.result for part in evaluated]
-    path = write_results(run.folder, results, started=run.started, config_fingerprint=evaluated[0].store.sha256, facts=facts(run))
+    store = evaluated[0].store
+    path = write_results(run.folder, results, started=run.started, config_fingerprint=store.sha256, facts=facts(run, store))
     print_table(results)
     if "report" in stages:
         print("report:", run.evaluation.report(run, evaluated))
@@ -85,10 +87,14 @@ def store_folder(run: Run, dataset: str) -> Path:
     return Path(run.cfg.predictions) / dataset
 
 
-def facts(run: Run) -> dict[str, Any]:
-    """Further entries of metrics.json."""
+def facts(run: Run, store: PredictionStore) -> dict[str, Any]:
+    """Further entries of metrics.json. What concerns the predictions is told by the store that holds them."""
+    made_by = store.fingerprint
     return {
         "title": run.title,
+        "method": made_by.get("method_name"),
+        "trained_on": made_by["weights"].get("trained_on", []),
+        "fine_tuning": fine_tuning(made_by),
         "checkpoint": run.cfg.get("ckpt"),
         "predictions": str(run.cfg.predictions),
         "training": run.training,

@@ -1,13 +1,17 @@
 """What is particular to the evaluation of meshes."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pullback.data.pairs import ShapePairDataset, pair_indices
+from omegaconf import DictConfig
+
+from pullback.data.dataset import MeshDataset
+from pullback.data.pairs import ShapePairDataset
+from pullback.figures.camera import View
 from pullback.runtime.build import Run
-from pullback.runtime.origin import refinement
+from pullback.runtime.origin import fine_tuning, refinement
 from pullback.runtime.settings import made
 from pullback.tasks.mesh_results import EvalProtocol
 from pullback.tasks.reporting import Evaluated, report
@@ -23,13 +27,15 @@ class MeshEvaluation:
         run.data.prepare_data()
 
     def origin(self, run: Run) -> dict[str, Any]:
-        """Preparation of the shapes, backbone, solver, weights and precision."""
+        """Preparation of the shapes, backbone, solver, weights and precision; method, landmarks and fine-tuning where there are any."""
         digest = hashlib.sha256()
         for name, weight in sorted(run.module.state_dict().items()):
             digest.update(name.encode() + weight.detach().cpu().contiguous().numpy().tobytes())
         data = {key: run.config["data"][key] for key in ("k", "laplacian", "components")}
-        weights = {"sha256": digest.hexdigest(), "rule": run.weights}
-        parts = {part: run.config[part] for part in ("backbone", "solver")}
+        weights = {"sha256": digest.hexdigest(), "rule": run.weights, "trained_on": run.trained_on}
+        tuned = ("adaptation", "loss") if run.config.get("adaptation") is not None else ()
+        optional = [part for part in ("method_name", "landmarks", *tuned) if run.config.get(part) is not None]
+        parts = {part: run.config[part] for part in ("backbone", "solver", *optional)}
         return {"data": data, **parts, "weights": weights, "precision": str(run.cfg.trainer.precision)}
 
     def score(
@@ -37,23 +43,37 @@ class MeshEvaluation:
     ) -> Evaluated:
         """Scores the stored point maps of a data set."""
         rules = protocol(run, pairs, store)
-        return Evaluated(pairs, store, score_store(store, pairs, dataset=dataset, split="test", protocol=rules, progress=progress))
+        result = score_store(store, pairs, dataset=dataset, split="test", protocol=rules, progress=progress)
+        return Evaluated(pairs, store, result, view=view_of(run.cfg.view, run.data.tested[run.data.test_names.index(dataset)]))
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
         """Writes the report; with pictures of the features where a model is at hand (stored predictions come without one)."""
-        features = run.module.features if "match" in run.cfg.run else None
-        return report(run.folder, evaluated, title=run.title, view=made(run.cfg.view), features=features)
+        alone = "match" in run.cfg.run and run.cfg.get("landmarks") is None  # landmarks belong to pairs: no features of one shape
+        features = run.module.features if alone else None
+        return report(run.folder, evaluated, title=run.title, features=features)
+
+
+def landmarks_given(made_by: Mapping[str, Any]) -> str:
+    """What the predictions of a fingerprint were told of the ground truth."""
+    count = made_by.get("landmarks")
+    return "" if count is None else f"given {count} ground-truth landmarks of each pair (measured like all others)"
+
+
+def view_of(view: DictConfig, dataset: MeshDataset) -> View:
+    """The camera of a data set's pictures: as configured and, where that is null, along the data set's own axes."""
+    own = {axis: getattr(dataset, axis) for axis in ("up", "front") if view[axis] is None}
+    return made(view, **own)
 
 
 def protocol(run: Run, pairs: ShapePairDataset, store: PredictionStore) -> EvalProtocol:
     """What must be equal for figures to be compared."""
-    settings = run.data.settings
-    possible = len(pair_indices(len(pairs.shapes), settings.protocol))
-    notes = f"{len(pairs)} of {possible} pairs, drawn with seed {settings.seed}" if len(pairs) < possible else ""
+    settings, selection = run.data.settings, pairs.selection
+    part = f"{len(pairs)} of {selection.drawn_from} pairs, drawn with seed {settings.seed}" if selection.drawn_from else ""
     return EvalProtocol(
-        pairs=settings.protocol,
+        pairs=selection.protocol,
         geodesics=settings.geodesics or "none",
         refinement=refinement(store.fingerprint["solver"]),
+        fine_tuning=fine_tuning(store.fingerprint),
         checkpoint=store.fingerprint["weights"]["rule"],
-        notes=notes,
+        notes=" | ".join(note for note in (selection.rule, part, landmarks_given(store.fingerprint)) if note),
     )

@@ -18,6 +18,9 @@ def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, 
     ``overrides`` are those of the command line: they win. With ``untrained`` the checkpoint lends its configuration only.
     """
     if cfg.ckpt is not None:
+        methods = [override for override in overrides if override.startswith("method=") and override != "method=null"]
+        if methods:
+            raise ValueError(f"ckpt={cfg.ckpt} brings its own method, {methods[0]} is another: drop one, or change a part with solver=NAME")
         checkpoint = load_checkpoint(cfg.ckpt)
         return inherit(cfg, checkpoint["config"], overrides), None if cfg.get("untrained") else checkpoint
     if "score" in cfg.get("run", []) and "match" not in cfg.run:
@@ -40,7 +43,30 @@ def described(checkpoint: Mapping[str, Any], path: str | Path) -> str:
     if rule == "best":
         on = "test pairs (data.select_on_test=true)" if config["data"]["select_on_test"] else "pairs of held-out training shapes"
         rule = f"best {config['monitor']} on {on}"
-    return f"{rule}, step {checkpoint['global_step']}, trained on {' + '.join(config['dataset'])}"
+    begun = f", begun with the weights of {Path(config['weights']).name}" if config.get("weights") else ""
+    return f"{rule}, step {checkpoint['global_step']}, trained on {' + '.join(config['dataset'])}{begun}"
+
+
+def trained_on(config: Mapping[str, Any]) -> list[str]:
+    """The names of the data sets that a configuration trains on, as results call them; ``unknown`` with weights from elsewhere."""
+    before = ["unknown"] if config.get("weights") else []
+    return before + [written.get("name", key) for key, written in config["dataset"].items()]
+
+
+def fine_tuning(made_by: Mapping[str, Any]) -> str:
+    """What was done to the weights for each pair before it was matched: ``off``, or ``15 Adam steps a pair, lr 0.001, on consistency``.
+
+    ``made_by`` is the fingerprint of stored predictions.
+    """
+    adaptation = made_by.get("adaptation")
+    if adaptation is None:
+        return "off"
+    rest = dict(adaptation)
+    name, steps, optimizer = rest.pop("_target_").rsplit(".", 1)[-1], rest.pop("steps", None), rest.pop("optimizer", None)
+    if name != "FineTuning":
+        return f"{name} ({', '.join(f'{key} {value}' for key, value in adaptation.items() if key != '_target_')})"
+    how = [f"{steps} {optimizer['_target_'].rsplit('.', 1)[-1]} steps a pair, lr {optimizer['lr']}", f"on {' + '.join(made_by['loss'])}"]
+    return ", ".join(how + ["with dropout and augmentation"] * rest["train_mode"])
 
 
 def refinement(solver: dict[str, Any]) -> str:

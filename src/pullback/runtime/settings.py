@@ -10,15 +10,21 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 # Taken from the configuration of a checkpoint or of stored predictions, as far as it has them, unless the command line says otherwise.
-INHERITED = ("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian")
+INHERITED = ("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian", "method_name", "landmarks")
+# Taken too where test pairs are tuned: what they are tuned by.
+INHERITED_BY_ADAPTATION = ("loss",)
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
 
 
 def register_resolvers(root: Path) -> None:
-    """Makes ``${project_root:}`` and ``${first_of:a,b}`` known to the yaml files. ``root`` is the folder of the entry points."""
+    """Makes ``${project_root:}``, ``${first_of:a,b}`` and ``${quotient:a,b}`` known to the yaml files.
+
+    ``root`` is the folder of the entry points.
+    """
     OmegaConf.register_new_resolver("project_root", lambda: str(root.resolve()), replace=True)
     OmegaConf.register_new_resolver("first_of", lambda *values: next(value for value in values if value is not None), replace=True)
+    OmegaConf.register_new_resolver("quotient", lambda total, part: total // part, replace=True)
 
 
 def for_files(arguments: Sequence[str]) -> list[str]:
@@ -62,16 +68,22 @@ def inherit(cfg: DictConfig, trained: Mapping[str, Any], overrides: Sequence[str
     """
     typed = [override.key_or_group for override in OverridesParser.create().parse_overrides(list(overrides))]
     result, source = cfg.copy(), OmegaConf.create(dict(trained))
-    for part in INHERITED:
+    for part in INHERITED if cfg.get("adaptation") is None else INHERITED + INHERITED_BY_ADAPTATION:
         if part in typed or OmegaConf.select(source, part) is None:
             continue
-        OmegaConf.update(result, part, OmegaConf.select(source, part), merge=False)
+        OmegaConf.update(result, part, OmegaConf.select(source, part), merge=False, force_add=True)
         for key in (key for key in typed if key.startswith(f"{part}.")):
             if OmegaConf.select(result, key, default=_ABSENT) is _ABSENT:
-                target = OmegaConf.select(source, f"{part}._target_").rsplit(".", 1)[-1]
-                raise ValueError(f"{key} does not exist in the checkpoint's {part}, a {target}; choose another one with {part}=NAME first")
+                where = f"the checkpoint's {part}{_kind(source, part)}"
+                raise ValueError(f"{key} does not exist in {where}; choose another one with {part}=NAME first")
             OmegaConf.update(result, key, OmegaConf.select(cfg, key), merge=False)
     return result
+
+
+def _kind(source: DictConfig, part: str) -> str:
+    """``, a DiffZoomOut`` where the part is one object."""
+    target = OmegaConf.select(source, f"{part}._target_")
+    return "" if target is None else f", a {target.rsplit('.', 1)[-1]}"
 
 
 _ABSENT = object()

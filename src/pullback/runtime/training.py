@@ -7,7 +7,7 @@ from pathlib import Path
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from pullback.runtime.build import Run
-from pullback.runtime.origin import described
+from pullback.runtime.origin import described, trained_on
 from pullback.tasks.weights import load_checkpoint, load_weights
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def fit(run: Run) -> float | None:
     path = Path(best.best_model_path) if found else run.folder / "checkpoints" / "last.ckpt"
     checkpoint = load_checkpoint(path)
     load_weights(run.module, checkpoint)
-    run.weights = described(checkpoint, path)
+    run.weights, run.trained_on = described(checkpoint, path), trained_on(checkpoint["config"])
     return float(best.best_model_score) if found else None
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pullback.mapping.fmap import fmap_from_softmap, resolvent_mask
 from pullback.mapping.latent import nearest_orthogonal, soft_orthogonality
+from pullback.mapping.row_systems import factorise_rows, solve_factored, solve_rows
 from pullback.solvers.pair_descriptors import PairDescriptors
 from pullback.solvers.pair_losses import diagonal, eigenvalue_difference
 from pullback.solvers.pair_solver import PairFmap, PairSolver, natural_scale
@@ -137,27 +138,6 @@ def normal_equations(coeffs: Sequence[tuple[Float[Tensor, "k1 d"], Float[Tensor,
     return Equations(
         gram / energy[:, None, None], coeffs2 @ coeffs1.mT / energy[:, None, None], coeffs2.square().sum(dim=(1, 2)) / energy
     )
-
-
-def factorise_rows(gram: Float[Tensor, "p 1 k1 k1"], ridge: Float[Tensor, "p r k1"]) -> Float[Tensor, "p r k1 k1"]:
-    """Cholesky factors of ``gram + diag(ridge_a)`` for each row a. (``torch.linalg.solve`` prints oneMKL errors on such batches.)"""
-    system = gram.repeat(1, ridge.shape[1], 1, 1)
-    system.diagonal(dim1=2, dim2=3).add_(ridge)
-    return torch.linalg.cholesky(system)
-
-
-def solve_factored(factor: Float[Tensor, "p r k1 k1"], rhs: Float[Tensor, "p k2 k1"]) -> Float[Tensor, "p k2 k1"]:
-    """The rows of the map: row a from the factor of its own system, or all from one (r = 1)."""
-    if factor.shape[1] == 1:
-        return torch.cholesky_solve(rhs.mT, factor[:, 0]).mT
-    return torch.cholesky_solve(rhs[..., None], factor)[..., 0]
-
-
-def solve_rows(
-    gram: Float[Tensor, "p 1 k1 k1"], ridge: Float[Tensor, "p r k1"], rhs: Float[Tensor, "p k2 k1"]
-) -> Float[Tensor, "p k2 k1"]:
-    """Solves ``(gram + diag(ridge_a)) c_a = rhs_a`` for each row a; r is k2, or 1 where all rows have the same ridge."""
-    return solve_factored(factorise_rows(gram, ridge), rhs)
 
 
 def unit_area(basis: Eigenbasis) -> Eigenbasis:

@@ -14,6 +14,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from pullback.metrics.geodesic import geodesic_errors
+from pullback.tasks.adaptation import Adaptation
+from pullback.tasks.landmarks import Points, known_points
+from pullback.tasks.recent import Features, RecentFeatures
 from pullback.tasks.store import PredictionStore
 from pullback.types import Eigenbasis, Match, Shape, ShapePair
 
@@ -26,8 +29,10 @@ Term = Callable[[Match, ShapePair], Float[Tensor, ""]]
 class MeshMatching(LightningModule):
     """Features from a backbone, a match from a solver, a loss from weighted terms.
 
-    ``optimizer`` and ``scheduler`` are factories; the scheduler counts optimiser steps. ``config`` is the resolved configuration in
-    plain containers, which every checkpoint carries; ``stores`` take the predictions, one for each test data set.
+    ``optimizer`` and ``scheduler`` are factories; the scheduler counts optimiser steps. ``adaptation`` changes the network for each
+    pair of ``predict_step``; ``landmarks`` is how many ground-truth points of a pair a backbone made for them gets (None: none).
+    ``config`` is the resolved configuration in plain containers, which every checkpoint carries; ``stores`` take the predictions,
+    one for each test data set. Raises ValueError when there is nothing that could be adapted.
     """
 
     error_names = ("geodesic_error", "feature_geodesic_error")  # of the refined map, and of the features' nearest neighbours
@@ -40,6 +45,8 @@ class MeshMatching(LightningModule):
         *,
         optimizer: Callable[..., Optimizer] | None = None,
         scheduler: Callable[[Optimizer], LRScheduler] | None = None,
+        adaptation: Adaptation | None = None,
+        landmarks: int | None = None,
     ):
         super().__init__()
         self.backbone = backbone
@@ -47,14 +54,39 @@ class MeshMatching(LightningModule):
         self.losses = dict(losses or {})
         self.optimizer_factory = optimizer
         self.scheduler_factory = scheduler
+        self.adaptation = adaptation
+        self.landmarks = landmarks
         self.config: Mapping[str, Any] = {}
         self.stores: Sequence[PredictionStore] = ()
+        self.recent = RecentFeatures()
+        if landmarks is not None and landmarks < 1:
+            raise ValueError(f"landmarks={landmarks} is no number of points; use landmarks=6, or null for none")
+        if adaptation is not None:
+            self.check_adaptable()
 
-    def match(self, pair: ShapePair) -> Match:
-        """The match of a pair. Mixed precision ends with the features: distances of embeddings do not survive it."""
-        feat1, feat2 = self.backbone(pair.shape1), self.backbone(pair.shape2)
+    def check_adaptable(self) -> None:
+        if not any(parameter.requires_grad for parameter in self.parameters()):
+            raise ValueError(f"{type(self.backbone).__name__} has no weights to adapt to a pair; use adaptation=null")
+        if not self.losses:
+            raise ValueError("there is no loss to adapt by: give ckpt=… for those of its training, or choose some: loss=[consistency]")
+
+    def match(self, pair: ShapePair, *, features: Features | None = None) -> Match:
+        """The match of a pair. Mixed precision ends with the features: distances of embeddings do not survive it.
+
+        ``features`` takes the place of the backbone, for one that remembers.
+        """
+        given1, given2 = self.given(pair)
+        features = features or self.backbone
+        feat1, feat2 = features(pair.shape1, *given1), features(pair.shape2, *given2)
         with self.full_precision():
             return self.solver(feat1.float(), feat2.float(), pair.shape1.basis, pair.shape2.basis)
+
+    def given(self, pair: ShapePair) -> tuple[Sequence[Points], Sequence[Points]]:
+        """What the backbone gets of either shape beside its geometry."""
+        if self.landmarks is None:
+            return (), ()
+        points1, points2 = known_points(pair, self.landmarks)
+        return (points1,), (points2,)
 
     def loss_terms(self, match: Match, pair: ShapePair) -> dict[str, Float[Tensor, ""]]:
         """The weighted terms of the loss by name."""
@@ -82,18 +114,42 @@ class MeshMatching(LightningModule):
     def predict_step(self, pair: ShapePair, batch_idx: int, dataloader_idx: int = 0) -> str:
         """Stores the match of a pair, unless it is there already. A pair that cannot be matched costs no other one its result."""
         store = self.stores[dataloader_idx]
+        features = self.recent.of(str(store.directory), self.backbone) if self.landmarks is None else None
         try:
             if pair.name not in store:
-                store.save(pair.name, **self.predicted(pair))
+                store.save(pair.name, **self.predicted(pair, features=features))
         except (RuntimeError, ValueError, ArithmeticError) as error:
             log.error("the pair %s could not be matched: %s", pair.name, error)
         return pair.name
 
-    def predicted(self, pair: ShapePair) -> dict[str, Any]:
-        """What is stored of a pair: the point map 2 → 1, both functional maps, and the seconds it took."""
+    def on_predict_start(self) -> None:
+        self.recent.clear()
+
+    def on_predict_end(self) -> None:
+        self.recent.clear()
+
+    def matched(self, pair: ShapePair, *, features: Features | None = None) -> Match:
+        """The match of a test pair by a network that was adapted to it, if it is to be. What adapts it sees no ground truth."""
+        if self.adaptation is None:
+            return self.match(pair, features=features)
+        blind = ShapePair(pair.shape1, pair.shape2)
+
+        def loss() -> Float[Tensor, ""]:
+            with self.full_precision():  # autocast would go on with the copies it made of the first step's weights
+                return total(self.loss_terms(self.match(blind), blind), blind)
+
+        with self.adaptation(self, loss, name=pair.name):
+            return self.match(pair)
+
+    def predicted(self, pair: ShapePair, *, features: Features | None = None) -> dict[str, Any]:
+        """What is stored of a pair: the point map 2 → 1, both functional maps, and the seconds it took.
+
+        Those of the network count for the first pair in which it meets a shape.
+        """
         start = time.perf_counter()
-        match = self.match(pair)
-        p2p21 = match.p2p21.cpu()  # waits for the device
+        match = self.matched(pair, features=features)
+        with self.full_precision():  # some maps are found when they are first read
+            p2p21 = match.p2p21.cpu()  # waits for the device
         seconds = time.perf_counter() - start
         return {"p2p21": p2p21, "fmap12": match.fmap12, "fmap12_init": match.fmap12_init, "seconds": seconds}
 
@@ -106,7 +162,8 @@ class MeshMatching(LightningModule):
         """Mean geodesic errors of a pair in units of √area; none where the pair has no ground truth."""
         if pair.corr1 is None or pair.geodesics1 is None:
             return {}
-        maps = (match.p2p21, match.map21_init.nearest())
+        with self.full_precision():
+            maps = (match.p2p21, match.map21_init.nearest())
         return {name: geodesic_errors(p2p21, pair).mean() for name, p2p21 in zip(self.error_names, maps, strict=True)}
 
     def configure_optimizers(self) -> Any:

@@ -19,6 +19,7 @@ class EvalProtocol:
     geodesics: str  # method of the distances on shape 1, "none" without ground truth
     refinement: str  # what follows the network at test time, e.g. "DiffZoomOut 30 → 130 by 10", "none"
     checkpoint: str  # rule that chose the weights, e.g. "best on held-out training shapes", "last", "none (no training)"
+    fine_tuning: str = "off"  # of the weights to each test pair, e.g. "15 Adam steps a pair, lr 0.001, on consistency"
     averaging: str = "macro: mean over pairs of the pairs' means; *_micro, median, pck and auc pool all landmarks"
     notes: str = ""  # anything else that sets the run apart, e.g. a warm-up by another branch
 
@@ -29,6 +30,7 @@ class EvalProtocol:
             f"geodesics {self.geodesics}",
             f"averaging {self.averaging.split(':')[0]}",
             f"refinement {self.refinement}",
+            f"fine-tuning {self.fine_tuning}",
             f"checkpoint {self.checkpoint}",
             self.notes,
         ]

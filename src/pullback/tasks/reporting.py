@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -33,6 +33,7 @@ class Evaluated:
     pairs: Pairs
     store: PredictionStore
     result: Result
+    view: View = field(default_factory=View)  # the camera of its pictures, where its shapes are meshes
 
     def chosen(self) -> dict[str, int]:
         """The best, the median and the worst pair; without ground truth the first ones."""
@@ -43,7 +44,7 @@ class Evaluated:
         return {f"pair {int(key) + 1}": int(key) for key in list(ok)[:3]}
 
 
-def report(folder: Path, evaluated: Sequence[Evaluated], *, title: str, view: View, features: Features | None = None) -> Path:
+def report(folder: Path, evaluated: Sequence[Evaluated], *, title: str, features: Features | None = None) -> Path:
     """Writes ``report/index.html`` into a run's folder, next to its metrics.json; returns its path.
 
     ``features`` gives the learned features of a shape; None where no model is at hand.
@@ -52,10 +53,10 @@ def report(folder: Path, evaluated: Sequence[Evaluated], *, title: str, view: Vi
     training_log = folder / "logs" / "csv" / "metrics.csv"
     content = replace(
         run_content(folder, title=title),
-        correspondences=list(_correspondences(evaluated, view)),
+        correspondences=list(_correspondences(evaluated)),
         fmaps=fmaps,
         fmap_pair=fmap_pair,
-        features=_features(evaluated, features, view) if features else (),
+        features=_features(evaluated, features) if features else (),
         training_log=read_training_log(training_log) if training_log.is_file() else {},
     )
     return write_report(folder / "report" / "index.html", content)
@@ -75,22 +76,22 @@ def run_content(folder: Path, *, title: str) -> ReportContent:
     )
 
 
-def _correspondences(evaluated: Sequence[Evaluated], view: View) -> Iterator[Picture]:
+def _correspondences(evaluated: Sequence[Evaluated]) -> Iterator[Picture]:
     for part in evaluated:
         for label, i in part.chosen().items():
-            yield picture_of(part, i, label=label, view=view)
+            yield picture_of(part, i, label=label)
 
 
-def picture_of(part: Evaluated, i: int, *, label: str, view: View) -> Picture:
+def picture_of(part: Evaluated, i: int, *, label: str) -> Picture:
     """The correspondence of one evaluated pair, with its errors where they are known."""
     pair, score = part.pairs[i], part.result.pairs[i].score
     title, errors2 = f"{part.result.dataset}, {label}: {pair.name}", None
     if score.errors is not None:
         title += f", mean error ×100: {100 * score.mean:.2f}"
         errors2 = errors_on_surface(pair.shape2, pair.corr2, score.errors)
-    p2p21 = part.store.load(pair.name).p2p21
+    p2p21, view = part.store.load(pair.name).p2p21, _turned(pair, part.view)
     names = (pair.shape1.name, pair.shape2.name)
-    return draw_correspondence(pair.shape1, pair.shape2, p2p21, title=title, names=names, errors2=errors2, view=_turned(pair, view))
+    return draw_correspondence(pair.shape1, pair.shape2, p2p21, title=title, names=names, errors2=errors2, view=view)
 
 
 def _fmaps(evaluated: Sequence[Evaluated]) -> tuple[tuple[Tensor, Tensor] | None, str]:
@@ -105,12 +106,13 @@ def _fmaps(evaluated: Sequence[Evaluated]) -> tuple[tuple[Tensor, Tensor] | None
     return None, ""
 
 
-def _features(evaluated: Sequence[Evaluated], features: Features, view: View) -> list[Picture]:
+def _features(evaluated: Sequence[Evaluated], features: Features) -> list[Picture]:
     """Feature channels on the median pair of the first data set."""
     for part in evaluated:
         for i in part.chosen().values():
             pair = part.pairs[i]
-            return draw_features(pair.shape1, pair.shape2, features(pair.shape1), features(pair.shape2), view=_turned(pair, view))
+            view = _turned(pair, part.view)
+            return draw_features(pair.shape1, pair.shape2, features(pair.shape1), features(pair.shape2), view=view)
     return []
 
 

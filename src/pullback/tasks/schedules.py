@@ -23,8 +23,11 @@ class GeometricSchedule(Callback, ABC):
 
     def value(self, *, step: int, epoch: int) -> float:
         """The number at an optimiser step of an epoch, both counted from 0."""
-        progress = step / self.steps if self.steps else epoch / self.epochs
-        return self.start * (self.end / self.start) ** min(1.0, progress)
+        return self.start * (self.end / self.start) ** self.progress(step=step, epoch=epoch)
+
+    def progress(self, *, step: int, epoch: int) -> float:
+        """How much of the way lies behind, from 0 to 1."""
+        return min(1.0, step / self.steps if self.steps else epoch / self.epochs)
 
     @abstractmethod
     def read(self, module: LightningModule) -> float:
@@ -83,3 +86,11 @@ class BlurAnneal(GeometricSchedule):
 
     def write(self, module: LightningModule, value: float) -> None:
         module.solver.init_blur = value
+
+
+class SharpnessRamp(BlurAnneal):
+    """The same σ, with the sharpness ``1 / σ²`` of the soft map growing linearly: quickly narrow, then ever more slowly."""
+
+    def value(self, *, step: int, epoch: int) -> float:
+        sharpness = self.start**-2 + (self.end**-2 - self.start**-2) * self.progress(step=step, epoch=epoch)
+        return sharpness**-0.5

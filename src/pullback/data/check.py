@@ -1,0 +1,75 @@
+"""What a data folder holds: ``python -m pullback.data.check [DIR] [--sets faust smal] [--deep]``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pullback.data.dataset import shortened
+from pullback.data.inventory import ABSENT, COMPLETE, DAMAGED, INCOMPLETE, KNOWN, Finding, examine
+
+_COLOURS = {COMPLETE: "green", INCOMPLETE: "yellow", DAMAGED: "red", ABSENT: "dim"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints what was found; returns 0 when all that is there is in order, 1 when not, 2 for a wrong call.
+
+    With ``--sets`` an absent one is not in order either.
+    """
+    given = _parser().parse_args(arguments)
+    folder = Path(given.folder)
+    if not folder.is_dir():
+        print(f"there is no folder {folder}; give the one that holds FAUST_r and the others, or set PULLBACK_DATA_DIR", file=sys.stderr)
+        return 2
+    console = Console()
+    with Console(stderr=True).status(f"looking at {folder}"):
+        findings = [examine(key, folder, deep=given.deep) for key in given.sets or KNOWN]
+    console.print(_table(findings, folder))
+    for line in _explanations(findings):
+        console.print(line, soft_wrap=True, highlight=False)
+    accepted = {COMPLETE} if given.sets else {COMPLETE, ABSENT}
+    return 0 if all(finding.state in accepted for finding in findings) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pullback.data.check", description="Which data sets are there, and are they in order?")
+    usual = os.environ.get("PULLBACK_DATA_DIR") or "data"
+    parser.add_argument("folder", nargs="?", default=usual, metavar="DIR", help="the folder of FAUST_r and the others [%(default)s]")
+    parser.add_argument("--sets", nargs="+", choices=list(KNOWN), metavar="NAME", help=f"only these, of {', '.join(KNOWN)}")
+    parser.add_argument("--deep", action="store_true", help="read every mesh and photograph (minutes), instead of counting lines")
+    return parser
+
+
+def _table(findings: Sequence[Finding], folder: Path) -> Table:
+    table = Table(title=f"data sets in {folder}", title_justify="left")
+    for column in ("dataset=", "folder", "state"):
+        table.add_column(column)
+    for column in ("shapes", "pairs"):
+        table.add_column(f"{column}: train + test", justify="right")
+    for finding in findings:
+        colour = _COLOURS[finding.state]
+        table.add_row(finding.key, finding.root.name, f"[{colour}]{finding.state}[/{colour}]", finding.shapes, finding.pairs)
+    return table
+
+
+def _explanations(findings: Sequence[Finding]) -> list[str]:
+    """What is wrong, and where to get what is missing; sets without trouble are not mentioned."""
+    lines = []
+    for finding in findings:
+        head = f"[bold]{finding.key}[/bold]"
+        problems = [escape(problem) for problem in finding.problems]
+        if problems:
+            lines.append(f"{head}: {shortened(problems, most=3) if len(problems) > 1 else problems[0]}")
+        lines += [f"{head}: {escape(remark)}" for remark in finding.remarks]
+        if finding.source:
+            lines.append(f"{head}: [dim]{escape(finding.source)}[/dim]")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

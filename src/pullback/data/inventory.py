@@ -1,0 +1,212 @@
+"""What a folder of research data holds: which data sets are there, whether they are complete, and which of their files are damaged."""
+
+import inspect
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pullback.data.dataset import MeshDataset, PairFiles, ShapeFiles, Split, shortened
+from pullback.data.dt4d import Dt4d
+from pullback.data.faust import Faust, FaustA
+from pullback.data.image_dataset import ImageDataset
+from pullback.data.io import read_mesh, read_vts
+from pullback.data.mesh_formats import count_vertices
+from pullback.data.pf_pascal import PFPascal
+from pullback.data.pf_willow import PFWillow
+from pullback.data.scape import Scape, ScapeA, ScapeAcvd
+from pullback.data.shrec19 import Shrec19
+from pullback.data.smal import Smal
+from pullback.data.spair71k import SPair71k
+from pullback.data.tosca import Tosca
+from pullback.data.tss import TSS
+from pullback.geometry.cleaning import clean_mesh
+
+ABSENT, COMPLETE, INCOMPLETE, DAMAGED = "absent", "complete", "incomplete", "damaged"
+# Up to so many listed pairs, the ground truth of each is read: it may be a file of its own.
+_MANY_PAIRS = 1000
+SPLITS: tuple[Split, ...] = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A data set that a folder of research data may hold."""
+
+    kind: type[MeshDataset] | type[ImageDataset]
+    folder: str  # its usual name, below the data folder
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def at(self, root: Path, *, lenient: bool = False) -> Any:
+        """The data set; ``lenient``: one that makes do with the files that are there, where it knows how."""
+        takes = "allow_missing" in inspect.signature(self.kind).parameters
+        return self.kind(root, **{**self.options, **({"allow_missing": True} if lenient and takes else {})})
+
+
+# By what follows dataset= on the command line.
+KNOWN: dict[str, Known] = {
+    "faust": Known(Faust, "FAUST_r"),
+    "faust_a": Known(FaustA, "FAUST_a"),
+    "scape": Known(Scape, "SCAPE_r"),
+    "scape_a": Known(ScapeA, "SCAPE_a"),
+    "scape_acvd": Known(ScapeAcvd, "SCAPE_acvd"),
+    "shrec19": Known(Shrec19, "SHREC19_r"),
+    "shrec19_subset": Known(Shrec19, "SHREC19_subset", {"name": "shrec19_subset", "allow_missing": True}),
+    "dt4d_intra": Known(Dt4d, "DT4D_r", {"pairing": "intra"}),
+    "dt4d_inter": Known(Dt4d, "DT4D_r", {"pairing": "inter"}),
+    "smal": Known(Smal, "SMAL_r"),
+    "tosca": Known(Tosca, "TOSCA_Isometric"),
+    "tss": Known(TSS, "TSS_CVPR2016"),
+    "pf_willow": Known(PFWillow, "PF-dataset-WILLOW"),
+    "pf_pascal": Known(PFPascal, "PF-dataset-PASCAL"),
+    "spair71k": Known(SPair71k, "SPair-71k"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of one data set after a look at its files."""
+
+    key: str
+    root: Path
+    state: str  # absent | complete | incomplete | damaged
+    shapes: str = ""  # how many there are for training and for tests
+    pairs: str = ""
+    problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # what the program copes with
+    source: str = ""  # where to get what is missing
+
+
+def examine(key: str, folder: Path, *, deep: bool = False) -> Finding:
+    """Looks at the data set called ``key`` below ``folder``.
+
+    Meshes are counted by their headers and lines, ground truth is read and held against them. ``deep``: every mesh and every photograph
+    is read, and the meshes are looked over for what has to be cleaned.
+    """
+    known = KNOWN[key]
+    root = folder / known.folder
+    lost, source, found = _look(known, root)
+    if not root.is_dir():
+        return Finding(key, root, ABSENT, source=source)
+    if not lost and found.photographs is None and not any(found.shapes.values()):
+        lost = ["none of its shapes was found"]
+    problems = list(_problems(found, deep=deep))
+    state = DAMAGED if problems else INCOMPLETE if lost else COMPLETE
+    remarks = tuple(_remarks(found)) if deep and not problems else ()
+    return Finding(key, root, state, found.shape_counts(), found.pair_counts(), tuple(lost + problems), remarks, source)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The files of a data set."""
+
+    shapes: Mapping[str, Sequence[ShapeFiles]] = field(default_factory=dict)  # by split
+    pairs: Mapping[str, Sequence[PairFiles]] = field(default_factory=dict)  # by split, where they are listed
+    photographs: ImageDataset | None = None
+    vts_rows: int | None = None  # of every .vts file of the published set
+
+    def shape_counts(self) -> str:
+        return _sum({split: len(shapes) for split, shapes in self.shapes.items()})
+
+    def pair_counts(self) -> str:
+        if self.photographs is not None:
+            return f"{len(self.photographs):,}"
+        possible = {split: len(shapes) * (len(shapes) - 1) // 2 for split, shapes in self.shapes.items()}
+        return _sum(possible | {split: len(pairs) for split, pairs in self.pairs.items()})
+
+
+def _sum(counts: Mapping[str, int]) -> str:
+    """``80 + 20`` for training and tests."""
+    return " + ".join(f"{counts[split]:,}" for split in SPLITS) if counts else ""
+
+
+def _look(known: Known, root: Path) -> tuple[list[str], str, _Found]:
+    """What is said to be missing, where to get it, and what is there."""
+    try:
+        return [], "", _found(known.at(root))
+    except FileNotFoundError as error:
+        lost, _, source = str(error).partition("\n")
+    except ValueError as error:
+        return [str(error)], "", _Found()
+    try:
+        return [lost], source, _found(known.at(root, lenient=True))
+    except (ValueError, FileNotFoundError):
+        return [lost], source, _Found()
+
+
+def _found(dataset: Any) -> _Found:
+    if isinstance(dataset, ImageDataset):
+        len(dataset)  # looks for the files
+        return _Found(photographs=dataset)
+    shapes = {split: dataset.shapes(split) for split in SPLITS}
+    pairs = {split: dataset.pairs(split) for split in SPLITS if shapes[split]}
+    listed = {split: found for split, found in pairs.items() if found is not None}
+    return _Found(shapes, listed, vts_rows=getattr(dataset, "vts_rows", None))
+
+
+def _problems(found: _Found, *, deep: bool) -> Iterator[str]:
+    """What cannot be read, or does not fit together."""
+    counts: dict[ShapeFiles, int] = {}
+    rows: Counter[int] = Counter()
+    for files in (files for shapes in found.shapes.values() for files in shapes):
+        try:
+            counts[files] = n = len(read_mesh(files.mesh)[0]) if deep else count_vertices(files.mesh)
+            for path in (files.vts, files.mirrored_vts):
+                if path is not None:
+                    rows[len(read_vts(path, n_vertices=n))] += 1
+        except (ValueError, OSError) as error:
+            yield str(error)
+    if found.vts_rows is not None and set(rows) - {found.vts_rows}:
+        yield f"the .vts files have {', '.join(map(str, sorted(rows)))} rows, but the published ones {found.vts_rows}"
+    for pairs in found.pairs.values():
+        for pair in pairs if deep or len(pairs) <= _MANY_PAIRS else _covering(pairs):
+            yield from _truth_problems(pair, counts)
+    if found.photographs is not None and deep:
+        yield from _photograph_problems(found.photographs)
+
+
+def _covering(pairs: Sequence[PairFiles]) -> Iterator[PairFiles]:
+    """Some of the pairs, in which every shape stands on each side on which it stands at all."""
+    seen: set[tuple[int, ShapeFiles]] = set()
+    for pair in pairs:
+        sides = {(1, pair.shape1), (2, pair.shape2)}
+        if sides - seen:
+            yield pair
+        seen |= sides
+
+
+def _truth_problems(pair: PairFiles, counts: Mapping[ShapeFiles, int]) -> Iterator[str]:
+    if pair.truth is None or pair.shape1 not in counts or pair.shape2 not in counts:
+        return
+    try:
+        n1, n2 = len(pair.truth.first(n1=counts[pair.shape1])), len(pair.truth.second(n2=counts[pair.shape2]))
+    except (ValueError, OSError) as error:
+        yield str(error)
+        return
+    if n1 != n2:
+        yield f"{pair.name}: the ground truth has {n1} rows on the first shape and {n2} on the second"
+
+
+def _photograph_problems(dataset: ImageDataset) -> Iterator[str]:
+    for i in range(len(dataset)):
+        try:
+            dataset.load(i)
+        except (ValueError, OSError) as error:
+            yield str(error)
+
+
+def _remarks(found: _Found) -> Iterator[str]:
+    """What cleaning has to do, or cannot."""
+    noted = {}
+    shapes = dict.fromkeys(files for shapes in found.shapes.values() for files in shapes)
+    for files in shapes:
+        try:
+            notes = clean_mesh(*read_mesh(files.mesh), name=files.name).notes
+        except ValueError as error:
+            notes = (str(error),)
+        if notes:
+            noted[files.name] = notes
+    if noted:
+        first = next(iter(noted))
+        what = f"{len(noted)} of {len(shapes)} meshes are cleaned when they are loaded ({shortened(noted)})"
+        yield f"{what}; {first}: {'; '.join(noted[first])}"

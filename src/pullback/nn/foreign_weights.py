@@ -1,0 +1,219 @@
+"""DiffusionNet weights that other code bases published, under the names that they have there.
+
+Three layouts are known by the names of their modules: that of diffusion-net (also the official code of this method, AttentiveFMaps, DPFM
+and DeepShapeMatchingKit), that of ULRSSM (also hybridfmaps and other descendants) and our own. The layout also tells the form of the
+gradient products (see ``GradientProducts``), which no tensor shows.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pullback.nn.diffusion_net import DiffusionNet
+
+
+class ForeignWeightsError(ValueError):
+    """A file holds no DiffusionNet, more than one, or one that is built differently."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a code base calls the parts of a DiffusionNet, as regular expressions."""
+
+    name: str
+    first: str
+    last: str
+    block: str
+    times: str
+    products: str  # the module of A_re and A_im, or of A alone where gradients are not rotated
+    linear: str
+    gradient_features: str | None  # the form of the products; None where the configuration in the file says it
+
+    def common_name(self, name: str) -> str | None:
+        """``block_0.mlp.miniMLP_mlp_layer_001.weight`` → ``blocks.0.mlp.1.weight``; None for what is no part of a DiffusionNet."""
+        for pattern, common in (
+            (rf"{self.first}\.(weight|bias)", r"first.\1"),
+            (rf"{self.last}\.(weight|bias)", r"last.\1"),
+            (rf"{self.block}\.{self.times}", r"blocks.\1.times"),
+            (rf"{self.block}\.{self.products}\.(A|A_re|A_im|a_re|a_im)\.weight", r"blocks.\1.products.\2"),
+            (rf"{self.block}\.{self.linear}\.(weight|bias)", r"blocks.\1.mlp.\2.\3"),
+        ):
+            if match := re.fullmatch(pattern, name):
+                return match.expand(common)
+        return None
+
+    def is_inside(self, name: str) -> bool:
+        """Whether a name is that of something in the network, known or not."""
+        return re.match(rf"({self.first}|{self.last}|{self.block})\.", name) is not None
+
+
+_DIFFUSION_TIME, _GRADIENTS = r"diffusion\.diffusion_time", "gradient_features"
+LAYOUTS = (
+    Layout("diffusion-net", "first_lin", "last_lin", r"block_(\d+)", _DIFFUSION_TIME, _GRADIENTS, r"mlp\.\w+_layer_(\d+)", "complex"),
+    Layout("ulrssm", "first_linear", "last_linear", r"blocks\.(\d+)", _DIFFUSION_TIME, _GRADIENTS, r"mlp\.\w+_linear_(\d+)", "ulrssm"),
+    Layout("pullback", "first", "last", r"blocks\.(\d+)", r"diffusion\.times", "products", r"mlp\.(\d+)", None),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A tensor of the network with its name in the file."""
+
+    written: str
+    value: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.value.shape)
+
+
+@dataclass(frozen=True)
+class FoundNetwork:
+    """A DiffusionNet in a file, by names common to all layouts, and what else the file holds."""
+
+    layout: str
+    prefix: str  # what precedes the names of the network, such as ``networks.feature_extractor.``
+    parts: Mapping[str, Part]  # by names such as ``blocks.0.mlp.1.weight``: the linear layers of a block count from 0
+    gradient_features: str | None
+    strange: Sequence[str]  # names in the network that have no place in ours
+    around: Sequence[str]  # names of tensors outside
+
+    def ignored(self) -> str:
+        """What is around the network in words: ``feat_refiner (12 tensors), overlap (1 tensor)``; empty when there is nothing."""
+        common = self.prefix.rpartition(self.prefix.rstrip(".").rpartition(".")[2])[0]  # of the network and its neighbours
+        depth = len(common.split("."))
+        counts = Counter(".".join(name.split(".")[:depth]) if name.startswith(common) else name.split(".")[0] for name in self.around)
+        return ", ".join(f"{name} ({n} tensor{'s' if n > 1 else ''})" for name, n in counts.items())
+
+    def options(self) -> dict[str, int | str | None]:
+        """What ``DiffusionNet`` is to be built with, by the keys of the configuration, as far as the tensors show it."""
+        first, last = self.parts.get("first.weight"), self.parts.get("last.weight")
+        return {
+            "backbone.descriptor.channels": first.shape[1] if first else None,
+            "backbone.network.out_channels": last.shape[0] if last else None,
+            "backbone.network.width": first.shape[0] if first else None,
+            "backbone.network.n_blocks": len({name.split(".")[1] for name in self.parts if name.startswith("blocks.")}),
+            "backbone.network.gradient_features": self.gradient_features,
+        }
+
+
+def tensors_of(content: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    """All tensors in nested dictionaries by their path, with dots; without the ``module`` that parallel training puts into names."""
+    if isinstance(content, Tensor):
+        yield ".".join(part for part in prefix.split(".") if part not in ("", "module")), content
+    elif isinstance(content, Mapping):
+        for key, below in content.items():
+            yield from tensors_of(below, f"{prefix}.{key}")
+
+
+def find_network(content: Any) -> FoundNetwork:
+    """The DiffusionNet in a checkpoint; of several, the one called ``feature_extractor``.
+
+    Raises ForeignWeightsError when there is none, or several of which not exactly one has that name.
+    """
+    tensors = dict(tensors_of(content))
+    found = [(layout, prefix) for layout in LAYOUTS for prefix in _prefixes(layout, tensors)]
+    if not found:
+        shown = ", ".join([*list(tensors)[:5], *["…"] * (len(tensors) > 5)]) or "no tensor at all"
+        names = ", ".join(layout.name for layout in LAYOUTS)
+        raise ForeignWeightsError(f"holds no DiffusionNet with the names of {names}, but {shown}")
+    usual = [(layout, prefix) for layout, prefix in found if prefix.endswith("feature_extractor.")]
+    chosen = found if len(found) == 1 else usual
+    if len(chosen) != 1:
+        names = ", ".join(prefix.rstrip(".") or "one without a name" for _, prefix in found)
+        raise ForeignWeightsError(
+            f"holds {len(found)} DiffusionNets ({names}) and does not say which of them gives the features; write the one that is meant "
+            'to a file of its own, as in torch.save(torch.load(FILE)["networks"]["NAME"], "features.pth")'
+        )
+    stated = content.get("config", {}) if isinstance(content, Mapping) else {}
+    return _named_in_common(*chosen[0], tensors, stated)
+
+
+def _prefixes(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
+    """What precedes the names of each network in this layout, which is known by the diffusion times of its first block."""
+    times = re.compile(rf"((?:.*\.)?){layout.block}\.{layout.times}")
+    return [match[1] for name in tensors if (match := times.fullmatch(name)) and match[2] == "0"]
+
+
+def _named_in_common(layout: Layout, prefix: str, tensors: Mapping[str, Tensor], stated: Mapping[str, Any]) -> FoundNetwork:
+    inside = {name: tensors[name] for name in tensors if name.startswith(prefix) and layout.is_inside(name.removeprefix(prefix))}
+    parts = {layout.common_name(name.removeprefix(prefix)): Part(name, value) for name, value in inside.items()}
+    strange = [name for name in inside if layout.common_name(name.removeprefix(prefix)) is None]
+    parts = _layers_counted({name: part for name, part in parts.items() if name is not None})
+    forms = {name.rsplit(".", 1)[1] for name in parts if ".products." in name}
+    known = layout.gradient_features or stated.get("backbone", {}).get("network", {}).get("gradient_features", "complex")
+    form = None if not forms else "complex" if forms == {"A"} else known  # both code bases read A alone alike
+    around = [name for name in tensors if name not in inside]
+    return FoundNetwork(layout.name, prefix, _with_rotations(parts), form, strange, around)
+
+
+def _layers_counted(parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Linear layers by their rank in the block: ours are numbered with what lies between them, others from 0."""
+    numbers = sorted({int(name.split(".")[3]) for name in parts if ".mlp." in name})
+    rank = {str(number): str(i) for i, number in enumerate(numbers)}
+    split = {name: name.split(".") for name in parts}
+    return {
+        ".".join([*words[:3], rank[str(int(words[3]))], words[4]]) if ".mlp." in name else name: parts[name]
+        for name, words in split.items()
+    }
+
+
+def _with_rotations(parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Gradient products as A_re and A_im: a network without rotations has A_re = A and A_im = 0."""
+    result = {}
+    for name, part in parts.items():
+        if name.endswith(".products.A"):
+            result |= {f"{name[:-1]}a_re": part, f"{name[:-1]}a_im": Part(f"(zero, beside {part.written})", torch.zeros_like(part.value))}
+        else:
+            result[name.replace(".A_", ".a_")] = part
+    return result
+
+
+def load_foreign(backbone: nn.Module, content: Any) -> FoundNetwork:
+    """Puts the DiffusionNet weights of a checkpoint into the network of a backbone; says what was found.
+
+    Raises ForeignWeightsError naming the layer and both shapes, and the overrides of the backbone that would fit.
+    """
+    network = getattr(backbone, "network", None)
+    if not isinstance(network, DiffusionNet):
+        name = type(backbone).__name__
+        raise ForeignWeightsError(f"is to fill a DiffusionNet, but the backbone is a {name}; use backbone=diffusion_net")
+    found, ours = find_network(content), find_network({**network.state_dict(), "config": _config_of(network)})
+    problems = [f"{name} is no part of our DiffusionNet" for name in found.strange]
+    for name in [*ours.parts, *(name for name in found.parts if name not in ours.parts)]:
+        here, there = ours.parts.get(name), found.parts.get(name)
+        if here is None or there is None:
+            where = "the file" if here is not None else "the backbone"
+            problems.append(f"{name} ({(here or there).written}) does not exist in {where}")
+        elif here.shape != there.shape:
+            problems.append(f"{name} ({there.written}) has the shape {there.shape} in the file and {here.shape} in the backbone")
+    changes = {key: value for key, value in found.options().items() if value != ours.options()[key]}
+    if problems or changes:
+        raise ForeignWeightsError(_refusal(problems, changes, of_coordinates=network.first.in_features == 3))
+    network.load_state_dict({part.written: found.parts[name].value for name, part in ours.parts.items()})
+    return found
+
+
+def _config_of(network: DiffusionNet) -> dict[str, Any]:
+    products = network.blocks[0].products
+    return {"backbone": {"network": {"gradient_features": products and products.variant}}}
+
+
+def _refusal(problems: Sequence[str], changes: Mapping[str, int | str | None], *, of_coordinates: bool) -> str:
+    """Why weights do not fit, and what to type."""
+    first = problems[0] if problems else "its gradient products have another form than those of the backbone"
+    more = f" ({len(problems) - 1} more of the kind)" if len(problems) > 1 else ""
+    if not changes or any(value is None and key != "backbone.network.gradient_features" for key, value in changes.items()):
+        ours = "its blocks have two hidden layers of the network's width"
+        return f"does not fit: {first}{more}. No option of the backbone changes that: {ours}"
+    typed = [f"{key}={'null' if value is None else value}" for key, value in changes.items()]
+    if changes.get("backbone.descriptor.channels") == 3:
+        typed[0] = "backbone=diffusion_net_xyz"
+    elif of_coordinates and "backbone.descriptor.channels" in changes:
+        typed.insert(0, "backbone=diffusion_net")
+    return f"does not fit: {first}{more}. It would with {' '.join(typed)}"

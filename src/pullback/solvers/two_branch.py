@@ -1,0 +1,138 @@
+"""Two-branch functional-map learning (Cao et al. 2023; Sun et al. 2023): a regularised solver beside a soft map of the same features.
+
+Both branches give a functional map of one size; the losses make each proper and the two agree. The soft map is an operator that is never
+stored, which is what lets such a network train on meshes of 50,000 vertices.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from pullback.mapping.fmap import fmap_from_pointmap, fmap_from_softmap, spectral_embeddings
+from pullback.mapping.nearest_map import NearestMap
+from pullback.mapping.softmap import Backend, soft_map
+from pullback.solvers.regularised import Regulariser
+from pullback.types import Eigenbasis, Match, Movable, SoftMap
+
+EMBEDDINGS = ("unit_rows", "projected", "features")
+READ_OUTS = ("spectral", "soft_spectral", "regularised", "features")
+
+
+class Side(NamedTuple):
+    """One shape of a pair, as both branches see it."""
+
+    basis: Eigenbasis
+    coeffs: Float[Tensor, "k c"]  # of the features as they are: what the regularised solver aligns
+    points: Float[Tensor, "n c"]  # embedding of the vertices: what the soft map compares
+
+
+class TwoBranch:
+    """The regularised functional map as ``fmap12_init``, that of the features' soft map as ``fmap12``, of the same size ``k``.
+
+    ``init_blur`` is the σ of the soft map in units of its embedding: ``"unit_rows"`` puts each vertex's feature on the unit sphere, where
+    ``softmax(cos / τ)`` is ``σ = √τ``; ``"projected"`` takes the features' projection to the first k eigenfunctions; ``"features"`` takes
+    them as they are. Plain state, which a schedule may change between steps.
+
+    ``read_out`` says what the point map 2 → 1 is, found when somebody reads it: the nearest neighbours of ``"features"``, as embedded; or
+    those in the spectral embeddings of a functional map: ``"spectral"``: the one of the features' neighbours; ``"soft_spectral"``: the soft
+    map's; ``"regularised"``.
+    """
+
+    def __init__(
+        self,
+        *,
+        k: int = 200,
+        lam: float = 100.0,
+        mask: str = "resolvent",
+        gamma: float = 0.5,
+        init_blur: float = 0.07**0.5,
+        embedding: str = "unit_rows",
+        read_out: str = "spectral",
+        two_way: bool = True,
+        backend: Backend = "auto",
+    ):
+        for name, value, known in (("embedding", embedding, EMBEDDINGS), ("read_out", read_out, READ_OUTS)):
+            if value not in known:
+                raise ValueError(f"{name}={value!r} is unknown; use one of {', '.join(known)}")
+        self.k = k
+        self.regulariser = Regulariser(lam, mask, gamma)
+        self.init_blur = init_blur
+        self.embedding = embedding
+        self.read_out = read_out
+        self.two_way = two_way
+        self.backend = backend
+
+    def __call__(
+        self, feat1: Float[Tensor, "n1 c"], feat2: Float[Tensor, "n2 c"], basis1: Eigenbasis, basis2: Eigenbasis
+    ) -> Match:
+        """The match of a pair. Raises ValueError when a basis has fewer than ``k`` eigenfunctions."""
+        side1, side2 = self._side(feat1, basis1), self._side(feat2, basis2)
+        forward = self._one_way(side1, side2)
+        return replace(forward, reverse=self._one_way(side2, side1)) if self.two_way else forward
+
+    def _side(self, feat: Float[Tensor, "n c"], basis: Eigenbasis) -> Side:
+        basis = basis.first(self.k)
+        coeffs = basis.project(feat)
+        if self.embedding == "unit_rows":
+            return Side(basis, coeffs, normalize(feat, dim=1))
+        return Side(basis, coeffs, basis.synthesise(coeffs) if self.embedding == "projected" else feat)
+
+    def initial_map(self, query: Float[Tensor, "n2 c"], reference: Float[Tensor, "n1 c"]) -> SoftMap:
+        """The soft map 2 → 1 of embedded features."""
+        return soft_map(query, reference, blur=self.init_blur, relative=False, backend=self.backend)
+
+    def _one_way(self, side1: Side, side2: Side) -> Match:
+        regularised = self.regulariser.fmap(side1.coeffs, side2.coeffs, side1.basis, side2.basis)
+        soft = self.initial_map(side2.points, side1.points)
+        fmap12 = fmap_from_softmap(soft, side1.basis, side2.basis)
+        return Match(fmap12, self._read(side1, side2, fmap12, regularised), regularised, soft)
+
+    def _read(self, side1: Side, side2: Side, fmap12: Float[Tensor, "k k"], regularised: Float[Tensor, "k k"]) -> SoftMap:
+        if self.read_out == "features":
+            return NearestMap(side2.points, side1.points)
+        if self.read_out == "spectral":
+            return SpectralMap(side2.points.detach(), side1.points.detach(), side1.basis, side2.basis)
+        chosen = fmap12 if self.read_out == "soft_spectral" else regularised
+        return NearestMap(*spectral_embeddings(chosen, side1.basis, side2.basis))
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralMap(Movable):
+    """Nearest neighbours, made smooth: their functional map, and the point map 2 → 1 read off it. Found when it is first asked for."""
+
+    query: Float[Tensor, "n2 c"]  # points of shape 2
+    reference: Float[Tensor, "n1 c"]  # points of shape 1, in the same space
+    basis1: Eigenbasis
+    basis2: Eigenbasis
+
+    @property
+    def n1(self) -> int:
+        return self.reference.shape[0]
+
+    @property
+    def n2(self) -> int:
+        return self.query.shape[0]
+
+    @cached_property
+    @torch.no_grad()
+    def found(self) -> NearestMap:
+        """The map, with both searches behind it."""
+        rough = NearestMap(self.query, self.reference).nearest()
+        fmap12 = fmap_from_pointmap(rough, self.basis1, self.basis2)
+        return NearestMap(*spectral_embeddings(fmap12, self.basis1, self.basis2))
+
+    def nearest(self) -> Int[Tensor, " n2"]:
+        return self.found.nearest()
+
+    def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
+        """``feat1[p2p21]``. Raises ValueError when feat1 has another number of points."""
+        return self.found.pull_back(feat1)
+
+    def reverse(self) -> "SpectralMap":
+        """The map 1 → 2 of the same features and bases."""
+        return SpectralMap(self.reference, self.query, self.basis2, self.basis1)
