@@ -151,6 +151,7 @@ def options_of(description: str, command: Sequence[str] | None) -> argparse.Name
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--backends", nargs="+", default=("dense", "keops", "blocked", "triton"), help="leave some out")
     parser.add_argument("--largest", type=int, help="no size above this number of vertices")
+    parser.add_argument("--sizes", type=int, nargs="+", help="these numbers of vertices instead of the usual ones")
     parser.add_argument("--memory", type=float, help="GiB that a process may take on a CPU (default: nine tenths of what is free)")
     return start(parser, command)
 
@@ -168,7 +169,7 @@ def measure_all(all_works: Sequence[Work], options: argparse.Namespace, report: 
     with tempfile.TemporaryDirectory(prefix="pullback-") as folder:
         for work in all_works:
             expected: dict[str, float] = {}
-            for n in (size for size in work.sizes if size <= (options.largest or size)):
+            for n in (size for size in options.sizes or work.sizes if size <= (options.largest or size)):
                 rows = measure(work, n, options, folder, expected)
                 expected |= bytes_of_matrices(rows)
                 report.add(rows)
