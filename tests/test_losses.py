@@ -14,7 +14,7 @@ from pullback.losses import (
     orthogonality,
 )
 from pullback.mapping.fmap import fmap_from_pointmap, resolvent_mask
-from pullback.mapping.softmap import HardMap
+from pullback.mapping.hard_map import HardMap
 from pullback.types import Match
 
 

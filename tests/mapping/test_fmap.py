@@ -12,7 +12,7 @@ from pullback.mapping.fmap import (
     resolvent_mask,
     spectral_embeddings,
 )
-from pullback.mapping.softmap import HardMap
+from pullback.mapping.hard_map import HardMap
 from pullback.types import Eigenbasis
 
 

@@ -1,7 +1,8 @@
 """Maps between two domains: soft and hard point maps 2 → 1, functional maps 1 → 2, and the ways from one to the other."""
 
+from pullback.mapping.hard_map import HardMap
 from pullback.mapping.pointmap import compose, coverage, nearest
-from pullback.mapping.softmap import DenseSoftMap, HardMap, soft_map
+from pullback.mapping.softmap import DenseSoftMap, soft_map
 from pullback.mapping.softmap_blocked import BlockedSoftMap
 from pullback.mapping.triangles import PreciseMap, precise_map
 

@@ -7,12 +7,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pullback.mapping.distances import check_embeddings
+from pullback.mapping.hard_map import PointwiseMap
 from pullback.mapping.pointmap import nearest
-from pullback.types import Movable
 
 
 @dataclass(frozen=True, eq=False)
-class NearestMap(Movable):
+class NearestMap(PointwiseMap):
     """The hard point map 2 → 1 from each query row to the reference row nearest to it.
 
     The search, the dearest part of a map between dense shapes, happens once, and not at all where nobody reads the map: training
@@ -39,15 +39,6 @@ class NearestMap(Movable):
     def p2p21(self) -> Int[Tensor, " n2"]:
         """The map as indices: ``p2p21[i2] = i1``."""
         return nearest(self.query, self.reference)
-
-    def nearest(self) -> Int[Tensor, " n2"]:
-        return self.p2p21
-
-    def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
-        """``feat1[p2p21]``. Raises ValueError when feat1 has another number of points."""
-        if feat1.shape[0] != self.n1:
-            raise ValueError(f"feat1 has {feat1.shape[0]} rows but the map starts from {self.n1} points")
-        return feat1[self.p2p21]
 
     def reverse(self) -> "NearestMap":
         """The nearest-neighbour map 1 → 2 of the same embeddings."""

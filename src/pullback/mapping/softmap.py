@@ -1,4 +1,4 @@
-"""Soft point maps 2 → 1 as operators: the factory, the dense reference and the hard map.
+"""Soft point maps 2 → 1 as operators: the factory and the dense reference.
 
 A map is never a matrix to its users: they pull functions back through it. The backends differ in speed and memory only.
 """
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from pullback.mapping.distances import check_embeddings, full_precision, largest_distance
@@ -16,7 +16,7 @@ from pullback.mapping.fused import fused_kernels
 from pullback.mapping.softmap_blocked import BlockedSoftMap
 from pullback.mapping.softmap_keops import KeopsSoftMap
 from pullback.mapping.softmap_triton import TritonSoftMap
-from pullback.types import Movable, SoftMap
+from pullback.types import SoftMap
 
 Backend = Literal["auto", "dense", "blocked", "keops", "triton"]
 
@@ -81,36 +81,3 @@ class DenseSoftMap(EmbeddingMap):
         self.check_function(feat1)
         with full_precision(self.query.device):
             return self.weights() @ feat1
-
-
-@dataclass(frozen=True, eq=False)
-class HardMap(Movable):
-    """A point map 2 → 1 as an operator: each point of shape 2 takes the value of one point of shape 1."""
-
-    p2p21: Int[Tensor, " n2"]
-    n1: int
-
-    def __post_init__(self) -> None:
-        outside = (self.p2p21 < 0) | (self.p2p21 >= self.n1)
-        if outside.any():
-            raise ValueError(f"p2p21 holds {int(self.p2p21[outside][0])}, but shape 1 has the points 0 to {self.n1 - 1}")
-
-    @property
-    def n2(self) -> int:
-        return self.p2p21.shape[0]
-
-    def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
-        """``feat1[p2p21]``. Raises ValueError when feat1 has another number of points."""
-        if feat1.shape[0] != self.n1:
-            raise ValueError(f"feat1 has {feat1.shape[0]} rows but the map starts from {self.n1} points")
-        return feat1[self.p2p21]
-
-    def nearest(self) -> Int[Tensor, " n2"]:
-        return self.p2p21
-
-    def reverse(self) -> "HardMap":
-        """Raises ValueError: point maps are neither injective nor onto, so indices alone define no map back."""
-        raise ValueError(
-            "a hard map cannot be reversed: keep the embeddings and call nearest(query=reference, reference=query), "
-            "or use a soft map, whose reverse() is defined"
-        )

@@ -15,9 +15,10 @@ from torch.nn.functional import normalize
 
 from pullback.mapping.fmap import fmap_from_pointmap, fmap_from_softmap, spectral_embeddings
 from pullback.mapping.nearest_map import NearestMap
+from pullback.mapping.pointmap import nearest
 from pullback.mapping.softmap import Backend, soft_map
 from pullback.solvers.regularised import Regulariser
-from pullback.types import Eigenbasis, Match, Movable, SoftMap
+from pullback.types import Eigenbasis, Match, SoftMap
 
 EMBEDDINGS = ("unit_rows", "projected", "features")
 READ_OUTS = ("spectral", "soft_spectral", "regularised", "features")
@@ -96,42 +97,24 @@ class TwoBranch:
         if self.read_out == "features":
             return NearestMap(side2.points, side1.points)
         if self.read_out == "spectral":
-            return SpectralMap(side2.points.detach(), side1.points.detach(), side1.basis, side2.basis)
+            return SpectralMap(side2.points, side1.points, side1.basis, side2.basis)
         chosen = fmap12 if self.read_out == "soft_spectral" else regularised
         return NearestMap(*spectral_embeddings(chosen, side1.basis, side2.basis))
 
 
 @dataclass(frozen=True, eq=False)
-class SpectralMap(Movable):
+class SpectralMap(NearestMap):
     """Nearest neighbours, made smooth: their functional map, and the point map 2 → 1 read off it. Found when it is first asked for."""
 
-    query: Float[Tensor, "n2 c"]  # points of shape 2
-    reference: Float[Tensor, "n1 c"]  # points of shape 1, in the same space
     basis1: Eigenbasis
     basis2: Eigenbasis
 
-    @property
-    def n1(self) -> int:
-        return self.reference.shape[0]
-
-    @property
-    def n2(self) -> int:
-        return self.query.shape[0]
-
     @cached_property
     @torch.no_grad()
-    def found(self) -> NearestMap:
-        """The map, with both searches behind it."""
-        rough = NearestMap(self.query, self.reference).nearest()
-        fmap12 = fmap_from_pointmap(rough, self.basis1, self.basis2)
-        return NearestMap(*spectral_embeddings(fmap12, self.basis1, self.basis2))
-
-    def nearest(self) -> Int[Tensor, " n2"]:
-        return self.found.nearest()
-
-    def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
-        """``feat1[p2p21]``. Raises ValueError when feat1 has another number of points."""
-        return self.found.pull_back(feat1)
+    def p2p21(self) -> Int[Tensor, " n2"]:
+        """The map as indices, with both searches behind it."""
+        fmap12 = fmap_from_pointmap(nearest(self.query, self.reference), self.basis1, self.basis2)
+        return nearest(*spectral_embeddings(fmap12, self.basis1, self.basis2))
 
     def reverse(self) -> "SpectralMap":
         """The map 1 → 2 of the same features and bases."""

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.mapping.fmap import fmap_from_softmap, spectral_embeddings
+from pullback.mapping.hard_map import HardMap
 from pullback.mapping.pointmap import nearest
-from pullback.mapping.softmap import Backend, HardMap, soft_map
+from pullback.mapping.softmap import Backend, soft_map
 from pullback.stages import stage
 from pullback.types import Eigenbasis, Match, SoftMap
 
