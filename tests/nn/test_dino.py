@@ -20,7 +20,7 @@ CONFIGS = {
     "dinov3_vit": lambda: transformers.DINOv3ViTConfig(**SMALL, intermediate_size=32, num_register_tokens=3, layerscale_value=0.5),
 }
 FAMILIES = [
-    name if hasattr(transformers, cls) else pytest.param(name, marks=pytest.mark.skip(reason=f"this transformers has no {cls}"))
+    name if hasattr(transformers, cls) else pytest.param(name, marks=pytest.mark.skip(reason=f"needs a transformers that has {cls}"))
     for name, cls in zip(CONFIGS, ("ViTModel", "Dinov2Model", "Dinov2WithRegistersModel", "DINOv3ViTModel"), strict=True)
 ]
 
