@@ -10,6 +10,7 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from pullback.data.io import MESH_SUFFIXES
+from pullback.errors import UserError
 
 Split = Literal["train", "test"]
 
@@ -20,7 +21,7 @@ LAYOUTS = (("off", "corres"), ("shapes", "correspondences"), ("vtx_5k", "vtx_5k/
 FOR_TESTS_ONLY = "It is for tests only: train on another one and test on this, as in dataset=faust dataset@test=NAME"
 
 
-class MissingDataError(FileNotFoundError):
+class MissingDataError(UserError, FileNotFoundError):
     """A data set, or a part of it, is not where it was looked for. The message says what was wanted and where to get it."""
 
 

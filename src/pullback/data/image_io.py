@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from pullback.errors import UserError
 from pullback.types import Photo
 
 _MAGIC = 202021.25  # begins every .flo file; spells PIEH in little-endian ASCII
@@ -16,7 +17,7 @@ _LARGEST_FLOW = 1e9  # the format's own limit: components beyond it mean "unknow
 _WIDE = ("I;16", "I;16L", "I;16B", "I;16N", "I")  # modes of 16-bit grey files
 
 
-class ImageError(ValueError):
+class ImageError(UserError, ValueError):
     """A file that should hold an image, a flow or keypoints, and does not. The message names it and says what to do."""
 
 

@@ -14,6 +14,7 @@ from numpy import ndarray
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from pullback.errors import UserError
 from pullback.geometry.connectivity import component_labels, group_rows, half_edges_by_edge, has_equal_rows
 from pullback.geometry.mesh import face_areas
 from pullback.geometry.orientation import orient_outward
@@ -31,7 +32,7 @@ _LANDMARK_REACH = 0.05
 _FLAT = 1e-12
 
 
-class MeshError(ValueError):
+class MeshError(UserError, ValueError):
     """A mesh, or a file that belongs to one, that cannot be used as it is. The message names it and says what to do."""
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pullback.errors import UserError
 from pullback.nn.diffusion_net import DiffusionNet
 
 
-class ForeignWeightsError(ValueError):
+class ForeignWeightsError(UserError, ValueError):
     """A file holds no DiffusionNet, more than one, or one that is built differently."""
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from pullback.errors import UserError
 from pullback.types import Photo
 
 # Name of a layer or block → its map in float32. Grids may differ between the entries: the sizes are not checked against each other.
@@ -23,7 +24,7 @@ PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": to
 FEWEST_PATCHES = 2  # a side of one patch has no neighbours: no graph, no position
 
 
-class WeightsNotFound(FileNotFoundError):
+class WeightsNotFound(UserError, FileNotFoundError):
     """The weights of a backbone are neither in the folder, nor in the cache, nor to be downloaded."""
 
 

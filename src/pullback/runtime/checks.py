@@ -8,6 +8,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from pullback.data.image_dataset import ImageDataset
+from pullback.errors import UserError
 
 STAGES = ("prepare", "match", "score", "report")
 # They match by nearest neighbours, through which no gradient reaches the features.
@@ -18,7 +19,7 @@ HARD_SOLVERS = (
 )
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError, ValueError):
     """Two parts of the configuration contradict each other."""
 
 

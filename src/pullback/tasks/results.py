@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from pullback.errors import UserError
 from pullback.files import write_atomically
 from pullback.tasks.provenance import run_facts
 
@@ -24,7 +25,7 @@ PAIRS_FILE = "pairs.csv"
 _WORDS = {"dataset", "split", "subset", "pair", "shape1", "shape2", "image1", "image2", "status", "message"}  # other columns are numbers
 
 
-class FailedPairs(RuntimeError):
+class FailedPairs(UserError, RuntimeError):
     """Some pairs could not be matched or scored; the figures of the run are those of the others."""
 
 

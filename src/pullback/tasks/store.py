@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from pullback.errors import UserError
 from pullback.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ _FINGERPRINT = "fingerprint.json"
 _LONGEST_NAME = 120  # characters before ".npz"; file systems allow 255 bytes
 
 
-class ForeignPredictions(ValueError):
+class ForeignPredictions(UserError, ValueError):
     """The folder holds predictions of another configuration, or of none that can be told."""
 
 
