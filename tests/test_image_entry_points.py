@@ -9,7 +9,8 @@ import torch
 from tests.composing import ROOT
 from tests.test_entry_points import figures, metrics, run
 
-from pullback.data.image_io import read_flo, read_photo, write_photo
+from pullback.data.image_io import read_photo, write_photo
+from pullback.data.image_truth import read_flo
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 PHOTO_ENDINGS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif"),
-    *(".jp2", ".j2k", ".jpx", ".j2c", ".jpc", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo", ".tga", ".ico", ".qoi", ".psd"),
+    *(".jp2", ".j2k", ".jpx", ".j2c", ".jpc", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo", ".tga", ".pcx", ".sgi", ".qoi", ".psd"),
 )
 _AS_PHOTO = "save it as a JPEG or PNG and give that"
 _RAW = f"develop it with the camera's program (or darktable, RawTherapee), {_AS_PHOTO}"

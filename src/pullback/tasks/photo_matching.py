@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pullback.data.image_io import write_flo
+from pullback.data.image_truth import write_flo
 from pullback.figures.eigenfunctions import draw_eigenfunctions
 from pullback.figures.photo import draw_photo_match
 from pullback.figures.picture import sheet
