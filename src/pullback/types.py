@@ -192,6 +192,11 @@ class ImagePair(Movable):
     known2: Bool[Tensor, "H2 W2"] | None = None  # the pixels of image 2 whose flow is known and counts
     mirrored: bool = False  # the object is seen from the other side: left and right are exchanged
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user of the pair should know of how its photographs were read, each with the photograph's name."""
+        return tuple(dict.fromkeys(f"{photo.name}: {note}" for photo in (self.image1, self.image2) for note in photo.notes))
+
 
 @dataclass(frozen=True)
 class PatchImage(Movable):

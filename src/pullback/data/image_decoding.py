@@ -35,6 +35,7 @@ class Decoded:
     """A picture, unpacked, as it is stored."""
 
     image: Image.Image
+    stored_size: tuple[int, int]  # width and height as its file has them, of which a JPEG may be unpacked at a fraction
     raw_mode: str  # how Pillow was told to read the pixels: ``RGB;16B`` for 16-bit colours, of which it keeps 8; empty where unknown
     orientation: int = 1  # what must be done to see it upright, as EXIF counts it (1: nothing)
     notes: tuple[str, ...] = ()
@@ -51,13 +52,13 @@ def decoded(path: Path, *, shrink: int | None = None, swap_bytes: bool = False) 
         image = _heic(path) if kind == "HEIC" else _opened(path, kind)
         with image:
             check_size(path, image.size)
-            raw_mode = _raw_mode(image)
+            raw_mode, stored_size = _raw_mode(image), image.size
             if shrink is not None:
                 _draft(image, shrink)
             if swap_bytes:
                 image.tile = [tile._replace(args=_swapped(tile.args)) for tile in image.tile]
             _load(path, image)
-            found = Decoded(image, raw_mode, notes=_frames_note(image))
+            found = Decoded(image, stored_size, raw_mode, notes=_frames_note(image))
             orientation, note = _orientation(image, said)
     return replace(found, orientation=orientation, notes=(*found.notes, *note))
 

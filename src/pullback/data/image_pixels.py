@@ -27,9 +27,12 @@ def photograph(path: Path, *, shrink_above: int | None = None) -> tuple[UInt8[Te
     """
     found = decoded(path, shrink=shrink_above)
     pixels, notes = _colours(path, found)
+    stored = max(found.stored_size)
     pixels = upright(torch.from_numpy(pixels).permute(2, 0, 1), found.orientation)
     if shrink_above is not None:
         pixels = _shrunk(pixels, shrink_above)
+    if max(pixels.shape[1:]) < stored:
+        notes = (*notes, f"read at 1/{round(stored / max(pixels.shape[1:]))} of its size, of which all pixels are to be understood")
     nothing = "" if any(note.startswith(_NOTHING) for note in notes) else nothing_on(pixels)
     return pixels.contiguous(), (*found.notes, *notes, *((nothing,) if nothing else ()))
 
