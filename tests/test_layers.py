@@ -13,8 +13,8 @@ ENTRY_POINTS = ("train.py", "eval.py", "match.py")
 
 # A part may import parts of lower layers, never its neighbours.
 LAYERS = {
+    "errors": -1,  # below everything: whatever reads or checks raises them
     "types": 0,
-    "errors": -1,  # the ground: every part may raise them
     "files": 0,
     "stages": 0,
     **dict.fromkeys(["geometry", "mapping"], 1),

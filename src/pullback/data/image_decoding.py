@@ -11,6 +11,7 @@ from PIL import Image, features
 
 from pullback.data.kinds import FOREIGN, kind_of_file
 from pullback.errors import UserError
+from pullback.files import MissingFileError
 
 MOST_PIXELS = 200_000_000  # of a picture: unpacked, they take 1.5 GB
 # A small file that unpacks to more than this, and to more than this many pixels for each of its bytes, is made to fill the memory.
@@ -41,10 +42,10 @@ class Decoded:
     notes: tuple[str, ...] = ()
 
 
-def decoded(path: Path, *, shrink: int | None = None, swap_bytes: bool = False) -> Decoded:
+def decoded_image(path: Path, *, shrink: int | None = None, swap_bytes: bool = False) -> Decoded:
     """The first picture of a file. ``shrink``: a JPEG may be unpacked at a half, a quarter or an eighth, with no fewer pixels than that.
 
-    ``swap_bytes`` reads 16-bit colours with their two bytes exchanged, so that their low ones come out. Raises FileNotFoundError,
+    ``swap_bytes`` reads 16-bit colours with their two bytes exchanged, so that their low ones come out. Raises MissingFileError,
     ImageError for a file that is empty, too large, cut short or no picture, ImageSupportError for HEIC without its reader.
     """
     kind = _known_kind(path)
@@ -78,7 +79,7 @@ def check_size(path: Path, size: tuple[int, int]) -> None:
 def _known_kind(path: Path) -> str | None:
     """The kind of a file that is there, has bytes, and is not of a kind that no reader here knows."""
     if not path.is_file():
-        raise FileNotFoundError(f"there is no image file {path}")
+        raise MissingFileError(f"there is no image file {path}")
     if not path.stat().st_size:
         raise ImageError(f"{path}: the file is empty. Copy it again")
     kind = kind_of_file(path)

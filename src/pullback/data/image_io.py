@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from pullback.data.image_decoding import ImageError, decoded
+from pullback.data.image_decoding import ImageError, decoded_image
 from pullback.data.image_pixels import WIDE, photograph, upright
 from pullback.types import Photo
 
@@ -51,7 +51,7 @@ def read_mask(path: str | Path) -> Bool[Tensor, "H W"]:
 
     Raises as ``read_pixels``, and ImageError for a mask with transparency.
     """
-    found = decoded(Path(path))
+    found = decoded_image(Path(path))
     if found.image.mode in ("RGBA", "LA", "PA"):
         raise ImageError(f"{path}: a mask with transparency says two things at once; save it as a grey image, 0 outside of the object")
     values = np.array(found.image) > 0
@@ -60,7 +60,7 @@ def read_mask(path: str | Path) -> Bool[Tensor, "H W"]:
 
 def read_disparity(path: str | Path) -> Float[Tensor, "H W"]:
     """Disparities in pixels from a 16-bit PNG that stores 256 times the disparity and 0 for unknown (KITTI's form); unknown is NaN."""
-    found = decoded(Path(path))
+    found = decoded_image(Path(path))
     mode, values = found.image.mode, np.array(found.image)
     if mode not in WIDE or values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 65535:
         raise ImageError(f"{path}: disparities are read from 16-bit grey PNG files, but this one has the mode {mode}")

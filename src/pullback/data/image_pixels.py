@@ -10,7 +10,7 @@ from numpy import ndarray
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from pullback.data.image_decoding import Decoded, ImageError, decoded
+from pullback.data.image_decoding import Decoded, ImageError, decoded_image
 from pullback.data.image_tones import eight_bits
 
 WIDE = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of grey files of more than 8 bits
@@ -23,9 +23,9 @@ _ALIKE = 4  # grey levels that a camera's noise or JPEG makes of one colour
 def photograph(path: Path, *, shrink_above: int | None = None) -> tuple[UInt8[Tensor, "3 H W"], tuple[str, ...]]:
     """Red, green and blue of a photograph, upright, and what its user should know of how it was read.
 
-    One of more than ``shrink_above`` pixels is read at a half, a third … of its size. Raises as ``decoded``.
+    One of more than ``shrink_above`` pixels is read at a half, a third … of its size. Raises as ``decoded_image``.
     """
-    found = decoded(path, shrink=shrink_above)
+    found = decoded_image(path, shrink=shrink_above)
     pixels, notes = _colours(path, found)
     stored = max(found.stored_size)
     pixels = upright(torch.from_numpy(pixels).permute(2, 0, 1), found.orientation)
@@ -91,7 +91,7 @@ def _in_strips(image: Image.Image) -> tuple[ndarray, bool]:
 def _deep_colours(path: Path, high: ndarray, found: Decoded) -> tuple[ndarray, tuple[str, ...]] | None:
     """16-bit colours in a small part of their range, stretched. Pillow keeps their high bytes only: the low ones are read on their own."""
     try:
-        low = np.asarray(decoded(path, swap_bytes=True).image)
+        low = np.asarray(decoded_image(path, swap_bytes=True).image)
     except ImageError:  # an arrangement that Pillow reads in one order only: what is at hand is stretched
         low = np.zeros_like(high)
     if found.image.mode == "RGBA" and np.asarray(found.image)[..., 3].min() < 255:

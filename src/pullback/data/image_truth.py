@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pullback.data.image_annotations import keypoints_of
 from pullback.data.image_decoding import MOST_PIXELS, ImageError
+from pullback.files import MissingFileError
 
 _MAGIC = 202021.25  # begins every .flo file; spells PIEH in little-endian ASCII
 _LARGEST_FLOW = 1e9  # the format's own limit: components beyond it mean "unknown"
@@ -31,7 +32,7 @@ def read_flo(path: str | Path) -> Float[Tensor, "2 H W"]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no flow file {path}")
+        raise MissingFileError(f"there is no flow file {path}")
     length = path.stat().st_size
     with open(path, "rb") as file:
         width, height = _flow_size(path, file.read(12), length)
@@ -74,7 +75,7 @@ def read_mat_keypoints(path: str | Path, *, key: str = "pts_coord") -> Float[Ten
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no keypoint file {path}")
+        raise MissingFileError(f"there is no keypoint file {path}")
     points = _matlab_array(path, key)
     rows = "two rows of finite numbers, x and y"
     if points.ndim != 2 or points.shape[0] != 2 or points.dtype.kind not in "iuf" or not np.isfinite(points).all():

@@ -12,8 +12,8 @@ from pullback.tasks.patches import PatchLibrary
 from pullback.tasks.photo_matching import write_photo_match
 from pullback.types import ImagePair
 
-# Larger photographs are read at a fraction of their size: flow and pictures take 100 bytes a pixel, and networks see 0.5 million.
-MOST_MATCHED = 24_000_000  # pixels
+# Larger photographs are read at a fraction of their size: a match takes some 40 bytes a pixel, and networks see 0.5 million.
+MOST_MATCHED = 26_000_000  # pixels
 
 
 @torch.no_grad()
