@@ -61,6 +61,8 @@ def decoded_image(path: Path, *, shrink: int | None = None, swap_bytes: bool = F
             _load(path, image)
             found = Decoded(image, stored_size, raw_mode, notes=_frames_note(image))
             orientation, note = _orientation(image, said)
+            if getattr(image, "fp", None) is not None:  # Pillow would go back to its file, which is closed now
+                found = replace(found, image=image.copy())
     return replace(found, orientation=orientation, notes=(*found.notes, *note))
 
 

@@ -55,7 +55,8 @@ def _scaled(values: ndarray, low: float, high: float) -> ndarray:
     result = np.empty(values.shape, np.uint8)
     span = high - low
     for top in range(0, len(values), _STRIP):
-        strip = values[top : top + _STRIP].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a NaN that signals
+            strip = values[top : top + _STRIP].astype(np.float64)
         shares = np.nan_to_num((strip - low) / span if span > 0 else strip * 0, nan=0.0, posinf=0.0, neginf=0.0)
         result[top : top + _STRIP] = (shares.clip(0, 1) * 255).round()
     return result

@@ -60,7 +60,8 @@ class PFPascal(ImageDataset):
         if not listing.is_file():
             raise MissingDataError(f"looked for {listing}, the list of pairs.\n{_SOURCE}")
         pairs = _listed(listing, folder)
-        require_paths(sorted({path for pair in pairs for path in (pair.source, pair.target)}), root=self.root, source=_SOURCE)
+        paths = sorted({path for pair in pairs for path in (pair.source, pair.target)})
+        require_paths(paths, root=self.root, source=f"They are named in {listing}. {_SOURCE}")
         order = {name: rank for rank, name in enumerate(CLASSES)}
         return sorted(pairs, key=lambda pair: order[pair.subset])
 
@@ -86,9 +87,12 @@ def _listed(listing: Path, folder: Path) -> list[PascalFiles]:
             missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
             if missing:
                 raise ImageError(f"{listing}: lacks the columns {', '.join(missing)}. Is it a list of pairs of PF-PASCAL?")
-            return [_pair(row, folder, f"{listing}, line {rows.line_num}") for row in rows]
+            pairs = [_pair(row, folder, f"{listing}, line {rows.line_num}") for row in rows]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ImageError(f"{listing}: not a csv file ({error}). Copy it again") from None
+    if not pairs:
+        raise ImageError(f"{listing}: has no line below its heading. Copy it again")
+    return pairs
 
 
 def _pair(row: dict[str, str], folder: Path, where: str) -> PascalFiles:

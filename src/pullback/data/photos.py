@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from pullback.data.dataset import MissingDataError
-from pullback.data.image_annotations import box_of, inside, keypoints_of, require_keys
+from pullback.data.dataset import MissingDataError, shortened
+from pullback.data.image_annotations import box_of, inside, is_plain_name, keypoints_of, require_keys
 from pullback.data.image_cropping import mask_box
 from pullback.data.image_dataset import ImageDataset, PairFiles, known_reference, require_paths
 from pullback.data.image_decoding import ImageError
@@ -54,7 +54,7 @@ class Photos(ImageDataset):
             raise MissingDataError(f"looked for {listing}, the list of pairs.\n{_SOURCE}")
         pairs = _entries(listing)
         named = {inside(self.root, pair[key], f"{listing}: {key}") for pair in pairs for key in _FILES if pair.get(key) is not None}
-        require_paths(sorted(named), root=self.root, source=_SOURCE)
+        require_paths(sorted(named), root=self.root, source=f"They are named in {listing}. {_SOURCE}")
         return [PhotoFiles(pair["name"], pair["subset"], pair) for pair in pairs]
 
     def read(self, files: PhotoFiles) -> ImagePair:
@@ -121,13 +121,19 @@ def _on_photo(points: Float[Tensor, "t 2"], size: tuple[int, int], where: str) -
 def _entries(listing: Path) -> list[dict[str, Any]]:
     """The entries of ``pairs.json``. Raises ImageError for one that is none."""
     pairs = read_json(listing)
-    if not isinstance(pairs, list):
-        raise ImageError(f"{listing}: should hold a list of pairs. {_SOURCE}")
+    if not isinstance(pairs, list) or not pairs:
+        raise ImageError(f"{listing}: should hold a list of pairs, at least one. {_SOURCE}")
     for i, pair in enumerate(pairs):
         where = f"{listing}: pair {i + 1}"
         require_keys(pair, _WANTED, where, "a pair of photographs")
-        words = [key for key in ("name", "subset", "category") if not isinstance(pair[key], str)]
+        if not is_plain_name(pair["name"]):
+            raise ImageError(f"{where}: {str(pair['name'])[:80]!r} cannot be the name of a pair, whose results are files")
+        words = [key for key in ("subset", "category") if not isinstance(pair[key], str)]
         if words:
             raise ImageError(f"{where}: {words[0]} should be a word, but is {str(pair[words[0]])[:80]}")
         require_keys(pair, ("warp", "mask1") if "warp" in pair else ("disparity", "box1", "box2"), where, "a pair with ground truth")
+    names = [pair["name"] for pair in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ImageError(f"{listing}: pairs must have names of their own, but {shortened(twice)} occur more than once")
     return pairs

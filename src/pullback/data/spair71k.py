@@ -107,7 +107,7 @@ class SPair71k(ImageDataset):
         category = known["category"]
         path = inside(self.root / "JPEGImages" / category, known[f"{side}_imname"], f"{annotation}: {side}_imname")
         if not path.is_file():
-            raise MissingDataError(f"looked for the photograph {path} of SPair-71k.\n{_SOURCE}")
+            raise MissingDataError(f"looked for the photograph {path}, which {annotation} names.\n{_SOURCE}")
         mask = self.root / "Segmentation" / category / f"{path.stem}.png"
         box = box_of(known[f"{side}_bndbox"], f"{annotation}: {side}_bndbox")
         photo = read_photo(path, name=f"{category}-{path.stem}", category=in_words(category), mask=_mask(mask), box=box)
