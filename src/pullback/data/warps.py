@@ -33,7 +33,8 @@ class Warp:
             is_table = isinstance(table, list) and (rows is None or len(table) == rows)
             if not is_table or not all(isinstance(row, list) and len(row) == columns and all(map(is_number, row)) for row in table):
                 raise ImageError(f"{where}: {key} of its warp should be {rows or 'some'} rows of {columns} finite numbers")
-        return cls(known["matrix"], known["waves"], size2)
+        matrix, waves = ([[float(value) for value in row] for row in known[key]] for key in ("matrix", "waves"))
+        return cls(matrix, waves, size2)
 
     def xy21(self, xy2: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2"]:
         """The places on image 1 of points of image 2, in pixels."""
