@@ -20,7 +20,10 @@ _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "
 _BY_ENDING = {".tga": "TGA", ".pcx": "PCX", ".sgi": "SGI"}  # they have no beginning that tells them from anything
 _ORIENTATION = 0x0112  # EXIF's tag
 _BAD_EXIF = "its EXIF data are damaged, so it is taken as it is stored (is it upright?)"
-_SMALLER = "Make a smaller copy and give that (with Pillow: `image.reduce(4).save('small.png')`; any picture viewer has a menu for it)"
+_SMALLER = (
+    "Give a smaller copy, from any picture viewer or from: "
+    """python -c "from PIL import Image; Image.MAX_IMAGE_PIXELS = None; Image.open('FILE').convert('RGB').reduce(4).save('small.png')\""""
+)
 
 
 class ImageError(UserError, ValueError):
@@ -75,13 +78,13 @@ def check_size(path: Path, size: tuple[int, int]) -> None:
     if pixels > MOST_PIXELS:
         raise ImageError(f"{many} are too many (up to {MOST_PIXELS // 10**6} million fit into memory); the file may be whole. {_SMALLER}")
     if pixels > _BOMB_PIXELS and pixels > _BOMB_RATIO * bytes_of_file:
-        raise ImageError(f"{many} in a file of {bytes_of_file:,} bytes: it was made to fill the memory, and is no photograph. {_SMALLER}")
+        raise ImageError(f"{many} in a file of {bytes_of_file:,} bytes: it was made to fill the memory, and is no photograph")
 
 
 def _known_kind(path: Path) -> str | None:
     """The kind of a file that is there, has bytes, and is not of a kind that no reader here knows."""
     if not path.is_file():
-        raise MissingFileError(f"there is no image file {path}")
+        raise MissingFileError(f"there is no image file {path}" + (": it is a folder" if path.is_dir() else ""))
     if not path.stat().st_size:
         raise ImageError(f"{path}: the file is empty. Copy it again")
     kind = kind_of_file(path)
@@ -119,7 +122,7 @@ def _load(path: Path, image: Image.Image) -> None:
 def _damaged(path: Path, error: Exception) -> ImageError:
     if isinstance(error, MemoryError):
         return ImageError(f"{path}: there is not memory enough to unpack it. {_SMALLER}")
-    what = f"{error}" or type(error).__name__
+    what = " ".join(str(error).split())[:200] or type(error).__name__
     return ImageError(f"{path}: cannot be decoded ({what}). The file is damaged or cut short: copy it again")
 
 

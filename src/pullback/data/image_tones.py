@@ -24,7 +24,8 @@ def eight_bits(values: ndarray) -> tuple[ndarray, tuple[str, ...]]:
     if unknown:
         notes.append(f"{unknown:,} of its {values.size:,} values are no numbers, and become black")
     if white is None or high - low <= white * _NARROW:
-        notes.append(f"its values run from {low:g} to {high:g}, which is stretched to the range from black to white")
+        if high > low:
+            notes.append(f"its values run from {low:g} to {high:g}, which is stretched to the range from black to white")
     else:
         low, high = 0.0, white
     return _scaled(values, low, high), tuple(notes)
