@@ -186,6 +186,11 @@ def test_noise_of_a_camera_and_a_speck_are_nothing_on_it_either(tmp_path):
     assert "there is nothing on it: all but 0.1% of its pixels" in read_photo(tmp_path / "a.png").notes[0]
 
 
+def test_a_thumbnail_of_a_few_pixels_is_told(tmp_path):
+    write_image(tmp_path / "a.png", scene(1, 8, 9))
+    assert read_photo(tmp_path / "a.png").notes == ("it has only 9 × 8 pixels, on which there is next to nothing to match",)
+
+
 def test_a_transparent_picture_is_told_once(tmp_path):
     write_image(tmp_path / "a.png", np.dstack([scene(1), np.zeros((24, 32), np.uint8)]))
     (note,) = read_photo(tmp_path / "a.png").notes

@@ -16,6 +16,7 @@ from pullback.data.image_tones import eight_bits
 WIDE = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of grey files of more than 8 bits
 _STRIP = 256  # rows that are converted at once, so that a large photograph is in memory once
 _NOTHING = "there is nothing on it"
+_TINY = 16  # pixels of the longer side
 _FEW = 0.001  # share of pixels that differ from the rest, below which there is nothing on a photograph
 _ALIKE = 4  # grey levels that a camera's noise or JPEG makes of one colour
 
@@ -33,6 +34,8 @@ def photograph(path: Path, *, shrink_above: int | None = None) -> tuple[UInt8[Te
         pixels = _shrunk(pixels, shrink_above)
     if max(pixels.shape[1:]) < stored:
         notes = (*notes, f"read at 1/{round(stored / max(pixels.shape[1:]))} of its size, of which all pixels are to be understood")
+    if stored < _TINY:
+        notes = (*notes, f"it has only {pixels.shape[2]} × {pixels.shape[1]} pixels, on which there is next to nothing to match")
     nothing = "" if any(note.startswith(_NOTHING) for note in notes) else nothing_on(pixels)
     return pixels.contiguous(), (*found.notes, *notes, *((nothing,) if nothing else ()))
 
