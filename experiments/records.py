@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from pullback.files import read_json
+
 # Keys of config.yaml that change no figure, or that stand there a second time.
 _ASIDE = ("ckpt", "predictions", "resume", "run", "paths", "logger", "view", "module", "data.datasets", "data.test", "data.cache_dir")
 _ASIDE_BY_END = ("seed", "root", "cache_dir", "num_workers", "prepare_workers", "memory_shapes", "backend", "enable_progress_bar")
@@ -98,7 +100,7 @@ def labels(runs: Sequence[Path]) -> list[str]:
 
 def records_of(run: Path, label: str) -> Iterator[Record]:
     """A record for each data set of a run. Raises ValueError for a metrics.json that no evaluation wrote."""
-    content = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    content = read_json(run / "metrics.json")
     if not isinstance(content, dict) or not isinstance(content.get("results"), list):
         raise ValueError(f"{run / 'metrics.json'} has no list of results: an evaluation of this package did not write it")
     config = read_yaml(run / "config.yaml")

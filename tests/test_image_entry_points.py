@@ -9,7 +9,8 @@ import torch
 from tests.composing import ROOT
 from tests.test_entry_points import figures, metrics, run
 
-from pullback.data.image_io import read_flo, read_photo, write_photo
+from pullback.data.image_io import read_photo, write_photo
+from pullback.data.image_truth import read_flo
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -100,3 +101,29 @@ def test_a_file_that_is_no_photograph_is_named(home):
     source = ROOT / "data" / "photos" / "chelsea.jpg"
     with pytest.raises(ValueError, match=r"broken\.jpg"):
         run("match", f"source={source}", f"target={home / 'broken.jpg'}", *SMALL[:3], folder=home / "no")
+
+
+def test_a_photograph_with_nothing_on_it_is_warned_of_wherever_its_match_is_read(home, capsys):
+    source = ROOT / "data" / "photos" / "chelsea.jpg"
+    write_photo(home / "black.png", torch.zeros(3, 120, 160, dtype=torch.uint8))
+    printed = run("match", f"source={source}", f"target={home / 'black.png'}", *SMALL[:3], folder=home / "nothing", capsys=capsys)
+    assert "black.png: 160 × 120 pixels" in printed and "; there is nothing on it: every pixel has the colour (0, 0, 0)" in printed
+    written = metrics(home / "nothing")
+    assert written["source"]["notes"] == [] and written["target"]["notes"][0].startswith("there is nothing on it")
+    assert "there is nothing on it" in (home / "nothing" / "report" / "index.html").read_text()
+
+
+def test_an_evaluation_warns_of_a_photograph_with_nothing_on_it_in_log_figures_and_report(home):
+    root = home / "mine"
+    root.mkdir()
+    write_photo(root / "a.png", read_photo(ROOT / "data" / "photos" / "chelsea.jpg").pixels)
+    write_photo(root / "b.png", torch.zeros(3, 120, 160, dtype=torch.uint8))
+    folder = home / "nothing_evaluated"
+    run("eval", "dataset=image_folder", f"dataset.image_folder.root={root}", *SMALL, f"paths.cache_dir={home / 'cache'}", folder=folder)
+    assert "b: there is nothing on it" in (folder / "eval.log").read_text()
+    (result,) = metrics(folder)["results"]
+    assert list(result["notes"]) == ["a-b"] and "b: there is nothing on it" in result["notes"]["a-b"]
+    with (folder / "pairs.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["status"] == "ok" and "nothing on it" in row["message"]
+    assert "b: there is nothing on it" in (folder / "report" / "index.html").read_text()

@@ -13,8 +13,8 @@ ENTRY_POINTS = ("train.py", "eval.py", "match.py")
 
 # A part may import parts of lower layers, never its neighbours.
 LAYERS = {
+    "errors": -1,  # below everything: whatever reads or checks raises them
     "types": 0,
-    "errors": 0,
     "files": 0,
     "stages": 0,
     **dict.fromkeys(["geometry", "mapping"], 1),
@@ -36,7 +36,8 @@ HOMES = {
     "torch_geometric": ["geometry/grid.py"],
     "transformers": ["nn/dino.py", "nn/stable_diffusion.py"],
     "diffusers": ["nn/stable_diffusion.py"],
-    "PIL": ["data/image_io.py"],
+    "PIL": ["data/image_decoding.py", "data/image_pixels.py", "data/image_io.py"],
+    "pillow_heif": ["data/image_decoding.py"],
     "pykeops": ["mapping/softmap_keops.py"],
     "triton": ["mapping/triton_kernels"],
     "wandb": [],  # only named in configs/logger/wandb.yaml
@@ -45,7 +46,7 @@ HOMES = {
 # Written in the language of Triton, hence importing it at once: imported themselves when they are needed, by nobody but each other.
 KERNELS = "mapping/triton_kernels"
 # Imported by the code that needs them, when it needs them.
-OPTIONAL = {"cholespy", "robust_laplacian", "pykeops", "triton", "wandb", "torch_geometric", "transformers", "diffusers"}
+OPTIONAL = {"pillow_heif", "cholespy", "robust_laplacian", "pykeops", "triton", "wandb", "torch_geometric", "transformers", "diffusers"}
 
 
 class Import(NamedTuple):

@@ -9,7 +9,6 @@ says), so that their vertices come first and keep their ground truth. Six of the
 measured at the others, along the edges of the subdivided source.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from numpy import ndarray
 from scipy.sparse.csgraph import dijkstra
 
 from pullback.data.io import read_mesh, read_vts, write_off
+from pullback.files import read_json
 from pullback.geometry.geodesic import edge_graph
 from pullback.geometry.mesh import normalise_area
 from pullback.geometry.subdivision import subdivide
@@ -109,7 +109,7 @@ def run_match(folder: Path, names: list[str], options: list[str]) -> tuple[float
     places = [f"paths.cache_dir={folder / 'cache'}", f"hydra.run.dir={folder / 'run'}"]
     before = time.perf_counter()
     subprocess.run([sys.executable, ROOT / "match.py", *files, *places, "device=cpu", *options], cwd=ROOT, check=True)
-    return time.perf_counter() - before, json.loads((folder / "run" / "metrics.json").read_text())
+    return time.perf_counter() - before, read_json(folder / "run" / "metrics.json")
 
 
 def spread_points(points: Float[ndarray, "t 3"], count: int) -> Int[ndarray, " count"]:

@@ -4,12 +4,13 @@
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks.harness import HEADS, cells
+
+from pullback.files import read_json
 
 FOLDER = Path(__file__).parent
 
@@ -44,8 +45,8 @@ def main(command: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, help="results of benchmarks (default: all beside this script)")
     for path in parser.parse_args(command).files or sorted(FOLDER.glob("*.json")):
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if "benchmark" not in content:
+        content = read_json(path)
+        if not isinstance(content, dict) or "benchmark" not in content:
             raise SystemExit(f"{path} is no result of the harness; make it anew with python -m experiments.benchmarks.{path.stem}")
         print(markdown(content), end="\n\n")
 

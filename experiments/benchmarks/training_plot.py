@@ -1,6 +1,5 @@
 """The plot of `training_step` and `two_branch`: time and peak memory of a training pair against its vertices."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from matplotlib.ticker import FuncFormatter
 
 from pullback.figures.palette import DASHES, SERIES_LIGHT
 from pullback.figures.plot import dress, new_figure, save_figure
+from pullback.files import read_json
 
 FEWER = "pair, 1 + 2 maps"  # what KeOps is measured with where eleven maps would take it too long to compile
 SERIES = ("blocked", "dense", "triton", "keops")  # a colour and a dash each
@@ -54,4 +54,4 @@ def draw(panel: Axes, rows: Sequence[Row], backend: str, quantity: str, main: st
 
 def rows_of(path: Path) -> list[Row]:
     """The rows of a JSON file, to draw it again."""
-    return [Row(**row) for row in json.loads(path.read_text())["rows"]]
+    return [Row(**row) for row in read_json(path)["rows"]]

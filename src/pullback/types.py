@@ -166,6 +166,7 @@ class Photo(Movable):
     category: str = ""  # in words, for prompts; empty where nobody said
     mask: Bool[Tensor, "H W"] | None = None  # the object's pixels
     box: Float[Tensor, "4"] | None = None  # x0, y0, x1, y1 around the object, in pixels
+    notes: tuple[str, ...] = ()  # what its user should know of how it was read, in words
 
     @property
     def size(self) -> tuple[int, int]:
@@ -190,6 +191,11 @@ class ImagePair(Movable):
     flow21: Float[Tensor, "2 H2 W2"] | None = None  # for each pixel of image 2 the displacement to its match in image 1; channel 0 is x
     known2: Bool[Tensor, "H2 W2"] | None = None  # the pixels of image 2 whose flow is known and counts
     mirrored: bool = False  # the object is seen from the other side: left and right are exchanged
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user of the pair should know of how its photographs were read, each with the photograph's name."""
+        return tuple(dict.fromkeys(f"{photo.name}: {note}" for photo in (self.image1, self.image2) for note in photo.notes))
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from tests.image_fakes import (
 )
 
 from pullback.data.dataset import MissingDataError
+from pullback.data.image_decoding import ImageError
 from pullback.data.image_folder import ImageFolder
-from pullback.data.image_io import ImageError
 from pullback.data.pf_pascal import PFPascal
 from pullback.data.pf_willow import PFWillow
 from pullback.data.photos import Photos

@@ -16,10 +16,11 @@ from tests.image_fakes import (
 )
 
 from pullback.data.dataset import MissingDataError
-from pullback.data.image_io import ImageError
+from pullback.data.image_decoding import ImageError
 from pullback.data.pf_pascal import PFPascal
 from pullback.data.pf_willow import CLASSES, PFWillow
 from pullback.data.spair71k import SPair71k
+from pullback.files import JsonError
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_damaged_annotations_of_spair_are_named(spair_root):
         with pytest.raises(ImageError, match=message):
             SPair71k(spair_root, split="val").load(0)
     path.write_text("{")
-    with pytest.raises(ImageError, match="not a JSON file"):
+    with pytest.raises(JsonError, match="not a JSON file"):
         SPair71k(spair_root, split="val").load(0)
 
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from pullback.data.image_io import is_known_flow, read_flo, read_mask
+from pullback.data.image_io import read_mask
+from pullback.data.image_truth import is_known_flow, read_flo
 from pullback.data.pf_willow import PFWillow
 from pullback.data.tss import TSS
 

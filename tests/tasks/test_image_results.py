@@ -3,11 +3,13 @@
 import io
 import json
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 from rich.console import Console
 
+from pullback.errors import UserError
 from pullback.metrics import ImageScore, PairScore
 from pullback.metrics.image import score_flow, score_keypoints
 from pullback.tasks.image_results import ImageDatasetResult, ImagePairResult, ImageProtocol
@@ -172,3 +174,29 @@ def test_meshes_and_photographs_may_stand_in_one_file(tss, tmp_path):
     assert (mesh["shape1"], mesh["geodesic_error_x100"], mesh["epe"]) == ("x", pytest.approx(10.0), None)
     assert (photo["shape1"], photo["pair"], photo["coverage"], photo["epe"]) == ("", "a", None, 15.0)
     assert printed(humans, tss).count("Results") == 2
+
+
+def test_what_is_to_be_known_of_photographs_stands_beside_the_figures(tss, tmp_path):
+    noted = replace(tss.pairs[0], message="1.png: there is nothing on it")
+    write_results(tmp_path, [replace(tss, pairs=[noted, *tss.pairs[1:]])], started=time.time())
+    read = load_results(tmp_path)
+    assert read["results"][0]["notes"] == {"a": "1.png: there is nothing on it"}  # and not what made a pair fail
+    assert [(row["status"], row["message"]) for row in read["pair_rows"]][:2] == [("ok", "1.png: there is nothing on it"), ("ok", "")]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("metrics.json", "{", "not a JSON file"),
+        ("metrics.json", "[" * 10_000 + "]" * 10_000, "nested more than"),
+        ("metrics.json", "[]", "has no list of results"),
+        ("metrics.json", '{"results": 3}', "has no list of results"),
+        ("pairs.csv", "dataset,pair,epe\na,b,many\n", "line 2: cannot be read"),
+        ("pairs.csv", "dataset,pair\na,b,1,2\n", "line 2: cannot be read"),
+    ],
+)
+def test_damaged_results_are_named(tss, tmp_path, file, content, message):
+    write_results(tmp_path, [tss], started=time.time())
+    (tmp_path / file).write_text(content)
+    with pytest.raises(UserError, match=rf"{file}.*{message}"):
+        load_results(tmp_path)

@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.data.dataset import MissingDataError, shortened
+from pullback.data.image_annotations import is_plain_name
+from pullback.data.image_decoding import ImageError
 from pullback.types import ImagePair
 
 PCK_REFERENCES = ("image1", "image2", "both", "box1")
@@ -49,12 +51,15 @@ class ImageDataset(ABC):
 
     @cached_property
     def pairs(self) -> list[Any]:
-        """The pairs that ``find`` found. Raises ValueError when two have the same name."""
+        """The pairs that ``find`` found. Raises ImageError when two have the same name, or one that no file can have."""
         found = list(self.find())
+        unfit = [files.name for files in found if not is_plain_name(files.name)]
+        if unfit:
+            raise ImageError(f"{self.name}: {unfit[0][:80]!r} cannot be the name of a pair, whose results are files")
         names = [files.name for files in found]
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
-            raise ValueError(f"{self.name}: pairs must have names of their own, but {shortened(twice)} occur more than once")
+            raise ImageError(f"{self.name}: pairs must have names of their own, but {shortened(twice)} occur more than once")
         return found
 
     @property

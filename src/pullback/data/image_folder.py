@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pullback.data.dataset import MissingDataError, shortened
 from pullback.data.image_dataset import ImageDataset, PairFiles
-from pullback.data.image_io import ImageError, read_mask, read_photo
+from pullback.data.image_decoding import ImageError
+from pullback.data.image_io import read_mask, read_photo
+from pullback.data.kinds import FOREIGN, PHOTO_ENDINGS, kind_of_file
 from pullback.types import ImagePair, Photo
-
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class FolderFiles(PairFiles):
 
 
 class ImageFolder(ImageDataset):
-    """The photographs in ``root``.
+    """The photographs in ``root``, by their endings or their first bytes.
 
     ``root/pairs.txt`` says which two make a pair, two file names a line: image 1, on which answers are looked for, and image 2. Without
     it, each photograph is paired with the next one in alphanumeric order. ``root/masks/STEM.png``, where it exists, marks the object.
@@ -55,20 +55,20 @@ class ImageFolder(ImageDataset):
     def _photos(self) -> dict[str, Path]:
         if not self.root.is_dir():
             raise MissingDataError(
-                f"looked for photographs ({', '.join(PHOTO_SUFFIXES)}) in {self.root} (it does not exist). "
+                f"looked for photographs (JPEG, PNG, WebP …) in {self.root} (it does not exist). "
                 "Give their folder: dataset.image_folder.root=DIR"
             )
         paths = sorted(self.root.iterdir())
-        photos = {path.name: path for path in paths if path.suffix.lower() in PHOTO_SUFFIXES and not path.name.startswith(".")}
+        photos = {path.name: path for path in paths if not path.name.startswith(".") and path.is_file() and _is_photo(path)}
         if not photos:
             raise MissingDataError(
-                f"looked for photographs ({', '.join(PHOTO_SUFFIXES)}) in {self.root} (it has none). "
+                f"looked for photographs (JPEG, PNG, WebP …) in {self.root} (it has none). "
                 "Give their folder: dataset.image_folder.root=DIR"
             )
         stems = [Path(name).stem for name in photos]
         if len(set(stems)) < len(stems):
             twice = sorted({name for name in photos if stems.count(Path(name).stem) > 1})
-            raise ValueError(f"{self.root}: {shortened(twice)} differ only in their suffix: rename all but one, or remove them")
+            raise ImageError(f"{self.root}: {shortened(twice)} differ only in their suffix: rename all but one, or remove them")
         return photos
 
     def _listed(self, listing: Path, photos: dict[str, Path]) -> list[tuple[str, str]]:
@@ -92,3 +92,8 @@ class ImageFolder(ImageDataset):
 
     def _mask_path(self, path: Path) -> Path:
         return self.root / "masks" / f"{path.stem}.png"
+
+
+def _is_photo(path: Path) -> bool:
+    """By its ending (whatever it holds: a broken one is to be named), else by its first bytes."""
+    return path.suffix.lower() in PHOTO_ENDINGS or kind_of_file(path) not in (None, *FOREIGN)

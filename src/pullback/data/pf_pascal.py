@@ -9,8 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.data.dataset import MissingDataError
+from pullback.data.image_annotations import check_keypoints, inside, is_number
 from pullback.data.image_dataset import ImageDataset, PairFiles, in_words, keypoint_box, known_reference, require_folder, require_paths
-from pullback.data.image_io import ImageError, read_photo
+from pullback.data.image_decoding import ImageError
+from pullback.data.image_io import read_photo
 from pullback.types import ImagePair, Photo
 
 CLASSES = (
@@ -57,25 +59,40 @@ class PFPascal(ImageDataset):
         listing = self.root / self.listing
         if not listing.is_file():
             raise MissingDataError(f"looked for {listing}, the list of pairs.\n{_SOURCE}")
-        with open(listing, newline="") as file:
-            rows = csv.DictReader(file)
-            missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
-            if missing:
-                raise ImageError(f"{listing}: lacks the columns {', '.join(missing)}. Is it a list of pairs of PF-PASCAL?")
-            pairs = [_pair(row, folder, f"{listing}, line {rows.line_num}") for row in rows]
-        require_paths(sorted({path for pair in pairs for path in (pair.source, pair.target)}), root=self.root, source=_SOURCE)
+        pairs = _listed(listing, folder)
+        paths = sorted({path for pair in pairs for path in (pair.source, pair.target)})
+        require_paths(paths, root=self.root, source=f"They are named in {listing}. {_SOURCE}")
         order = {name: rank for rank, name in enumerate(CLASSES)}
         return sorted(pairs, key=lambda pair: order[pair.subset])
 
     def read(self, files: PascalFiles) -> ImagePair:
         keypoints1, keypoints2 = torch.tensor(files.target_points), torch.tensor(files.source_points)
-        image1 = _photo(files.target, files.subset, keypoints1)
-        image2 = _photo(files.source, files.subset, keypoints2)
+        where = f"{self.root / self.listing}: {files.name}"
+        image1 = _photo(files.target, files.subset, keypoints1, f"{where}: XB, YB")
+        image2 = _photo(files.source, files.subset, keypoints2, f"{where}: XA, YA")
         return ImagePair(files.name, image1, image2, files.subset, keypoints1=keypoints1, keypoints2=keypoints2)
 
 
-def _photo(path: Path, category: str, keypoints: Float[Tensor, "t 2"]) -> Photo:
-    return read_photo(path, name=f"{category}-{path.stem}", category=in_words(category), box=keypoint_box(keypoints))
+def _photo(path: Path, category: str, keypoints: Float[Tensor, "t 2"], where: str) -> Photo:
+    photo = read_photo(path, name=f"{category}-{path.stem}", category=in_words(category), box=keypoint_box(keypoints))
+    check_keypoints(keypoints, photo.size, where)
+    return photo
+
+
+def _listed(listing: Path, folder: Path) -> list[PascalFiles]:
+    """The pairs of a list, in its order. Raises ImageError with the line."""
+    try:
+        with open(listing, newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
+            if missing:
+                raise ImageError(f"{listing}: lacks the columns {', '.join(missing)}. Is it a list of pairs of PF-PASCAL?")
+            pairs = [_pair(row, folder, f"{listing}, line {rows.line_num}") for row in rows]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ImageError(f"{listing}: not a csv file ({error}). Copy it again") from None
+    if not pairs:
+        raise ImageError(f"{listing}: has no line below its heading. Copy it again")
+    return pairs
 
 
 def _pair(row: dict[str, str], folder: Path, where: str) -> PascalFiles:
@@ -83,14 +100,22 @@ def _pair(row: dict[str, str], folder: Path, where: str) -> PascalFiles:
     try:
         number = int(float(row["class"]))
         source_points, target_points = (tuple(zip(*(_numbers(row[f"{axis}{side}"]) for axis in "XY"), strict=True)) for side in "AB")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ImageError(f"{where}: cannot be read ({error})") from None
     if not 1 <= number <= len(CLASSES) or len(source_points) != len(target_points) or not source_points:
         raise ImageError(f"{where}: class {number} with {len(source_points)} and {len(target_points)} keypoints makes no pair")
-    source, target = (folder / Path(row[f"{side}_image"]).name for side in ("source", "target"))
+    source, target = (inside(folder, _file_name(row[f"{side}_image"]), f"{where}: {side}_image") for side in ("source", "target"))
     name = CLASSES[number - 1]
     return PascalFiles(f"{name}-{source.stem}-{target.stem}", name, source, target, source_points, target_points)
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(word) for word in text.split(";") if word.strip()]
+    numbers = [float(word) for word in text.split(";") if word.strip()]
+    wrong = [number for number in numbers if not is_number(number)]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is no place on a photograph")
+    return numbers
+
+
+def _file_name(written: str | None) -> str:
+    return (written or "").replace("\\", "/").rpartition("/")[2]

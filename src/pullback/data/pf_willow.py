@@ -7,8 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.data.dataset import MissingDataError
+from pullback.data.image_annotations import check_keypoints, check_same_count
 from pullback.data.image_dataset import ImageDataset, PairFiles, in_words, keypoint_box, known_reference, require_folder
-from pullback.data.image_io import read_mat_keypoints, read_photo
+from pullback.data.image_decoding import ImageError
+from pullback.data.image_io import read_photo
+from pullback.data.image_truth import read_mat_keypoints
 from pullback.types import ImagePair, Photo
 
 CLASSES = (
@@ -65,6 +68,7 @@ class PFWillow(ImageDataset):
     def read(self, files: WillowFiles) -> ImagePair:
         image1, keypoints1 = _read(files.target)
         image2, keypoints2 = _read(files.source)
+        check_same_count(len(keypoints2), len(keypoints1), f"{files.source.with_suffix('.mat')} with {files.target.stem}.mat")
         return ImagePair(files.name, image1, image2, files.subset, keypoints1=keypoints1, keypoints2=keypoints2)
 
     def _photographs(self, name: str) -> list[Path]:
@@ -76,4 +80,8 @@ class PFWillow(ImageDataset):
 def _read(path: Path) -> tuple[Photo, Float[Tensor, "t 2"]]:
     keypoints = read_mat_keypoints(path.with_suffix(".mat"))
     category = in_words(path.parent.name.split("(")[0])
-    return read_photo(path, name=f"{path.parent.name}-{path.stem}", category=category, box=keypoint_box(keypoints)), keypoints
+    if not len(keypoints):
+        raise ImageError(f"{path.with_suffix('.mat')}: has no keypoints, so there is nothing to measure. Copy it again")
+    photo = read_photo(path, name=f"{path.parent.name}-{path.stem}", category=category, box=keypoint_box(keypoints))
+    check_keypoints(keypoints, photo.size, f"{path.with_suffix('.mat')}: pts_coord")
+    return photo, keypoints

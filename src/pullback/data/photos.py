@@ -1,7 +1,5 @@
 """photos: the embedded data set, a stereo pair and warped photographs with exact ground truth (``data/photos/README.md``)."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +8,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from pullback.data.dataset import MissingDataError
+from pullback.data.dataset import MissingDataError, shortened
+from pullback.data.image_annotations import box_of, inside, is_plain_name, keypoints_of, require_keys
 from pullback.data.image_cropping import mask_box
 from pullback.data.image_dataset import ImageDataset, PairFiles, known_reference, require_paths
+from pullback.data.image_decoding import ImageError
 from pullback.data.image_io import read_disparity, read_mask, read_photo
 from pullback.data.warps import Warp
+from pullback.files import read_json
 from pullback.types import ImagePair
 
+_FILES = ("image1", "image2", "mask1", "disparity")
+_WANTED = ("name", "subset", "category", "image1", "image2", "keypoints2")
 _SOURCE = (
     "The data set is part of the repository: restore it with `git checkout -- data/photos`, or make it anew with "
     "`python experiments/make_photos.py` (needs scikit-image)."
@@ -49,31 +52,39 @@ class Photos(ImageDataset):
         listing = self.root / "pairs.json"
         if not listing.is_file():
             raise MissingDataError(f"looked for {listing}, the list of pairs.\n{_SOURCE}")
-        pairs = json.loads(listing.read_text())
-        named = {file for pair in pairs for key in ("image1", "image2", "mask1", "disparity") if (file := pair.get(key))}
-        require_paths([self.root / file for file in sorted(named)], root=self.root, source=_SOURCE)
+        pairs = _entries(listing)
+        named = {inside(self.root, pair[key], f"{listing}: {key}") for pair in pairs for key in _FILES if pair.get(key) is not None}
+        require_paths(sorted(named), root=self.root, source=f"They are named in {listing}. {_SOURCE}")
         return [PhotoFiles(pair["name"], pair["subset"], pair) for pair in pairs]
 
     def read(self, files: PhotoFiles) -> ImagePair:
-        written = files.written
-        image1, image2 = (read_photo(self.root / written[f"image{side}"], category=written["category"]) for side in "12")
-        keypoints2 = torch.tensor(written["keypoints2"], dtype=torch.float32)
-        if "disparity" in written:
-            flow21, known2 = self._stereo(written)
+        written, where = files.written, f"{self.root / 'pairs.json'}: {files.name}"
+        mask1 = read_mask(self.root / written["mask1"]) if "warp" in written else None
+        image1 = read_photo(self.root / written["image1"], category=written["category"], mask=mask1)
+        image2 = read_photo(self.root / written["image2"], category=written["category"])
+        keypoints2 = _on_photo(keypoints_of(written["keypoints2"], f"{where}: keypoints2"), image2.size, f"{where}: keypoints2")
+        mask2 = None
+        if mask1 is None:
+            flow21, known2 = self._stereo(written, image2.size)
             keypoints1 = keypoints2 + flow_at(flow21, keypoints2)
-            mask1 = mask2 = None
         else:
-            warp = Warp.of(written["warp"], image2.size)
-            flow21, mask1 = warp.flow21(), read_mask(self.root / written["mask1"])
+            warp = Warp.of(written["warp"], image2.size, where=where)
+            flow21 = warp.flow21()
             known2 = mask2 = carried_mask(mask1, flow21)
             keypoints1 = warp.xy21(keypoints2.double()).float()
-        image1 = replace(image1, mask=mask1, box=_box(written.get("box1"), mask1))
-        image2 = replace(image2, mask=mask2, box=_box(written.get("box2"), mask2))
+        if not known2.any():
+            raise ImageError(f"{where}: its mask or disparity knows no pixel of image 2: there is nothing to measure. {_SOURCE}")
+        image1 = replace(image1, box=_box(written.get("box1"), mask1, f"{where}: box1"))
+        image2 = replace(image2, mask=mask2, box=_box(written.get("box2"), mask2, f"{where}: box2"))
         return ImagePair(files.name, image1, image2, files.subset, keypoints1, keypoints2, flow21, known2)
 
-    def _stereo(self, written: dict[str, Any]) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
+    def _stereo(self, written: dict[str, Any], size2: tuple[int, int]) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
         """The left photograph is image 2: its pixel (x, y) is seen at (x - disparity, y) on the right one; 0 where unknown."""
-        disparity = read_disparity(self.root / written["disparity"])
+        path = self.root / written["disparity"]
+        disparity = read_disparity(path)
+        if tuple(disparity.shape) != size2:
+            sizes = f"{disparity.shape[1]} × {disparity.shape[0]} pixels, {written['image2']} {size2[1]} × {size2[0]}"
+            raise ImageError(f"{path} has {sizes}: copy both again. {_SOURCE}")
         return torch.stack([-disparity.nan_to_num(0.0), torch.zeros_like(disparity)]), disparity.isfinite()
 
 
@@ -92,5 +103,37 @@ def flow_at(flow: Float[Tensor, "2 H W"], xy: Float[Tensor, "t 2"]) -> Float[Ten
     return flow[:, rows, columns].T
 
 
-def _box(written: Sequence[float] | None, mask: Bool[Tensor, "H W"] | None) -> Float[Tensor, "4"]:
-    return torch.tensor(written if written is not None else mask_box(mask), dtype=torch.float32)
+def _box(written: Any, mask: Bool[Tensor, "H W"] | None, where: str) -> Float[Tensor, "4"]:
+    if written is not None or mask is None:
+        return box_of(written, where)
+    return torch.tensor(mask_box(mask), dtype=torch.float32)
+
+
+def _on_photo(points: Float[Tensor, "t 2"], size: tuple[int, int], where: str) -> Float[Tensor, "t 2"]:
+    """The points. Raises ImageError unless all of them have a nearest pixel, whose flow is theirs."""
+    limits = points.new_tensor([size[1], size[0]])
+    outside = ((points.round() < 0) | (points.round() >= limits)).any(dim=1)
+    if outside.any():
+        raise ImageError(f"{where}: {points[outside][0].tolist()} lies outside of the photograph of {size[1]} × {size[0]} pixels")
+    return points
+
+
+def _entries(listing: Path) -> list[dict[str, Any]]:
+    """The entries of ``pairs.json``. Raises ImageError for one that is none."""
+    pairs = read_json(listing)
+    if not isinstance(pairs, list) or not pairs:
+        raise ImageError(f"{listing}: should hold a list of pairs, at least one. {_SOURCE}")
+    for i, pair in enumerate(pairs):
+        where = f"{listing}: pair {i + 1}"
+        require_keys(pair, _WANTED, where, "a pair of photographs")
+        if not is_plain_name(pair["name"]):
+            raise ImageError(f"{where}: {str(pair['name'])[:80]!r} cannot be the name of a pair, whose results are files")
+        words = [key for key in ("subset", "category") if not isinstance(pair[key], str)]
+        if words:
+            raise ImageError(f"{where}: {words[0]} should be a word, but is {str(pair[words[0]])[:80]}")
+        require_keys(pair, ("warp", "mask1") if "warp" in pair else ("disparity", "box1", "box2"), where, "a pair with ground truth")
+    names = [pair["name"] for pair in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ImageError(f"{listing}: pairs must have names of their own, but {shortened(twice)} occur more than once")
+    return pairs

@@ -1,17 +1,30 @@
 """SPair-71k: keypoints on photographs of 18 categories under large changes of view (Min et al. 2019)."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from pullback.data.dataset import MissingDataError, shortened
+from pullback.data.image_annotations import (
+    box_of,
+    check_box,
+    check_keypoints,
+    check_same_count,
+    inside,
+    is_plain_name,
+    keypoints_of,
+    require_keys,
+)
 from pullback.data.image_dataset import ImageDataset, PairFiles, in_words, known_reference, require_folder
-from pullback.data.image_io import ImageError, read_mask, read_photo
+from pullback.data.image_decoding import ImageError
+from pullback.data.image_io import read_mask, read_photo
+from pullback.files import read_json
 from pullback.types import ImagePair, Photo
 
 _SEED = 42  # of the sample in prior work
@@ -77,33 +90,30 @@ class SPair71k(ImageDataset):
         return [files for category in chosen for files in _named(self._drawn(by_category[category]), category)]
 
     def read(self, files: SPairFiles) -> ImagePair:
-        known = _annotation(files.annotation)
-        source, target = (torch.tensor(known[f"{side}_kps"], dtype=torch.float32).reshape(-1, 2) for side in ("src", "trg"))
-        if len(source) != len(target):
-            raise ImageError(f"{files.annotation}: {len(source)} keypoints on the source and {len(target)} on the target. Copy it again")
-        return ImagePair(
-            files.name,
-            self._photo(known, "trg"),
-            self._photo(known, "src"),
-            files.subset,
-            keypoints1=target,
-            keypoints2=source,
-            mirrored=bool(known.get("mirror", 0)),
-        )
+        known = _annotation(files.annotation, files.subset)
+        source, target = (keypoints_of(known[f"{side}_kps"], f"{files.annotation}: {side}_kps") for side in ("src", "trg"))
+        check_same_count(len(source), len(target), str(files.annotation))
+        image1 = self._photo(known, "trg", target, files.annotation)
+        image2 = self._photo(known, "src", source, files.annotation)
+        mirrored = bool(known.get("mirror", 0))
+        return ImagePair(files.name, image1, image2, files.subset, keypoints1=target, keypoints2=source, mirrored=mirrored)
 
     def _drawn(self, paths: list[Path]) -> list[Path]:
         if self.sample is None:
             return paths
         return [paths[i] for i in np.random.RandomState(_SEED).choice(len(paths), self.sample)]
 
-    def _photo(self, known: dict[str, Any], side: str) -> Photo:
-        category, file = known["category"], known[f"{side}_imname"]
-        path = self.root / "JPEGImages" / category / file
+    def _photo(self, known: Mapping[str, Any], side: str, keypoints: Float[Tensor, "t 2"], annotation: Path) -> Photo:
+        category = known["category"]
+        path = inside(self.root / "JPEGImages" / category, known[f"{side}_imname"], f"{annotation}: {side}_imname")
         if not path.is_file():
-            raise MissingDataError(f"looked for the photograph {path} of SPair-71k.\n{_SOURCE}")
+            raise MissingDataError(f"looked for the photograph {path}, which {annotation} names.\n{_SOURCE}")
         mask = self.root / "Segmentation" / category / f"{path.stem}.png"
-        box = torch.tensor(known[f"{side}_bndbox"], dtype=torch.float32)
-        return read_photo(path, name=f"{category}-{path.stem}", category=in_words(category), mask=_mask(mask), box=box)
+        box = box_of(known[f"{side}_bndbox"], f"{annotation}: {side}_bndbox")
+        photo = read_photo(path, name=f"{category}-{path.stem}", category=in_words(category), mask=_mask(mask), box=box)
+        check_box(box, photo.size, f"{annotation}: {side}_bndbox")
+        check_keypoints(keypoints, photo.size, f"{annotation}: {side}_kps")
+        return photo
 
 
 def _mask(path: Path) -> torch.Tensor | None:
@@ -121,13 +131,10 @@ def _named(paths: list[Path], category: str) -> list[SPairFiles]:
     return found
 
 
-def _annotation(path: Path) -> dict[str, Any]:
-    try:
-        known = json.loads(path.read_text())
-    except ValueError as error:
-        raise ImageError(f"{path}: not a JSON file ({error}). Copy it again") from None
-    wanted = ["category", *(f"{side}_{what}" for side in ("src", "trg") for what in ("imname", "bndbox", "kps"))]
-    missing = [key for key in wanted if key not in known]
-    if missing:
-        raise ImageError(f"{path}: has no {', '.join(missing)}. Is it an annotation of a pair?")
+def _annotation(path: Path, category: str) -> Mapping[str, Any]:
+    """The content of an annotation, with all that is needed. Raises ImageError."""
+    wanted = ("category", *(f"{side}_{what}" for side in ("src", "trg") for what in ("imname", "bndbox", "kps")))
+    known = require_keys(read_json(path), wanted, str(path), "an annotation of a pair")
+    if not is_plain_name(known["category"]) or known["category"] != category:
+        raise ImageError(f"{path}: its category is {str(known['category'])[:80]!r}, but its name says {category!r}. Copy it again")
     return known

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from pullback.data.dataset import MissingDataError
 from pullback.data.image_dataset import ImageDataset, PairFiles, known_reference, require_folder, require_paths
-from pullback.data.image_io import ImageError, is_known_flow, read_flo, read_mask, read_photo
+from pullback.data.image_decoding import ImageError
+from pullback.data.image_io import read_mask, read_photo
+from pullback.data.image_truth import is_known_flow, read_flo
 from pullback.types import ImagePair, Photo
 
 PAIRS = {"FG3DCar": 195, "JODS": 81, "PASCAL": 124}  # of each subset of the complete data set
@@ -99,6 +101,9 @@ class TSS(ImageDataset):
         target, source = files.target, 3 - files.target
         flow, mask2 = self._truth(files)
         known2 = mask2 & is_known_flow(flow)
+        if not known2.any():
+            what = "marks no pixel of the object" if not mask2.any() else f"marks no pixel whose flow is known in flow{target}.flo"
+            raise ImageError(f"{files.folder / f'mask{target}.png'} {what}: there is nothing to measure. Copy both again")
         return ImagePair(
             files.name,
             self._photo(files, source, read_mask(files.folder / f"mask{source}.png")),
@@ -152,7 +157,8 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _is_mirrored(path: Path) -> bool:
-    text = path.read_text(errors="replace").strip()
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        text = file.read(64).strip()
     if text not in ("0", "1"):
         raise ImageError(f"{path}: should hold 0 or 1 (is the object mirrored?), but holds {text[:20]!r}. Copy it again")
     return text == "1"

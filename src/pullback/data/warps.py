@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pullback.data.image_annotations import is_number, require_keys
+from pullback.data.image_decoding import ImageError
+
 
 @dataclass(frozen=True)
 class Warp:
@@ -22,9 +25,16 @@ class Warp:
     size2: tuple[int, int]
 
     @classmethod
-    def of(cls, written: dict[str, Any], size2: tuple[int, int]) -> "Warp":
-        """From its entry in ``pairs.json``."""
-        return cls(written["matrix"], written["waves"], size2)
+    def of(cls, written: Any, size2: tuple[int, int], *, where: str = "pairs.json") -> "Warp":
+        """From its entry in ``pairs.json``. Raises ImageError, beginning with ``where``, for what is no warp."""
+        known = require_keys(written, ("matrix", "waves"), f"{where}: warp", "a warp of matrix and waves")
+        for key, rows, columns in (("matrix", 2, 3), ("waves", None, 5)):
+            table = known[key]
+            is_table = isinstance(table, list) and (rows is None or len(table) == rows)
+            if not is_table or not all(isinstance(row, list) and len(row) == columns and all(map(is_number, row)) for row in table):
+                raise ImageError(f"{where}: {key} of its warp should be {rows or 'some'} rows of {columns} finite numbers")
+        matrix, waves = ([[float(value) for value in row] for row in known[key]] for key in ("matrix", "waves"))
+        return cls(matrix, waves, size2)
 
     def xy21(self, xy2: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2"]:
         """The places on image 1 of points of image 2, in pixels."""

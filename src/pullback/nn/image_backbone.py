@@ -28,6 +28,10 @@ class WeightsNotFound(UserError, FileNotFoundError):
     """The weights of a backbone are neither in the folder, nor in the cache, nor to be downloaded."""
 
 
+class PhotoTooNarrow(UserError, ValueError):
+    """A photograph that gives no grid of patches."""
+
+
 class ImageBackbone(nn.Module, ABC):
     """A frozen network (or a formula): photographs in, named feature maps out.
 
@@ -110,17 +114,17 @@ class ImageBackbone(nn.Module, ABC):
 def input_size(photo: Photo, *, size: int, multiple: int) -> tuple[int, int]:
     """Height and width of the network's input: longest side ``size``, aspect kept, each side rounded down to a multiple.
 
-    Raises ValueError when a side gets fewer than ``FEWEST_PATCHES`` patches.
+    Raises PhotoTooNarrow when a side gets fewer than ``FEWEST_PATCHES`` patches.
     """
     longest = max(photo.size)
     height, width = (side * size // longest // multiple * multiple for side in photo.size)
     if min(height, width) < FEWEST_PATCHES * multiple:
         rows, cols = height // multiple, width // multiple
         enough = -(-FEWEST_PATCHES * multiple * longest // min(photo.size))
-        raise ValueError(
+        raise PhotoTooNarrow(
             f"photo {photo.name!r} of {photo.size[1]} × {photo.size[0]} pixels (width × height) would get a grid of {rows} rows and {cols} "
             f"columns of {multiple}-pixel patches at size={size}; at least {FEWEST_PATCHES} of each are needed: "
-            f"use size={enough} or more, or a less narrow photo"
+            "cut it to a less narrow one" + (f", or use size={enough} or more" if enough <= 4 * size else "")
         )
     return height, width
 

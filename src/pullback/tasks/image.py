@@ -56,6 +56,8 @@ class ImageMatching(LightningModule):
     def _store(self, pairs: Sequence[ImagePair], store: PredictionStore) -> None:
         if not pairs:
             return
+        for note in dict.fromkeys(note for pair in pairs for note in pair.notes):
+            log.warning("%s", note)
         self.library.prepare([photo for pair in pairs for photo in (pair.image1, pair.image2)])  # not part of the time of a match
         start = time.perf_counter()
         patch_pairs, matches = self.match(pairs)

@@ -56,7 +56,8 @@ class ShownPair:
 
     @property
     def note(self) -> str:
-        return "mirrored: left and right of the objects are exchanged" if self.pair.mirrored else ""
+        mirrored = ("mirrored: left and right of the objects are exchanged",) if self.pair.mirrored else ()
+        return "; ".join((*mirrored, *self.pair.notes))
 
     def photos(self) -> tuple[Photo, Photo]:
         """The photographs with masks of what there is to show: the objects, or boxes around them; all of it where neither is known."""

@@ -55,8 +55,11 @@ def report_images(folder: Path, evaluated: Sequence[Evaluated], *, title: str, p
         Gallery("heat", "Heat-map transfer", [heat_picture(one, patches) for one in every], _LEADS["heat"]),
         Gallery("eigenfunctions", "Eigenfunctions", _eigenfunctions(middle, patches), _LEADS["eigenfunctions"]),
     ]
+    content = run_content(folder, title=title)
+    noted = [note for part in evaluated for note in part.result.notes().values()]
     content = replace(
-        run_content(folder, title=title),
+        content,
+        subtitle=" · ".join([content.subtitle, *_noted(noted)]),
         kind=IMAGES,
         correspondences=[correspondence_picture(one) for one in every],
         galleries=galleries,
@@ -64,6 +67,14 @@ def report_images(folder: Path, evaluated: Sequence[Evaluated], *, title: str, p
         fmap_pair=middle.title if middle else "",
     )
     return write_report(folder / "report" / "index.html", content)
+
+
+def _noted(notes: Sequence[str]) -> list[str]:
+    """The notes on the photographs of some pairs in one phrase; none where there are none."""
+    if not notes:
+        return []
+    more = f", and {len(notes) - 1} more pairs with notes, see pairs.csv" if len(notes) > 1 else ""
+    return [f"{notes[0]}{more}"]
 
 
 def _shown(part: Evaluated) -> Iterator[ShownPair]:

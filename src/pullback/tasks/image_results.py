@@ -54,7 +54,7 @@ class ImageProtocol:
 
 @dataclass(frozen=True)
 class ImagePairResult(PairOutcome):
-    """One pair of photographs: scored, or failed with a message."""
+    """One pair of photographs: scored, perhaps with a message about its photographs, or failed with one."""
 
     names: ClassVar = ("subset", "pair", "image1", "image2")
     figures: ClassVar = (
@@ -138,8 +138,13 @@ class ImageDatasetResult(Result):
             "excluded_pixels": sum(part.excluded_pixels for part in parts),
             "smoothness_regions": sorted({score.region for score in self.scores}),
             "subsets": {name: part.summary() for name, part in self.subsets.items()},
+            "notes": self.notes(),
             "pck_curve": self.pck_curve(),
         }
+
+    def notes(self) -> dict[str, str]:
+        """By pair: what is to be known of photographs that were scored, such as that there is nothing on one."""
+        return {pair.title: pair.message for pair in self.pairs if pair.score is not None and pair.message}
 
     def pck_curve(self) -> dict[str, list[float]] | None:
         """``thresholds`` (shares κ of L) and ``pck`` (mean over pairs of the share of points correct at each), for a plot."""

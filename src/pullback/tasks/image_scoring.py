@@ -49,7 +49,7 @@ def score_image_store(
 
     def outcome(pair: ImagePair, score: ImageScore | None, **rest: Any) -> ImagePairResult:
         names = pair.subset, pair.name, pair.image1.name, pair.image2.name
-        return ImagePairResult(*names, score, mirrored=pair.mirrored, **rest)
+        return ImagePairResult(*names, score, mirrored=pair.mirrored, **{"message": "; ".join(pair.notes), **rest})
 
     return ImageDatasetResult(dataset, split, protocol, scored(store, pairs, score, outcome, progress=progress))
 

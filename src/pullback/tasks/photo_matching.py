@@ -1,10 +1,11 @@
 """Two photographs in, one correspondence out: a dense flow, the functional map and pictures."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 
-from pullback.data.image_io import write_flo
+from pullback.data.image_truth import write_flo
 from pullback.figures.eigenfunctions import draw_eigenfunctions
 from pullback.figures.photo import draw_photo_match
 from pullback.figures.picture import sheet
@@ -20,12 +21,13 @@ from pullback.types import ImagePair, PatchMatch, PatchPair
 
 
 def write_photo_match(folder: Path, pair: ImagePair, patches: PatchPair, match: PatchMatch, *, method: str, config: str) -> Path:
-    """Writes ``flow21.flo``, ``match.npz``, ``match.png`` and ``report/index.html``; returns the path of the last."""
+    """Writes ``flow21.flo``, ``match.npz``, ``metrics.json``, ``match.png`` and ``report/index.html``; returns the path of the last."""
     image2 = patches.image2
     flow21 = flow_from_match(match.xy21, image2.grid, image2.size, image2.patches)
     write_flo(folder / "flow21.flo", flow21)
     arrays = {name: value.numpy() for name, value in stored(patches, match).items() if value is not None}
     write_atomically(folder / "match.npz", lambda file: np.savez(file, **arrays))
+    _write_metrics(folder / "metrics.json", pair, patches, method)
     names = (f"source: {pair.image1.name}", f"target: {pair.image2.name}")
     title = f"{pair.image2.name} → {pair.image1.name}"
     fmaps = fmaps_by_name(arrays) or None
@@ -35,7 +37,7 @@ def write_photo_match(folder: Path, pair: ImagePair, patches: PatchPair, match: 
     facts = run_facts()
     content = ReportContent(
         title=title,
-        subtitle=method,
+        subtitle=". ".join([method, *pair.notes]),
         kind=IMAGES,
         correspondences=[dense],
         galleries=[
@@ -49,3 +51,13 @@ def write_photo_match(folder: Path, pair: ImagePair, patches: PatchPair, match: 
         environment=facts,
     )
     return write_report(folder / "report" / "index.html", content)
+
+
+def _write_metrics(path: Path, pair: ImagePair, patches: PatchPair, method: str) -> None:
+    """What is known of a match without ground truth: how it was made, of what, and what is to be known of the photographs."""
+    sides = {"source": (pair.image1, patches.image1), "target": (pair.image2, patches.image2)}
+    photographs = {
+        side: {"name": photo.name, "size": photo.size, "grid": graph.grid, "notes": photo.notes} for side, (photo, graph) in sides.items()
+    }
+    text = json.dumps({"method": method, **photographs}, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from pullback.errors import UserError
-from pullback.files import write_atomically
+from pullback.files import read_json, read_text, write_atomically
 from pullback.tasks.provenance import run_facts
 
 METRICS_FILE = "metrics.json"
@@ -27,6 +27,10 @@ _WORDS = {"dataset", "split", "subset", "pair", "shape1", "shape2", "image1", "i
 
 class FailedPairs(UserError, RuntimeError):
     """Some pairs could not be matched or scored; the figures of the run are those of the others."""
+
+
+class ResultsError(UserError, ValueError):
+    """A results file that no evaluation wrote, or that is damaged. The message names it."""
 
 
 class PairOutcome(ABC):
@@ -147,10 +151,18 @@ def load_results(directory: str | Path) -> dict[str, Any]:
     path = Path(directory) / METRICS_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: the run there did not finish its evaluation, or the folder is not a run's")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    with open(path.with_name(PAIRS_FILE), newline="", encoding="utf-8") as file:
-        content["pair_rows"] = [{key: _parsed(key, value) for key, value in row.items()} for row in csv.DictReader(file)]
-    return content
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("results"), list):
+        raise ResultsError(f"{path}: has no list of results. An evaluation of this package did not write it: run it anew")
+    return {**content, "pair_rows": _read_rows(path.with_name(PAIRS_FILE))}
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    rows = csv.DictReader(io.StringIO(read_text(path, what="table of pairs")))
+    try:
+        return [{key: _parsed(key, value) for key, value in row.items()} for row in rows]
+    except (csv.Error, ValueError, TypeError) as error:
+        raise ResultsError(f"{path}, line {rows.line_num}: cannot be read ({error}). Run the evaluation anew") from None
 
 
 def check_complete(results: Sequence[Result]) -> None:
