@@ -16,6 +16,11 @@ from torch import Tensor, nn
 
 from pullback.errors import UserError
 from pullback.nn.diffusion_net import DiffusionNet
+from pullback.nn.finite import check_weights
+
+_DEEPEST = 16  # dictionaries in dictionaries
+_MOST = 100_000  # tensors and dictionaries
+_LONGEST_NAME = 500  # characters
 
 
 class ForeignWeightsError(UserError, ValueError):
@@ -103,13 +108,46 @@ class FoundNetwork:
         }
 
 
-def tensors_of(content: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested dictionaries by their path, with dots; without the ``module`` that parallel training puts into names."""
-    if isinstance(content, Tensor):
-        yield ".".join(part for part in prefix.split(".") if part not in ("", "module")), content
-    elif isinstance(content, Mapping):
-        for key, below in content.items():
-            yield from tensors_of(below, f"{prefix}.{key}")
+def tensors_of(content: Any, prefix: str = "", *, flat: bool = False) -> Iterator[tuple[str, Tensor]]:
+    """All tensors in nested dictionaries by their path, with dots; without the ``module`` that parallel training puts into names.
+
+    ``flat`` takes one dictionary of tensors under their own names, and nothing else. Raises ForeignWeightsError for dictionaries that
+    are nested without reason or in themselves, for names that are none, and for tensors that claim more values than the file holds.
+    """
+    counted = 0
+
+    def found(content: Any, prefix: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+        nonlocal counted
+        counted += 1
+        if depth > _DEEPEST or counted > _MOST:
+            raise ForeignWeightsError(f"is nested more than {_DEEPEST} deep or in itself, or holds more than {_MOST:,} entries")
+        if isinstance(content, Tensor):
+            _check_tensor(prefix, content)
+            yield prefix if flat else ".".join(part for part in prefix.split(".") if part not in ("", "module")), content
+        elif isinstance(content, Mapping):
+            for key, below in content.items():
+                if flat and not (isinstance(key, str) and isinstance(below, Tensor)):
+                    raise ForeignWeightsError(f"holds a {type(below).__name__} under {str(key)[:80]!r}, where tensors by name are expected")
+                if isinstance(below, Tensor | Mapping):
+                    yield from found(below, f"{prefix}.{_name(key)}".lstrip("."), depth + 1)
+        elif flat:
+            raise ForeignWeightsError(f"is a {type(content).__name__}; a mapping of tensors is expected")
+
+    return found(content, prefix, 0)
+
+
+def _name(key: Any) -> str:
+    if not isinstance(key, str | int) or len(str(key)) > _LONGEST_NAME:
+        raise ForeignWeightsError(f"has a name that is none: {str(key)[:80]!r}")
+    return str(key)
+
+
+def _check_tensor(name: str, values: Tensor) -> None:
+    """A view that repeats its storage costs nothing in a file, and terabytes where it is copied."""
+    if values.layout is not torch.strided or values.device.type != "cpu" or values.is_quantized:
+        raise ForeignWeightsError(f"holds {name} as a {values.layout} tensor on {values.device}; a dense one is expected")
+    if values.numel() * values.element_size() > values.untyped_storage().nbytes():
+        raise ForeignWeightsError(f"claims {values.numel():,} values for {name}, more than it holds")
 
 
 def find_network(content: Any) -> FoundNetwork:
@@ -131,8 +169,14 @@ def find_network(content: Any) -> FoundNetwork:
             f"holds {len(found)} DiffusionNets ({names}) and does not say which of them gives the features; write the one that is meant "
             'to a file of its own, as in torch.save(torch.load(FILE)["networks"]["NAME"], "features.pth")'
         )
-    stated = content.get("config", {}) if isinstance(content, Mapping) else {}
-    return _named_in_common(*chosen[0], tensors, stated)
+    return _named_in_common(*chosen[0], tensors, _stated_form(content))
+
+
+def _stated_form(content: Any) -> str | None:
+    """The form of the gradient products that the configuration in a checkpoint of ours tells."""
+    for key in ("config", "backbone", "network"):
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content.get("gradient_features", "complex") if isinstance(content, Mapping) else "complex"
 
 
 def _prefixes(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
@@ -141,13 +185,13 @@ def _prefixes(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
     return [match[1] for name in tensors if (match := times.fullmatch(name)) and match[2] == "0"]
 
 
-def _named_in_common(layout: Layout, prefix: str, tensors: Mapping[str, Tensor], stated: Mapping[str, Any]) -> FoundNetwork:
+def _named_in_common(layout: Layout, prefix: str, tensors: Mapping[str, Tensor], stated: str | None) -> FoundNetwork:
     inside = {name: tensors[name] for name in tensors if name.startswith(prefix) and layout.is_inside(name.removeprefix(prefix))}
     parts = {layout.common_name(name.removeprefix(prefix)): Part(name, value) for name, value in inside.items()}
     strange = [name for name in inside if layout.common_name(name.removeprefix(prefix)) is None]
     parts = _layers_counted({name: part for name, part in parts.items() if name is not None})
     forms = {name.rsplit(".", 1)[1] for name in parts if ".products." in name}
-    known = layout.gradient_features or stated.get("backbone", {}).get("network", {}).get("gradient_features", "complex")
+    known = layout.gradient_features or stated
     form = None if not forms else "complex" if forms == {"A"} else known  # both code bases read A alone alike
     around = [name for name in tensors if name not in inside]
     return FoundNetwork(layout.name, prefix, _with_rotations(parts), form, strange, around)
@@ -175,10 +219,11 @@ def _with_rotations(parts: Mapping[str, Part]) -> dict[str, Part]:
     return result
 
 
-def load_foreign(backbone: nn.Module, content: Any) -> FoundNetwork:
+def load_foreign(backbone: nn.Module, content: Any, *, source: str = "the file") -> FoundNetwork:
     """Puts the DiffusionNet weights of a checkpoint into the network of a backbone; says what was found.
 
-    Raises ForeignWeightsError naming the layer and both shapes, and the overrides of the backbone that would fit.
+    Raises ForeignWeightsError naming the layer and both shapes, and the overrides of the backbone that would fit; NotFiniteError,
+    beginning with ``source``, for weights that are no numbers.
     """
     network = getattr(backbone, "network", None)
     if not isinstance(network, DiffusionNet):
@@ -196,6 +241,7 @@ def load_foreign(backbone: nn.Module, content: Any) -> FoundNetwork:
     changes = {key: value for key, value in found.options().items() if value != ours.options()[key]}
     if problems or changes:
         raise ForeignWeightsError(_refusal(problems, changes, of_coordinates=network.first.in_features == 3))
+    check_weights({part.written: part.value for part in found.parts.values()}, source=source)
     network.load_state_dict({part.written: found.parts[name].value for name, part in ours.parts.items()})
     return found
 
