@@ -12,7 +12,8 @@ from pullback.runtime.settings import made, plain
 from pullback.tasks.store import PredictionStore
 
 TINY = ["backbone.network.width=8", "backbone.network.n_blocks=1", "backbone.network.k=12", "backbone.descriptor.k=12"]
-TINY += ["backbone.descriptor.channels=8", "backbone.network.out_channels=8", "solver.k_init=6", "solver.step=2", "solver.n_steps=1", "data.k=12"]
+TINY += ["backbone.descriptor.channels=8", "backbone.network.out_channels=8", "data.k=12"]
+TINY += ["solver.k_init=6", "solver.step=2", "solver.n_steps=1"]
 
 
 @cache

@@ -54,9 +54,9 @@ def test_a_call_is_refused_wherever_it_stands(place, harm, tmp_path):
     folder = tmp_path / "watched"
     folder.mkdir()
     node = calls(folder / "canary")[harm]
-    for where, node in ((place, node), (f"{place}.deep", [{"x": [node]}])):
+    for where, value in ((place, node), (f"{place}.deep", [{"x": [node]}])):
         with pytest.raises(UserError, match=r"stranger\.ckpt: its"):
-            opened(write_checkpoint(tmp_path / "stranger.ckpt", where, node))
+            opened(write_checkpoint(tmp_path / "stranger.ckpt", where, value))
     assert not list(folder.iterdir())
 
 
@@ -74,7 +74,7 @@ def test_calls_in_losses_are_refused_where_losses_are_taken(tmp_path):
     assert not (tmp_path / "canary").exists()
 
 
-@pytest.mark.parametrize("part", ["callbacks", "logger", "trainer", "optimizer", "paths", "dataset.faust", "view", "module", "hydra", "evaluation"])
+@pytest.mark.parametrize("part", ["callbacks", "logger", "trainer", "optimizer", "paths", "dataset.faust", "view", "module", "evaluation"])
 def test_other_parts_of_a_checkpoint_are_never_built(part, tmp_path):
     cfg, _ = opened(write_checkpoint(tmp_path / "stranger.ckpt", part, calls(tmp_path / "canary")["touch"]))
     assert "Path.touch" not in str(OmegaConf.to_container(cfg, resolve=False))
@@ -91,8 +91,7 @@ def test_a_class_of_the_users_own_is_built_from_the_command_line(tmp_path):
     with pytest.raises(ForeignConfigError, match=r"names fractions\.Fraction at solver"):
         opened(path)
     assert opened(path, "solver._target_=fractions.Fraction")[1][1] == 1
-    replaced, parts = opened(path, "solver=zoomout")
-    assert type(parts[1]).__name__ == "ZoomOut"
+    assert type(opened(path, "solver=zoomout")[1][1]).__name__ == "ZoomOut"
 
 
 def test_only_what_was_typed_of_a_part_is_excused(tmp_path):
@@ -137,8 +136,8 @@ def test_published_weights_are_those_of_the_projects_branches():
     assert sorted(named - {None}) == sorted(PUBLISHED_WEIGHTS)
 
 
-SECRETS = ["${oc.env:SECRET}", "x${oc.env:SECRET}y", "${oc.env:${name}}", "\\${oc.env:SECRET}", "\\\\${oc.env:SECRET}", "${", "${a", "${now:%Y}"]
-SECRETS += ["${oc.decode:${oc.env:SECRET}}", "${project_root:}", "${.backbone}", "${hydra:runtime.cwd}", "$SECRET", "~"]
+SECRETS = ["${oc.env:SECRET}", "x${oc.env:SECRET}y", "${oc.env:${name}}", "\\${oc.env:SECRET}", "\\\\${oc.env:SECRET}", "${", "${a"]
+SECRETS += ["${now:%Y}", "${oc.decode:${oc.env:SECRET}}", "${project_root:}", "${.backbone}", "${hydra:runtime.cwd}", "$SECRET", "~"]
 
 
 @pytest.mark.parametrize("text", SECRETS)
@@ -150,7 +149,7 @@ def test_an_interpolation_in_a_checkpoint_is_text(text, tmp_path, monkeypatch):
     assert "hunter2" not in as_yaml(config)
     again, _ = opened(write_checkpoint(tmp_path / "second.ckpt", "method_name", config["method_name"]))
     assert again.method_name == text
-    assert made({"_target_": "builtins.dict", "name": text})["name"] == made(OmegaConf.create({"x": {"y": cfg.method_name and 1}})).get("z", text)
+    assert made({"_target_": "builtins.dict", "name": text}) == {"name": text}
 
 
 def test_an_interpolation_in_an_option_reaches_the_constructor_as_text(tmp_path, monkeypatch):
@@ -170,7 +169,7 @@ def test_an_interpolation_in_an_option_reaches_the_constructor_as_text(tmp_path,
         ("backbone.network.width", "wide", "width='wide', which DiffusionNet cannot take"),
         ("solver.k_init", [1], "cannot take"),
         ("solver.k_init", 0, "k_init=0"),
-        ("solver.blur", "???", "blur='???', which"),
+        ("solver.blur", "???", "solver.blur='[?]+', which"),
         ("solver", 5, "its solver is 5"),
         ("solver", {}, "does not say of which class"),
         ("backbone", "x", "its backbone is 'x'"),

@@ -20,7 +20,9 @@ def read_tensors(path: str | Path) -> Any:
     grows; such an archive is refused, because PyTorch never writes one.
     """
     try:
-        if zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            is_archive = file.read(2) == b"PK"
+        if is_archive:
             _check_archive(Path(path))
         return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsFileError:

@@ -94,7 +94,8 @@ def check_offered(part: str, content: Any, *, source: str, typed: Collection[str
     """
     if part in VALUES:
         if type(content) is not VALUES[part]:
-            raise ForeignConfigError(f"{source}: its {part} is {_shown(content)}, but should be a {VALUES[part].__name__}; type {part}=VALUE")
+            kind = VALUES[part].__name__
+            raise ForeignConfigError(f"{source}: its {part} is {_shown(content)}, but should be a {kind}; type {part}=VALUE")
     elif not isinstance(content, Mapping):
         raise ForeignConfigError(f"{source}: its {part} is {_shown(content)}, but should be a mapping; choose another one with {part}=NAME")
     else:
