@@ -43,6 +43,11 @@ def plain_data(value: Any, *, what: str) -> Any:
     return copied(value, "", 0)
 
 
+def printable(text: str, *, longest: int = _LONGEST) -> str:
+    """A text without the characters that a terminal would obey, cut off where it is longer than ``longest``."""
+    return "".join(character for character in text[:longest] if character.isprintable() or character in "\n\t")
+
+
 def _text(value: Any, place: str, what: str) -> str:
     where = f" at {place[:200]}" if place else ""
     if type(value) is int:
@@ -51,6 +56,6 @@ def _text(value: Any, place: str, what: str) -> str:
         raise PlainDataError(f"{what} holds a {type(value).__name__}{where}; plain texts and numbers are expected")
     if len(value) > _LONGEST:
         raise PlainDataError(f"{what} holds a text of {len(value):,} characters{where}")
-    if not all(character.isprintable() or character in "\n\t" for character in value):
+    if value != printable(value):
         raise PlainDataError(f"{what} holds a text with control characters{where}: {value[:80]!r}")
     return value

@@ -202,6 +202,8 @@ def test_the_reason_of_a_failure_is_bounded_and_stays_in_the_folder(store, tmp_p
     for name in ("../../x", "a/b", "x" * 400):
         store.save_failure(name, "because " * 10_000)
         assert len(store.failure(name)) == 2000
+    store._failure_path("a-b").write_text("because\x1b]0;owned\x07")
+    assert store.failure("a-b") == "because]0;owned"
     assert {path.parent for path in tmp_path.rglob("*.failed.txt")} == {store.directory}
 
 

@@ -14,8 +14,8 @@ from torch import nn
 from pullback.errors import UserError
 from pullback.nn.cnn import load_weights as load_efficientnet
 from pullback.nn.finite import DeadFeaturesError, NotFiniteError, check_features
-from pullback.nn.foreign_weights import ForeignWeightsError, tensors_of
-from pullback.nn.weight_files import WeightsFileError, read_tensors
+from pullback.nn.foreign_weights import ForeignWeightsError
+from pullback.nn.weight_files import WeightsFileError, read_tensors, tensors_of
 from pullback.runtime.settings import made
 from pullback.tasks.weights import CheckpointError, check_resumable, load_checkpoint, load_weights_of_others
 
@@ -77,6 +77,7 @@ def test_large_finite_weights_are_no_fault(tmp_path):
         ({"state_dict": {"x" * 1000: torch.ones(1)}}, "name that is none"),
         ({"config": of_itself()}, "nested more than 32 deep, or in itself"),
         ({"config": [1]}, "no mapping"),
+        ({"global_step": "\x1b[2J"}, "global_step is no number"),
         ({"config": {"a": torch.ones(1)}}, "holds a Tensor"),
     ],
 )
@@ -85,6 +86,7 @@ def test_a_checkpoint_of_another_form_is_refused_by_name(entries, message, tmp_p
         load_checkpoint(write_checkpoint(tmp_path / "x.ckpt", **entries))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("read", [load_checkpoint, check_resumable, lambda path: load_weights_of_others(module(), path)])
 @pytest.mark.parametrize("inside", ["state_dict", "config", "optimizer_states", "callbacks", "hyper_parameters"])
 def test_pickled_calls_are_not_made(read, inside, tmp_path):

@@ -13,9 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pullback.nn.finite import check_weights
-from pullback.nn.foreign_weights import tensors_of
 from pullback.nn.image_backbone import ImageBackbone, Scalar, WeightsNotFound
-from pullback.nn.weight_files import read_tensors
+from pullback.nn.weight_files import read_tensors, tensors_of
 from pullback.types import Photo
 
 

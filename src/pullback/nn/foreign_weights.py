@@ -7,23 +7,19 @@ gradient products (see ``GradientProducts``), which no tensor shows.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pullback.errors import UserError
 from pullback.nn.diffusion_net import DiffusionNet
 from pullback.nn.finite import check_weights
-
-_DEEPEST = 16  # dictionaries in dictionaries
-_MOST = 100_000  # tensors and dictionaries
-_LONGEST_NAME = 500  # characters
+from pullback.nn.weight_files import WeightsFileError, tensors_of
 
 
-class ForeignWeightsError(UserError, ValueError):
+class ForeignWeightsError(WeightsFileError):
     """A file holds no DiffusionNet, more than one, or one that is built differently."""
 
 
@@ -106,48 +102,6 @@ class FoundNetwork:
             "backbone.network.n_blocks": len({name.split(".")[1] for name in self.parts if name.startswith("blocks.")}),
             "backbone.network.gradient_features": self.gradient_features,
         }
-
-
-def tensors_of(content: Any, prefix: str = "", *, flat: bool = False) -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested dictionaries by their path, with dots; without the ``module`` that parallel training puts into names.
-
-    ``flat`` takes one dictionary of tensors under their own names, and nothing else. Raises ForeignWeightsError for dictionaries that
-    are nested without reason or in themselves, for names that are none, and for tensors that claim more values than the file holds.
-    """
-    counted = 0
-
-    def found(content: Any, prefix: str, depth: int) -> Iterator[tuple[str, Tensor]]:
-        nonlocal counted
-        counted += 1
-        if depth > _DEEPEST or counted > _MOST:
-            raise ForeignWeightsError(f"is nested more than {_DEEPEST} deep or in itself, or holds more than {_MOST:,} entries")
-        if isinstance(content, Tensor):
-            _check_tensor(prefix, content)
-            yield prefix if flat else ".".join(part for part in prefix.split(".") if part not in ("", "module")), content
-        elif isinstance(content, Mapping):
-            for key, below in content.items():
-                if flat and not (isinstance(key, str) and isinstance(below, Tensor)):
-                    raise ForeignWeightsError(f"holds a {type(below).__name__} under {str(key)[:80]!r}, where tensors by name are expected")
-                if isinstance(below, Tensor | Mapping):
-                    yield from found(below, f"{prefix}.{_name(key)}".lstrip("."), depth + 1)
-        elif flat:
-            raise ForeignWeightsError(f"is a {type(content).__name__}; a mapping of tensors is expected")
-
-    return found(content, prefix, 0)
-
-
-def _name(key: Any) -> str:
-    if not isinstance(key, str | int) or len(str(key)) > _LONGEST_NAME:
-        raise ForeignWeightsError(f"has a name that is none: {str(key)[:80]!r}")
-    return str(key)
-
-
-def _check_tensor(name: str, values: Tensor) -> None:
-    """A view that repeats its storage costs nothing in a file, and terabytes where it is copied."""
-    if values.layout is not torch.strided or values.device.type != "cpu" or values.is_quantized:
-        raise ForeignWeightsError(f"holds {name} as a {values.layout} tensor on {values.device}; a dense one is expected")
-    if values.numel() * values.element_size() > values.untyped_storage().nbytes():
-        raise ForeignWeightsError(f"claims {values.numel():,} values for {name}, more than it holds")
 
 
 def find_network(content: Any) -> FoundNetwork:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pullback.errors import UserError
 from pullback.files import write_atomically
-from pullback.plain_data import plain_data
+from pullback.plain_data import plain_data, printable
 from pullback.tasks.stored_arrays import UnusableMap, check_arrays, check_size
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class PredictionStore:
             return None
         name, prediction = _read(path)
         if name != pair:
-            raise DamagedPrediction(f"{path} belongs to the pair {name}, not to {pair}")
+            raise DamagedPrediction(f"{path} belongs to the pair {printable(name, longest=200)}, not to {pair}")
         return prediction
 
     def save_failure(self, pair: str, reason: str) -> None:
@@ -122,7 +122,7 @@ class PredictionStore:
         """Why the pair could not be matched; None where nobody said."""
         try:
             with open(self._failure_path(pair), encoding="utf-8", errors="replace") as file:
-                return file.read(_LONGEST_REASON)
+                return printable(file.read(_LONGEST_REASON))
         except OSError:
             return None
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from pullback.errors import UserError
 from pullback.nn.finite import check_weights
-from pullback.nn.foreign_weights import ForeignWeightsError, load_foreign, tensors_of
-from pullback.nn.weight_files import WeightsFileError, read_tensors
+from pullback.nn.foreign_weights import ForeignWeightsError, load_foreign
+from pullback.nn.weight_files import WeightsFileError, read_tensors, tensors_of
 from pullback.plain_data import plain_data
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,11 @@ def load_checkpoint(path: str | Path) -> Mapping[str, Any]:
         raise CheckpointError(f"{path} is no checkpoint of plain tensors, or is damaged ({error})") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "config"} <= checkpoint.keys():
         raise CheckpointError(f"{path} was not written by train.py: it holds no state_dict and config")
+    if type(checkpoint.get("global_step", 0)) is not int:
+        raise CheckpointError(f"{path} was not written by train.py: its global_step is no number")
     try:
         weights = dict(tensors_of(checkpoint["state_dict"], flat=True))
-    except ForeignWeightsError as error:
+    except WeightsFileError as error:
         raise CheckpointError(f"{path}: its state_dict {error}") from None
     check_weights(weights, source=str(path))
     config = plain_data(checkpoint["config"], what=f"{path}: its configuration")
@@ -107,7 +109,7 @@ def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
         ) from error
     try:
         found = load_foreign(module.backbone, content, source=f"weights={path}")
-    except ForeignWeightsError as error:
+    except WeightsFileError as error:
         raise ForeignWeightsError(f"weights={path} {error}") from None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     name = found.prefix.rstrip(".") or "the network"
