@@ -19,14 +19,13 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pullback.errors import UserError
-from pullback.files import write_atomically
+from pullback.files import read_json, write_atomically
 from pullback.plain_data import plain_data, printable
 from pullback.tasks.stored_arrays import UnusableMap, check_arrays, check_size
 
 log = logging.getLogger(__name__)
 
 _FINGERPRINT = "fingerprint.json"
-_LARGEST_FINGERPRINT = 2**22  # bytes
 _LONGEST_REASON = 2000  # characters
 _LONGEST_NAME = 120  # characters before ".npz"; file systems allow 255 bytes
 
@@ -188,13 +187,11 @@ def _read(path: Path) -> tuple[str, Prediction]:
 
 def _read_fingerprint(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > _LARGEST_FINGERPRINT:
-            raise ValueError(f"it has {path.stat().st_size:,} bytes")
-        signed = plain_data(json.loads(path.read_text(encoding="utf-8")), what="it")
+        signed = plain_data(read_json(path), what="it")
         if not isinstance(signed["config"], dict) or fingerprint_sha256(signed["config"]) != signed["sha256"]:
             raise ValueError("its hash does not fit its content")
         return signed["config"]
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise ForeignPredictions(f"{path} is damaged or was edited ({error}). {_ADVICE}") from error
 
 
