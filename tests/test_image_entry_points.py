@@ -58,7 +58,7 @@ def test_pairs_that_were_matched_are_not_matched_again(home, photos, evaluated):
 
 
 def test_stored_matches_are_scored_again_without_a_network(home, photos, evaluated, monkeypatch):
-    monkeypatch.setattr("pullback.nn.handcrafted.DenseGradients.__init__", lambda *args, **kwargs: pytest.fail("a network was built"))
+    monkeypatch.setattr("pullback.nn.handcrafted.DenseGradients.freeze", lambda *args, **kwargs: pytest.fail("a network was built"))
     again = ["dataset=photos", "data.test_pairs=3", "trainer=cpu", "run=[score]", f"predictions={evaluated}/predictions"]
     run("eval", *again, folder=home / "scored")
     assert figures(home / "scored") == figures(evaluated)

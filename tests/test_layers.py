@@ -16,6 +16,7 @@ LAYERS = {
     "errors": -1,  # below everything: whatever reads or checks raises them
     "types": 0,
     "files": 0,
+    "plain_data": 0,
     "stages": 0,
     **dict.fromkeys(["geometry", "mapping"], 1),
     **dict.fromkeys(["nn", "losses", "metrics", "solvers", "data", "figures"], 2),

@@ -6,8 +6,8 @@ from omegaconf import OmegaConf
 from pullback.runtime.settings import for_files, inherit, made, plain, register_resolvers
 
 TRAINED = {
-    "backbone": {"_target_": "pullback.Backbone", "width": 64},
-    "solver": {"_target_": "pullback.DiffZoomOut", "blur": 0.03, "k_init": 20},
+    "backbone": {"_target_": "pullback.nn.backbone.Backbone", "normalise": "unit_rows"},
+    "solver": {"_target_": "pullback.solvers.zoomout.DiffZoomOut", "blur": 0.03, "k_init": 20},
     "data": {"k": 150, "laplacian": "robust", "coarsen": 500},
 }
 
@@ -15,8 +15,8 @@ TRAINED = {
 def composed(**further):
     return OmegaConf.create(
         {
-            "backbone": {"_target_": "pullback.Backbone", "width": 128},
-            "solver": {"_target_": "pullback.ZoomOut", "k_init": 30, "n_steps": 4},
+            "backbone": {"_target_": "pullback.nn.backbone.Backbone", "normalise": None},
+            "solver": {"_target_": "pullback.solvers.zoomout.ZoomOut", "k_init": 30, "n_steps": 4},
             "data": {"k": 200, "laplacian": "cotangent", "coarsen": None},
             "seed": 7,
             **further,
@@ -32,13 +32,13 @@ def test_backbone_and_solver_come_from_the_checkpoint():
 
 def test_a_choice_on_the_command_line_keeps_the_whole_part():
     cfg = inherit(composed(), TRAINED, ["solver=zoomout", "solver.n_steps=4"])
-    assert plain(cfg)["solver"] == {"_target_": "pullback.ZoomOut", "k_init": 30, "n_steps": 4}
-    assert cfg.backbone.width == 64
+    assert plain(cfg)["solver"] == {"_target_": "pullback.solvers.zoomout.ZoomOut", "k_init": 30, "n_steps": 4}
+    assert cfg.backbone.normalise == "unit_rows"
 
 
 def test_a_value_on_the_command_line_changes_the_checkpoints_part():
     cfg = inherit(composed(), TRAINED, ["solver.k_init=30"])
-    assert plain(cfg)["solver"] == {"_target_": "pullback.DiffZoomOut", "blur": 0.03, "k_init": 30}
+    assert plain(cfg)["solver"] == {"_target_": "pullback.solvers.zoomout.DiffZoomOut", "blur": 0.03, "k_init": 30}
 
 
 def test_the_number_of_eigenfunctions_is_kept_where_it_is_typed():
@@ -59,7 +59,7 @@ def test_method_and_landmarks_are_inherited_by_configurations_that_lack_the_keys
 
 
 def test_losses_are_inherited_where_test_pairs_are_tuned_and_nowhere_else():
-    trained = {**TRAINED, "loss": {"consistency": {"_target_": "pullback.Consistency", "weight": 1.0}}}
+    trained = {**TRAINED, "loss": {"consistency": {"_target_": "pullback.losses.Consistency", "weight": 1.0}}}
     assert inherit(composed(loss={}, adaptation=None), trained, []).loss == {}
     cfg = composed(loss={}, adaptation={"steps": 15})
     assert inherit(cfg, trained, ["adaptation=fine_tuning"]).loss == trained["loss"]

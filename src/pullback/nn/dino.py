@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pullback.nn.finite import check_weights
 from pullback.nn.image_backbone import ImageBackbone, Scalar, WeightsNotFound
 from pullback.types import Photo
 
@@ -170,6 +171,7 @@ def load_transformer(
     lacking = sorted(set(report["missing_keys"]) & set(model.state_dict()))
     if lacking:
         raise ValueError(f"the checkpoint {weights!r} lacks {len(lacking)} tensors of the model, such as {lacking[0]}; download it again")
+    check_weights(model.state_dict(), source=f"weights={weights}")
     return model.float(), blocks
 
 

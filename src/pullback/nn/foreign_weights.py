@@ -7,18 +7,19 @@ gradient products (see ``GradientProducts``), which no tensor shows.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pullback.errors import UserError
 from pullback.nn.diffusion_net import DiffusionNet
+from pullback.nn.finite import check_weights
+from pullback.nn.weight_files import WeightsFileError, tensors_of
 
 
-class ForeignWeightsError(UserError, ValueError):
+class ForeignWeightsError(WeightsFileError):
     """A file holds no DiffusionNet, more than one, or one that is built differently."""
 
 
@@ -103,15 +104,6 @@ class FoundNetwork:
         }
 
 
-def tensors_of(content: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested dictionaries by their path, with dots; without the ``module`` that parallel training puts into names."""
-    if isinstance(content, Tensor):
-        yield ".".join(part for part in prefix.split(".") if part not in ("", "module")), content
-    elif isinstance(content, Mapping):
-        for key, below in content.items():
-            yield from tensors_of(below, f"{prefix}.{key}")
-
-
 def find_network(content: Any) -> FoundNetwork:
     """The DiffusionNet in a checkpoint; of several, the one called ``feature_extractor``.
 
@@ -131,8 +123,14 @@ def find_network(content: Any) -> FoundNetwork:
             f"holds {len(found)} DiffusionNets ({names}) and does not say which of them gives the features; write the one that is meant "
             'to a file of its own, as in torch.save(torch.load(FILE)["networks"]["NAME"], "features.pth")'
         )
-    stated = content.get("config", {}) if isinstance(content, Mapping) else {}
-    return _named_in_common(*chosen[0], tensors, stated)
+    return _named_in_common(*chosen[0], tensors, _stated_form(content))
+
+
+def _stated_form(content: Any) -> str | None:
+    """The form of the gradient products that the configuration in a checkpoint of ours tells."""
+    for key in ("config", "backbone", "network"):
+        content = content.get(key) if isinstance(content, Mapping) else None
+    return content.get("gradient_features", "complex") if isinstance(content, Mapping) else "complex"
 
 
 def _prefixes(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
@@ -141,13 +139,13 @@ def _prefixes(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
     return [match[1] for name in tensors if (match := times.fullmatch(name)) and match[2] == "0"]
 
 
-def _named_in_common(layout: Layout, prefix: str, tensors: Mapping[str, Tensor], stated: Mapping[str, Any]) -> FoundNetwork:
+def _named_in_common(layout: Layout, prefix: str, tensors: Mapping[str, Tensor], stated: str | None) -> FoundNetwork:
     inside = {name: tensors[name] for name in tensors if name.startswith(prefix) and layout.is_inside(name.removeprefix(prefix))}
     parts = {layout.common_name(name.removeprefix(prefix)): Part(name, value) for name, value in inside.items()}
     strange = [name for name in inside if layout.common_name(name.removeprefix(prefix)) is None]
     parts = _layers_counted({name: part for name, part in parts.items() if name is not None})
     forms = {name.rsplit(".", 1)[1] for name in parts if ".products." in name}
-    known = layout.gradient_features or stated.get("backbone", {}).get("network", {}).get("gradient_features", "complex")
+    known = layout.gradient_features or stated
     form = None if not forms else "complex" if forms == {"A"} else known  # both code bases read A alone alike
     around = [name for name in tensors if name not in inside]
     return FoundNetwork(layout.name, prefix, _with_rotations(parts), form, strange, around)
@@ -175,10 +173,11 @@ def _with_rotations(parts: Mapping[str, Part]) -> dict[str, Part]:
     return result
 
 
-def load_foreign(backbone: nn.Module, content: Any) -> FoundNetwork:
+def load_foreign(backbone: nn.Module, content: Any, *, source: str = "the file") -> FoundNetwork:
     """Puts the DiffusionNet weights of a checkpoint into the network of a backbone; says what was found.
 
-    Raises ForeignWeightsError naming the layer and both shapes, and the overrides of the backbone that would fit.
+    Raises ForeignWeightsError naming the layer and both shapes, and the overrides of the backbone that would fit; NotFiniteError,
+    beginning with ``source``, for weights that are no numbers.
     """
     network = getattr(backbone, "network", None)
     if not isinstance(network, DiffusionNet):
@@ -196,6 +195,7 @@ def load_foreign(backbone: nn.Module, content: Any) -> FoundNetwork:
     changes = {key: value for key, value in found.options().items() if value != ours.options()[key]}
     if problems or changes:
         raise ForeignWeightsError(_refusal(problems, changes, of_coordinates=network.first.in_features == 3))
+    check_weights({part.written: part.value for part in found.parts.values()}, source=source)
     network.load_state_dict({part.written: found.parts[name].value for name, part in ours.parts.items()})
     return found
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.nn.diffusion_features import assembled, check_blocks, check_decoder, decoder_features, fixed_noise, windows
+from pullback.nn.finite import check_weights
 from pullback.nn.image_backbone import ImageBackbone, Scalar, WeightsNotFound
 from pullback.types import Photo
 
@@ -184,6 +185,8 @@ def load_part(kind: Any, source: str, part: str) -> Any:
         elif part == "tokenizer" and len(loaded) < FEWEST_TOKENS:
             reason = "no vocabulary (vocab.json and merges.txt, or tokenizer.json)"
         else:
+            if part in NETWORKS:
+                check_weights(loaded.state_dict(), source=f"weights={source}, {part}")
             return loaded
     raise WeightsNotFound(not_found(source, f"part {part}: {reason}"))
 

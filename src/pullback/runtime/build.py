@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pullback.data.datamodule import PairDataModule
 from pullback.runtime.checks import check_ground_truth, check_known_points, chosen_terms
-from pullback.runtime.origin import rule_of, trained_on
-from pullback.runtime.settings import made, plain
+from pullback.runtime.origin import description_of, rule_of, trained_on
+from pullback.runtime.settings import as_yaml, made, plain
 from pullback.tasks.weights import load_weights, load_weights_of_others
 
 log = logging.getLogger(__name__)
@@ -72,9 +72,10 @@ def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
     if elsewhere is not None:
         run.trained_on = ["unknown"]
     elif checkpoint is not None:
-        run.trained_on = trained_on(checkpoint["config"])
+        with description_of(str(cfg.ckpt)):
+            run.trained_on = trained_on(checkpoint["config"])
     run.folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(config), run.folder / "config.yaml")
+    (run.folder / "config.yaml").write_text(as_yaml(config), encoding="utf-8")
     return run
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pullback.runtime.build import Run
-from pullback.runtime.origin import fine_tuning
+from pullback.runtime.origin import check_described, description_of, fine_tuning
 from pullback.tasks.results import check_complete, write_results
 from pullback.tasks.store import PredictionStore
 from pullback.tasks.tables import print_table
@@ -76,6 +76,7 @@ def score(run: Run) -> list[Any]:
     evaluated = []
     for pairs, name in zip(run.data.test_sets, run.data.test_names, strict=True):
         store = PredictionStore.open(store_folder(run, name))
+        check_described(store.fingerprint, run.config, source=str(store.signature))
         with Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task(f"scoring {name}", total=len(pairs))
             advance = partial(progress.advance, task)
@@ -90,11 +91,12 @@ def store_folder(run: Run, dataset: str) -> Path:
 def facts(run: Run, store: PredictionStore) -> dict[str, Any]:
     """Further entries of metrics.json. What concerns the predictions is told by the store that holds them."""
     made_by = store.fingerprint
+    with description_of(str(store.signature)):
+        told = {"trained_on": made_by["weights"].get("trained_on", []), "fine_tuning": fine_tuning(made_by)}
     return {
         "title": run.title,
         "method": made_by.get("method_name"),
-        "trained_on": made_by["weights"].get("trained_on", []),
-        "fine_tuning": fine_tuning(made_by),
+        **told,
         "checkpoint": run.cfg.get("ckpt"),
         "predictions": str(run.cfg.predictions),
         "training": run.training,

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 
 from pullback.data.io import read_landmarks
 from pullback.data.shapes import PreparedShape, load_shape
 from pullback.runtime.origin import refinement, rule_of
-from pullback.runtime.settings import made, plain
+from pullback.runtime.settings import as_yaml, made, plain
 from pullback.stages import Stage, StageClock, listening, stage
 from pullback.tasks.matching import FileMatch, Landmarks, match_shapes, write_match
 from pullback.tasks.weights import load_weights
@@ -29,12 +29,12 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
         load_weights(model, checkpoint)
     features = cfg.backbone.get("network", cfg.backbone.descriptor)._target_.rsplit(".", 1)[-1]
     method = f"{features}, {refinement(plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
-    folder, config = Path(cfg.paths.output_dir), OmegaConf.create(plain(cfg))
+    folder, config = Path(cfg.paths.output_dir), as_yaml(plain(cfg))
     with listening(StageClock(on_begin=_show if _is_long(cfg) else lambda stage: None)) as clock:
         result = _matched(cfg, model["backbone"])
         folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, folder / "config.yaml")
-        report = write_match(folder, result, method=method, view=made(cfg.view), config=OmegaConf.to_yaml(config), stages=clock.stages)
+        (folder / "config.yaml").write_text(config, encoding="utf-8")
+        report = write_match(folder, result, method=method, view=made(cfg.view), config=config, stages=clock.stages)
     print(f"matched with {method}")
     if result.landmarks is not None:
         print(f"the {len(result.landmarks[0])} landmarks land {result.landmark_distances().mean():.4f} √area from their places on average")

@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from pullback.data.image_datamodule import TestPairs
 from pullback.runtime.build import Run
+from pullback.runtime.origin import description_of
 from pullback.runtime.settings import made
 from pullback.tasks.image_reporting import report_images
 from pullback.tasks.image_results import ImageProtocol
@@ -51,18 +52,19 @@ class ImageEvaluation:
     ) -> Evaluated:
         """Scores the stored matches of a data set."""
         made_by, settings = store.fingerprint, run.data.settings
-        solver = made(made_by["solver"])
-        protocol = ImageProtocol(
-            pairs=pairs.protocol,
-            pck_reference=pairs.dataset.pck_reference,
-            interpolation=self.interpolation,
-            crop=settings.crop,
-            mode=solver.mode,
-            solver=solver.describe(),
-            fusion=fusion_line(made_by["fusion"]),
-            seed=made_by["seed"],
-            notes=graph_line(made_by["graph"]) if solver.mode != "raw" else "",
-        )
+        with description_of(str(store.signature)):
+            solver = made(made_by["solver"])
+            protocol = ImageProtocol(
+                pairs=pairs.protocol,
+                pck_reference=pairs.dataset.pck_reference,
+                interpolation=self.interpolation,
+                crop=settings.crop,
+                mode=solver.mode,
+                solver=solver.describe(),
+                fusion=fusion_line(made_by["fusion"]),
+                seed=made_by["seed"],
+                notes=graph_line(made_by["graph"]) if solver.mode != "raw" else "",
+            )
         result = score_image_store(store, pairs, dataset=dataset, split="test", protocol=protocol, progress=progress)
         return Evaluated(pairs, store, result)
 

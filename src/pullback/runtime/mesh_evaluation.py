@@ -11,7 +11,7 @@ from pullback.data.dataset import MeshDataset
 from pullback.data.pairs import ShapePairDataset
 from pullback.figures.camera import View
 from pullback.runtime.build import Run
-from pullback.runtime.origin import fine_tuning, refinement
+from pullback.runtime.origin import description_of, fine_tuning, refinement
 from pullback.runtime.settings import made
 from pullback.tasks.mesh_results import EvalProtocol
 from pullback.tasks.reporting import Evaluated, report
@@ -42,7 +42,8 @@ class MeshEvaluation:
         self, run: Run, pairs: ShapePairDataset, store: PredictionStore, *, dataset: str, progress: Callable[[int], None]
     ) -> Evaluated:
         """Scores the stored point maps of a data set."""
-        rules = protocol(run, pairs, store)
+        with description_of(str(store.signature)):
+            rules = protocol(run, pairs, store)
         result = score_store(store, pairs, dataset=dataset, split="test", protocol=rules, progress=progress)
         return Evaluated(pairs, store, result, view=view_of(run.cfg.view, run.data.tested[run.data.test_names.index(dataset)]))
 

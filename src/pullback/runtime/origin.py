@@ -1,15 +1,22 @@
 """Where weights and predictions come from: what a run takes from them, and how its results name them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from pullback.runtime.settings import inherit, made
+from pullback.errors import UserError
+from pullback.runtime.checks import ConfigError
+from pullback.runtime.offered import OFFERED, ForeignConfigError, check_offered
+from pullback.runtime.settings import inherit, inherited, made
 from pullback.tasks.store import PredictionStore
-from pullback.tasks.weights import load_checkpoint
+from pullback.tasks.weights import check_fit, load_checkpoint
+
+_LARGEST_NETWORK = 2**32  # bytes of weights that a checkpoint's configuration may ask for
 
 
 def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, Any] | None]:
@@ -20,13 +27,64 @@ def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, 
     if cfg.ckpt is not None:
         methods = [override for override in overrides if override.startswith("method=") and override != "method=null"]
         if methods:
-            raise ValueError(f"ckpt={cfg.ckpt} brings its own method, {methods[0]} is another: drop one, or change a part with solver=NAME")
+            raise ConfigError(
+                f"ckpt={cfg.ckpt} brings its own method, {methods[0]} is another: drop one, or change a part with solver=NAME"
+            )
         checkpoint = load_checkpoint(cfg.ckpt)
-        return inherit(cfg, checkpoint["config"], overrides), None if cfg.get("untrained") else checkpoint
+        result = inherit(cfg, checkpoint["config"], overrides, source=str(cfg.ckpt))
+        check_buildable(result, checkpoint, inherited(cfg, checkpoint["config"], overrides), source=str(cfg.ckpt))
+        return result, None if cfg.get("untrained") else checkpoint
     if "score" in cfg.get("run", []) and "match" not in cfg.run:
         name = next(iter(made(cfg.dataset).values())).name
-        return inherit(cfg, PredictionStore.open(Path(cfg.predictions) / name).fingerprint, overrides), None
+        store = PredictionStore.open(Path(cfg.predictions) / name)
+        return inherit(cfg, store.fingerprint, overrides, source=str(store.signature), built="prepare" in cfg.run), None
     return cfg, None
+
+
+def check_buildable(cfg: DictConfig, checkpoint: Mapping[str, Any], parts: Sequence[str], *, source: str) -> None:
+    """Raises ForeignConfigError where a checkpoint's parts cannot be built, CheckpointError where its weights are of another network.
+
+    Tried without memory for the weights, so that a network of any size costs nothing. ``parts`` are those that the checkpoint gave
+    alone; what the command line had a part in is checked when it is built.
+    """
+    for part in ("backbone", "solver", "loss"):
+        if part not in parts:
+            continue
+        with description_of(source), torch.device("meta"):
+            built = made(cfg[part])
+        if part == "backbone":
+            network = nn.ModuleDict({"backbone": built})
+            size = sum(values.numel() * values.element_size() for values in network.state_dict().values())
+            if size > _LARGEST_NETWORK:
+                raise ForeignConfigError(f"{source}: its network would take {size / 2**30:.0f} GiB; choose another with backbone=NAME")
+            if not cfg.get("untrained"):
+                check_fit(network, checkpoint["state_dict"])
+
+
+def check_described(made_by: Mapping[str, Any], config: Mapping[str, Any], *, source: str) -> None:
+    """Raises ForeignConfigError where stored predictions tell of parts that the project does not offer.
+
+    ``config`` is that of the run: the parts that are equal there were composed by its user, or checked before.
+    """
+    for part in OFFERED:
+        if made_by.get(part) is not None and made_by[part] != config.get(part):
+            check_offered(part, made_by[part], source=source, built=False)
+
+
+@contextmanager
+def description_of(source: str) -> Iterator[None]:
+    """A context in which a file's configuration is read: what is missing there, or is of another kind, is a fault of the file.
+
+    Raises ForeignConfigError naming it.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # whatever comes of a value of another kind than the code expects
+        first = str(error).strip().split("\n")[0][:300]
+        lacks = f"it has no {first}" if isinstance(error, KeyError) else f"{type(error).__name__}: {first}"
+        raise ForeignConfigError(f"{source}: its configuration is none of this version's, or was edited ({lacks})") from error
 
 
 def rule_of(cfg: DictConfig, module: nn.Module, checkpoint: Mapping[str, Any] | None) -> str:
@@ -39,12 +97,16 @@ def rule_of(cfg: DictConfig, module: nn.Module, checkpoint: Mapping[str, Any] | 
 
 def described(checkpoint: Mapping[str, Any], path: str | Path) -> str:
     """The rule that chose the weights of a checkpoint, for the protocol of its results."""
-    config, rule = checkpoint["config"], Path(path).stem
+    with description_of(str(path)):
+        return _described(checkpoint["config"], checkpoint["global_step"], Path(path).stem)
+
+
+def _described(config: Mapping[str, Any], step: int, rule: str) -> str:
     if rule == "best":
         on = "test pairs (data.select_on_test=true)" if config["data"]["select_on_test"] else "pairs of held-out training shapes"
         rule = f"best {config['monitor']} on {on}"
     begun = f", begun with the weights of {Path(config['weights']).name}" if config.get("weights") else ""
-    return f"{rule}, step {checkpoint['global_step']}, trained on {' + '.join(config['dataset'])}{begun}"
+    return f"{rule}, step {step}, trained on {' + '.join(config['dataset'])}{begun}"
 
 
 def trained_on(config: Mapping[str, Any]) -> list[str]:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pullback.data.image_io import read_photo
 from pullback.runtime.file_match import device_named
-from pullback.runtime.settings import made, plain
+from pullback.runtime.settings import as_yaml, made, plain
 from pullback.tasks.patches import PatchLibrary
 from pullback.tasks.photo_matching import write_photo_match
 from pullback.types import ImagePair
@@ -29,10 +29,10 @@ def match_photos(cfg: DictConfig) -> None:
     method = f"{cfg_names(cfg)}: {solver.describe()}"
     for path, photo, image in ((cfg.source, source, patches.image1), (cfg.target, target, patches.image2)):
         print(f"{path}: {image.size[1]} × {image.size[0]} pixels, {image.grid[0]} × {image.grid[1]} patches", *photo.notes, sep="; ")
-    folder, config = Path(cfg.paths.output_dir), OmegaConf.create(plain(cfg))
+    folder, config = Path(cfg.paths.output_dir), as_yaml(plain(cfg))
     folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / "config.yaml")
-    report = write_photo_match(folder, pair, patches.to("cpu"), match.to("cpu"), method=method, config=OmegaConf.to_yaml(config))
+    (folder / "config.yaml").write_text(config, encoding="utf-8")
+    report = write_photo_match(folder, pair, patches.to("cpu"), match.to("cpu"), method=method, config=config)
     print(f"matched with {method}")
     print(f"report: {report}")
     print(f"flow (for each pixel of the target the displacement to its match in the source, Middlebury format): {folder / 'flow21.flo'}")

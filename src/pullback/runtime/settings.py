@@ -1,13 +1,18 @@
 """The configuration as a value: what its yaml files may refer to, its plain form, and the parts that a checkpoint brings along."""
 
+import functools
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
+
+from pullback.errors import UserError
+from pullback.runtime.offered import check_offered
 
 # Taken from the configuration of a checkpoint or of stored predictions, as far as it has them, unless the command line says otherwise.
 INHERITED = ("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian", "method_name", "landmarks")
@@ -42,47 +47,123 @@ def for_files(arguments: Sequence[str]) -> list[str]:
     return [*arguments, *added]
 
 
+class UnknownTarget(UserError, ImportError):
+    """A ``_target_`` that names nothing which can be imported."""
+
+
+class ForeignKeyError(UserError, ValueError):
+    """The command line changes what a checkpoint's configuration does not have."""
+
+
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The resolved configuration as dicts, lists, numbers and strings: what checkpoints, stores and loggers hold."""
     return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
 
 
+def as_yaml(config: Mapping[str, Any]) -> str:
+    """A plain configuration as it is written to disk. Nothing in it is looked up: a text with ``${…}`` stays that text."""
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+
+
 def made(cfg: Any, **arguments: Any) -> Any:
-    """The object that a part of the configuration describes, built from plain lists and dicts.
+    """The object that a part of the configuration describes, built from plain lists and dicts, from the inside out.
 
-    What the constructor says of its arguments comes through as it is said.
+    A mapping with ``_target_`` becomes a call of what it names, one with ``_partial_: true`` a function that waits for the rest;
+    ``arguments`` take the place of its options. What a constructor says of its arguments comes through as it is said. References to
+    other parts are resolved once, before anything is built: a text that comes out of one is a text, whatever it looks like.
+    Raises UnknownTarget when there is nothing of that name.
     """
+    content = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True) if OmegaConf.is_config(cfg) else cfg
+    return _built({**content, **arguments} if arguments else content)
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_built(below) for below in value]
+    if not isinstance(value, dict):
+        return value
+    instructions = {key: value[key] for key in _INSTRUCTIONS if key in value}
+    options = {key: below for key, below in value.items() if key not in _INSTRUCTIONS}
+    if instructions.get("_recursive_", True):
+        options = {key: _built(below) for key, below in options.items()}
+    if "_target_" not in instructions:
+        return options
+    call, given = _located(instructions["_target_"]), [_built(below) for below in instructions.get("_args_", ())]
+    return functools.partial(call, *given, **options) if instructions.get("_partial_") else call(*given, **options)
+
+
+_INSTRUCTIONS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # everything is plain here: the last changes nothing
+
+
+def _located(target: Any) -> Any:
+    if not isinstance(target, str):
+        raise UnknownTarget(f"_target_={target!r} is no dotted name, such as pullback.solvers.zoomout.ZoomOut")
     try:
-        return instantiate(cfg, **arguments, _convert_="all")
-    except InstantiationException as error:
-        if isinstance(error.__cause__, ValueError | OSError | ImportError):
-            raise error.__cause__ from None
-        raise
+        return get_object(target)
+    except Exception as error:  # whatever importing it raises
+        raise UnknownTarget(f"_target_={target} cannot be imported: {error.__cause__ or error}") from error
 
 
-def inherit(cfg: DictConfig, trained: Mapping[str, Any], overrides: Sequence[str]) -> DictConfig:
-    """The configuration with the parts that a checkpoint was trained with.
+def inherit(
+    cfg: DictConfig, trained: Mapping[str, Any], overrides: Sequence[str], *, source: str = "the checkpoint", built: bool = True
+) -> DictConfig:
+    """The configuration with the parts that a checkpoint was trained with, as far as the project offers what they name.
 
+    ``trained`` are plain containers out of the file ``source``; texts in them stay texts, also those that look like ``${…}``.
     ``solver=zoomout`` on the command line keeps the whole part as composed; ``solver.blur=0.02`` changes one key of the
-    checkpoint's. Raises ValueError for a key that the checkpoint's part does not have.
+    checkpoint's. ``built`` is false where the parts are described only. Raises ForeignConfigError for what the project does not offer,
+    ForeignKeyError for a typed key that the checkpoint's part does not have.
     """
-    typed = [override.key_or_group for override in OverridesParser.create().parse_overrides(list(overrides))]
-    result, source = cfg.copy(), OmegaConf.create(dict(trained))
-    for part in INHERITED if cfg.get("adaptation") is None else INHERITED + INHERITED_BY_ADAPTATION:
-        if part in typed or OmegaConf.select(source, part) is None:
-            continue
-        OmegaConf.update(result, part, OmegaConf.select(source, part), merge=False, force_add=True)
-        for key in (key for key in typed if key.startswith(f"{part}.")):
+    typed = _typed(overrides)
+    result = cfg.copy()
+    for part in _taken(cfg, trained, typed):
+        content = _part(trained, part)
+        changed = [key for key in typed if key.startswith(f"{part}.")]
+        check_offered(part, content, source=source, typed=changed, built=built)
+        OmegaConf.update(result, part, _unresolved(content), merge=False, force_add=True)
+        for key in changed:
             if OmegaConf.select(result, key, default=_ABSENT) is _ABSENT:
-                where = f"the checkpoint's {part}{_kind(source, part)}"
-                raise ValueError(f"{key} does not exist in {where}; choose another one with {part}=NAME first")
+                where = f"the checkpoint's {part}{_kind(content)}"
+                raise ForeignKeyError(f"{key} does not exist in {where}; choose another one with {part}=NAME first")
             OmegaConf.update(result, key, OmegaConf.select(cfg, key), merge=False)
     return result
 
 
-def _kind(source: DictConfig, part: str) -> str:
+def inherited(cfg: DictConfig, trained: Mapping[str, Any], overrides: Sequence[str]) -> list[str]:
+    """The parts that ``inherit`` takes as they are, without a change by the command line."""
+    typed = _typed(overrides)
+    return [part for part in _taken(cfg, trained, typed) if not any(key.startswith(f"{part}.") for key in typed)]
+
+
+def _typed(overrides: Sequence[str]) -> list[str]:
+    return [override.key_or_group for override in OverridesParser.create().parse_overrides(list(overrides))]
+
+
+def _taken(cfg: DictConfig, trained: Mapping[str, Any], typed: Sequence[str]) -> list[str]:
+    parts = INHERITED if cfg.get("adaptation") is None else INHERITED + INHERITED_BY_ADAPTATION
+    return [part for part in parts if part not in typed and _part(trained, part) is not None]
+
+
+def _part(trained: Mapping[str, Any], part: str) -> Any:
+    """``data.k`` of plain containers; None where it is absent."""
+    found: Any = trained
+    for key in part.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+def _unresolved(value: Any) -> Any:
+    """Plain containers whose texts OmegaConf gives back as they are: ``${`` becomes ``\\${``, backslashes before it double."""
+    if isinstance(value, Mapping):
+        return {key: _unresolved(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_unresolved(below) for below in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
+
+
+def _kind(content: Any) -> str:
     """``, a DiffZoomOut`` where the part is one object."""
-    target = OmegaConf.select(source, f"{part}._target_")
+    target = content.get("_target_") if isinstance(content, Mapping) else None
     return "" if target is None else f", a {target.rsplit('.', 1)[-1]}"
 
 

@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from pullback.runtime.build import Run
 from pullback.runtime.origin import described, trained_on
-from pullback.tasks.weights import load_checkpoint, load_weights
+from pullback.tasks.weights import check_resumable, load_checkpoint, load_weights
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 def fit(run: Run) -> float | None:
     """Trains, then gives the module its best weights. Returns the figure that selected them, if any did."""
     resume = resumed_from(run)
+    if resume is not None:
+        check_resumable(resume)
     for logger in run.trainer.loggers:
         logger.log_hyperparams(run.config)
     if resume is None:
@@ -23,7 +25,7 @@ def fit(run: Run) -> float | None:
     else:
         log.info("resuming from %s", resume)
     before = time.monotonic()
-    run.trainer.fit(run.module, run.data, ckpt_path=resume)
+    run.trainer.fit(run.module, run.data, ckpt_path=resume, weights_only=True)
     run.training = {"steps": run.trainer.global_step, "seconds": round(time.monotonic() - before, 3), "resumed": resume is not None}
     best = next((callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)), None)
     found = best is not None and best.best_model_path

@@ -10,8 +10,10 @@ import torch
 from lightning.pytorch import LightningModule
 
 from pullback.nn.fusion import Fusion
+from pullback.tasks.image_scoring import stored_match
 from pullback.tasks.patches import GraphSettings, PatchLibrary
 from pullback.tasks.store import PredictionStore
+from pullback.tasks.stored_arrays import check_finite
 from pullback.types import ImagePair, PatchMatch, PatchPair
 
 log = logging.getLogger(__name__)
@@ -42,12 +44,13 @@ class ImageMatching(LightningModule):
     def predict_step(self, pairs: Sequence[ImagePair], batch_idx: int, dataloader_idx: int = 0) -> list[str]:
         """Stores the matches of the pairs that are not there already. A pair that cannot be matched costs no other one its result."""
         store = self.stores[dataloader_idx]
-        todo = [pair for pair in pairs if pair.name not in store]
+        todo = [pair for pair in pairs if not _is_stored(store, pair)]
         try:
             self._store(todo, store)
         except (RuntimeError, ValueError, ArithmeticError) as error:
             if len(todo) == 1:
                 log.error("the pair %s could not be matched: %s", todo[0].name, error)
+                store.save_failure(todo[0].name, str(error))
             else:
                 for pair in todo:
                     self.predict_step([pair], batch_idx, dataloader_idx)
@@ -67,8 +70,25 @@ class ImageMatching(LightningModule):
             store.save(pair.name, **arrays, seconds=seconds)
 
 
+def _is_stored(store: PredictionStore, pair: ImagePair) -> bool:
+    """Whether the store has a match of the photographs as they are now; any other one is made anew, with a warning."""
+    prediction = store.load(pair.name)
+    if prediction is None:
+        return False
+    try:
+        stored_match(prediction, pair)
+    except (ValueError, KeyError) as error:
+        log.warning("%s: %s; the pair is matched anew", store.path(pair.name), error)
+        return False
+    return True
+
+
 def stored(pair: PatchPair, match: PatchMatch) -> dict[str, Any]:
-    """What is kept of a match: positions in pixels of image 1, the patches they belong to, and the functional maps."""
+    """What is kept of a match: positions in pixels of image 1, the patches they belong to, and the functional maps.
+
+    Raises UnusableMap for a match that is NaN or infinite.
+    """
+    check_finite(match.xy21, match.fmap12, match.fmap12_init, of=pair.name)
     arrays = {
         "p2p21": match.p2p21,
         "xy21": match.xy21.float(),

@@ -23,8 +23,10 @@ from pullback.figures.report import ReportContent, write_report
 from pullback.figures.surface import as_array, simplification
 from pullback.files import write_atomically
 from pullback.mapping.pointmap import coverage
+from pullback.nn.finite import check_features
 from pullback.stages import Stage, stage
 from pullback.tasks.provenance import run_facts
+from pullback.tasks.stored_arrays import check_map
 from pullback.types import Eigenbasis, Match
 
 Landmarks = tuple[Int[Tensor, " t"], Int[Tensor, " t"]]  # vertices of the source and of the target that belong together
@@ -83,9 +85,12 @@ def match_shapes(
     given: Sequence[tuple[Tensor, ...]] = ((), ()) if landmarks is None else tuple((points.to(device),) for points in landmarks)
     with stage("features"):
         feat1, feat2 = backbone(shape1, *given[0]), backbone(shape2, *given[1])
+    for feat, shape in ((feat1, shape1), (feat2, shape2)):
+        check_features(feat, of=shape.name, varied=True)
     match = solver(feat1, feat2, shape1.basis, shape2.basis)
     with stage(f"full-resolution map of {shape2.n:,} vertices"):
         p2p21 = match.p2p21
+    check_map(p2p21, match.fmap12, of=f"{shape2.name} → {shape1.name}")
     found = (values.cpu() for values in (p2p21, match.fmap12, match.fmap12_init, feat1, feat2))
     return FileMatch(source, target, *found, landmarks=landmarks)
 

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from pullback.metrics.geodesic import geodesic_errors
+from pullback.metrics.geodesic import check_point_map, geodesic_errors
+from pullback.nn.finite import check_features
 from pullback.tasks.adaptation import Adaptation
 from pullback.tasks.landmarks import Points, known_points
 from pullback.tasks.recent import Features, RecentFeatures
 from pullback.tasks.store import PredictionStore
+from pullback.tasks.stored_arrays import check_map
 from pullback.types import Eigenbasis, Match, Shape, ShapePair
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,8 @@ class MeshMatching(LightningModule):
         given1, given2 = self.given(pair)
         features = features or self.backbone
         feat1, feat2 = features(pair.shape1, *given1), features(pair.shape2, *given2)
+        for feat, shape in ((feat1, pair.shape1), (feat2, pair.shape2)):
+            check_features(feat, of=shape.name, varied=not self.training)
         with self.full_precision():
             return self.solver(feat1.float(), feat2.float(), pair.shape1.basis, pair.shape2.basis)
 
@@ -116,10 +120,11 @@ class MeshMatching(LightningModule):
         store = self.stores[dataloader_idx]
         features = self.recent.of(str(store.directory), self.backbone) if self.landmarks is None else None
         try:
-            if pair.name not in store:
+            if not _is_stored(store, pair):
                 store.save(pair.name, **self.predicted(pair, features=features))
         except (RuntimeError, ValueError, ArithmeticError) as error:
             log.error("the pair %s could not be matched: %s", pair.name, error)
+            store.save_failure(pair.name, str(error))
         return pair.name
 
     def on_predict_start(self) -> None:
@@ -150,6 +155,7 @@ class MeshMatching(LightningModule):
         match = self.matched(pair, features=features)
         with self.full_precision():  # some maps are found when they are first read
             p2p21 = match.p2p21.cpu()  # waits for the device
+            check_map(p2p21, match.fmap12, of=pair.name)
         seconds = time.perf_counter() - start
         return {"p2p21": p2p21, "fmap12": match.fmap12, "fmap12_init": match.fmap12_init, "seconds": seconds}
 
@@ -177,6 +183,19 @@ class MeshMatching(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = dict(self.config)
+
+
+def _is_stored(store: PredictionStore, pair: ShapePair) -> bool:
+    """Whether the store has a map that fits the shapes of the pair; one that does not is made anew, with a warning."""
+    prediction = store.load(pair.name)
+    if prediction is None:
+        return False
+    try:
+        check_point_map(prediction.p2p21, pair)
+    except ValueError as error:
+        log.warning("%s: %s; the pair is matched anew", store.path(pair.name), error)
+        return False
+    return True
 
 
 def total(terms: Mapping[str, Float[Tensor, ""]], pair: ShapePair) -> Float[Tensor, ""]:

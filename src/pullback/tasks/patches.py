@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pullback.data.cache import cached, content_hash
 from pullback.geometry.grid import grid_basis
+from pullback.nn.finite import check_features
 from pullback.nn.fusion import Fusion
 from pullback.nn.image_backbone import FeatureMaps, ImageBackbone
 from pullback.types import Eigenbasis, ImagePair, PatchImage, PatchPair, Photo
@@ -123,6 +124,8 @@ class PatchLibrary:
         grid = (basis_map.shape[1], basis_map.shape[2])
         patches = patches_of(photo.mask if self.graph.objects_only else None, grid).to(basis_map.device)
         basis_feat, feat = (values.flatten(1).T[patches].contiguous() for values in (basis_map, loss_map))
+        for values in (basis_feat, feat):
+            check_features(values, of=photo.name)
         return PatchImage(photo.name, grid, photo.size, patches, self._basis(basis_feat, grid, patches), basis_feat, feat)
 
     def _basis(self, feat: Float[Tensor, "n c"], grid: tuple[int, int], patches: Int[Tensor, " n"]) -> Eigenbasis:

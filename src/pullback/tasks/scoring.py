@@ -69,13 +69,18 @@ def scored(
 def _outcome(
     store: PredictionStore, pair: Any, score: Callable[[Prediction, Any], Any], outcome: Callable[..., PairOutcome]
 ) -> PairOutcome:
-    prediction = store.load(pair.name)
-    if prediction is None:
-        return outcome(pair, None, message=f"no stored prediction in {store.directory}; run=[match,score] makes it")
     try:
+        prediction = store.read(pair.name)
+        if prediction is None:
+            return outcome(pair, None, message=store.failure(pair.name) or _none_in(store))
         score_of_pair = score(prediction, pair)
     except (ValueError, KeyError) as error:
         log.warning("%s: %s", pair.name, error)
-        return outcome(pair, None, message=str(error))
+        missing = f"{store.path(pair.name)} holds no {error}, as matches of this kind do"
+        return outcome(pair, None, message=missing if isinstance(error, KeyError) else str(error))
     seconds = prediction.arrays.get("seconds")
     return outcome(pair, score_of_pair, seconds=None if seconds is None else float(seconds))
+
+
+def _none_in(store: PredictionStore) -> str:
+    return f"no stored prediction in {store.directory}; run=[match,score] makes it"

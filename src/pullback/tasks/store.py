@@ -19,16 +19,27 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pullback.errors import UserError
-from pullback.files import write_atomically
+from pullback.files import read_json, write_atomically
+from pullback.plain_data import plain_data, printable
+from pullback.tasks.stored_arrays import UnusableMap, check_arrays, check_size
 
 log = logging.getLogger(__name__)
 
 _FINGERPRINT = "fingerprint.json"
+_LONGEST_REASON = 2000  # characters
 _LONGEST_NAME = 120  # characters before ".npz"; file systems allow 255 bytes
 
 
 class ForeignPredictions(UserError, ValueError):
     """The folder holds predictions of another configuration, or of none that can be told."""
+
+
+class DamagedPrediction(UserError, ValueError):
+    """A stored file holds no match, or that of another pair. The message names it."""
+
+
+class NoPredictions(UserError, FileNotFoundError):
+    """The folder holds no predictions."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +64,18 @@ class PredictionStore:
 
     @classmethod
     def open(cls, directory: str | Path) -> "PredictionStore":
-        """An existing store under its own fingerprint. Raises FileNotFoundError where there is none."""
+        """An existing store under its own fingerprint. Raises NoPredictions where there is none."""
         path = Path(directory) / _FINGERPRINT
         if not path.is_file():
-            raise FileNotFoundError(
+            raise NoPredictions(
                 f"no stored predictions in {directory}: it has no {_FINGERPRINT}. Give predictions= the folder predictions/ of a run"
             )
         return cls(directory, _read_fingerprint(path))
+
+    @property
+    def signature(self) -> Path:
+        """The file that holds the fingerprint."""
+        return self.directory / _FINGERPRINT
 
     @property
     def sha256(self) -> str:
@@ -77,21 +93,40 @@ class PredictionStore:
         extra = {name: _as_array(value) for name, value in arrays.items() if value is not None}
         content = {"pair": np.array(pair), "p2p21": _as_array(p2p21).astype(np.int32), **extra}
         write_atomically(self.path(pair), lambda file: np.savez(file, **content))
+        self._failure_path(pair).unlink(missing_ok=True)
 
     def load(self, pair: str) -> Prediction | None:
         """What is stored of the pair; None if nothing is. A damaged file counts as nothing, with a warning."""
+        try:
+            return self.read(pair)
+        except DamagedPrediction as error:
+            log.warning("%s; the pair %s counts as not matched yet", error, pair)
+            return None
+
+    def read(self, pair: str) -> Prediction | None:
+        """What is stored of the pair; None if nothing is. Raises DamagedPrediction for a file that holds no match of the pair."""
         path = self.path(pair)
         if not path.exists():
             return None
-        try:
-            name, prediction = _read(path)
-        except Exception as error:  # a broken zip archive raises about anything
-            log.warning("%s is damaged (%s: %s); the pair %s counts as not matched yet", path, type(error).__name__, error, pair)
-            return None
+        name, prediction = _read(path)
         if name != pair:
-            log.warning("%s belongs to the pair %s; the pair %s counts as not matched yet", path, name, pair)
-            return None
+            raise DamagedPrediction(f"{path} belongs to the pair {printable(name, longest=200)}, not to {pair}")
         return prediction
+
+    def save_failure(self, pair: str, reason: str) -> None:
+        """Keeps why a pair could not be matched, until it is."""
+        write_atomically(self._failure_path(pair), lambda file: file.write(reason[:_LONGEST_REASON].encode(errors="replace")))
+
+    def failure(self, pair: str) -> str | None:
+        """Why the pair could not be matched; None where nobody said."""
+        try:
+            with open(self._failure_path(pair), encoding="utf-8", errors="replace") as file:
+                return printable(file.read(_LONGEST_REASON))
+        except OSError:
+            return None
+
+    def _failure_path(self, pair: str) -> Path:
+        return self.path(pair).with_suffix(".failed.txt")
 
     def __contains__(self, pair: str) -> bool:
         return self.load(pair) is not None
@@ -107,8 +142,8 @@ class PredictionStore:
         for path in sorted(other.directory.glob("*.npz")):
             try:
                 pair, prediction = _read(path)
-            except Exception as error:
-                log.warning("%s is damaged (%s: %s) and left where it is", path, type(error).__name__, error)
+            except DamagedPrediction as error:
+                log.warning("%s; it is left where it is", error)
                 continue
             if pair not in self:
                 self.save(pair, prediction.p2p21, **prediction.arrays)
@@ -116,7 +151,7 @@ class PredictionStore:
         return taken
 
     def _check_or_sign(self) -> None:
-        path = self.directory / _FINGERPRINT
+        path = self.signature
         if path.exists():
             stored = _read_fingerprint(path)
             if stored != self.fingerprint:
@@ -137,18 +172,26 @@ _ADVICE = "Use another folder (hydra.run.dir=NEW_DIR), or delete this one to mat
 
 
 def _read(path: Path) -> tuple[str, Prediction]:
-    with np.load(path, allow_pickle=False) as archive:  # reading a member checks its CRC
-        content = {name: archive[name] for name in archive.files}
-    return str(content.pop("pair")), Prediction(torch.from_numpy(content.pop("p2p21").astype(np.int64)), content)
+    try:
+        check_size(path)
+        with np.load(path, allow_pickle=False) as archive:  # reading a member checks its CRC
+            content = {name: archive[name] for name in archive.files}
+        pair = str(content.pop("pair"))
+        check_arrays(content)
+    except UnusableMap as error:
+        raise DamagedPrediction(f"{path} holds no match: {error}") from error
+    except Exception as error:  # a broken zip archive raises about anything
+        raise DamagedPrediction(f"{path} is damaged ({type(error).__name__}: {error})") from error
+    return pair, Prediction(torch.from_numpy(content.pop("p2p21").astype(np.int64)), content)
 
 
 def _read_fingerprint(path: Path) -> dict[str, Any]:
     try:
-        signed = json.loads(path.read_text())
-        if fingerprint_sha256(signed["config"]) != signed["sha256"]:
+        signed = plain_data(read_json(path), what="it")
+        if not isinstance(signed["config"], dict) or fingerprint_sha256(signed["config"]) != signed["sha256"]:
             raise ValueError("its hash does not fit its content")
         return signed["config"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise ForeignPredictions(f"{path} is damaged or was edited ({error}). {_ADVICE}") from error
 
 

@@ -1,0 +1,88 @@
+"""Files of tensors by PyTorch, read without executing what is in them and without unpacking more than they hold."""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pullback.errors import UserError
+
+_DEEPEST = 16  # dictionaries in dictionaries
+_MOST = 100_000  # tensors and dictionaries
+_LONGEST_NAME = 500  # characters
+
+
+class WeightsFileError(UserError, ValueError):
+    """A file of tensors is damaged, holds more than tensors and plain data, or claims to be larger than it is."""
+
+
+def read_tensors(path: str | Path) -> Any:
+    """What a file written by ``torch.save`` holds, on the CPU. Raises WeightsFileError with the reason, without the file's name.
+
+    PyTorch's own restricted reader admits tensors and plain containers only. It would unpack a compressed archive however large that
+    grows; such an archive is refused, because PyTorch never writes one.
+    """
+    try:
+        with open(path, "rb") as file:
+            is_archive = file.read(2) == b"PK"
+        if is_archive:
+            _check_archive(Path(path))
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsFileError:
+        raise
+    except Exception as error:  # torch reports damaged and foreign files in many ways
+        first = str(error).strip().split("\n")[0]
+        raise WeightsFileError(f"{type(error).__name__}: {first[:300]}") from error
+
+
+def _check_archive(path: Path) -> None:
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > size:
+        raise WeightsFileError(f"it is {size:,} bytes that unpack to {unpacked:,}, which no file by PyTorch does")
+
+
+def tensors_of(content: Any, prefix: str = "", *, flat: bool = False) -> Iterator[tuple[str, Tensor]]:
+    """All tensors in nested dictionaries by their path, with dots; without the ``module`` that parallel training puts into names.
+
+    ``flat`` takes one dictionary of tensors under their own names, and nothing else. Raises WeightsFileError for dictionaries that
+    are nested without reason or in themselves, for names that are none, and for tensors that claim more values than the file holds.
+    """
+    counted = 0
+
+    def found(content: Any, prefix: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+        nonlocal counted
+        counted += 1
+        if depth > _DEEPEST or counted > _MOST:
+            raise WeightsFileError(f"is nested more than {_DEEPEST} deep or in itself, or holds more than {_MOST:,} entries")
+        if isinstance(content, Tensor):
+            _check_tensor(prefix, content)
+            yield prefix if flat else ".".join(part for part in prefix.split(".") if part not in ("", "module")), content
+        elif isinstance(content, Mapping):
+            for key, below in content.items():
+                if flat and not (isinstance(key, str) and isinstance(below, Tensor)):
+                    raise WeightsFileError(f"holds a {type(below).__name__} under {str(key)[:80]!r}, where tensors by name are expected")
+                if isinstance(below, Tensor | Mapping):
+                    yield from found(below, f"{prefix}.{_name(key)}".lstrip("."), depth + 1)
+        elif flat:
+            raise WeightsFileError(f"is a {type(content).__name__}; a mapping of tensors is expected")
+
+    return found(content, prefix, 0)
+
+
+def _name(key: Any) -> str:
+    if not isinstance(key, str | int) or len(str(key)) > _LONGEST_NAME:
+        raise WeightsFileError(f"has a name that is none: {str(key)[:80]!r}")
+    return str(key)
+
+
+def _check_tensor(name: str, values: Tensor) -> None:
+    """A view that repeats its storage costs nothing in a file, and terabytes where it is copied."""
+    if values.layout is not torch.strided or values.device.type != "cpu" or values.is_quantized:
+        raise WeightsFileError(f"holds {name} as a {values.layout} tensor on {values.device}; a dense one is expected")
+    if values.numel() * values.element_size() > values.untyped_storage().nbytes():
+        raise WeightsFileError(f"claims {values.numel():,} values for {name}, more than it holds")
