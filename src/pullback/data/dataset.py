@@ -9,8 +9,10 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Int
 from numpy import ndarray
 
-from pullback.data.io import MESH_SUFFIXES
+from pullback.data.io import is_mesh_file, mesh_name
 from pullback.errors import UserError
+from pullback.files import read_lines
+from pullback.geometry.cleaning import MeshError
 
 Split = Literal["train", "test"]
 
@@ -119,14 +121,15 @@ class MeshTree:
 
     @classmethod
     def of(cls, meshes: Path, truth: Path | None) -> "MeshTree":
-        """What is in the folders. Raises ValueError where two files would have the same name."""
+        """What is in the folders. Raises MeshError where two files would have the same name."""
         found: dict[str, Path] = {}
         for path in sorted(meshes.iterdir()):
-            if path.suffix.lower() not in MESH_SUFFIXES or path.name.startswith("."):
+            if not is_mesh_file(path) or path.name.startswith("."):
                 continue
-            if path.stem in found:
-                raise ValueError(f"{found[path.stem]} and {path.name} would both be called {path.stem}: remove or rename one")
-            found[path.stem] = path
+            name = mesh_name(path)
+            if name in found:
+                raise MeshError(f"{found[name]} and {path.name} would both be called {name}: remove or rename one")
+            found[name] = path
         return cls(dict(sorted(found.items())), truth if truth is not None and truth.is_dir() else None)
 
     def files(self, name: str) -> ShapeFiles:
@@ -165,10 +168,13 @@ def require_files(tree: MeshTree, names: Sequence[str], *, root: Path, source: s
 
 
 def read_names(path: Path) -> list[str]:
-    """A list of shape names, one a line; a mesh suffix may be given. Empty lines and lines that begin with # do not count."""
-    lines = (line.strip() for line in path.read_text().splitlines())
+    """A list of shape names, one a line; a mesh suffix may be given. Empty lines and lines that begin with # do not count.
+
+    Raises MissingFileError and TextFileError, as ``read_lines``.
+    """
+    lines = (line.strip() for line in read_lines(path, what="list of names"))
     names = [line for line in lines if line and not line.startswith("#")]
-    return [name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in MESH_SUFFIXES else name for name in names]
+    return [name.removesuffix(Path(name).name) + mesh_name(name) if is_mesh_file(name) else name for name in names]
 
 
 def shortened(items: Iterable[str], most: int = 5) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from pullback.data.mesh_formats import READERS
+from pullback.data.mesh_formats import READERS, read_file
+from pullback.data.readers.source import FileMesh, bare_name, inner_suffix
 from pullback.files import write_atomically
 from pullback.geometry.cleaning import MeshError
 from pullback.stages import stage
@@ -14,20 +15,30 @@ from pullback.stages import stage
 MESH_SUFFIXES = tuple(READERS)
 
 
-def read_mesh(path: str | Path) -> tuple[Float[ndarray, "n 3"], Int[ndarray, "f 3"]]:
-    """Vertices and triangles of a ``.off``, ``.obj``, ``.ply`` or ``.stl`` file, in the order of the file, as they are.
+def is_mesh_file(path: str | Path) -> bool:
+    """Whether a file is called like one of the formats of meshes, gzipped or not."""
+    return inner_suffix(Path(path)) in READERS
 
-    Polygons are cut into triangles, the vertices of ``.stl`` merged. Raises FileNotFoundError, and MeshError for what cannot be
+
+def mesh_name(path: str | Path) -> str:
+    """What a mesh is called by its file: ``cat`` for ``cat.off`` and ``cat.off.gz``."""
+    return bare_name(Path(path))
+
+
+def read_mesh(path: str | Path) -> tuple[Float[ndarray, "n 3"], Int[ndarray, "f 3"]]:
+    """Vertices and triangles of a mesh file, in the order of the file, as they are: ``read_mesh_file`` without its notes."""
+    mesh = read_mesh_file(path)
+    return mesh.verts, mesh.faces
+
+
+def read_mesh_file(path: str | Path) -> FileMesh:
+    """The mesh of a file in one of the formats of ``MESH_SUFFIXES``, or gzipped, with notes on what was left out.
+
+    Polygons are cut into triangles, the vertices of ``.stl`` merged. Raises MissingFileError, and MeshError for what cannot be
     read. Whether the mesh makes sense is for ``clean_mesh`` to say.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no mesh file {path}")
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise MeshError(f"{path}: meshes are read from {', '.join(MESH_SUFFIXES)}, not from {path.suffix or 'a file without suffix'}")
     with stage("reading the file"):
-        return reader(path)
+        return read_file(Path(path))
 
 
 def read_vts(path: str | Path, *, n_vertices: int) -> Int[ndarray, " t"]:
