@@ -118,7 +118,7 @@ OBJ = {
     "negative.obj": obj_text().replace("f 1 3 2", "f -5 -3 -4"),
     "relative.obj": RELATIVE,
     "relative_textures.obj": RELATIVE.replace("f -3 -1 -2", "vt 0 0\nvn 0 0 1\nf -3/-1/-1 -1/-1/-1 -2/-1/-1"),
-    "relative_by_line.obj": RELATIVE.replace("v 0 0 1", "# \v\nv 0 0 1"),
+    "relative_by_line.obj": RELATIVE.replace("v 0 0 1", "g \1\nv 0 0 1"),
     "faces_first.obj": rows(FACES + 1, "f ") + rows(VERTS, "v "),
     "vertex_colours.obj": obj_text().replace(".0\n", ".0 0.5 0.5 0.5\n"),
     "weights.obj": obj_text().replace(".0\n", ".0 1.0\n"),

@@ -127,7 +127,7 @@ def test_impossible_ground_truth_is_refused_with_the_name_of_the_file(tmp_path, 
 
 def test_rows_are_counted_without_knowing_the_mesh(tmp_path):
     assert count_rows(saved(tmp_path, "1_2.map", "3\n1\n2\n")) == 3
-    with pytest.raises(MeshError, match=r"b\.map: not one vertex number a line"):
+    with pytest.raises(MeshError, match=r"b\.map, line 1: 'one' is not one vertex number a line"):
         count_rows(saved(tmp_path, "b.map", "one\n"))
 
 

@@ -23,6 +23,10 @@ LAYOUTS = (("off", "corres"), ("shapes", "correspondences"), ("vtx_5k", "vtx_5k/
 FOR_TESTS_ONLY = "It is for tests only: train on another one and test on this, as in dataset=faust dataset@test=NAME"
 
 
+class ListError(UserError, ValueError):
+    """A list of shapes or pairs that contradicts itself. The message names it and the line."""
+
+
 class MissingDataError(UserError, FileNotFoundError):
     """A data set, or a part of it, is not where it was looked for. The message says what was wanted and where to get it."""
 
@@ -172,9 +176,14 @@ def read_names(path: Path) -> list[str]:
 
     Raises MissingFileError and TextFileError, as ``read_lines``.
     """
-    lines = (line.strip() for line in read_lines(path, what="list of names"))
-    names = [line for line in lines if line and not line.startswith("#")]
-    return [name.removesuffix(Path(name).name) + mesh_name(name) if is_mesh_file(name) else name for name in names]
+    return [name for _, name in numbered_names(path)]
+
+
+def numbered_names(path: Path) -> list[tuple[int, str]]:
+    """As ``read_names``, with the line of each."""
+    lines = ((number, line.strip().strip("\ufeff")) for number, line in enumerate(read_lines(path, what="list of names"), start=1))
+    names = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    return [(number, name.removesuffix(Path(name).name) + mesh_name(name) if is_mesh_file(name) else name) for number, name in names]
 
 
 def shortened(items: Iterable[str], most: int = 5) -> str:

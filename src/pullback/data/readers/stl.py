@@ -7,7 +7,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from pullback.data.readers.source import FileMesh, Source
-from pullback.data.readers.text import number, number_lines, word_lines
+from pullback.data.readers.text import WordLines, number, number_lines, word_lines
 from pullback.geometry.connectivity import group_rows
 
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -74,17 +74,16 @@ def corners_at_once(source: Source) -> Float[ndarray, "n 3"] | None:
     text = lines.text
     kinds = text[lines.starts]
     titles = kinds == ord("s")
-    inside = ~titles & ~((kinds == ord("e")) & (text[np.minimum(lines.starts + 3, len(text) - 1)] == ord("s")))
+    inside = ~titles & ~lines.begin_with(b"endsolid")
     if titles.sum() * 2 != len(kinds) - inside.sum() or not titles.any() or not titles[0] or inside[-1]:
         return None
     starts, stops = lines.starts[inside], lines.stops[inside]
     expected = (b"facet normal", b"outer loop", b"vertex ", b"vertex ", b"vertex ", b"endloop", b"endfacet")
     if not len(starts) or len(starts) % 7:
         return None
-    for i, word in enumerate(expected):
-        letters = text[np.minimum(starts[i::7, None] + np.arange(len(word)), len(text) - 1)]
-        if not (letters == np.frombuffer(word, np.uint8)).all():
-            return None
+    facets = WordLines(text, starts, stops)
+    if not all(facets.begin_with(word)[i::7].all() for i, word in enumerate(expected)):
+        return None
     chosen = np.flatnonzero((np.arange(len(starts)) % 7 >= 2) & (np.arange(len(starts)) % 7 <= 4))
     numbers = number_lines(lines.joined(starts[chosen] + len("vertex"), stops[chosen]))
     if numbers is None or len(numbers.count) != len(chosen) or (numbers.count != 3).any():

@@ -5,7 +5,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
 _NUMBER = re.compile(r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|
 _WORD, _BLANK, _END, _ODD = range(4)
 _KIND = np.full(256, _ODD, dtype=np.uint8)
 _KIND[33:127] = _WORD
-_KIND[[ord(" "), ord("\t")]] = _BLANK
+_KIND[[ord(letter) for letter in " \t\v\f"]] = _BLANK
 _KIND[[ord("\n"), ord("\r")]] = _END
 _KIND_OF_NAMES = _KIND.copy()
 _KIND_OF_NAMES[128:] = _WORD
@@ -115,14 +115,18 @@ class WordLines:
         edge[stops + 1] -= 1
         return self.text[np.cumsum(edge, dtype=np.int8)[: len(self.text)].astype(bool)].tobytes()
 
+    def begin_with(self, letters: bytes) -> Bool[ndarray, " r"]:
+        """Which lines do."""
+        found = self.starts + len(letters) <= self.stops
+        for i, letter in enumerate(letters):
+            found &= self.text[np.minimum(self.starts + i, max(len(self.text) - 1, 0))] == letter
+        return found
+
     def after(self, keyword: bytes) -> "KeywordLines":
         """The lines whose first word is the keyword."""
-        last = max(len(self.text) - 1, 0)
-        chosen = self.starts + len(keyword) <= self.stops
-        for i, letter in enumerate(keyword):
-            chosen &= self.text[np.minimum(self.starts + i, last)] == letter
-        after = self.starts + len(keyword)
-        chosen &= (after == len(self.text)) | (_KIND_OF_NAMES[self.text[np.minimum(after, last)]] != _WORD)
+        after, last = self.starts + len(keyword), max(len(self.text) - 1, 0)
+        ended = (after == len(self.text)) | (_KIND_OF_NAMES[self.text[np.minimum(after, last)]] != _WORD)
+        chosen = self.begin_with(keyword) & ended
         return KeywordLines(self.joined(after[chosen], self.stops[chosen]), self.starts[chosen])
 
 
