@@ -16,6 +16,10 @@ from pullback.data.dataset import read_names
 from pullback.data.io import count_rows, read_landmarks, read_mesh_file, read_vts
 from pullback.data.lists import listed_splits
 from pullback.data.mesh_formats import count_vertices
+from pullback.data.readers.obj import obj_at_once, read_obj_by_line
+from pullback.data.readers.off import off_at_once, read_off_by_line
+from pullback.data.readers.source import FileMesh, Source
+from pullback.data.readers.stl import corners_at_once, corners_by_word
 from pullback.geometry.cleaning import MeshError, clean_mesh
 
 NAMES = [f"shape{i}" for i in range(8)]
@@ -225,3 +229,40 @@ def test_a_file_that_announces_more_than_any_memory_holds_is_refused_at_once(tmp
     with pytest.raises(MeshError) as caught:
         read_and_clean(path)
     assert str(path) in str(caught.value)
+
+
+def _corners_alone(read):
+    """A reading of an STL file of text as a mesh that shares no vertices."""
+
+    def mesh(source):
+        corners = read(Source(source.path, source.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")))
+        return None if corners is None else FileMesh(corners, np.arange(len(corners)).reshape(-1, 3))
+
+    return mesh
+
+
+QUICK = {
+    "off": (off_at_once, read_off_by_line),
+    "obj": (obj_at_once, read_obj_by_line),
+    "stl": (_corners_alone(corners_at_once), _corners_alone(corners_by_word)),
+}
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_what_is_read_at_once_of_a_broken_file_is_what_reading_by_line_gives(tmp_path, kind):
+    at_once, by_line = QUICK[kind]
+
+    @EXAMPLES
+    @given(damaged_samples(Subject(kind, MESHES[kind], read_and_clean, check_mesh)))
+    def broken(case):
+        try:
+            source = Source(tmp_path / case[0], case[2]).as_text()
+        except MeshError:
+            return
+        found = at_once(source)
+        if found is not None:
+            expected = by_line(source)
+            np.testing.assert_array_equal(found.verts, expected.verts)
+            np.testing.assert_array_equal(found.faces, expected.faces)
+
+    broken()

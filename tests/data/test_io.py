@@ -53,11 +53,15 @@ BROKEN = {
     "only_keyword.off": ("OFF\n", "numbers of vertices and faces"),
     "few_vertices.off": (off_text(VERTS[:3], FACES[:0], announced=(5, 4)), "5 vertices and 4 faces announced, 3 and 0 found"),
     "few_faces.off": (off_text(faces=FACES[:2], announced=(5, 4)), "5 vertices and 4 faces announced, 5 and 2 found"),
+    "few_announced.off": (off_text(announced=(4, 4)).replace("9.0", "1"), "line 7: a face of fewer than three corners, and 1 lines after"),
     "cut_line.off": (off_text()[:-4], "line 11: .* does not list as many vertices"),
     "words_inside.off": (off_text().replace("9.0", "nine"), "three numbers"),
     "cut_face.obj": (obj_text()[:-4], "fewer than three"),
     "cut_vertex.obj": ("v 0 0 0\nv 1 0", "three numbers"),
     "words_inside.obj": (obj_text().replace("f 1 2 4", "f one 2 4"), "not a vertex number"),
+    "back_too_far.obj": (obj_text().replace("f 1 2 4", "f 1 2 -6"), "line 7: a face has the corner -1"),
+    "missing_vertex.obj": (obj_text().replace("f 1 2 4", "f 1 2 6"), "line 7: a face has the corner 5, counted from 0, but there are 5"),
+    "slashes.obj": (obj_text().replace("f 1 2 4", "f 1 2\t/1 4"), "line 7: .* not a vertex number"),
     "zero.obj": (obj_text().replace("f 1 2 4", "f 0 1 3"), "count from 1"),
     "few_faces.ply": (ply_text()[:-16], r"announces 5 of vertex, 4 of face, but only 7 lines"),
     "few_bytes.ply": (ply_bytes()[:-5], "damaged or truncated"),
@@ -134,3 +138,43 @@ def test_rows_are_counted_without_knowing_the_mesh(tmp_path):
 def test_missing_ground_truth_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"a\.vts"):
         read_vts(tmp_path / "a.vts", n_vertices=5)
+
+
+LOCATED = {
+    "a.ply": (ply_text().replace("3 1 2 3", "3 1 2"), "line 17: the list vertex_indices of this face does not have as many"),
+    "b.ply": (ply_text().replace("3 1 2 3", "3 1 2 3 4"), "line 17: this face has 1 numbers more than the header says"),
+    "c.ply": (ply_text().replace("3 1 2 3", "3 1 2 1.7"), "line 17: 1.7 in vertex_indices is not a vertex number"),
+    "d.ply": (ply_text().replace("3 1 2 3", "3 1 2 -1"), "line 17: a face has the corner -1"),
+    "e.ply": (ply_text().replace("3 1 2 3", "3 1 2 5"), "line 17: a face has the corner 5, counted from 0, but there are 5 vertices"),
+    "f.ply": (ply_text().replace("1.0 0.0 0.0", "1.0 0.0"), "line 11: this vertex has 2 numbers, too few for z"),
+    "g.ply": (ply_text().replace("1.0 0.0 0.0", "1.0 null 0.0"), "line 11: 'null' is not a number"),
+    "h.ply": (ply_text().replace("float y", "flout y"), "line 5: the property 'flout y' is not of a known type"),
+    "i.ply": (ply_text().replace("vertex 5", "vertex five"), "line 3: the element 'vertex five' has no count"),
+    "j.ply": (ply_text().replace("ascii 1.0", "asci 1.0"), "line 2: the format 'asci 1.0' is none of ascii"),
+    "k.ply": (ply_text().replace("float z", "float w"), "the vertices have no property z"),
+    "l.ply": (ply_bytes()[:-5], "face 4 of 4 goes on after the end of the file"),
+    "m.ply": (ply_bytes(faces=[[0, 1, 2], [0, 1, 7]]), "face 2 of 2: a face has the corner 7"),
+    "a.off": (off_text().replace("3 1 2 3", "3 1 2 5"), "line 10: a face has the corner 5"),
+    "b.off": ("nOFF 4\n" + off_text()[4:], "line 1: an nOFF file with vertices of 4 coordinates"),
+    "a.stl": (stl_text().replace("endloop", "endlop", 1), "line 7: 'endlop' stands where endloop should"),
+    "b.stl": (stl_text().replace("1.0 0.0 0.0", "1.0 l.0 0.0", 1), "line 6: 'l.0' is no coordinate"),
+    "c.stl": (stl_text()[: -len("endsolid x\n")], "line 30: 4 triangles begin, and the file ends without endsolid"),
+    "a.vtk": ("# vtk DataFile Version 3.0\nt\nASCII\nDATASET STRUCTURED_POINTS\n", "line 4: 'DATASET STRUCTURED_POINTS' is no surface"),
+    "b.vtk": (
+        "# vtk DataFile Version 3.0\nt\nASCII\nDATASET POLYDATA\nPOINTS 2 float\n0 0 0\n",
+        "line 5: 6 numbers announced, 3 words follow",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOCATED)
+def test_an_error_says_where_in_the_file_it_is(tmp_path, name):
+    content, message = LOCATED[name]
+    with pytest.raises(MeshError, match=message):
+        read_mesh(saved(tmp_path, name, content))
+
+
+def test_solid_cells_of_a_grid_are_refused_with_what_to_do(tmp_path):
+    grid = "# vtk DataFile Version 3.0\nt\nASCII\nDATASET UNSTRUCTURED_GRID\nPOINTS 4 float\n0 0 0 1 0 0 0 1 0 0 0 1\n"
+    with pytest.raises(MeshError, match=r"cells of type 10, which are solid or curved.*Extract Surface"):
+        read_mesh(saved(tmp_path, "a.vtk", grid + "CELLS 1 5\n4 0 1 2 3\nCELL_TYPES 1\n10\n"))

@@ -38,10 +38,10 @@ def read_file(path: Path) -> FileMesh:
     Raises MeshError, with file and line, for what cannot be read; MissingFileError and UnreadableFileError where there is no file.
     """
     reader = READERS.get(inner_suffix(path))
-    source = Source.of(path)
-    if reader is None:
+    if reader is None and path.is_file():
         known = f"{', '.join(READERS)}, and .gz of each"
         raise MeshError(f"{path}: meshes are read from {known}; not from {path.suffix or 'a file without suffix'}")
+    source = Source.of(path)  # a file that is not there is told before its suffix
     try:
         return reader(source)
     except MemoryError:

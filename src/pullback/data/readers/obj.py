@@ -25,7 +25,7 @@ def obj_at_once(source: Source) -> FileMesh | None:
     if lines is None:
         return None
     vertices, polygons = lines.after(b"v"), lines.after(b"f")
-    if not len(vertices.starts) or not len(polygons.starts) or b" /" in polygons.text:
+    if not len(vertices.starts) or not len(polygons.starts) or re.search(rb"[ \t]/", polygons.text):
         return None
     places, corners = number_lines(vertices.text), number_lines(re.sub(rb"/[^ \t\r\n]*", b"", polygons.text))
     if places is None or corners is None or (len(places.count), len(corners.count)) != (len(vertices.starts), len(polygons.starts)):

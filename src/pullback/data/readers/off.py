@@ -62,7 +62,7 @@ def read_off_by_line(source: Source) -> FileMesh:
     """As ``read_off``, for text: slower, and with a reason where it refuses.
 
     The format is one of words, not of lines, but then colours behind a face could not be told from the next face. So lines are
-    believed first; where they make no sense, the words are, if they fit to the last one.
+    believed first; where there are more or fewer than announced, the words are, if they fit to the last one.
     """
     lines = [(number, words) for number, line in source.lines() if (words := line.split("#", 1)[0].split())]
     if not lines:
@@ -71,7 +71,8 @@ def read_off_by_line(source: Source) -> FileMesh:
     try:
         return _mesh_by_line(source, header)
     except MeshError:
-        mesh = _mesh_by_word(source, header)
+        as_announced = header.body is not None and len(header.body) == header.n + header.f
+        mesh = None if as_announced else _mesh_by_word(source, header)
         if mesh is None:
             raise
         return mesh
@@ -146,6 +147,10 @@ def _mesh_by_line(source: Source, header: _Header) -> FileMesh:
         corners += face
         sizes.append(size)
     places = [line for line, _ in lines[n : n + f]]
+    if min(sizes, default=3) < 3 and len(lines) > n + f:  # a vertex, taken for a face, looks like this
+        line = next(line for line, size in zip(places, sizes, strict=True) if size < 3)
+        what = f"a face of fewer than three corners, and {len(lines) - n - f} lines after the {n} vertices and {f} faces announced"
+        raise source.error(what, line=line)
     return mesh_of_polygons(
         source, _points(rows, header.width), _integers(corners), _integers(sizes), place=lambda face: f"line {places[face]}"
     )

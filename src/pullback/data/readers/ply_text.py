@@ -43,7 +43,7 @@ def read_text_tables(source: Source, header: Header) -> tuple[dict[str, Table], 
         beyond = len(lines.count) - rows
         return tables, (f"what follows the last {elements[-1].name} was ignored",) if beyond and elements else notes
     except (_RowError, MeshError) as error:
-        tables = _tables_by_word(elements, lines.values)
+        tables = None if len(lines.count) == rows else _tables_by_word(elements, lines.values)  # as many lines as rows: they are the rows
         if tables is not None:
             return tables, ()
         if isinstance(error, MeshError):

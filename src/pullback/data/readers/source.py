@@ -59,10 +59,10 @@ class Source:
             raise self.error(f"begins like UTF-16 or UTF-32 text, but is not ({error})") from None
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Number and text of each line, whatever ends it. Raises MeshError at a zero byte: that is no text."""
+        """Number and text of each line, whatever ends it. Raises MeshError at a zero byte outside of comments: that is no text."""
         text = self.as_text().data.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
         for number, line in enumerate(text.split("\n"), start=1):
-            if "\0" in line:
+            if "\0" in line.split("#", 1)[0]:
                 raise self.error("a zero byte, which no text file has", line=number)
             yield number, line
 

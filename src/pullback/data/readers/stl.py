@@ -15,6 +15,7 @@ _HEAD = 84  # bytes of title and count before the triangles of a binary file
 _BLANK = b" \t\r\n\0\x1a"
 # What writers announce who do not know yet how many triangles will come.
 _UNKNOWN = (0, 2**32 - 1)
+_FACET_LINES = (b"facet normal", b"outer loop", b"vertex", b"vertex", b"vertex", b"endloop", b"endfacet")
 _FACET = re.compile(rb"^[ \t]*facet\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -77,12 +78,13 @@ def corners_at_once(source: Source) -> Float[ndarray, "n 3"] | None:
     inside = ~titles & ~lines.begin_with(b"endsolid")
     if titles.sum() * 2 != len(kinds) - inside.sum() or not titles.any() or not titles[0] or inside[-1]:
         return None
-    starts, stops = lines.starts[inside], lines.stops[inside]
-    expected = (b"facet normal", b"outer loop", b"vertex ", b"vertex ", b"vertex ", b"endloop", b"endfacet")
-    if not len(starts) or len(starts) % 7:
+    facets = WordLines(text, lines.starts[inside], lines.stops[inside])
+    starts, stops = facets.starts, facets.stops
+    if not len(starts) or len(starts) % 7 or not all(facets.begin_with(word)[i::7].all() for i, word in enumerate(_FACET_LINES)):
         return None
-    facets = WordLines(text, starts, stops)
-    if not all(facets.begin_with(word)[i::7].all() for i, word in enumerate(expected)):
+    letters = np.cumsum(np.append(text > ord(" "), False), dtype=np.int32)  # up to each place
+    alone = [(letters[stops[i::7] - 1] == letters[starts[i::7] + len(_FACET_LINES[i]) - 1]).all() for i in (1, 5, 6)]
+    if not all(alone):
         return None
     chosen = np.flatnonzero((np.arange(len(starts)) % 7 >= 2) & (np.arange(len(starts)) % 7 <= 4))
     numbers = number_lines(lines.joined(starts[chosen] + len("vertex"), stops[chosen]))
@@ -105,7 +107,7 @@ def corners_by_word(source: Source) -> Float[ndarray, "n 3"]:
         elif begun or first.lower() == "facet":
             begun = True
             words += [(line, word) for word in ([] if first.startswith(("#", ";", "//")) else text.split())]
-    place = 0
+    place, last = 0, line
     while place < len(words):
         line, word = words[place]
         if word.lower() == "facet":
@@ -113,14 +115,21 @@ def corners_by_word(source: Source) -> Float[ndarray, "n 3"]:
             place = _facet(source, words, place, corners, facets)
         elif word.lower() in ("endsolid", "end"):
             open_solids -= 1
-            place = _next_facet(words, place + 1)  # a name may follow
+            place = _after_name(words, place)
         elif not facets:
             place = _next_facet(words, place)  # the name, in a line of its own
         else:
             raise source.error(f"{word[:40]!r} stands where a facet should begin", line=line)
     if open_solids > 0 or not facets:
-        raise source.error(f"{facets} triangles begin, and the file ends without endsolid", line=line)
+        raise source.error(f"{facets} triangles begin, and the file ends without endsolid", line=last)
     return np.array(corners, dtype=np.float64).reshape(-1, 3)
+
+
+def _after_name(words: list[tuple[int, str]], place: int) -> int:
+    """Where the next facet or end is, after an end: the rest of its line is a name, unless a whole facet stands there, too."""
+    line = words[place][0]
+    stop = next((i for i in range(place, len(words)) if words[i][0] != line), len(words))
+    return _next_facet(words, place + 1 if any(word.lower() == "outer" for _, word in words[place:stop]) else stop)
 
 
 def _next_facet(words: list[tuple[int, str]], place: int) -> int:

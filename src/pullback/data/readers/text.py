@@ -115,19 +115,19 @@ class WordLines:
         edge[stops + 1] -= 1
         return self.text[np.cumsum(edge, dtype=np.int8)[: len(self.text)].astype(bool)].tobytes()
 
-    def begin_with(self, letters: bytes) -> Bool[ndarray, " r"]:
-        """Which lines do."""
-        found = self.starts + len(letters) <= self.stops
-        for i, letter in enumerate(letters):
-            found &= self.text[np.minimum(self.starts + i, max(len(self.text) - 1, 0))] == letter
-        return found
+    def begin_with(self, keyword: bytes) -> Bool[ndarray, " r"]:
+        """Which lines begin with these letters, and then a blank or their end."""
+        last = max(len(self.text) - 1, 0)
+        found = self.starts + len(keyword) <= self.stops
+        for i, letter in enumerate(keyword):
+            found &= self.text[np.minimum(self.starts + i, last)] == letter
+        after = self.starts + len(keyword)
+        return found & ((after == len(self.text)) | (_KIND_OF_NAMES[self.text[np.minimum(after, last)]] != _WORD))
 
     def after(self, keyword: bytes) -> "KeywordLines":
         """The lines whose first word is the keyword."""
-        after, last = self.starts + len(keyword), max(len(self.text) - 1, 0)
-        ended = (after == len(self.text)) | (_KIND_OF_NAMES[self.text[np.minimum(after, last)]] != _WORD)
-        chosen = self.begin_with(keyword) & ended
-        return KeywordLines(self.joined(after[chosen], self.stops[chosen]), self.starts[chosen])
+        chosen = self.begin_with(keyword)
+        return KeywordLines(self.joined(self.starts[chosen] + len(keyword), self.stops[chosen]), self.starts[chosen])
 
 
 @dataclass(frozen=True)
