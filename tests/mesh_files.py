@@ -234,6 +234,7 @@ STL = {
     "one_word_a_line.stl": words(stl_text(), "\n"),
     "exponents.stl": stl_text().replace("1.0", "1.000000e+000"),
     "nan_normals.stl": stl_text().replace("normal 0 0 0", "normal nan nan nan"),
+    "padded.stl": stl_text() + "\x1a\0\0",
     "no_last_newline.stl": stl_text().rstrip(),
     "newline_after.stl": stl_bytes() + b"\n",
     "bytes_after.stl": stl_bytes() + b"made by somebody",

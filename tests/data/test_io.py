@@ -158,7 +158,7 @@ LOCATED = {
     "b.off": ("nOFF 4\n" + off_text()[4:], "line 1: an nOFF file with vertices of 4 coordinates"),
     "a.stl": (stl_text().replace("endloop", "endlop", 1), "line 7: 'endlop' stands where endloop should"),
     "b.stl": (stl_text().replace("1.0 0.0 0.0", "1.0 l.0 0.0", 1), "line 6: 'l.0' is no coordinate"),
-    "c.stl": (stl_text()[: -len("endsolid x\n")], "line 30: 4 triangles begin, and the file ends without endsolid"),
+    "c.stl": (stl_text()[: -len("endsolid x\n")], "line 29: 4 triangles begin, and the file ends without endsolid"),
     "a.vtk": ("# vtk DataFile Version 3.0\nt\nASCII\nDATASET STRUCTURED_POINTS\n", "line 4: 'DATASET STRUCTURED_POINTS' is no surface"),
     "b.vtk": (
         "# vtk DataFile Version 3.0\nt\nASCII\nDATASET POLYDATA\nPOINTS 2 float\n0 0 0\n",

@@ -171,14 +171,26 @@ def test_the_buffer_beside_a_gltf_file_is_read_and_belongs_to_its_content(tmp_pa
     assert content_of(path) != before
 
 
-def test_a_polygon_with_a_bay_keeps_its_area(tmp_path):
-    corners = [(1, 1), (2, 0), (2, 2), (0, 2), (0, 0)]  # from the tip of the bay, and from elsewhere
-    for shift in range(5):
+@pytest.mark.parametrize(
+    ("corners", "area"),
+    [
+        ([(1, 1), (2, 0), (2, 2), (0, 2), (0, 0)], 3),
+        ([(0, 0), (2, 1), (0, 2), (0.5, 1)], 1.5),
+        ([(0, 0), (3, 0), (3, 1), (1, 1), (1, 3), (0, 3)], 5),
+    ],
+    ids=["bay", "arrow", "L"],
+)
+def test_a_polygon_that_is_not_convex_keeps_its_area_from_whichever_corner_it_begins(tmp_path, corners, area):
+    for shift in range(len(corners)):
         turned = corners[shift:] + corners[:shift]
-        verts, faces = read_mesh(saved(tmp_path, "a.obj", "".join(f"v {x} 3 {y}\n" for x, y in turned) + "f 1 2 3 4 5\n"))
-        a, b, c = (verts[faces[:, i]] for i in range(3))
+        others = "v 0 9 0\nv 1 9 0\nv 1 9 1\nv 0 9 1\n"
+        faces = f"f -1 -2 -3 -4\nf {' '.join(str(i + 1) for i in range(len(corners)))}\nf -4 -3 -2\n"
+        path = saved(tmp_path, "a.obj", "".join(f"v {x} 3 {y}\n" for x, y in turned) + others + faces)
+        verts, faces = read_mesh(path)
+        a, b, c = (verts[faces[2:-1, i]] for i in range(3))
         normals = np.cross(b - a, c - a)[:, 1] / 2
-        assert len(faces) == 3 and abs(normals.sum()) == pytest.approx(3) and np.abs(normals).sum() == pytest.approx(3)
+        assert len(faces) == len(corners) + 1
+        assert abs(normals.sum()) == pytest.approx(area) and np.abs(normals).sum() == pytest.approx(area)
 
 
 def test_a_polygon_bent_in_space_is_cut_into_a_fan(tmp_path):

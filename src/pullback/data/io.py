@@ -108,7 +108,7 @@ def write_vts(path: str | Path, ids: Int[ndarray, " t"]) -> None:
 
 
 def _numbers(path: Path) -> Int[ndarray, " t"]:
-    text = read_text(path, what="ground truth file").rstrip("\0")
+    text = read_text(path, what="ground truth file").rstrip("\0\x1a")
     if not text.strip():
         raise MeshError(f"{path}: the file is empty. Copy it again, or remove it to go without ground truth")
     lines = number_lines(text.encode())

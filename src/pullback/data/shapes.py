@@ -81,9 +81,7 @@ def load_shape(path: str | Path, settings: PreparationSettings, cache_dir: str |
 
 
 def operators_entry(path: Path, settings: PreparationSettings, cache_dir: str | Path) -> Path:
-    """Where the prepared shape of a mesh file is, or will be, cached."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no mesh file {path}")
+    """Where the prepared shape of a mesh file is, or will be, cached. Raises MissingFileError."""
     key = content_hash({"version": _VERSION, "format": inner_suffix(path), "file": content_of(path), **asdict(settings)})
     return Path(cache_dir) / "operators" / f"{key}.npz"
 

@@ -9,7 +9,7 @@ from numpy import ndarray
 from pullback.data.readers.source import FileMesh, Source
 
 # Polygons of more corners that are not convex are cut into a fan all the same: clipping their ears would take too long.
-_MOST_CORNERS = 2000
+_MOST_CORNERS = 200
 _OPPOSITE = -0.95  # cosine between the normals of a triangle and its polygon
 
 
@@ -50,9 +50,13 @@ def triangles_of(verts: Float[ndarray, "n 3"], corners: Int[ndarray, " c"], size
     first = (np.cumsum(sizes) - sizes)[polygon]
     step = np.arange(len(polygon)) - (np.cumsum(counts) - counts)[polygon]
     triangles = np.stack([corners[first], corners[first + step + 1], corners[first + step + 2]], axis=1)
-    for i in np.flatnonzero(_folded(verts, triangles, sizes) & (sizes <= _MOST_CORNERS)):
-        begin, corner = int(counts[:i].sum()), int(sizes[:i].sum())
-        triangles[begin : begin + counts[i]] = _ears(verts, corners[corner : corner + sizes[i]])
+    large = np.flatnonzero(sizes > 3)
+    folded = large[_folded(verts, triangles[np.repeat(sizes > 3, counts)], sizes[large])]
+    begin, corner = np.cumsum(counts) - counts, np.cumsum(sizes) - sizes
+    quads = folded[sizes[folded] == 4]
+    triangles[begin[quads, None] + [0, 1]] = corners[corner[quads, None, None] + [[1, 2, 3], [1, 3, 0]]]  # along the other diagonal
+    for i in folded[(sizes[folded] > 4) & (sizes[folded] <= _MOST_CORNERS)]:
+        triangles[begin[i] : begin[i] + counts[i]] = _ears(verts, corners[corner[i] : corner[i] + sizes[i]])
     return triangles
 
 

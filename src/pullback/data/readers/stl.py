@@ -34,7 +34,7 @@ def _as_text(source: Source) -> Source | None:
     if b"\0" in source.data[:2048] and not source.data.startswith((b"\xff\xfe", b"\xfe\xff")) and source.data[:1] != b"s\0":
         return None
     text = source.as_text()
-    data = text.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = text.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(_BLANK)
     return Source(source.path, data) if re.match(rb"\s*solid", data, re.IGNORECASE) or _FACET.search(data) else None
 
 
