@@ -152,6 +152,7 @@ LOCATED = {
     "i.ply": (ply_text().replace("vertex 5", "vertex five"), "line 3: the element 'vertex five' has no count"),
     "j.ply": (ply_text().replace("ascii 1.0", "asci 1.0"), "line 2: the format 'asci 1.0' is none of ascii"),
     "k.ply": (ply_text().replace("float z", "float w"), "the vertices have no property z"),
+    "n.ply": (ply_text().replace("property float", "comment"), "the header announces no vertices with coordinates"),
     "l.ply": (ply_bytes()[:-5], "face 4 of 4 goes on after the end of the file"),
     "m.ply": (ply_bytes(faces=[[0, 1, 2], [0, 1, 7]]), "face 2 of 2: a face has the corner 7"),
     "a.off": (off_text().replace("3 1 2 3", "3 1 2 5"), "line 10: a face has the corner 5"),

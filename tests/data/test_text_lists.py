@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pullback.data.dataset import ListError, MissingDataError, read_names
 from pullback.data.folder import Folder
+from pullback.data.image_folder import ImageFolder
 from pullback.data.io import count_rows, read_landmarks, read_vts
 from pullback.data.lists import listed_splits
 from pullback.errors import UserError
@@ -108,3 +110,12 @@ def test_two_files_of_one_name_are_told_apart_by_the_user(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     with pytest.raises(MeshError, match=r"would both be called a: remove or rename one"):
         Folder(tmp_path).shapes("test")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_pairs_of_photographs_are_listed_in_any_encoding(tmp_path, encoding):
+    for name in ("Körper.png", "b.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    saved(tmp_path, "Körper.png b.png\n", encoding, "\r\n", name="pairs.txt")
+    (pair,) = ImageFolder(tmp_path).find()
+    assert (pair.first.name, pair.second.name) == ("Körper.png", "b.png")

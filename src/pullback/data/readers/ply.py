@@ -19,8 +19,8 @@ def read_ply(source: Source) -> FileMesh:
         source = source.as_text()
     source = replace(source, data=source.data.removeprefix(codecs.BOM_UTF8))
     header = read_header(source)
-    if not any(element.name == "vertex" for element in header.elements):
-        raise source.error("the header announces no vertices", advice="Export it again, as .ply or .off")
+    if not any(element.name == "vertex" and element.properties for element in header.elements):
+        raise source.error("the header announces no vertices with coordinates", advice="Export it again, as .ply or .off")
     tables, notes = (read_binary_tables if header.order else read_text_tables)(source, header)
     verts = tables["vertex"].points(source)
     corners, sizes, place = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), str

@@ -31,7 +31,7 @@ def read_stl(source: Source) -> FileMesh:
 
 def _as_text(source: Source) -> Source | None:
     """The file as text, from its first line of STL on; None for one that is binary."""
-    if b"\0" in source.data[:2048] and not source.data.startswith((b"\xff\xfe", b"\xfe\xff")) and source.data[:1] != b"s\0":
+    if b"\0" in source.data[:2048].rstrip(_BLANK) and not source.data.startswith((b"\xff\xfe", b"\xfe\xff")) and source.data[:1] != b"s\0":
         return None
     text = source.as_text()
     data = text.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(_BLANK)
