@@ -29,7 +29,8 @@ HOMES = {
     "lightning": ["runtime/", "tasks/", "data/datamodule.py", "data/image_datamodule.py"],
     "torchmetrics": ["metrics/"],
     "matplotlib": ["figures/"],
-    "trimesh": ["data/mesh_formats.py"],
+    "meshio": ["data/readers/vtu.py"],
+    "trimesh": [],  # only tests and the makers of data/humans use it
     "potpourri3d": ["geometry/"],
     "robust_laplacian": ["geometry/"],
     "fast_simplification": ["geometry/"],
@@ -47,7 +48,10 @@ HOMES = {
 # Written in the language of Triton, hence importing it at once: imported themselves when they are needed, by nobody but each other.
 KERNELS = "mapping/triton_kernels"
 # Imported by the code that needs them, when it needs them.
-OPTIONAL = {"pillow_heif", "cholespy", "robust_laplacian", "pykeops", "triton", "wandb", "torch_geometric", "transformers", "diffusers"}
+OPTIONAL = {
+    *("pillow_heif", "meshio", "cholespy", "robust_laplacian", "pykeops", "triton", "wandb"),
+    *("torch_geometric", "transformers", "diffusers"),
+}
 
 
 class Import(NamedTuple):

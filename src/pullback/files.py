@@ -65,7 +65,7 @@ def read_text(path: Path, *, what: str = "file") -> str:
 
 def read_lines(path: Path, *, what: str = "file") -> list[str]:
     """The lines of a text, split at line ends only (not at form feeds and the like). Raises as ``read_text``, and for a zero byte."""
-    lines = read_text(path, what=what).rstrip("\0").split("\n")  # some systems pad with zeros what was not written in time
+    lines = read_text(path, what=what).rstrip("\0\x1a").split("\n")  # zeros and Ctrl-Z: how some systems fill up a file
     for number, line in enumerate(lines, start=1):
         if "\0" in line:
             raise TextFileError(f"{path}, line {number}: a zero byte, so it is damaged or not text. Copy the {what} again")

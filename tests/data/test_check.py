@@ -68,7 +68,7 @@ def empty_mesh(root):
 def zeroed_mesh(root):
     path = root / "off" / "fox.off"
     path.write_bytes(path.read_bytes()[:2000] + b"\0" * 5000)
-    return r"fox\.off: "
+    return r"fox\.off, line 40: a zero byte"
 
 
 def ids_out_of_range(root):

@@ -123,7 +123,7 @@ def test_contradictory_lists_are_refused(own_meshes):
     with pytest.raises(ValueError, match=r"1 names are in both train\.txt and test\.txt \(scan2\)"):
         Folder(own_meshes).shapes("test")
     write_listing(own_meshes / "test.txt", ["scan3", "scan77"])
-    with pytest.raises(MissingDataError, match=r"test\.txt names 1 shapes without a mesh file: scan77"):
+    with pytest.raises(MissingDataError, match=r"test\.txt \(line 2\) names 1 shapes without a mesh file: scan77"):
         Folder(own_meshes).shapes("test")
 
 

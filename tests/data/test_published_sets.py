@@ -147,8 +147,8 @@ def test_lists_of_ones_own_replace_the_published_split(scape, tmp_path):
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
-        ({"train": ["mesh001", "mesh099"]}, r"train\.txt names 1 shapes that the data set does not have: mesh099"),
-        ({"train": ["mesh001", "mesh001"]}, r"train\.txt names 1 shapes more than once: mesh001"),
+        ({"train": ["mesh001", "mesh099"]}, r"train\.txt \(line 2\) names 1 shapes that the data set does not have: mesh099"),
+        ({"train": ["mesh001", "mesh001"]}, r"train\.txt, line 2: mesh001 was named in line 1 already"),
         ({"train": ["mesh001"], "test": ["mesh001"]}, r"1 names are in both train\.txt and test\.txt \(mesh001\)"),
         ({}, r"looked in .* for train\.txt or test\.txt"),
     ],
@@ -184,7 +184,7 @@ def test_tosca_takes_the_pairs_of_the_release_in_their_direction(tosca):
     with pytest.raises(MissingDataError, match="names 1 shapes of which there is no mesh: cat99"):
         listed.pairs("test")
     (tosca / "test_pairs.txt").write_text("cat3 cat1 cat2\n")
-    with pytest.raises(ValueError, match="a line names two shapes, but cat3 cat1 cat2 does not"):
+    with pytest.raises(ValueError, match="line 1: a line names two shapes, but 'cat3 cat1 cat2' does not"):
         listed.pairs("test")
     with pytest.raises(ValueError, match=r"dataset\.tosca\.pairing=all is unknown"):
         Tosca(tosca, pairing="all")

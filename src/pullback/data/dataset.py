@@ -9,8 +9,10 @@ from typing import Literal, Protocol, runtime_checkable
 from jaxtyping import Int
 from numpy import ndarray
 
-from pullback.data.io import MESH_SUFFIXES
+from pullback.data.io import is_mesh_file, mesh_name
 from pullback.errors import UserError
+from pullback.files import read_lines
+from pullback.geometry.cleaning import MeshError
 
 Split = Literal["train", "test"]
 
@@ -19,6 +21,10 @@ LAYOUTS = (("off", "corres"), ("shapes", "correspondences"), ("vtx_5k", "vtx_5k/
 
 # What a data set without training shapes has for ``advice_on_splits``.
 FOR_TESTS_ONLY = "It is for tests only: train on another one and test on this, as in dataset=faust dataset@test=NAME"
+
+
+class ListError(UserError, ValueError):
+    """A list of shapes or pairs that contradicts itself. The message names it and the line."""
 
 
 class MissingDataError(UserError, FileNotFoundError):
@@ -119,14 +125,15 @@ class MeshTree:
 
     @classmethod
     def of(cls, meshes: Path, truth: Path | None) -> "MeshTree":
-        """What is in the folders. Raises ValueError where two files would have the same name."""
+        """What is in the folders. Raises MeshError where two files would have the same name."""
         found: dict[str, Path] = {}
         for path in sorted(meshes.iterdir()):
-            if path.suffix.lower() not in MESH_SUFFIXES or path.name.startswith("."):
+            if not is_mesh_file(path) or path.name.startswith("."):
                 continue
-            if path.stem in found:
-                raise ValueError(f"{found[path.stem]} and {path.name} would both be called {path.stem}: remove or rename one")
-            found[path.stem] = path
+            name = mesh_name(path)
+            if name in found:
+                raise MeshError(f"{found[name]} and {path.name} would both be called {name}: remove or rename one")
+            found[name] = path
         return cls(dict(sorted(found.items())), truth if truth is not None and truth.is_dir() else None)
 
     def files(self, name: str) -> ShapeFiles:
@@ -165,10 +172,18 @@ def require_files(tree: MeshTree, names: Sequence[str], *, root: Path, source: s
 
 
 def read_names(path: Path) -> list[str]:
-    """A list of shape names, one a line; a mesh suffix may be given. Empty lines and lines that begin with # do not count."""
-    lines = (line.strip() for line in path.read_text().splitlines())
-    names = [line for line in lines if line and not line.startswith("#")]
-    return [name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in MESH_SUFFIXES else name for name in names]
+    """A list of shape names, one a line; a mesh suffix may be given. Empty lines and lines that begin with # do not count.
+
+    Raises MissingFileError and TextFileError, as ``read_lines``.
+    """
+    return [name for _, name in numbered_names(path)]
+
+
+def numbered_names(path: Path) -> list[tuple[int, str]]:
+    """As ``read_names``, with the line of each."""
+    lines = ((number, line.strip().strip("\ufeff")) for number, line in enumerate(read_lines(path, what="list of names"), start=1))
+    names = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    return [(number, name.removesuffix(Path(name).name) + mesh_name(name) if is_mesh_file(name) else name) for number, name in names]
 
 
 def shortened(items: Iterable[str], most: int = 5) -> str:

@@ -1,10 +1,21 @@
-"""Anybody's own meshes: a folder of ``.off``, ``.obj``, ``.ply`` or ``.stl`` files, with or without ground truth."""
+"""Anybody's own meshes: a folder of mesh files (``.off``, ``.obj``, ``.ply``, ``.stl`` …), with or without ground truth."""
 
 import hashlib
 import logging
 from pathlib import Path
 
-from pullback.data.dataset import LAYOUTS, MeshDataset, MeshTree, MissingDataError, ShapeFiles, Split, find_tree, read_names, shortened
+from pullback.data.dataset import (
+    LAYOUTS,
+    ListError,
+    MeshDataset,
+    MeshTree,
+    MissingDataError,
+    ShapeFiles,
+    Split,
+    find_tree,
+    numbered_names,
+    shortened,
+)
 from pullback.data.io import MESH_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -62,13 +73,14 @@ class Folder(MeshDataset):
                 lists[split] = [name for name in names if name not in taken]
         both = sorted(set(lists["train"]) & set(lists["test"]))
         if both:
-            raise ValueError(f"{self.root}: {len(both)} names are in both train.txt and test.txt ({shortened(both)}): strike them from one")
+            raise ListError(f"{self.root}: {len(both)} names are in both train.txt and test.txt ({shortened(both)}): strike them from one")
         return lists
 
     def _listed(self, split: str, names: list[str]) -> list[str]:
         path = self.root / f"{split}.txt"
-        listed = read_names(path)
-        unknown = sorted(set(listed) - set(names))
+        known, listed = set(names), numbered_names(path)
+        unknown = {name: line for line, name in listed if name not in known}
         if unknown:
-            raise MissingDataError(f"{path} names {len(unknown)} shapes without a mesh file: {shortened(unknown)}. Correct it")
-        return listed
+            what = f"{path} (line {min(unknown.values())}) names {len(unknown)} shapes without a mesh file"
+            raise MissingDataError(f"{what}: {shortened(sorted(unknown))}. Correct it")
+        return [name for _, name in listed]

@@ -10,6 +10,7 @@ from pullback.data.image_dataset import ImageDataset, PairFiles
 from pullback.data.image_decoding import ImageError
 from pullback.data.image_io import read_mask, read_photo
 from pullback.data.kinds import FOREIGN, PHOTO_ENDINGS, kind_of_file
+from pullback.files import read_lines
 from pullback.types import ImagePair, Photo
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ class ImageFolder(ImageDataset):
 
     def _listed(self, listing: Path, photos: dict[str, Path]) -> list[tuple[str, str]]:
         pairs = []
-        for number, line in enumerate(listing.read_text().splitlines(), start=1):
+        for number, line in enumerate(read_lines(listing, what="list of pairs"), start=1):
             words = line.split("\t") if "\t" in line else line.split()
             names = [word.strip() for word in words]
             if not line.strip() or line.startswith("#"):

@@ -11,7 +11,7 @@ from pullback.data.dataset import MeshDataset, PairFiles, ShapeFiles, Split, sho
 from pullback.data.dt4d import Dt4d
 from pullback.data.faust import Faust, FaustA
 from pullback.data.image_dataset import ImageDataset
-from pullback.data.io import read_mesh, read_vts
+from pullback.data.io import read_mesh, read_mesh_file, read_vts
 from pullback.data.mesh_formats import count_vertices
 from pullback.data.pf_pascal import PFPascal
 from pullback.data.pf_willow import PFWillow
@@ -201,7 +201,8 @@ def _remarks(found: _Found) -> Iterator[str]:
     shapes = dict.fromkeys(files for shapes in found.shapes.values() for files in shapes)
     for files in shapes:
         try:
-            notes = clean_mesh(*read_mesh(files.mesh), name=files.name).notes
+            mesh = read_mesh_file(files.mesh)
+            notes = mesh.notes + clean_mesh(mesh.verts, mesh.faces, name=files.name).notes
         except ValueError as error:
             notes = (str(error),)
         if notes:

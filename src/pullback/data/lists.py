@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from pullback.data.dataset import MissingDataError, read_names, shortened
+from pullback.data.dataset import ListError, MissingDataError, numbered_names, shortened
 
 _NAMES = MappingProxyType({"train": "train.txt", "test": "test.txt"})
 
@@ -18,14 +18,14 @@ def listed_splits(folder: Path, known: Sequence[str], *, files: Mapping[str, str
     """The names of each split, in the order of the lists; with one list only, the other split is the rest of the ``known`` names.
 
     ``files``: the names of the two lists, where they are not train.txt and test.txt. Raises MissingDataError without any list and for
-    names that are not known, ValueError for a name in both lists.
+    names that are not known, ListError for a name in both lists or twice in one.
     """
     lists = {split: _listed(folder / file, known) for split, file in files.items() if (folder / file).is_file()}
     if not lists:
         raise MissingDataError(f"looked in {folder} for {' or '.join(files.values())}, one shape name a line. Write one of them there")
     both = sorted(set(lists.get("train", ())) & set(lists.get("test", ())))
     if both:
-        raise ValueError(
+        raise ListError(
             f"{folder}: {len(both)} names are in both {files['train']} and {files['test']} ({shortened(both)}): strike them from one"
         )
     for split, other in (("train", "test"), ("test", "train")):
@@ -36,11 +36,15 @@ def listed_splits(folder: Path, known: Sequence[str], *, files: Mapping[str, str
 
 
 def _listed(path: Path, known: Sequence[str]) -> list[str]:
-    listed = read_names(path)
-    unknown = sorted(set(listed) - set(known))
+    """The names of a list. Raises MissingDataError and ListError, with file and line."""
+    lines: dict[str, int] = {}
+    unknown = {name: line for line, name in numbered_names(path) if name not in set(known)}
     if unknown:
-        raise MissingDataError(f"{path} names {len(unknown)} shapes that the data set does not have: {shortened(unknown)}. Correct it")
-    twice = sorted({name for name in listed if listed.count(name) > 1})
-    if twice:
-        raise ValueError(f"{path} names {len(twice)} shapes more than once: {shortened(twice)}. Strike the repetitions")
-    return listed
+        line = min(unknown.values())
+        what = f"{path} (line {line}) names {len(unknown)} shapes that the data set does not have"
+        raise MissingDataError(f"{what}: {shortened(sorted(unknown))}. Correct it")
+    for line, name in numbered_names(path):
+        if name in lines:
+            raise ListError(f"{path}, line {line}: {name} was named in line {lines[name]} already. Strike one of them")
+        lines[name] = line
+    return list(lines)

@@ -14,7 +14,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from pullback.data.cache import cached, content_hash
-from pullback.data.io import read_mesh
+from pullback.data.io import mesh_name, read_mesh_file
+from pullback.data.mesh_formats import content_of
+from pullback.data.readers.source import inner_suffix
 from pullback.geometry.cleaning import COMPONENTS, MeshError, Relabelling, clean_mesh
 from pullback.geometry.coarsening import coarsen, nearest_vertices
 from pullback.geometry.eigenbasis import EigenbasisError
@@ -25,7 +27,7 @@ from pullback.types import Eigenbasis, PointSample, Shape
 log = logging.getLogger(__name__)
 
 # Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their results.
-_VERSION = 2
+_VERSION = 3
 
 LAPLACIANS = ("cotangent", "robust")
 
@@ -75,14 +77,12 @@ def load_shape(path: str | Path, settings: PreparationSettings, cache_dir: str |
     path = Path(path)
     entry = operators_entry(path, settings, cache_dir)
     arrays = cached(entry, lambda: _prepare(path, settings), save=_save_arrays, load=_load_arrays)
-    return _prepared_shape(path, path.stem if name is None else name, arrays)
+    return _prepared_shape(path, mesh_name(path) if name is None else name, arrays)
 
 
 def operators_entry(path: Path, settings: PreparationSettings, cache_dir: str | Path) -> Path:
-    """Where the prepared shape of a mesh file is, or will be, cached."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no mesh file {path}")
-    key = content_hash({"version": _VERSION, "format": path.suffix.lower(), "file": path.read_bytes(), **asdict(settings)})
+    """Where the prepared shape of a mesh file is, or will be, cached. Raises MissingFileError."""
+    key = content_hash({"version": _VERSION, "format": inner_suffix(path), "file": content_of(path), **asdict(settings)})
     return Path(cache_dir) / "operators" / f"{key}.npz"
 
 
@@ -92,8 +92,9 @@ def _prepare(path: Path, settings: PreparationSettings) -> dict[str, ndarray]:
 
 
 def _prepared_arrays(path: Path, settings: PreparationSettings) -> dict[str, ndarray]:
-    mesh = clean_mesh(*read_mesh(path), name=str(path), components=settings.components)
-    verts, faces, relabel, notes = mesh.verts, mesh.faces, mesh.relabel, list(mesh.notes)
+    read = read_mesh_file(path)
+    mesh = clean_mesh(read.verts, read.faces, name=str(path), components=settings.components)
+    verts, faces, relabel, notes = mesh.verts, mesh.faces, mesh.relabel, [*read.notes, *mesh.notes]
     if settings.coarsen is not None:
         verts, faces, remarks = coarsen(mesh.verts, mesh.faces, settings.coarsen)
         relabel, notes = relabel.then(nearest_vertices(mesh.verts, verts)), notes + remarks

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from types import MappingProxyType
 
-from pullback.data.dataset import FOR_TESTS_ONLY, MissingDataError, PairFiles, Split, require_tree, shortened
+from pullback.data.dataset import FOR_TESTS_ONLY, ListError, MissingDataError, PairFiles, Split, require_tree, shortened
 from pullback.data.pairs import all_pairs, pair_indices
 from pullback.data.published import PublishedSet
+from pullback.files import read_lines
 
 # How many poses each has. The four gorillas of the original are not part of the remeshed release.
 POSES = MappingProxyType({"cat": 11, "centaur": 6, "david": 7, "dog": 9, "horse": 8, "michael": 20, "victoria": 12, "wolf": 3})
@@ -71,11 +72,13 @@ class Tosca(PublishedSet):
         if not path.is_file():
             without = "dataset.tosca.pairing=classes does without"
             raise MissingDataError(f"looked for {path}, the pairs of the release; {without}.\n{self.source}")
-        lines = [re.split(r"[\s,]+", line.strip()) for line in path.read_text().splitlines() if line.strip()]
-        odd = [" ".join(line) for line in lines if len(line) != 2]
-        if odd:
-            raise ValueError(f"{path}: a line names two shapes, but {shortened(odd, most=2)} does not. Copy it again")
-        pairs = [(a.removesuffix(".off"), b.removesuffix(".off")) for a, b in lines]
+        pairs = []
+        for number, line in enumerate(read_lines(path, what="list of pairs"), start=1):
+            words = re.split(r"[\s,]+", line.strip())
+            if len(words) == 2:
+                pairs.append((words[0].removesuffix(".off"), words[1].removesuffix(".off")))
+            elif words != [""]:
+                raise ListError(f"{path}, line {number}: a line names two shapes, but {line.strip()[:40]!r} does not. Copy it again")
         known = set(self.names())
         lost = sorted({name for pair in pairs for name in pair} - known)
         if lost and not self.allow_missing:

@@ -16,7 +16,7 @@ import pullback
 _PACKAGES = (
     *("torch", "lightning", "torchmetrics", "numpy", "scipy", "hydra-core", "omegaconf"),
     *("torch-geometric", "transformers", "diffusers"),
-    *("potpourri3d", "fast-simplification", "trimesh", "robust-laplacian", "pykeops", "matplotlib"),
+    *("potpourri3d", "fast-simplification", "meshio", "robust-laplacian", "pykeops", "matplotlib"),
 )
 
 
