@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from pullback.data.mesh_formats import READERS
-from pullback.files import write_atomically
+from pullback.files import write_text_atomically
 from pullback.geometry.cleaning import MeshError
 from pullback.stages import stage
 
@@ -82,13 +82,12 @@ def write_off(path: str | Path, verts: Float[ndarray, "n 3"], faces: Int[ndarray
     """A triangle mesh as ASCII OFF, with coordinates that are read back bit for bit."""
     rows = [" ".join(map(repr, row)) for row in np.asarray(verts, dtype=np.float64).tolist()]
     rows += [f"3 {a} {b} {c}" for a, b, c in np.asarray(faces).tolist()]
-    Path(path).write_text(f"OFF\n{len(verts)} {len(faces)} 0\n" + "\n".join(rows) + "\n")
+    write_text_atomically(Path(path), f"OFF\n{len(verts)} {len(faces)} 0\n" + "\n".join(rows) + "\n")
 
 
 def write_vts(path: str | Path, ids: Int[ndarray, " t"]) -> None:
     """0-based vertex ids as a ``.vts`` file (1-based, one a line)."""
-    text = "".join(f"{i + 1}\n" for i in np.asarray(ids).tolist())
-    write_atomically(Path(path), lambda file: file.write(text.encode()))
+    write_text_atomically(Path(path), "".join(f"{i + 1}\n" for i in np.asarray(ids).tolist()))
 
 
 def _numbers(path: Path) -> Int[ndarray, " t"]:

@@ -14,9 +14,11 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pullback.data.datamodule import PairDataModule
+from pullback.files import sweep, write_text_atomically
 from pullback.runtime.checks import check_ground_truth, check_known_points, chosen_terms
 from pullback.runtime.origin import rule_of, trained_on
 from pullback.runtime.settings import made, plain
+from pullback.tasks.checkpoint import AtomicCheckpointIO
 from pullback.tasks.weights import load_weights, load_weights_of_others
 
 log = logging.getLogger(__name__)
@@ -73,8 +75,8 @@ def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
         run.trained_on = ["unknown"]
     elif checkpoint is not None:
         run.trained_on = trained_on(checkpoint["config"])
-    run.folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(config), run.folder / "config.yaml")
+    sweep(run.folder)
+    write_text_atomically(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
     return run
 
 
@@ -86,7 +88,8 @@ def needs_module(cfg: DictConfig) -> bool:
 def trainer_of(cfg: DictConfig) -> Trainer:
     """Lightning's trainer, with gradients where test pairs are tuned: inference mode would rule them out."""
     gradients = {"inference_mode": False} if cfg.get("adaptation") is not None else {}
-    return made(cfg.trainer, callbacks=callbacks_of(cfg), logger=list(made(cfg.logger).values()), **gradients)
+    loggers = list(made(cfg.logger).values())
+    return made(cfg.trainer, callbacks=callbacks_of(cfg), logger=loggers, plugins=[AtomicCheckpointIO()], **gradients)
 
 
 def quieten() -> None:
