@@ -1,5 +1,6 @@
 """A run that is cut off in the middle."""
 
+import os
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -16,3 +17,22 @@ class StopAfter(Callback):
         self.left -= 1
         if self.left < 0:
             raise InterruptedError("the plug was pulled")
+
+
+class SignalAfter(Callback):
+    """A signal from outside, while the pair after so many is trained on, or matched."""
+
+    def __init__(self, pairs: int, number: int):
+        self.left = pairs
+        self.number = number
+
+    def _pair(self) -> None:
+        self.left -= 1
+        if self.left == -1:
+            os.kill(os.getpid(), self.number)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._pair()
+
+    def on_predict_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, i: int = 0) -> None:
+        self._pair()

@@ -47,6 +47,20 @@ def test_an_evaluation_leaves_everything_that_its_user_needs(evaluated):
         assert {row["status"] for row in csv.DictReader(file)} == {"ok"}
 
 
+def test_a_limit_leaves_pairs_out_and_says_so(home, photos):
+    run("eval", *photos, "run=[match,score]", "trainer.limit_predict_batches=2", folder=home / "limit")
+    (result,) = metrics(home / "limit")["results"]
+    assert (result["pairs"], result["failed"]) == (2, 0)
+    assert "the first 2 of 3" in result["protocol"]["pairs"]
+
+
+def test_a_stopped_evaluation_keeps_its_pairs(home, photos):
+    with pytest.raises(SystemExit) as caught:
+        run("eval", *photos, "+callbacks.stop={_target_:tests.interruption.SignalAfter,pairs:2,number:15}", folder=home / "stopped")
+    assert caught.value.code == 143
+    assert len(list((home / "stopped" / "predictions").rglob("*.npz"))) == 2
+
+
 def test_pairs_that_were_matched_are_not_matched_again(home, photos, evaluated):
     shutil.copytree(evaluated, home / "cut")
     stored = sorted((home / "cut" / "predictions" / "photos").glob("*.npz"))

@@ -1,14 +1,29 @@
-"""Files: texts in whichever encoding they come, JSON within bounds, and results that exist whole or not at all, however a run ends."""
+"""Files: texts in whichever encoding they come, JSON within bounds, and (from `writing`) results that are whole or not there at all."""
 
 import codecs
 import json
-import os
-import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pullback.errors import UserError
+from pullback.writing import CannotWrite, sweep, telling_full_disks, write_atomically, write_text_atomically
+
+__all__ = [
+    "CannotWrite",
+    "JsonError",
+    "MissingFileError",
+    "TextFileError",
+    "UnreadableFileError",
+    "decoded",
+    "read_bytes",
+    "read_json",
+    "read_lines",
+    "read_text",
+    "sweep",
+    "telling_full_disks",
+    "write_atomically",
+    "write_text_atomically",
+]
 
 _MOST_JSON = 64 * 2**20  # bytes; parsed, they take some twenty times as much memory
 _DEEPEST_JSON = 50  # levels; ours have fewer than ten
@@ -94,21 +109,6 @@ def _unmarked_utf16(head: bytes) -> str | None:
     if len(head) >= 4 and even.count(0) > 0.7 * len(even) and not odd.count(0):
         return "utf-16-be"
     return None
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """``write`` fills a temporary file beside ``path``, which then takes its place in one step. Makes the folder if needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.partial")
-    try:
-        with open(temporary, "xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def read_json(path: str | Path) -> Any:

@@ -135,6 +135,13 @@ def test_the_box_of_a_mask_includes_its_last_pixels():
 # --- loading
 
 
+def test_the_first_pairs_say_that_they_are_the_first(own):
+    pairs = ImagePairDataModule([own], test_pairs=4).test_sets[0]
+    first = pairs.first(3)
+    assert [first.name(i) for i in range(len(first))] == [pairs.name(i) for i in range(3)]
+    assert f"4 of {len(own)} pairs, seed 0, the first 3 of 4" in first.protocol and "first" not in pairs.protocol
+
+
 def test_every_pair_of_every_data_set_comes_once_in_batches(tss, own):
     data = ImagePairDataModule({"tss": tss, "own": own}, batch_pairs=2)
     data.prepare_data()

@@ -12,7 +12,7 @@ import pullback.data.library as library_module
 from pullback.data.dataset import PairFiles, ShapeFiles
 from pullback.data.faust import Faust
 from pullback.data.library import ShapeLibrary
-from pullback.data.pairs import ShapePairDataset, all_pairs, pair_indices, pairs_within
+from pullback.data.pairs import Selection, ShapePairDataset, all_pairs, pair_indices, pairs_within
 from pullback.data.shapes import PreparationSettings
 from pullback.geometry.cleaning import MeshError
 from pullback.geometry.geodesic import edge_graph, geodesic_rows
@@ -101,6 +101,35 @@ def test_damaged_geodesics_are_computed_anew(shapes, library, caplog):
         assert "damaged" in caplog.text
     np.save(entry, np.ones((3, 3), dtype=np.float32))
     assert torch.equal(dataset[0].geodesics1.dist, expected)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rows: rows.astype(np.float64),
+        lambda rows: rows[:, :-1],
+        lambda rows: rows[:-1],
+        lambda rows: rows * np.nan,
+        lambda rows: rows + 1,
+    ],
+)
+def test_distances_of_another_kind_are_computed_anew(shapes, library, caplog, change):
+    dataset = ShapePairDataset(paired(shapes, (0, 1)), library, geodesics="dijkstra")
+    expected = dataset[0].geodesics1.dist.clone()
+    (entry,) = library.cache_dir.glob("geodesics/*.npy")
+    np.save(entry, change(expected.numpy()))
+    assert torch.equal(dataset[0].geodesics1.dist, expected)
+    assert "is damaged" in caplog.text
+
+
+def test_the_first_pairs_are_measured_as_among_all_of_them(shapes, library):
+    selection = Selection("unordered", "a rule", drawn_from=10)
+    dataset = ShapePairDataset(paired(shapes, (0, 1), (0, 2), (1, 2)), library, geodesics="dijkstra", selection=selection)
+    first = dataset.first(2)
+    assert [first.name(i) for i in range(len(first))] == [dataset.name(i) for i in range(2)]
+    assert first.truths1 is dataset.truths1
+    assert first.selection == Selection("unordered", "a rule | the first 2 of 3 pairs, drawn of 10", None)
+    assert len(dataset) == 3
 
 
 def test_writing_to_distances_does_not_change_the_cache(shapes, library):

@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 import pytest
 import torch
 from tests.mean_colours import MeanColours
@@ -54,6 +55,39 @@ def test_damaged_features_are_computed_anew(tmp_path, caplog):
         found = FeatureCache(backbone, tmp_path).load([one])[0]["colour"]
     assert "damaged" in caplog.text and backbone.seen == ["one", "one"]
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {},
+        {"colour": np.zeros((3, 6, 8), np.float32)},
+        {"colour": np.zeros((3, 48), np.float16)},
+        {"colour": np.full((3, 6, 8), np.nan, np.float16)},
+        {"colour": np.array(["text"])},
+    ],
+)
+def test_features_of_another_kind_are_computed_anew(tmp_path, caplog, arrays):
+    backbone, one = MeanColours(size=32), photo("one", 1)
+    cache = FeatureCache(backbone, tmp_path)
+    expected = cache.load([one])[0]["colour"]
+    np.savez(cache.path(one), **arrays)
+    found = FeatureCache(backbone, tmp_path).load([one])[0]["colour"]
+    assert "is damaged" in caplog.text and backbone.seen == ["one", "one"]
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda old: {"evals": old["evals"]}, lambda old: old | {"evecs": old["evecs"][:5], "mass": old["mass"][:5]}]
+)
+def test_a_basis_of_another_kind_is_computed_anew(tmp_path, caplog, change):
+    patches = library(tmp_path).pair(PAIR, device=torch.device("cpu"))
+    entries = {path: dict(np.load(path)) for path in tmp_path.glob("image_bases/*.npz")}
+    for path, arrays in entries.items():
+        np.savez(path, **change(arrays))
+    again = library(tmp_path).pair(PAIR, device=torch.device("cpu"))
+    assert caplog.text.count("is damaged") == 2
+    torch.testing.assert_close(again.image1.basis.evecs, patches.image1.basis.evecs)
 
 
 def test_only_the_last_used_photographs_stay_in_memory(tmp_path):

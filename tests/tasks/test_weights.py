@@ -17,7 +17,7 @@ from pullback.nn.finite import DeadFeaturesError, NotFiniteError, check_features
 from pullback.nn.foreign_weights import ForeignWeightsError
 from pullback.nn.weight_files import WeightsFileError, read_tensors, tensors_of
 from pullback.runtime.settings import made
-from pullback.tasks.weights import CheckpointError, check_resumable, load_checkpoint, load_weights_of_others
+from pullback.tasks.weights import CheckpointError, load_checkpoint, load_to_resume, load_weights_of_others
 
 
 class Call:
@@ -87,7 +87,7 @@ def test_a_checkpoint_of_another_form_is_refused_by_name(entries, message, tmp_p
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("read", [load_checkpoint, check_resumable, lambda path: load_weights_of_others(module(), path)])
+@pytest.mark.parametrize("read", [load_checkpoint, load_to_resume, lambda path: load_weights_of_others(module(), path)])
 @pytest.mark.parametrize("inside", ["state_dict", "config", "optimizer_states", "callbacks", "hyper_parameters"])
 def test_pickled_calls_are_not_made(read, inside, tmp_path):
     canary = tmp_path / "canary"
@@ -180,12 +180,12 @@ def test_an_image_backbone_refuses_weights_that_are_no_numbers(tmp_path):
 def test_a_training_does_not_go_on_from_a_file_that_has_others_deleted(named, tmp_path):
     folder = tmp_path / "checkpoints"
     state = {"dirpath": str(folder), "best_k_models": {str(folder / "best.ckpt"): torch.tensor(0.1)}, "last_model_path": ""}
-    check_resumable(write_checkpoint(tmp_path / "x.ckpt", callbacks={"ModelCheckpoint": state}))
+    load_to_resume(write_checkpoint(tmp_path / "x.ckpt", callbacks={"ModelCheckpoint": state}))
     other = str(folder / named) if not named.startswith("http") else named
     for hostile in ({"best_k_models": {other: torch.tensor(0.1)}}, {"kth_best_model_path": other}, {"last_model_path": other}):
         path = write_checkpoint(tmp_path / "x.ckpt", callbacks={"ModelCheckpoint": state | hostile})
         with pytest.raises(CheckpointError, match="which is none of its checkpoints"):
-            check_resumable(path)
+            load_to_resume(path)
 
 
 def test_only_plain_tensors_are_read(tmp_path):

@@ -50,10 +50,11 @@ class TestPairs(Dataset):
 
     __test__ = False  # pytest: this is no test
 
-    def __init__(self, dataset: ImageDataset, indices: Sequence[int], settings: ImageDataSettings):
+    def __init__(self, dataset: ImageDataset, indices: Sequence[int], settings: ImageDataSettings, *, first_of: int | None = None):
         self.dataset = dataset
         self.indices = list(indices)
         self.settings = settings
+        self.first_of = first_of  # so many, of which these are the first
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -79,8 +80,14 @@ class TestPairs(Dataset):
     @property
     def protocol(self) -> str:
         """Which pairs these are and what is shown of them."""
-        drawn = f"{len(self)} of {len(self.dataset)} pairs, seed {self.settings.seed}" if len(self) < len(self.dataset) else ""
-        return ", ".join(part for part in (self.dataset.protocol, drawn, self.settings.protocol) if part)
+        chosen = self.first_of or len(self)
+        drawn = f"{chosen} of {len(self.dataset)} pairs, seed {self.settings.seed}" if chosen < len(self.dataset) else ""
+        first = f"the first {len(self)} of {chosen}" if self.first_of else ""
+        return ", ".join(part for part in (self.dataset.protocol, drawn, first, self.settings.protocol) if part)
+
+    def first(self, count: int) -> "TestPairs":
+        """The first pairs only; the protocol says so."""
+        return TestPairs(self.dataset, self.indices[:count], self.settings, first_of=len(self))
 
 
 class ImagePairDataModule(LightningDataModule):

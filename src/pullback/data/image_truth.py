@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pullback.data.image_annotations import keypoints_of
 from pullback.data.image_decoding import MOST_PIXELS, ImageError
-from pullback.files import MissingFileError
+from pullback.files import MissingFileError, write_atomically
 
 _MAGIC = 202021.25  # begins every .flo file; spells PIEH in little-endian ASCII
 _LARGEST_FLOW = 1e9  # the format's own limit: components beyond it mean "unknown"
@@ -60,7 +60,7 @@ def write_flo(path: str | Path, flow: Float[Tensor, "2 H W"]) -> None:
     """A flow as a Middlebury ``.flo`` file."""
     _, height, width = flow.shape
     values = flow.permute(1, 2, 0).cpu().numpy().astype("<f4")
-    Path(path).write_bytes(struct.pack("<fii", _MAGIC, width, height) + values.tobytes())
+    write_atomically(Path(path), lambda file: file.write(struct.pack("<fii", _MAGIC, width, height) + values.tobytes()))
 
 
 def is_known_flow(flow: Float[Tensor, "2 H W"]) -> Bool[Tensor, "H W"]:

@@ -12,7 +12,7 @@ from numpy import ndarray
 from pullback.data.mesh_formats import READERS, read_file
 from pullback.data.readers.source import FileMesh, bare_name, inner_suffix
 from pullback.data.readers.text import integer, number, number_lines, whole
-from pullback.files import MissingFileError, read_lines, read_text, write_atomically
+from pullback.files import MissingFileError, read_lines, read_text, write_text_atomically
 from pullback.geometry.cleaning import MeshError
 from pullback.stages import stage
 
@@ -98,13 +98,12 @@ def write_off(path: str | Path, verts: Float[ndarray, "n 3"], faces: Int[ndarray
     """A triangle mesh as ASCII OFF, with coordinates that are read back bit for bit."""
     rows = [" ".join(map(repr, row)) for row in np.asarray(verts, dtype=np.float64).tolist()]
     rows += [f"3 {a} {b} {c}" for a, b, c in np.asarray(faces).tolist()]
-    Path(path).write_text(f"OFF\n{len(verts)} {len(faces)} 0\n" + "\n".join(rows) + "\n")
+    write_text_atomically(Path(path), f"OFF\n{len(verts)} {len(faces)} 0\n" + "\n".join(rows) + "\n")
 
 
 def write_vts(path: str | Path, ids: Int[ndarray, " t"]) -> None:
     """0-based vertex ids as a ``.vts`` file (1-based, one a line)."""
-    text = "".join(f"{i + 1}\n" for i in np.asarray(ids).tolist())
-    write_atomically(Path(path), lambda file: file.write(text.encode()))
+    write_text_atomically(Path(path), "".join(f"{i + 1}\n" for i in np.asarray(ids).tolist()))
 
 
 def _numbers(path: Path) -> Int[ndarray, " t"]:

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +66,12 @@ class ShapeLibrary:
         path = self._geodesics_entry(loaded, method, sources)
         verts, faces = loaded.shape.verts.double().numpy(), loaded.shape.faces.numpy()
 
-        def read(path: Path) -> np.ndarray:
-            rows = np.load(path, mmap_mode="c", allow_pickle=False)  # pages are read when they are asked for
-            if rows.shape != (len(sources), len(verts)) or rows[np.arange(len(sources)), sources].any():
+        def read(source: Path | BufferedIOBase) -> np.ndarray:
+            mapped = "c" if isinstance(source, Path) else None  # pages are read when they are asked for
+            rows = np.load(source, mmap_mode=mapped, allow_pickle=False)
+            if rows.dtype != np.float32 or rows.shape != (len(sources), len(verts)):
+                raise ValueError(f"{rows.shape} {rows.dtype} values are not the distances of {len(sources)} × {len(verts)} vertices")
+            if rows[np.arange(len(sources)), sources].any() or np.isnan(rows[[0, -1]]).any():
                 raise ValueError("not distances from the landmarks of this shape")
             return rows
 
@@ -76,6 +80,7 @@ class ShapeLibrary:
             lambda: geodesic_rows(verts, faces, sources, method=method, name=str(files.mesh)),
             save=lambda file, rows: np.save(file, rows, allow_pickle=False),
             load=read,
+            what=f"the distances on {files.name}",
         )
         return GeodesicRows(torch.from_numpy(sources), torch.from_numpy(rows))
 

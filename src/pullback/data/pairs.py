@@ -1,7 +1,8 @@
 """Pairs of shapes: which ones a protocol makes, and how one is put together."""
 
+import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -85,6 +86,17 @@ class ShapePairDataset(Dataset[ShapePair]):
     def in_both_directions(self) -> "ShapePairDataset":
         """These pairs and after them all of them with 1 and 2 exchanged, without distances."""
         return ShapePairDataset(self.pairs + [pair.swapped() for pair in self.pairs], self.library)
+
+    def first(self, count: int) -> "ShapePairDataset":
+        """The first pairs only, measured as among all of them; the selection says so."""
+        part = copy.copy(self)
+        part.__dict__ |= {"pairs": self.pairs[:count], "truths1": self.truths1, "truths2": self.truths2}
+        if self.selection is not None:
+            drawn = f", drawn of {self.selection.drawn_from}" if self.selection.drawn_from else ""
+            rule = f"the first {len(part)} of {len(self)} pairs{drawn}"
+            rules = [each for each in (self.selection.rule, rule) if each]
+            part.selection = replace(self.selection, rule=" | ".join(rules), drawn_from=None)
+        return part
 
     def name(self, index: int) -> str:
         """The name of a pair, as ``ShapePair.name`` has it."""

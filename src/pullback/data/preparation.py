@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -13,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pullback.data.cache import sweep
+from pullback.data.cache import CacheError, storing_required, sweep, tell_unkept
 from pullback.data.dataset import PairTruth, ShapeFiles
 from pullback.data.library import ShapeLibrary
 from pullback.data.shapes import PreparationSettings, operators_entry
@@ -40,12 +41,14 @@ class Prepared:
     landmarks: int | None  # how many the ground truth of the shape has
     notes: tuple[str, ...] = ()
     error: str | None = None
+    unkept: str | None = None  # why the cache could not take it
 
 
 def prepare_all(jobs: Sequence[Job], cache_dir: str | Path, *, workers: int | None = None) -> dict[Job, Prepared]:
     """Computes and caches what the jobs need and the cache lacks. ``workers``: processes, by default one for each CPU.
 
-    Every job is tried; what failed is told together at the end, in one MeshError.
+    Every job is tried; what failed is told together at the end, in one MeshError. Where the cache cannot be written, the rest is left
+    to be computed when it is needed, with a warning; within ``storing_required`` that raises CacheError.
     """
     jobs = list(dict.fromkeys(jobs))
     sweep(Path(cache_dir))
@@ -53,13 +56,16 @@ def prepare_all(jobs: Sequence[Job], cache_dir: str | Path, *, workers: int | No
     done = {job: _prepare(job, Path(cache_dir)) for job in jobs if job not in set(pending)}
     if pending:
         done |= _compute(pending, Path(cache_dir), workers or _cpus())
+    unkept = next((result.unkept for result in done.values() if result.unkept is not None), None)
+    if unkept is not None:
+        tell_unkept(unkept, Path(cache_dir))
     errors = [result.error for result in done.values() if result.error is not None]
     if errors:
         raise MeshError("\n".join([f"{len(errors)} of {len(jobs)} shapes could not be prepared:", *errors] if len(errors) > 1 else errors))
-    for job in pending:
+    for job in (job for job in pending if job in done):
         for note in done[job].notes:
             log.warning("%s: %s", job.files.mesh, note)
-    return done
+    return {job: done.get(job, Prepared(None)) for job in jobs}
 
 
 def _compute(jobs: list[Job], cache_dir: Path, workers: int) -> dict[Job, Prepared]:
@@ -70,6 +76,8 @@ def _compute(jobs: list[Job], cache_dir: Path, workers: int) -> dict[Job, Prepar
         for job, result in _results(jobs, cache_dir, min(workers, len(jobs))):
             done[job] = result
             progress.advance(task)
+            if result.unkept is not None:  # nor could it take the others
+                break
     return done
 
 
@@ -109,11 +117,14 @@ def _prepare_each(jobs: list[Job], cache_dir: Path) -> list[Prepared]:
 def _prepare(job: Job, cache_dir: Path) -> Prepared:
     library = ShapeLibrary(job.settings, cache_dir)
     try:
-        loaded = library.load(job.files)
-        for truth in job.truths2:
-            loaded.relabel(truth.second(n2=len(loaded.relabel.successor)))
-        if job.geodesics is not None:
-            library.geodesics(job.files, job.geodesics, truths=job.truths1)
+        with storing_required():
+            loaded = library.load(job.files)
+            for truth in job.truths2:
+                loaded.relabel(truth.second(n2=len(loaded.relabel.successor)))
+            if job.geodesics is not None:
+                library.geodesics(job.files, job.geodesics, truths=job.truths1)
+    except CacheError as error:
+        return Prepared(None, unkept=str(error))
     except (ValueError, FileNotFoundError) as error:
         return Prepared(None, error=str(error))
     return Prepared(None if loaded.corr is None else len(loaded.corr), loaded.notes)
@@ -124,17 +135,25 @@ def _is_ready(job: Job, cache_dir: Path) -> bool:
         if not operators_entry(job.files.mesh, job.settings, cache_dir).exists():
             return False
         return job.geodesics is None or ShapeLibrary(job.settings, cache_dir).has_geodesics(job.files, job.geodesics, truths=job.truths1)
-    except (ValueError, FileNotFoundError):
+    except (ValueError, OSError):
         return False
 
 
 def _be_a_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the parent ends its workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     import torch
     from threadpoolctl import threadpool_limits
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the parent ends its workers
     torch.set_num_threads(1)
     threadpool_limits(limits=1)
+
+
+def _end_with_the_parent() -> None:
+    """A killed parent sends no word: its workers would wait for another job for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _cpus() -> int:

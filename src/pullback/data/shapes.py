@@ -4,6 +4,7 @@ import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from pullback.data.cache import cached, content_hash
+from pullback.data.cache import cached, check_arrays, content_hash
 from pullback.data.io import mesh_name, read_mesh_file
 from pullback.data.mesh_formats import content_of
 from pullback.data.readers.source import inner_suffix
@@ -28,6 +29,16 @@ log = logging.getLogger(__name__)
 
 # Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their results.
 _VERSION = 3
+
+# What a cached shape holds: n vertices, f faces, k eigenfunctions, s samples; z values in a gradient; m vertices in the file.
+_KINDS = {
+    **{"verts": "float32 n 3", "faces": "int32 f 3", "mass": "float32 n", "evals": "float32 k", "evecs": "float32 n k"},
+    **{"sample_points": "int32 s", "sample_mass": "float32 s"},
+    **{"grad_x_values": "float32 zx", "grad_x_columns": "int32 zx", "grad_x_rows": "int32 n+1"},
+    **{"grad_y_values": "float32 zy", "grad_y_columns": "int32 zy", "grad_y_rows": "int32 n+1"},
+    **{"successor": "int32 m", "moved": "float32 m", "notes": "text c"},
+}
+_VERTEX_NUMBERS = ("faces", "sample_points", "grad_x_columns", "grad_y_columns", "successor")
 
 LAPLACIANS = ("cotangent", "robust")
 
@@ -76,7 +87,13 @@ def load_shape(path: str | Path, settings: PreparationSettings, cache_dir: str |
     """
     path = Path(path)
     entry = operators_entry(path, settings, cache_dir)
-    arrays = cached(entry, lambda: _prepare(path, settings), save=_save_arrays, load=_load_arrays)
+    arrays = cached(
+        entry,
+        lambda: _prepare(path, settings),
+        save=_save_arrays,
+        load=lambda source: _checked(_load_arrays(source), settings),
+        what=path.name,
+    )
     return _prepared_shape(path, mesh_name(path) if name is None else name, arrays)
 
 
@@ -134,14 +151,31 @@ def _operator_arrays(operators: MeshOperators) -> dict[str, ndarray]:
     return arrays
 
 
-def _save_arrays(file, arrays: Mapping[str, ndarray]) -> None:
+def _save_arrays(file: BufferedIOBase, arrays: Mapping[str, ndarray]) -> None:
     with stage("writing to the cache"):
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def _load_arrays(path: Path) -> dict[str, ndarray]:
-    with stage("reading from the cache"), np.load(path, allow_pickle=False) as archive:  # reading a member checks its CRC
+def _load_arrays(source: Path | BufferedIOBase) -> dict[str, ndarray]:
+    with stage("reading from the cache"), np.load(source, allow_pickle=False) as archive:  # reading a member checks its CRC
         return {name: archive[name] for name in archive.files}
+
+
+def _checked(arrays: dict[str, ndarray], settings: PreparationSettings) -> dict[str, ndarray]:
+    """The arrays. Raises ValueError unless they are a shape prepared with these settings."""
+    check_arrays(arrays, _KINDS)
+    n = len(arrays["verts"])
+    if len(arrays["evals"]) != settings.k:
+        raise ValueError(f"it holds {len(arrays['evals'])} eigenfunctions, not {settings.k}")
+    for name in _VERTEX_NUMBERS:
+        values = arrays[name]
+        if values.size and (values.min() < 0 or values.max() >= n):
+            raise ValueError(f"its {name} names vertices from {values.min()} to {values.max()}, but there are {n}")
+    for name in ("grad_x", "grad_y"):
+        rows = arrays[f"{name}_rows"]
+        if rows[0] != 0 or rows[-1] != len(arrays[f"{name}_values"]) or (np.diff(rows) < 0).any():
+            raise ValueError(f"its {name} is no sparse matrix")
+    return arrays
 
 
 def _prepared_shape(path: Path, name: str, arrays: Mapping[str, ndarray]) -> PreparedShape:

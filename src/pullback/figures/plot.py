@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from pullback.figures.palette import SERIES_LIGHT
+from pullback.files import write_atomically
 
 INK, MUTED, LINE = "#1b2028", "#5b6472", "#d5d9df"  # text, quieter text, grid
 
@@ -66,12 +67,13 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise ValueError(f"cannot write a figure as {path.name!r}; use a name that ends in .png, .svg or .pdf")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    content = BytesIO()
     if path.suffix == ".svg":
-        path.write_text(figure_svg(figure), encoding="utf-8")
+        content.write(figure_svg(figure).encode())
     elif path.suffix == ".pdf":
         with matplotlib.rc_context({"pdf.fonttype": 42}):  # fonts that publishers take
-            figure.savefig(path, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+            figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     else:
-        figure.savefig(path, format="png", metadata={"Software": None})
+        figure.savefig(content, format="png", metadata={"Software": None})
+    write_atomically(path, lambda file: file.write(content.getbuffer()))
     return path

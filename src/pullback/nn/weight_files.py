@@ -42,8 +42,11 @@ def _check_archive(path: Path) -> None:
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
-    if unpacked > size:
-        raise WeightsFileError(f"it is {size:,} bytes that unpack to {unpacked:,}, which no file by PyTorch does")
+        if unpacked > size:
+            raise WeightsFileError(f"it is {size:,} bytes that unpack to {unpacked:,}, which no file by PyTorch does")
+        changed = archive.testzip()  # PyTorch reads bytes that have changed without a word
+    if changed is not None:
+        raise WeightsFileError(f"{changed} has other bytes than were written")
 
 
 def tensors_of(content: Any, prefix: str = "", *, flat: bool = False) -> Iterator[tuple[str, Tensor]]:

@@ -14,9 +14,11 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pullback.data.datamodule import PairDataModule
+from pullback.files import sweep, write_text_atomically
 from pullback.runtime.checks import check_ground_truth, check_known_points, chosen_terms
 from pullback.runtime.origin import description_of, rule_of, trained_on
 from pullback.runtime.settings import as_yaml, made, plain
+from pullback.tasks.checkpoint import AtomicCheckpointIO
 from pullback.tasks.weights import load_weights, load_weights_of_others
 
 log = logging.getLogger(__name__)
@@ -74,8 +76,8 @@ def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
     elif checkpoint is not None:
         with description_of(str(cfg.ckpt)):
             run.trained_on = trained_on(checkpoint["config"])
-    run.folder.mkdir(parents=True, exist_ok=True)
-    (run.folder / "config.yaml").write_text(as_yaml(config), encoding="utf-8")
+    sweep(run.folder)
+    write_text_atomically(run.folder / "config.yaml", as_yaml(config))
     return run
 
 
@@ -87,7 +89,8 @@ def needs_module(cfg: DictConfig) -> bool:
 def trainer_of(cfg: DictConfig) -> Trainer:
     """Lightning's trainer, with gradients where test pairs are tuned: inference mode would rule them out."""
     gradients = {"inference_mode": False} if cfg.get("adaptation") is not None else {}
-    return made(cfg.trainer, callbacks=callbacks_of(cfg), logger=list(made(cfg.logger).values()), **gradients)
+    loggers = list(made(cfg.logger).values())
+    return made(cfg.trainer, callbacks=callbacks_of(cfg), logger=loggers, plugins=[AtomicCheckpointIO()], **gradients)
 
 
 def quieten() -> None:

@@ -12,8 +12,11 @@ from typing import Any, Protocol, runtime_checkable
 from rich.console import Console
 from rich.progress import Progress
 
+from pullback.data.cache import storing_required
+from pullback.files import sweep, telling_full_disks
 from pullback.runtime.build import Run
 from pullback.runtime.origin import check_described, description_of, fine_tuning
+from pullback.runtime.signals import stopping
 from pullback.tasks.results import check_complete, write_results
 from pullback.tasks.store import PredictionStore
 from pullback.tasks.tables import print_table
@@ -43,11 +46,18 @@ class Evaluation(Protocol):
 def evaluate(run: Run) -> None:
     """The stages of ``run=[…]`` on the test pairs of each data set; prints a table of the results and, last, where they are.
 
-    Raises FailedPairs at the end when pairs could not be matched or scored.
+    Raises FailedPairs at the end when pairs could not be matched or scored. Ctrl-C and SIGTERM stop at once.
     """
+    advice = f"all pairs so far are kept; the same command goes on from there with hydra.run.dir={run.folder}"
+    with stopping(advice), telling_full_disks(run.folder):
+        _evaluate(run)
+
+
+def _evaluate(run: Run) -> None:
     stages = set(run.cfg.run)
     if "prepare" in stages:
-        run.evaluation.prepare(run)
+        with storing_required():
+            run.evaluation.prepare(run)
     if "match" in stages:
         match(run)
     if "score" not in stages or not run.trainer.is_global_zero:
@@ -68,13 +78,15 @@ def match(run: Run) -> None:
     made_by = run.evaluation.origin(run)
     names = run.data.test_names
     run.module.stores = [PredictionStore(store_folder(run, name), {"dataset": name, **made_by}) for name in names]
+    for store in run.module.stores:
+        sweep(store.directory)
     run.trainer.predict(run.module, datamodule=run.data, return_predictions=False)
 
 
 def score(run: Run) -> list[Any]:
-    """Scores the stored predictions of every data set."""
+    """Scores the stored predictions of every data set, of those pairs that the trainer's limit lets through."""
     evaluated = []
-    for pairs, name in zip(run.data.test_sets, run.data.test_names, strict=True):
+    for pairs, name in zip(limited(run), run.data.test_names, strict=True):
         store = PredictionStore.open(store_folder(run, name))
         check_described(store.fingerprint, run.config, source=str(store.signature))
         with Progress(console=Console(stderr=True)) as progress:
@@ -82,6 +94,16 @@ def score(run: Run) -> list[Any]:
             advance = partial(progress.advance, task)
             evaluated.append(run.evaluation.score(run, pairs, store, dataset=name, progress=advance))
     return evaluated
+
+
+def limited(run: Run) -> list[Any]:
+    """The test pairs of each data set, as far as ``trainer.limit_predict_batches`` lets them be matched."""
+    limit, sets = run.trainer.limit_predict_batches, []
+    for pairs, loader in zip(run.data.test_sets, run.data.predict_dataloader(), strict=True):
+        batches = limit if isinstance(limit, int) else int(limit * -(-len(loader) // run.trainer.world_size))
+        count = batches * loader.batch_size * run.trainer.world_size
+        sets.append(pairs if count >= len(pairs) else pairs.first(count))
+    return sets
 
 
 def store_folder(run: Run, dataset: str) -> Path:

@@ -11,8 +11,10 @@ from torch import nn
 
 from pullback.data.io import read_landmarks
 from pullback.data.shapes import PreparedShape, load_shape
+from pullback.files import sweep, telling_full_disks, write_text_atomically
 from pullback.runtime.origin import refinement, rule_of
 from pullback.runtime.settings import as_yaml, made, plain
+from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, listening, stage
 from pullback.tasks.matching import FileMatch, Landmarks, match_shapes, write_match
 from pullback.tasks.weights import load_weights
@@ -30,10 +32,14 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
     features = cfg.backbone.get("network", cfg.backbone.descriptor)._target_.rsplit(".", 1)[-1]
     method = f"{features}, {refinement(plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
     folder, config = Path(cfg.paths.output_dir), as_yaml(plain(cfg))
-    with listening(StageClock(on_begin=_show if _is_long(cfg) else lambda stage: None)) as clock:
+    with (
+        stopping("the shapes that were prepared are kept, and the same command goes on from there"),
+        telling_full_disks(folder),
+        listening(StageClock(on_begin=_show if _is_long(cfg) else lambda stage: None)) as clock,
+    ):
         result = _matched(cfg, model["backbone"])
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(config, encoding="utf-8")
+        sweep(folder)
+        write_text_atomically(folder / "config.yaml", config)
         report = write_match(folder, result, method=method, view=made(cfg.view), config=config, stages=clock.stages)
     print(f"matched with {method}")
     if result.landmarks is not None:

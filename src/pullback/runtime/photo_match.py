@@ -6,8 +6,10 @@ import torch
 from omegaconf import DictConfig
 
 from pullback.data.image_io import read_photo
+from pullback.files import sweep, telling_full_disks, write_text_atomically
 from pullback.runtime.file_match import device_named
 from pullback.runtime.settings import as_yaml, made, plain
+from pullback.runtime.signals import stopping
 from pullback.tasks.patches import PatchLibrary
 from pullback.tasks.photo_matching import write_photo_match
 from pullback.types import ImagePair
@@ -16,9 +18,17 @@ from pullback.types import ImagePair
 MOST_MATCHED = 26_000_000  # pixels
 
 
-@torch.no_grad()
 def match_photos(cfg: DictConfig) -> None:
     """Matches ``source`` (image 1) and ``target`` (image 2) and prints what was done, how, and where the results are."""
+    with (
+        stopping("the features that were computed are kept, and the same command goes on from there"),
+        telling_full_disks(Path(cfg.paths.output_dir)),
+        torch.no_grad(),
+    ):
+        _match_photos(cfg)
+
+
+def _match_photos(cfg: DictConfig) -> None:
     torch.manual_seed(cfg.seed)
     source, target = (read_photo(path, shrink_above=MOST_MATCHED) for path in (cfg.source, cfg.target))
     pair = ImagePair(f"{Path(cfg.source).stem}-{Path(cfg.target).stem}", source, target)
@@ -30,8 +40,8 @@ def match_photos(cfg: DictConfig) -> None:
     for path, photo, image in ((cfg.source, source, patches.image1), (cfg.target, target, patches.image2)):
         print(f"{path}: {image.size[1]} × {image.size[0]} pixels, {image.grid[0]} × {image.grid[1]} patches", *photo.notes, sep="; ")
     folder, config = Path(cfg.paths.output_dir), as_yaml(plain(cfg))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(config, encoding="utf-8")
+    sweep(folder)
+    write_text_atomically(folder / "config.yaml", config)
     report = write_photo_match(folder, pair, patches.to("cpu"), match.to("cpu"), method=method, config=config)
     print(f"matched with {method}")
     print(f"report: {report}")

@@ -1,44 +1,63 @@
 """Training, and which of its weights are kept."""
 
 import logging
+import signal
 import time
 from pathlib import Path
 
-from lightning.pytorch.callbacks import ModelCheckpoint
-
+from pullback.files import telling_full_disks
 from pullback.runtime.build import Run
 from pullback.runtime.origin import described, trained_on
-from pullback.tasks.weights import check_resumable, load_checkpoint, load_weights
+from pullback.runtime.signals import Stopped, stopping
+from pullback.tasks.checkpoint import LAST, BestCheckpoint, newest_whole, resumable
+from pullback.tasks.weights import load_checkpoint, load_weights
 
 log = logging.getLogger(__name__)
 
 
 def fit(run: Run) -> float | None:
-    """Trains, then gives the module its best weights. Returns the figure that selected them, if any did."""
+    """Trains, then gives the module its best weights. Returns the figure that selected them, if any did.
+
+    Ctrl-C ends the training at once, SIGTERM after the step at hand, which a checkpoint keeps. Raises CheckpointError where no
+    training can go on from what ``resume`` names.
+    """
     resume = resumed_from(run)
-    if resume is not None:
-        check_resumable(resume)
+    advice = f"the training goes on from its last checkpoint with: the same command, resume=auto hydra.run.dir={run.folder}"
+    with stopping(advice, gently=lambda: run.trainer.received_sigterm), telling_full_disks(run.folder):
+        return _fit(run, resume)
+
+
+def _fit(run: Run, resume: Path | None) -> float | None:
     for logger in run.trainer.loggers:
         logger.log_hyperparams(run.config)
     if resume is None:
         run.trainer.validate(run.module, run.data, verbose=False)  # the curves begin with the untrained network
+        _stop_if_asked(run)
     else:
         log.info("resuming from %s", resume)
     before = time.monotonic()
     run.trainer.fit(run.module, run.data, ckpt_path=resume, weights_only=True)
+    _stop_if_asked(run)
     run.training = {"steps": run.trainer.global_step, "seconds": round(time.monotonic() - before, 3), "resumed": resume is not None}
-    best = next((callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)), None)
-    found = best is not None and best.best_model_path
-    path = Path(best.best_model_path) if found else run.folder / "checkpoints" / "last.ckpt"
+    best = next((callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, BestCheckpoint)), None)
+    found = best.found if best is not None else None
+    path = found or run.folder / "checkpoints" / LAST
     checkpoint = load_checkpoint(path)
     load_weights(run.module, checkpoint)
     run.weights, run.trained_on = described(checkpoint, path), trained_on(checkpoint["config"])
-    return float(best.best_model_score) if found else None
+    return float(best.best_model_score) if found is not None else None
+
+
+def _stop_if_asked(run: Run) -> None:
+    """Lightning ends no loop after its last step."""
+    if run.trainer.received_sigterm:
+        raise Stopped(signal.SIGTERM)
 
 
 def resumed_from(run: Run) -> Path | None:
-    """The checkpoint to go on from; None to begin anew."""
+    """The checkpoint to go on from; None to begin anew. Raises CheckpointError for one that is damaged, or of another kind."""
     if run.cfg.resume == "auto":
-        last = run.folder / "checkpoints" / "last.ckpt"
-        return last if last.is_file() else None
+        return newest_whole(run.folder / "checkpoints")
+    if run.cfg.resume is not None:
+        resumable(Path(run.cfg.resume))
     return None if run.cfg.resume is None else Path(run.cfg.resume)

@@ -48,7 +48,22 @@ class StepSeed(Callback):
 
 
 class Progress(RichProgressBar):
-    """Lightning's progress bar, without the tail of a logger's name and a last epoch that nobody set."""
+    """Lightning's progress bar, without the tail of a logger's name and a last epoch that nobody set.
+
+    It counts pairs: an epoch ends with the last one, or with that of the last optimiser step, of which each takes several pairs when
+    gradients are accumulated.
+    """
+
+    @property
+    def total_train_batches(self) -> int | float:
+        trainer = self.trainer
+        pairs = trainer.num_training_batches
+        if trainer.max_epochs != -1 or trainer.max_steps < 0:
+            return pairs
+        ready = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        done = ready if ready < pairs else 0  # a finished epoch counts until the next one begins
+        pending = done % trainer.accumulate_grad_batches
+        return min(pairs, done - pending + (trainer.max_steps - trainer.global_step) * trainer.accumulate_grad_batches)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         return {key: value for key, value in super().get_metrics(trainer, pl_module).items() if key != "v_num"}

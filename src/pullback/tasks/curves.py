@@ -1,23 +1,38 @@
 """Figures over the steps of a training, as CSV files that a resumed run continues."""
 
 import csv
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.loggers.logger import rank_zero_experiment
+from lightning.pytorch.utilities import rank_zero_only
 
+from pullback.files import write_text_atomically
 from pullback.types import ShapePair
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file by column; none where there is no file."""
+    """The rows of a CSV file by column; none where there is no file. The line that a killed run did not finish is left out."""
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline="")))
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Begins a CSV file with these rows, in one step: it is the old one or the new one. Other columns of the rows are left out."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text_atomically(path, text.getvalue())
 
 
 def rows_before(rows: Sequence[Mapping[str, str]], step: int) -> list[Mapping[str, str]]:
@@ -30,14 +45,42 @@ class ContinuedCSVLogger(CSVLogger):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._earlier: list[dict[str, str]] | None = rows_of(Path(self.log_dir) / "metrics.csv")
+        self._begun = False
 
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> ExperimentWriter:
+        if self._experiment is None:
+            self._experiment = _ContinuingWriter(log_dir=self.log_dir)
+        return self._experiment
+
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        if self._earlier is not None and step is not None:
-            kept = rows_before(self._earlier, step)
-            self.experiment.metrics = [{key: value for key, value in row.items() if value} for row in kept]
-            self._earlier = None
+        if not self._begun and step is not None:
+            self.experiment.continue_from(step)
+            self._begun = True
         super().log_metrics(metrics, step)
+
+
+class _ContinuingWriter(ExperimentWriter):
+    """Appends rows, as Lightning's; whatever it writes anew it writes in one step, so that no kill costs the curve so far."""
+
+    def continue_from(self, step: int) -> None:
+        """Drops the rows that are not before the step."""
+        path = Path(self.metrics_file_path)
+        rows = rows_before(rows_of(path), step)
+        if rows:
+            self.metrics_keys = sorted({key for row in rows for key in row if key})
+            write_rows(path, self.metrics_keys, rows)
+        else:
+            path.unlink(missing_ok=True)
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        path = Path(self.metrics_file_path)
+        write_rows(path, fieldnames, rows_of(path))
+
+    def _check_log_dir_exists(self) -> None:
+        """Lightning's deletes the curve here."""
 
 
 class PairLog(Callback):
@@ -82,8 +125,4 @@ class PairLog(Callback):
     def _begin(self, columns: list[str], *, before: int) -> None:
         earlier = rows_before(rows_of(self.path), before)
         self.columns = columns
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(earlier)
+        write_rows(self.path, columns, earlier)

@@ -2,17 +2,17 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from pullback.data.cache import cached, content_hash
+from pullback.data.cache import cached, cached_together, check_arrays, content_hash
 from pullback.geometry.grid import grid_basis
 from pullback.nn.finite import check_features
 from pullback.nn.fusion import Fusion
@@ -62,36 +62,36 @@ class FeatureCache:
     def load(self, photos: Sequence[Photo]) -> list[FeatureMaps]:
         """The features of the photographs, on the CPU; those that are not cached are computed together."""
         paths = [self.path(photo) for photo in photos]
-        missing = {path: photo for path, photo in zip(paths, photos, strict=True) if path not in self._loaded and not path.exists()}
-        computed = dict(zip(missing, self.backbone(list(missing.values())), strict=True)) if missing else {}
-        return [self._load(path, photo, computed) for path, photo in zip(paths, photos, strict=True)]
+        fresh = {path: photo for path, photo in zip(paths, photos, strict=True) if path not in self._loaded}
+
+        def compute(paths: list[Path]) -> list[FeatureMaps]:
+            return self.backbone([fresh[path] for path in paths])
+
+        what = f"features of {', '.join(photo.name for photo in fresh.values())}"
+        maps = cached_together(list(fresh), compute, save=_save_maps, load=_load_maps, what=what)
+        self._loaded |= dict(zip(fresh, maps, strict=True))
+        for path in paths:
+            self._loaded.move_to_end(path)
+        found = [self._loaded[path] for path in paths]
+        while len(self._loaded) > self.capacity:
+            self._loaded.popitem(last=False)
+        return found
 
     def holds(self, photo: Photo) -> bool:
         return self.path(photo).exists()
 
-    def _load(self, path: Path, photo: Photo, computed: Mapping[Path, FeatureMaps]) -> FeatureMaps:
-        if path not in self._loaded:
 
-            def compute() -> FeatureMaps:
-                return computed[path] if path in computed else self.backbone([photo])[0]
-
-            self._loaded[path] = cached(path, compute, save=_save_maps, load=_load_maps)
-        self._loaded.move_to_end(path)
-        while len(self._loaded) > self.capacity:
-            self._loaded.popitem(last=False)
-        return self._loaded[path]
-
-
-def _save_maps(file: BinaryIO, maps: FeatureMaps) -> None:
+def _save_maps(file: BufferedIOBase, maps: FeatureMaps) -> None:
     np.savez(file, **{name: values.half().cpu().numpy() for name, values in maps.items()})
 
 
-def _load_maps(path: Path) -> FeatureMaps:
-    with np.load(path, allow_pickle=False) as archive:
-        maps = {name: torch.from_numpy(archive[name].astype(np.float32)) for name in archive.files}
-    if not all(torch.isfinite(values).all() for values in maps.values()):
-        raise ValueError("it holds values that are not finite")
-    return maps
+def _load_maps(source: Path | BufferedIOBase) -> FeatureMaps:
+    with np.load(source, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    check_arrays(arrays, {name: f"float16 c{i} h{i} w{i}" for i, name in enumerate(arrays)})
+    if not arrays:
+        raise ValueError("it holds no features")
+    return {name: torch.from_numpy(values.astype(np.float32)) for name, values in arrays.items()}
 
 
 class PatchLibrary:
@@ -139,7 +139,14 @@ class PatchLibrary:
         if not self.fusion.needs_pair:  # a basis for each pair would fill the disk
             key = {"version": _BASIS_VERSION, "grid": str(grid), "feat": feat.cpu().numpy(), "patches": patches.cpu().numpy(), **settings}
             path = self.cache_dir / "image_bases" / f"{content_hash(key)}.npz"
-            return cached(path, compute, save=_save_basis, load=_load_basis).to(feat.device)
+
+            def load(source: Path | BufferedIOBase) -> Eigenbasis:
+                basis = _load_basis(source)
+                if basis.evecs.shape[0] != len(patches) or basis.evecs.shape[1] > self.graph.k:
+                    raise ValueError(f"it is a basis of the size {tuple(basis.evecs.shape)} for {len(patches)} patches")
+                return basis
+
+            return cached(path, compute, save=_save_basis, load=load, what="the basis of a photograph").to(feat.device)
         return compute().to(feat.device)
 
 
@@ -156,10 +163,12 @@ def patches_of(mask: Bool[Tensor, "H W"] | None, grid: tuple[int, int]) -> Int[T
     return covered
 
 
-def _save_basis(file: BinaryIO, basis: Eigenbasis) -> None:
+def _save_basis(file: BufferedIOBase, basis: Eigenbasis) -> None:
     np.savez(file, evals=basis.evals.cpu().numpy(), evecs=basis.evecs.cpu().numpy(), mass=basis.mass.cpu().numpy())
 
 
-def _load_basis(path: Path) -> Eigenbasis:
-    with np.load(path, allow_pickle=False) as archive:
-        return Eigenbasis(*(torch.from_numpy(archive[name]) for name in ("evals", "evecs", "mass")))
+def _load_basis(source: Path | BufferedIOBase) -> Eigenbasis:
+    with np.load(source, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    check_arrays(arrays, {"evals": "float32 k", "evecs": "float32 n k", "mass": "float32 n"})
+    return Eigenbasis(*(torch.from_numpy(arrays[name]) for name in ("evals", "evecs", "mass")))

@@ -53,12 +53,13 @@ def load_checkpoint(path: str | Path) -> Mapping[str, Any]:
     return {**checkpoint, "state_dict": weights, "config": config}
 
 
-def check_resumable(path: str | Path) -> None:
-    """Raises CheckpointError unless a training may go on from the file; see ``load_checkpoint`` for what else is refused.
+def load_to_resume(path: str | Path) -> Mapping[str, Any]:
+    """A checkpoint from which a training may go on. Raises CheckpointError, and as ``load_checkpoint``.
 
     Lightning deletes the checkpoints that a better one replaces by the names that stand in the file: they must lie beside one another.
     """
-    callbacks = load_checkpoint(path).get("callbacks") or {}
+    checkpoint = load_checkpoint(path)
+    callbacks = checkpoint.get("callbacks") or {}
     for state in callbacks.values() if isinstance(callbacks, Mapping) else ():
         if not isinstance(state, Mapping) or "dirpath" not in state:
             continue
@@ -67,6 +68,7 @@ def check_resumable(path: str | Path) -> None:
         for name in filter(None, named):
             if Path(str(name)).parent != Path(str(state["dirpath"])) or ".." in Path(str(name)).parts:
                 raise CheckpointError(f"{path} would have {name} replaced, which is none of its checkpoints; begin anew with resume=null")
+    return checkpoint
 
 
 def load_weights(module: nn.Module, checkpoint: Mapping[str, Any]) -> None:

@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM end a run at once, with everything so far kept: one sentence, and the exit status that shells expect."""
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+_WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+_IMPATIENCE = 2.0  # seconds in which further signals do not interrupt the clearing up
+
+
+class Stopped(SystemExit):
+    """The user, or the machine, wants the run to end: exit status 130 after Ctrl-C, 143 after SIGTERM."""
+
+    def __init__(self, number: int):
+        super().__init__(128 + number)
+        self.number = signal.Signals(number)
+        self.told = False
+
+
+@contextlib.contextmanager
+def stopping(advice: str, *, gently: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Within, both signals raise Stopped at once and, on the way out, print ``stopped by …; ADVICE`` to stderr.
+
+    A first SIGTERM does not interrupt while ``gently()`` says that somebody else will end the run: Lightning ends a training between
+    two steps, so that a checkpoint is written first. Handlers that somebody else has installed stay: the launcher of a cluster has
+    its own way to stop and requeue a job.
+    """
+    before, asked = {}, []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        first = not asked
+        if not first and now - asked[-1] < _IMPATIENCE:
+            return
+        asked.append(now)
+        if not (first and number == signal.SIGTERM and gently()):
+            raise Stopped(number)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in _WORDS:
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        raise _told(error, advice) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _told(error: BaseException, advice: str) -> BaseException:
+    """The error that leaves the run, with its sentence printed. Lightning's own end by SIGTERM has the exit status 0."""
+    if isinstance(error, KeyboardInterrupt):
+        error = Stopped(signal.SIGINT)
+    elif type(error).__name__ == "SIGTERMException":
+        error = Stopped(signal.SIGTERM)
+    if isinstance(error, Stopped) and not error.told:
+        error.told = True
+        print(f"\nstopped by {_WORDS[error.number]}; {advice}", file=sys.stderr, flush=True)
+    return error

@@ -1,0 +1,75 @@
+"""SIGTERM and Ctrl-C end a run at once, in a sentence and with the exit status that shells expect."""
+
+import os
+import signal
+import time
+
+import pytest
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from pullback.runtime.signals import Stopped, stopping
+
+
+@pytest.fixture(autouse=True)
+def python_handlers():
+    """Those of a program that has just started."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+    time.sleep(1)
+
+
+@pytest.mark.parametrize(("number", "status", "word"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
+def test_either_signal_stops_at_once_and_advice_is_given_once(capsys, number, status, word):
+    with pytest.raises(SystemExit) as caught, stopping("again with X"), stopping("again with Y"):
+        send(number)
+        pytest.fail("it went on")
+    assert caught.value.code == status
+    assert capsys.readouterr().err == f"\nstopped by {word}; again with Y\n"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt(), 130), (SIGTERMException(), 143), (SystemExit(3), 3), (SystemExit(), None)]
+)
+def test_other_ways_to_stop_get_their_status_too(error, status):
+    with pytest.raises(SystemExit) as caught, stopping("again"):
+        raise error
+    assert caught.value.code == status
+
+
+def test_a_second_signal_does_not_interrupt_the_clearing_up():
+    cleared = []
+    with pytest.raises(Stopped), stopping("again"):
+        try:
+            send(signal.SIGTERM)
+        finally:
+            send(signal.SIGTERM)
+            cleared.append(1)
+    assert cleared == [1]
+
+
+def test_sigterm_waits_for_somebody_else_to_stop_only_once(monkeypatch):
+    monkeypatch.setattr("pullback.runtime.signals._IMPATIENCE", 0.0)
+    passed = []
+    with pytest.raises(Stopped), stopping("again", gently=lambda: True):
+        send(signal.SIGTERM)
+        passed.append(1)
+        send(signal.SIGTERM)
+    assert passed == [1]
+
+
+def test_the_handler_of_a_clusters_launcher_stays():
+    heard = []
+    signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    with stopping("again"):
+        send(signal.SIGTERM)
+    assert heard == [signal.SIGTERM]

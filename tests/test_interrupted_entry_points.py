@@ -1,0 +1,123 @@
+"""Programs that are stopped, or find damage: what they keep, how they end, and that the same command goes on."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from tests.fakes import write_faust
+from tests.test_entry_points import SHORT, SMALL, TINY_NETWORK, TINY_SOLVER, figures, metrics, run
+
+from pullback.runtime.signals import Stopped
+from pullback.tasks.weights import CheckpointError
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    write_faust(folder / "data" / "FAUST_r", [*range(6), *range(80, 84)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def train(home) -> list[str]:
+    """The overrides of a tiny training."""
+    faust = ["dataset=faust", "dataset.faust.allow_missing=true", f"paths.data_dir={home / 'data'}", f"paths.cache_dir={home / 'cache'}"]
+    return [*faust, *SMALL, *TINY_NETWORK, *TINY_SOLVER, *SHORT, "run=[match,score]"]
+
+
+@pytest.fixture(scope="module")
+def trained(home, train) -> Path:
+    run("train", *train, folder=home / "whole")
+    return home / "whole"
+
+
+@pytest.fixture(scope="module")
+def evaluate(train) -> list[str]:
+    """The overrides of an evaluation, of an untrained network: six pairs of four shapes."""
+    return [override for override in train if override not in SHORT and not override.startswith("data.val")]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def stopping(pairs: int, number: int) -> str:
+    return f"+callbacks.stop={{_target_:tests.interruption.SignalAfter,pairs:{pairs},number:{int(number)}}}"
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_a_stopped_evaluation_keeps_its_pairs_and_goes_on(home, evaluate, number, capsys):
+    folder = home / number.name
+    with pytest.raises(Stopped) as caught:
+        run("eval", *evaluate, stopping(2, number), folder=folder)
+    assert caught.value.code == STATUS[number]
+    word = "SIGTERM" if number == signal.SIGTERM else "Ctrl-C"
+    assert f"stopped by {word}; all pairs so far are kept; the same command goes on from there with hydra.run.dir={folder}" in (
+        capsys.readouterr().err
+    )
+    kept = {path: path.stat().st_mtime_ns for path in (folder / "predictions").rglob("*.npz")}
+    assert len(kept) == 2 and not (folder / "metrics.json").exists()
+    run("eval", *evaluate, folder=folder)
+    assert (metrics(folder)["results"][0]["pairs"], metrics(folder)["results"][0]["failed"]) == (6, 0)
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}, "matched once"
+
+
+@pytest.mark.parametrize("number", STATUS, ids=lambda number: number.name)
+def test_a_stopped_training_goes_on_exactly(home, train, trained, number, capsys):
+    folder = home / f"training-{number.name}"
+    with pytest.raises(Stopped) as caught:
+        run("train", *train, "callbacks.last.minutes=60.0", stopping(4, number), folder=folder)
+    assert caught.value.code == STATUS[number]
+    assert f"resume=auto hydra.run.dir={folder}" in capsys.readouterr().err
+    step = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert step == (5 if number == signal.SIGTERM else 3), "SIGTERM ends the step and keeps it; Ctrl-C goes back to the last checkpoint"
+    run("train", *train, "resume=auto", folder=folder)
+    for name, values in weights(trained).items():
+        assert torch.equal(weights(folder)[name], values)
+    assert figures(folder) == figures(trained)
+
+
+def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(home, train, trained, capsys):
+    folder = home / "damaged"
+    shutil.copytree(trained / "checkpoints", folder / "checkpoints")
+    last = folder / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:5000])
+    run("train", *train, "resume=auto", folder=folder)
+    printed = capsys.readouterr().out
+    assert "last.ckpt is no checkpoint, or is damaged" in printed and "goes on from last-previous.ckpt" in printed
+    assert metrics(folder)["results"][0]["protocol"]["checkpoint"] == metrics(trained)["results"][0]["protocol"]["checkpoint"]
+    for name, values in weights(trained).items():
+        assert torch.equal(weights(folder)[name], values)
+
+
+def test_a_text_file_is_nothing_to_resume_from(home, train):
+    (home / "notes.txt").write_text("lr was too high")
+    with pytest.raises(CheckpointError, match=r"notes\.txt is no checkpoint"):
+        run("train", *train, f"resume={home / 'notes.txt'}", folder=home / "none")
+
+
+@pytest.mark.parametrize(("limit", "count"), [("2", 2), ("0.5", 3)])
+def test_a_limit_leaves_pairs_out_and_says_so(home, evaluate, limit, count):
+    folder = home / f"limit-{limit}"
+    run("eval", *evaluate, f"trainer.limit_predict_batches={limit}", folder=folder)
+    (result,) = metrics(folder)["results"]
+    assert (result["pairs"], result["failed"]) == (count, 0)
+    assert result["protocol"]["notes"].endswith(f"the first {count} of 6 pairs")
+
+
+def test_a_cache_that_cannot_be_written_ends_a_preparation_and_no_evaluation(evaluate, tmp_path, capsys):
+    """Its place is taken by a file."""
+    (tmp_path / "cache").write_text("")
+    overrides = [*evaluate, f"paths.cache_dir={tmp_path / 'cache'}", "trainer.limit_predict_batches=1"]
+    with pytest.raises(OSError, match=r"cache cannot be written: Not a directory\. Remove what stands .*paths\.cache_dir=DIR"):
+        run("eval", *overrides, "run=[prepare]", folder=tmp_path / "prepare")
+    capsys.readouterr()
+    run("eval", *overrides, "run=[match,score]", folder=tmp_path / "match")
+    assert metrics(tmp_path / "match")["results"][0]["pairs"] == 1
+    assert capsys.readouterr().out.count("until then all is computed and not kept") == 1
