@@ -110,6 +110,7 @@ def _prepared_arrays(path: Path, settings: PreparationSettings) -> dict[str, nda
     except (ValueError, EigenbasisError) as error:
         advice = "Try data.laplacian=robust, or remesh it" if settings.laplacian == "cotangent" else "Remesh it"
         raise MeshError(f"{path}: its operators cannot be computed ({error}). {advice}") from error
+    notes += operators.notes
     for note in notes:
         log.info("%s: %s", path, note)
     return {

@@ -110,6 +110,9 @@ def _check_arrays(verts: ndarray, faces: ndarray, name: str) -> None:
             f"{name}: {len(bad)} vertices have NaN or infinite coordinates, the first is vertex {bad[0]}, {verts[bad[0]].tolist()}. "
             "Export the mesh again, or remove these vertices"
         )
+    size = np.ptp(verts, axis=0).max()
+    if not 1e-50 < size < 1e50 and size > 0:
+        raise MeshError(f"{name}: the coordinates span {size:.1e} of their unit, too much or too little for areas. Scale the mesh to about 1")
     outside = np.flatnonzero(((faces < 0) | (faces >= len(verts))).any(axis=1))
     if len(outside):
         raise MeshError(
@@ -157,11 +160,13 @@ def _drop_degenerate(verts: ndarray, faces: ndarray, name: str, notes: list[str]
     if not area.sum() > 0:
         raise MeshError(f"{name}: no face has an area. All vertices of each face lie on one line: export the mesh again")
     flat = area < _FLAT * area.mean()
-    # A flat face closes the surface and does no harm, unless one of its corners has no area at all.
-    supported = np.zeros(len(verts), dtype=bool)
-    supported[faces[~flat]] = True
-    needless = flat & ~supported[faces].all(axis=1)
+    needless = np.zeros(len(faces), dtype=bool)
     if flat.any():
+        # A flat face closes the surface and does no harm, unless it hangs on its rim: a corner there has no area at all.
+        supported = np.ones(len(verts), dtype=bool)
+        supported[_boundary(faces)] = False
+        supported[faces[~flat]] = True
+        needless = flat & ~supported[faces].all(axis=1)
         notes.append(f"{int(flat.sum())} degenerate faces have no area (corners on one line): {int(needless.sum())} dropped, the rest kept")
     return faces[~needless]
 
@@ -210,6 +215,13 @@ def _note_unused(faces: ndarray, n: int, notes: list[str]) -> None:
     count = n - int(_used(faces, n).sum())
     if count:
         notes.append(f"{count} isolated vertices (in no face) were dropped")
+
+
+def _boundary(faces: ndarray) -> Int[ndarray, " b 2"]:
+    """The ends of the edges with one face, in the sense of that face."""
+    half_edges, start = half_edges_by_edge(faces)
+    alone = half_edges[start[np.diff(start, append=len(half_edges)) == 1]]
+    return np.stack([faces.ravel()[alone], faces[:, [1, 2, 0]].ravel()[alone]], axis=1)
 
 
 def _used(faces: ndarray, n: int) -> Bool[ndarray, " n"]:
