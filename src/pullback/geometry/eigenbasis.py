@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse.csgraph import connected_components
-from threadpoolctl import threadpool_limits
 
 from pullback.geometry.factor import factorise
 from pullback.geometry.lanczos import ConvergenceError, smallest_eigenpairs
+from pullback.threads import one_thread
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +47,16 @@ def solve_eigenproblem(
 
     ``solver``: "lanczos", block Lanczos in shift-invert mode (``smallest_eigenpairs``), for any size; "eigh", dense; "auto", the
     faster of the two, with "eigsh" where Lanczos gets nowhere; "eigsh", scipy's; all of these take each connected component alone; "lobpcg", as in published
-    image pipelines: float32 with a loose tolerance, for comparison only. The same input gives the same bits at the same number of
-    threads; "lanczos" takes that of torch. In each eigenvector the entry of largest magnitude is positive. Raises ValueError for
+    image pipelines: float32 with a loose tolerance, for comparison only. All in one thread: the same input gives the same bits.
+    In each eigenvector the entry of largest magnitude is positive. Raises ValueError for
     k > n (eigsh needs k < n, lobpcg 3k ≤ n), a mass that is not positive or entries that are not finite, EigenbasisError when the
     residual of ``accuracy`` exceeds 1e-6, and what rounding explains, or its orthogonality 1e-8 (not for lobpcg).
     """
+    with one_thread():
+        return _solve(stiffness, mass, k, solver)
+
+
+def _solve(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int, solver: str) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
     n = len(mass)
     _check_size(n, k, solver)
     if not (mass > 0).all():
@@ -96,8 +101,7 @@ def _inverse_iteration(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evecs
     if not np.isfinite(improved).all():
         raise EigenbasisError(f"the eigenproblem of {len(mass)} points cannot be solved: the operators are badly conditioned")
     improved /= np.sqrt(mass @ improved**2)
-    with threadpool_limits(limits=1, user_api="blas"):
-        evals, coeffs = scipy.linalg.eigh(improved.T @ (stiffness @ improved), improved.T @ (mass[:, None] * improved))
+    evals, coeffs = scipy.linalg.eigh(improved.T @ (stiffness @ improved), improved.T @ (mass[:, None] * improved))
     return evals, improved @ coeffs
 
 
@@ -164,8 +168,7 @@ def _prefers_dense(n: int, k: int) -> bool:
 
 
 def _dense(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
-    with threadpool_limits(limits=1, user_api="blas"):
-        return scipy.linalg.eigh(stiffness.toarray(), np.diag(mass), subset_by_index=(0, k - 1))
+    return scipy.linalg.eigh(stiffness.toarray(), np.diag(mass), subset_by_index=(0, k - 1))
 
 
 def _lanczos(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
@@ -185,8 +188,7 @@ def _eigsh(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[
 
 def _connected_eigsh(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
     start = np.random.default_rng(0).standard_normal(len(mass))
-    with threadpool_limits(limits=1, user_api="blas"):  # oversubscribed BLAS threads make ARPACK up to 200 times slower
-        return scipy.sparse.linalg.eigsh(stiffness.tocsc(), k=k, M=sp.diags(mass).tocsc(), sigma=_SHIFT, v0=start)
+    return scipy.sparse.linalg.eigsh(stiffness.tocsc(), k=k, M=sp.diags(mass).tocsc(), sigma=_SHIFT, v0=start)
 
 
 def _by_component(

@@ -13,6 +13,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from pullback.geometry.factor import BlockSolve, factorise
+from pullback.threads import one_thread
 
 _PROBE = 4  # random vectors that look for missed eigenvectors at the end
 _PROBE_STEPS = 4
@@ -39,9 +40,16 @@ def smallest_eigenpairs(
     Memory beyond the matrix, in bytes: ``8 n (m + k + 6 block)`` and the factor (about 750 n on a surface of a million vertices), with
     m ≤ ``capacity`` basis vectors in use (by default at most 5k + 10 block; k = 200 took 650, which makes 9 GB for a million vertices);
     a full basis is compressed and the iteration goes on.
-    The same input gives the same bits at the same number of threads, which is that of torch (``torch.get_num_threads``).
+    One thread (``one_thread``): the same input gives the same bits.
     ``backend``: see ``factorise``. Raises ValueError for a matrix that is not finite or a basis too small for k, ConvergenceError.
     """
+    with one_thread():
+        return _smallest_eigenpairs(matrix, k, tolerance, block, capacity, backend)
+
+
+def _smallest_eigenpairs(
+    matrix: sp.spmatrix, k: int, tolerance: float, block: int, capacity: int | None, backend: str
+) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
     n = matrix.shape[0]
     capacity = min(n, 5 * k + 10 * block if capacity is None else capacity)
     if k + 2 * block > capacity:

@@ -5,10 +5,10 @@ import scipy.linalg
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 from numpy import ndarray
-from threadpoolctl import threadpool_limits
 
 from pullback.geometry.eigenbasis import positive_extremes, solve_eigenproblem
 from pullback.geometry.local_functions import local_functions
+from pullback.threads import one_thread
 
 
 def sampled_eigenproblem(
@@ -36,7 +36,7 @@ def sampled_eigenproblem(
         raise ValueError(f"{len(points)} points span no {k} eigenfunctions; use data.samples={15 * k} or data.basis=exact")
     bumps = local_functions(verts, faces, points)
     reduced_stiffness, reduced_mass = bumps.T @ (stiffness @ bumps), bumps.T @ sp.diags(mass) @ bumps
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         evals, coeffs = scipy.linalg.eigh(reduced_stiffness.toarray(), reduced_mass.toarray(), subset_by_index=(0, k - 1))
     evecs = bumps @ coeffs
     evecs *= positive_extremes(evecs)
