@@ -4,6 +4,7 @@ Each function takes a closed mesh and gives it with ``count`` bad places of rela
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,7 +16,7 @@ Mesh = tuple[np.ndarray, np.ndarray]
 def caps(verts: np.ndarray, faces: np.ndarray, *, count: int, size: float) -> Mesh:
     """T-junctions closed by a flat triangle: a vertex on an edge (but for ``size`` of its length) that one side of it does not use."""
     added, kept, new = [], np.ones(len(faces), bool), []
-    for face, other, (a, b, c, _) in _edges(faces, count):
+    for face, _, (a, b, c, _) in _edges(faces, count):
         m = len(verts) + len(added)
         along = verts[b] - verts[a]
         added.append((verts[a] + verts[b]) / 2 + size * np.linalg.norm(along) * _unit(verts[c] - verts[a]))
@@ -51,13 +52,13 @@ def needles(verts: np.ndarray, faces: np.ndarray, *, count: int, size: float) ->
 def beads(verts: np.ndarray, faces: np.ndarray, *, count: int, size: float) -> Mesh:
     """Edges with five vertices on them, ``size`` of the length apart, of which one side uses only the ends."""
     added, kept, new = [], np.ones(len(faces), bool), []
-    for face, other, (a, b, c, _) in _edges(faces, count):
+    for face, _, (a, b, c, _) in _edges(faces, count):
         first = len(verts) + len(added)
         places = 0.5 + size * np.arange(5)
         added += list(verts[a] + places[:, None] * (verts[b] - verts[a]))
         chain = [a, *range(first, first + 5), b]
         kept[face] = False
-        new += [[i, j, c] for i, j in zip(chain, chain[1:], strict=False)] + [[a, j, i] for i, j in zip(chain[1:], chain[2:], strict=False)]
+        new += [[i, j, c] for i, j in pairwise(chain)] + [[a, j, i] for i, j in pairwise(chain[1:])]
     return _joined(verts, faces[kept], added, new)
 
 

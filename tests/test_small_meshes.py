@@ -26,7 +26,8 @@ from pullback.solvers.zoomout import DiffZoomOut, ZoomOut
 from pullback.tasks.matching import match_shapes
 from pullback.types import ShapePair
 
-SOLVERS = [ZoomOut(), SampledZoomOut(), DiffZoomOut(two_way=True), DiscreteOptimisation(), RegularisedSolver(), TwoBranch(), FeatureNearest()]
+SOLVERS = [ZoomOut(), SampledZoomOut(), DiffZoomOut(two_way=True), DiscreteOptimisation(), RegularisedSolver(), TwoBranch()]
+SOLVERS.append(FeatureNearest())
 
 
 def hull(points):

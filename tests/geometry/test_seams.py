@@ -73,8 +73,9 @@ def test_triangles_all_apart_are_sewn_in_spite_of_rounding():
 
 def test_a_cut_wider_than_rounding_stays_open():
     verts, faces = sphere(2)
-    mesh_verts, mesh_faces, _ = torn(verts, faces, (verts[faces].mean(axis=1)[:, 2] > 0).astype(int), glued=np.flatnonzero(verts[:, 0] > 0.2))
-    upper = np.setdiff1d(mesh_faces[mesh_verts[mesh_faces].mean(axis=1)[:, 2] > 0], mesh_faces[mesh_verts[mesh_faces].mean(axis=1)[:, 2] < 0])
+    chart = (verts[faces].mean(axis=1)[:, 2] > 0).astype(int)
+    mesh_verts, mesh_faces, _ = torn(verts, faces, chart, glued=np.flatnonzero(verts[:, 0] > 0.2))
+    upper = np.setdiff1d(mesh_faces[chart == 1], mesh_faces[chart == 0])
     mesh_verts[upper] += [0, 0, 1e-3]
     mesh = clean_mesh(mesh_verts, mesh_faces, name="scan.off")
     assert len(boundary_edges(mesh.faces))

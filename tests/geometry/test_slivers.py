@@ -130,7 +130,9 @@ def test_a_small_well_shaped_part_counts_in_full():
     assert not len(small.number)
 
 
-@pytest.mark.parametrize("mesh", [fan(3000), fan(1000, height=1e-9), fan(1000, height=1e4), tube(6, 200, length=1e4), tube(300, 2, length=1e5)])
+@pytest.mark.parametrize(
+    "mesh", [fan(3000), fan(1000, height=1e-9), fan(1000, height=1e4), tube(6, 200, length=1e4), tube(300, 2, length=1e5)]
+)
 @pytest.mark.parametrize("basis", ["exact", "sampled"])
 def test_spokes_and_long_thin_bodies_have_operators(mesh, basis):
     found = operators_of(*mesh, k=30, basis=basis, samples=200)

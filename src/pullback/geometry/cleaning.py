@@ -124,7 +124,7 @@ def _check_arrays(verts: ndarray, faces: ndarray, name: str) -> None:
         )
     size = np.ptp(verts, axis=0).max()
     if not 1e-50 < size < 1e50 and size > 0:
-        raise MeshError(f"{name}: the coordinates span {size:.1e} of their unit, too much or too little for areas. Scale the mesh to about 1")
+        raise MeshError(f"{name}: the coordinates span {size:.1e}, too much or too little to compute areas. Scale the mesh to about 1")
     outside = np.flatnonzero(((faces < 0) | (faces >= len(verts))).any(axis=1))
     if len(outside):
         raise MeshError(
@@ -177,7 +177,8 @@ def _choose_component(verts: ndarray, faces: ndarray, components: str, name: str
     count, share = len(by_piece), by_piece.max() / area.sum()
     if components == "all" or len(by_part) == 1:
         if count > 1:
-            notes.append(f"{count} separate pieces were kept: functional maps do not connect them, and some geodesic distances are infinite")
+            lost = "functional maps do not connect them, and some geodesic distances are infinite"
+            notes.append(f"{count} separate pieces were kept: {lost}")
         return faces
     part_share = by_part.max() / area.sum()
     if components == "largest" or part_share >= _MAIN_SHARE:

@@ -71,8 +71,8 @@ def _positive_spectrum(basis: Eigenbasis) -> tuple[Float[Tensor, " m"], Bool[Ten
         found = f"only one, {len(log_evals)} times" if len(log_evals) > 1 else f"{len(log_evals)}"
         advice = "Subdivide the mesh, or take a less regular one" if basis.k == basis.n else "Use more eigenfunctions, as data.k=200"
         raise DescriptorError(
-            f"spectral descriptors need at least 2 different positive eigenvalues, and a basis of k={basis.k} of {basis.n} points has {found}. "
-            f"{advice}"
+            f"spectral descriptors need at least 2 different positive eigenvalues, and a basis of k={basis.k} of {basis.n} points "
+            f"has {found}. {advice}"
         )
     return log_evals, positive
 

@@ -36,10 +36,10 @@ def joined_vertices(verts: ndarray, faces: ndarray) -> tuple[Int[ndarray, " n"],
         seams = _seam_links(groups, faces)
         if len(seams):
             alias = _merged(alias, seams)
-            notes.append(f"{int((alias != np.arange(len(verts))).sum())} doubled vertices along seams (as of a texture) were sewn to their twins")
+            notes.append(f"{_gone(alias)} doubled vertices along seams (as of a texture) were sewn to their twins")
         before = alias
         alias = _merged(alias, np.concatenate([short, _links_between_pieces(groups, used, alias[faces])]))
-        count = int((alias != np.arange(len(verts))).sum() - (before != np.arange(len(verts))).sum())
+        count = _gone(alias) - _gone(before)
         if count:
             notes.append(f"{count} vertices lie exactly on another one and were joined with it")
     return _with_near_seams(verts, faces, alias, notes), notes
@@ -54,9 +54,13 @@ def _with_near_seams(verts: ndarray, faces: ndarray, alias: ndarray, notes: list
     if not len(links):
         return alias
     merged = _merged(alias, links)
-    count = int((merged != np.arange(len(verts))).sum() - (alias != np.arange(len(verts))).sum())
+    count = _gone(merged) - _gone(alias)
     notes.append(f"{count} vertices along seams lie up to {apart:.0e} of the mesh's size from their twins and were sewn to them")
     return merged
+
+
+def _gone(alias: ndarray) -> int:
+    return int((alias != np.arange(len(alias))).sum())
 
 
 def _near_places(verts: ndarray, faces: ndarray) -> tuple[Int[ndarray, " n"] | None, float]:

@@ -117,15 +117,16 @@ def _check_told_apart(name: str, feat: Float[Tensor, "n c"]) -> None:
     """Raises MeshError for signatures that are the same at every vertex: nearest neighbours would send all to one."""
     if float((feat - feat.mean(dim=0)).norm()) < _FEATURELESS * float(feat.norm()):
         raise MeshError(
-            f"{name}: its {len(feat)} vertices all have the same features (a shape as regular as a tetrahedron), so that nothing tells them "
-            "apart. Give points that correspond, landmarks=FILE backbone=landmarks, or a shape with less symmetry"
+            f"{name}: its {len(feat)} vertices all have the same features (a shape as regular as a tetrahedron), so that nothing tells "
+            "them apart. Give points that correspond, landmarks=FILE backbone=landmarks, or a shape with less symmetry"
         )
 
 
 def write_match(folder: Path, result: FileMatch, *, method: str, view: View, config: str, stages: Sequence[Stage] = ()) -> Path:
     """Writes ``p2p21.txt`` (from 1), ``match.npz`` (from 0), ``metrics.json``, ``match.png`` and ``report/index.html``: its path.
 
-    A vertex of the target that cleaning dropped has 0 in the text and -1 in the array. ``stages`` is what was measured so far; it may grow while this runs.
+    A vertex of the target that cleaning dropped has 0 in the text and -1 in the array. ``stages`` is what was measured so far; it may
+    grow while this runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with stage("files"):
