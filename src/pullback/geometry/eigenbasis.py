@@ -48,8 +48,9 @@ def solve_eigenproblem(
     ``solver``: "lanczos", block Lanczos in shift-invert mode (``smallest_eigenpairs``), for any size; "eigh", dense; "auto", the
     faster of the two, with "eigsh" where Lanczos gets nowhere; "eigsh", scipy's; all of these take each connected component alone;
     "lobpcg", as in published image pipelines: float32 with a loose tolerance, for comparison only. All in one thread: the same input
-    gives the same bits. In each eigenvector the entry of largest magnitude is positive. Raises ValueError for k > n (eigsh needs k < n, lobpcg 3k ≤ n), a mass that is not positive or entries that are not finite, EigenbasisError when the
-    residual of ``accuracy`` exceeds 1e-6, and what rounding explains, or its orthogonality 1e-8 (not for lobpcg).
+    gives the same bits. In each eigenvector the entry of largest magnitude is positive. Raises ValueError for k > n (eigsh
+    needs k < n, lobpcg 3k ≤ n), a mass that is not positive or entries that are not finite, EigenbasisError when the residual of
+    ``accuracy`` exceeds 1e-6, and what rounding explains, or its orthogonality 1e-8 (not for lobpcg).
     """
     with one_thread():
         return _solve(stiffness, mass, k, solver)

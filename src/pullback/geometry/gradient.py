@@ -17,7 +17,7 @@ from pullback.stages import stage
 _RELATIVE_TIKHONOV = 1e-3
 # A one-ring counts for no less than this share of the mesh's mean in that: where all neighbours lie almost on the vertex, the gradient
 # is damped instead of magnifying rounding errors.
-_SMALLEST_RING = 1e-6
+_SMALLEST_RING = 1e-8
 
 
 def tangent_frames(normals: Float[ndarray, "n 3"]) -> tuple[Float[ndarray, "n 3"], Float[ndarray, "n 3"]]:

@@ -37,6 +37,9 @@ def vertex_normals(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> 
     normals = np.stack([_scatter(faces, weighted[:, [d]].repeat(3, 1), len(verts)) for d in range(3)], axis=1)
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     faint = length[:, 0] <= _FAINT * length.mean()
+    if faint.any():  # but not where the normals of good faces cancel
+        total = _scatter(faces, np.linalg.norm(weighted, axis=1)[:, None].repeat(3, 1), len(verts))
+        faint &= total <= _FAINT * total.mean()
     if faint.any():
         around = faces[faint[faces].any(axis=1)]
         sums = normals[around].sum(axis=1)
