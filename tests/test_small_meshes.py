@@ -71,7 +71,7 @@ def test_every_method_maps_a_small_mesh_with_what_it_has(prepared, name, solver)
     assert len(result.p2p21) == n
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=lambda solver: type(solver).__name__)
+@pytest.mark.parametrize("solver", SOLVERS[:-1], ids=lambda solver: type(solver).__name__)
 def test_a_small_mesh_is_mapped_to_a_large_one_and_back(prepared, icosphere, solver):
     small, large = prepared("tetrahedron"), prepared("large", icosphere)
     assert match(small, large, solver).fmap12.shape[1] == 4

@@ -10,10 +10,11 @@ from tests.meshes import plane, sphere
 
 from pullback.data.shapes import PreparationSettings, load_shape
 from pullback.figures.camera import View
+from pullback.figures.surface import as_array
 from pullback.nn.backbone import RawDescriptor
 from pullback.nn.descriptor import WKS
 from pullback.solvers.nearest import FeatureNearest
-from pullback.tasks.matching import match_shapes, write_match
+from pullback.tasks.matching import dropped_part, match_shapes, write_match
 
 
 @pytest.fixture
@@ -64,6 +65,17 @@ def test_text_arrays_metrics_and_report_say_which_vertices_have_no_match(result,
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert (metrics["dropped1"], metrics["dropped2"]) == (0, 43)
     assert "43 vertices of the target were dropped by cleaning: 0 in p2p21.txt" in report.read_text()
+
+
+def test_the_dropped_piece_is_drawn_in_its_place(result, icosphere):
+    rest = dropped_part(result.target)
+    assert len(rest.verts) == 42 and len(rest.faces) == 80
+    verts = icosphere[0]
+    gap = np.linalg.norm(rest.verts.mean(axis=0) - as_array(result.target.shape.verts).mean(axis=0))
+    edge = as_array(result.source.shape.verts)[0] - as_array(result.source.shape.verts)[1]
+    unit = np.linalg.norm(edge) / np.linalg.norm(verts[0] - verts[1])
+    assert gap == pytest.approx(unit * np.linalg.norm([9 - m for m in verts.mean(axis=0)]), rel=0.01)
+    assert dropped_part(result.source) is None
 
 
 def test_nothing_is_said_where_nothing_is_missing(files, tmp_path):

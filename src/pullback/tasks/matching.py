@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from pullback.data.io import write_vts
+from pullback.data.io import read_mesh, write_vts
 from pullback.data.shapes import PreparedShape
 from pullback.figures.camera import View, broadest_view
 from pullback.figures.correspondence import draw_correspondence
@@ -20,9 +20,10 @@ from pullback.figures.fmap import draw_features
 from pullback.figures.picture import sheet
 from pullback.figures.plot import save_figure
 from pullback.figures.report import ReportContent, write_report
-from pullback.figures.surface import as_array, simplification
+from pullback.figures.surface import Surface, as_array, simplification
 from pullback.files import write_atomically
 from pullback.geometry.cleaning import MeshError
+from pullback.geometry.mesh import face_areas
 from pullback.mapping.pointmap import coverage
 from pullback.nn.finite import check_features
 from pullback.stages import Stage, stage
@@ -30,6 +31,8 @@ from pullback.tasks.provenance import run_facts
 from pullback.tasks.stored_arrays import check_map
 from pullback.types import Eigenbasis, Match
 
+# Dropped parts of less area than this, in units of the shape's, are not drawn: far away dust would make the shape small.
+_SHOWN_SHARE = 0.05
 # Features whose deviation from their mean is a smaller share of them than this are the same but for rounding.
 _FEATURELESS = 1e-5
 
@@ -113,6 +116,21 @@ def match_shapes(
     return FileMatch(source, target, *found, landmarks=landmarks)
 
 
+def dropped_part(prepared: PreparedShape) -> Surface | None:
+    """The faces of the file that cleaning dropped, where the shape lies; None where they are less than 5 % of its area."""
+    if not prepared.relabel.dropped.any():
+        return None
+    verts, faces = read_mesh(prepared.relabel.name)
+    faces = faces[prepared.relabel.dropped[faces].any(axis=1)]
+    here, there = as_array(prepared.shape.verts).astype(np.float64), verts[file_ids(prepared)]
+    scale = np.linalg.norm(here - here.mean(axis=0)) / np.linalg.norm(there - there.mean(axis=0))
+    verts = (verts - there.mean(axis=0)) * scale + here.mean(axis=0)
+    if not len(faces) or face_areas(verts, faces).sum() < _SHOWN_SHARE:
+        return None
+    used, corners = np.unique(faces, return_inverse=True)
+    return Surface(verts[used].astype(np.float32), corners.reshape(-1, 3))
+
+
 def _check_told_apart(name: str, feat: Float[Tensor, "n c"]) -> None:
     """Raises MeshError for signatures that are the same at every vertex: nearest neighbours would send all to one."""
     if float((feat - feat.mean(dim=0)).norm()) < _FEATURELESS * float(feat.norm()):
@@ -135,7 +153,9 @@ def write_match(folder: Path, result: FileMatch, *, method: str, view: View, con
     with stage("pictures"):
         view = broadest_view(as_array(shape1.verts).astype(np.float64), as_array(shape1.faces), view=view)
         names = (f"source: {shape1.name}", f"target: {shape2.name}")
-        picture = draw_correspondence(shape1, shape2, result.p2p21, title=f"{shape2.name} → {shape1.name}", names=names, view=view)
+        rest = dropped_part(result.source), dropped_part(result.target)
+        title = f"{shape2.name} → {shape1.name}"
+        picture = draw_correspondence(shape1, shape2, result.p2p21, title=title, names=names, view=view, unmatched=rest)
         save_figure(sheet([picture]), folder / "match.png")
         features = draw_features(shape1, shape2, result.feat1, result.feat2, view=view)
     metrics = _metrics(result)
