@@ -20,6 +20,7 @@ LAYERS = {
     "files": 0,
     "plain_data": 0,
     "stages": 0,
+    "threads": 0,
     **dict.fromkeys(["geometry", "mapping"], 1),
     **dict.fromkeys(["nn", "losses", "metrics", "solvers", "data", "figures"], 2),
     "tasks": 3,

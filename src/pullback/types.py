@@ -58,7 +58,12 @@ class Eigenbasis(Movable):
         return self.evecs.shape[0]
 
     def first(self, k: int) -> "Eigenbasis":
-        """The basis of the k lowest frequencies. Raises ValueError when fewer are stored."""
+        """The basis of the k lowest frequencies; all of them where the domain has no more than k points.
+
+        Raises ValueError when fewer are stored than the domain has.
+        """
+        if k > self.k == self.n:
+            return self
         if k > self.k:
             raise ValueError(f"{k} eigenfunctions are needed but only {self.k} are stored; prepare more with data.k={k}")
         return self if k == self.k else replace(self, evals=self.evals[:k], evecs=self.evecs[:, :k])

@@ -190,11 +190,17 @@ def test_bad_meshes_are_refused_with_the_name_of_their_file(mesh, cache, tmp_pat
     write_mesh(tmp_path / "nan.off", verts, faces)
     with pytest.raises(MeshError, match=r"nan\.off: 1 vertices"):
         load_shape(tmp_path / "nan.off", SETTINGS, cache)
-    with pytest.raises(MeshError, match=r"body\.off: 162 vertices have no 163 eigenfunctions\. Use data\.k=162 or less"):
-        load_shape(mesh, PreparationSettings(k=163), cache)
     with pytest.raises(FileNotFoundError, match=r"nowhere\.off"):
         load_shape(tmp_path / "nowhere.off", SETTINGS, cache)
     assert list(cache.glob("*/*")) == []
+
+
+def test_a_small_mesh_has_as_many_eigenfunctions_as_vertices_and_says_so(mesh, cache):
+    loaded = load_shape(mesh, PreparationSettings(k=200), cache)
+    assert loaded.shape.basis.k == 162
+    assert [note for note in loaded.notes if "eigenfunctions" in note] == [
+        "162 vertices have no 200 eigenfunctions: all 162 are used, and features and maps of that size"
+    ]
 
 
 def test_a_spectrum_that_cannot_be_computed_is_blamed_on_the_file(mesh, cache, monkeypatch):

@@ -47,7 +47,7 @@ LAPLACIANS = ("cotangent", "robust")
 class PreparationSettings:
     """What is computed of each mesh."""
 
-    k: int = 200  # eigenfunctions
+    k: int = 200  # eigenfunctions; all of a mesh that has no more vertices than that
     laplacian: str = "cotangent"  # cotangent | robust (intrinsic, tufted: for non-manifold or badly triangulated meshes)
     components: str = "dust"  # which pieces of a mesh are kept: dust (all but dust) | largest | all
     coarsen: int | None = None  # vertices of a simplified copy that takes the place of the mesh; None: the mesh itself
@@ -115,18 +115,17 @@ def _prepared_arrays(path: Path, settings: PreparationSettings) -> dict[str, nda
     if settings.coarsen is not None:
         verts, faces, remarks = coarsen(mesh.verts, mesh.faces, settings.coarsen)
         relabel, notes = relabel.then(nearest_vertices(mesh.verts, verts)), notes + remarks
-    if len(verts) < settings.k:
-        raise MeshError(
-            f"{path}: {len(verts)} vertices have no {settings.k} eigenfunctions. "
-            f"Use data.k={len(verts)} or less{'' if settings.coarsen is None else ', a larger data.coarsen'}, or a finer mesh"
-        )
+    k = min(settings.k, len(verts))
+    if k < settings.k:
+        notes.append(f"{k} vertices have no {settings.k} eigenfunctions: all {k} are used, and features and maps of that size")
     try:
         operators = compute_operators(
-            verts, faces, k=settings.k, laplacian=settings.laplacian, samples=settings.samples, basis=settings.basis
+            verts, faces, k=k, laplacian=settings.laplacian, samples=settings.samples, basis=settings.basis
         )
     except (ValueError, EigenbasisError) as error:
         advice = "Try data.laplacian=robust, or remesh it" if settings.laplacian == "cotangent" else "Remesh it"
         raise MeshError(f"{path}: its operators cannot be computed ({error}). {advice}") from error
+    notes += operators.notes
     for note in notes:
         log.info("%s: %s", path, note)
     return {

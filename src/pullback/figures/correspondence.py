@@ -12,9 +12,10 @@ from pullback.figures.camera import View
 from pullback.figures.palette import ERROR_MAP, position_colors, value_colors
 from pullback.figures.picture import ColourBar, Panel, Picture
 from pullback.figures.stage import Stage
-from pullback.figures.surface import TriangleMesh, as_array
+from pullback.figures.surface import Surface, TriangleMesh, as_array
 
 ERROR_LIMIT = 0.10  # units of √area: the error shown in the darkest colour, the same in all pictures so that they compare
+_PALE = 0.85  # the grey of what has no match
 _RINGS = 4  # how far, in edges, an error is spread from its landmark
 
 
@@ -27,10 +28,12 @@ def draw_correspondence(
     names: tuple[str, str] = ("shape 1", "shape 2"),
     errors2: Float[ndarray, " n2"] | None = None,
     view: View | None = None,
+    unmatched: tuple[TriangleMesh | None, TriangleMesh | None] = (None, None),
 ) -> Picture:
     """Shape 1 coloured by position, shape 2 by the colours that its points fetch through ``p2p21``; both at one scale.
 
-    With ``errors2`` (units of √area, NaN where unknown; see :func:`errors_on_surface`) a third panel shows the errors.
+    ``unmatched`` are parts of either that have no match, drawn in pale grey. With ``errors2`` (units of √area, NaN where unknown; see
+    :func:`errors_on_surface`) a third panel shows the errors.
     Raises ValueError when ``p2p21`` is not a map from shape 2 to shape 1.
     """
     view, map21 = view or View(), as_array(p2p21)
@@ -40,9 +43,11 @@ def draw_correspondence(
             f"p2p21 holds {len(map21)} ids from {map21.min()} to {map21.max()}, but shape 2 has {n2} vertices and shape 1 has {n1}; "
             "pass the map 2 → 1, not its reverse"
         )
-    stage = Stage.around([shape1, shape2], view=view)
+    whole1, whole2 = (_together(shape, rest) for shape, rest in zip((shape1, shape2), unmatched, strict=True))
+    stage = Stage.around([whole1, whole2], view=view)
     colors1 = position_colors(as_array(shape1.verts).astype(np.float64), view=view)
-    panels = [Panel(stage.draw(shape1, colors1), names[0]), Panel(stage.draw(shape2, colors1[map21]), names[1])]
+    painted = (_and_pale(colors1, whole1), _and_pale(colors1[map21], whole2))
+    panels = [Panel(stage.draw(whole1, painted[0]), names[0]), Panel(stage.draw(whole2, painted[1]), names[1])]
     if errors2 is None:
         return Picture(title, tuple(panels))
     heat = value_colors(errors2, ERROR_MAP, low=0.0, high=ERROR_LIMIT)
@@ -50,6 +55,19 @@ def draw_correspondence(
     unit = "geodesic error ×100" + ("; grey: unknown" if np.isnan(errors2).any() else "")
     bar = ColourBar(ERROR_MAP, "0", f"≥ {100 * ERROR_LIMIT:g}", unit)
     return Picture(title, tuple(panels), bar=bar)
+
+
+def _together(shape: TriangleMesh, rest: TriangleMesh | None) -> TriangleMesh:
+    """The shape, followed by what has no match."""
+    if rest is None:
+        return shape
+    verts, faces = as_array(shape.verts), as_array(shape.faces)
+    return Surface(np.concatenate([verts, as_array(rest.verts)]), np.concatenate([faces, as_array(rest.faces) + len(verts)]))
+
+
+def _and_pale(colors: Float[ndarray, "n 3"], whole: TriangleMesh) -> Float[ndarray, "m 3"]:
+    """The colours of the first vertices, and pale grey for the others."""
+    return np.concatenate([colors, np.full((len(whole.verts) - len(colors), 3), _PALE)])
 
 
 def errors_on_surface(

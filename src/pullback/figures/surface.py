@@ -5,7 +5,7 @@ smooth because several samples are taken in every pixel. The background is trans
 """
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -34,6 +34,13 @@ class TriangleMesh(Protocol):
 
     @property
     def faces(self) -> Tensor | ndarray: ...
+
+
+class Surface(NamedTuple):
+    """A bare mesh."""
+
+    verts: Float[ndarray, "n 3"]
+    faces: Int[ndarray, "f 3"]
 
 
 def as_array(values: Tensor | ndarray | Sequence[float]) -> ndarray:

@@ -8,16 +8,22 @@ import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sp
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from pullback.errors import UserError
-from pullback.geometry.connectivity import component_labels, group_rows, half_edges_by_edge, has_equal_rows
+from pullback.geometry.connectivity import (
+    boundary_edges,
+    component_labels,
+    edge_component_labels,
+    group_rows,
+    half_edges_by_edge,
+    has_equal_rows,
+)
 from pullback.geometry.mesh import face_areas
 from pullback.geometry.orientation import orient_outward
+from pullback.geometry.seams import joined_vertices
 from pullback.stages import stage
 
 log = logging.getLogger(__name__)
@@ -42,7 +48,12 @@ class Relabelling:
 
     name: str  # what the messages call the file
     successor: Int[ndarray, " m"]  # for each vertex of the file a vertex of the mesh
-    moved: Float[ndarray, " m"]  # how far from a dropped vertex the nearest kept one is, in units of √area
+    moved: Float[ndarray, " m"]  # how far from a dropped vertex the nearest kept one is, in units of √area; 0 for twins that were joined
+
+    @property
+    def dropped(self) -> Bool[ndarray, " m"]:
+        """The vertices of the file that no vertex of the mesh stands for."""
+        return self.moved > 0
 
     def __call__(self, ids: Int[ndarray, " t"]) -> Int[ndarray, " t"]:
         """Vertex ids of the file → ids of the mesh. A landmark on a dropped vertex moves to the nearest one that was kept.
@@ -87,18 +98,19 @@ def clean_mesh(verts: Float[ndarray, "m 3"], faces: Int[ndarray, "g 3"], *, name
         raise ValueError(f"components={components!r} is unknown; use one of {', '.join(COMPONENTS)}")
     _check_arrays(verts, faces, name)
     with stage("cleaning"):
-        notes: list[str] = []
         original = faces
-        faces = _weld(verts, faces, notes)
+        alias, notes = joined_vertices(verts, faces)
+        faces = alias[faces]
         faces = _drop_degenerate(verts, faces, name, notes)
         faces = _choose_component(verts, faces, components, name, notes)
         faces, turned = orient_outward(verts, faces)
         notes += turned
         _note_nonmanifold_edges(faces, notes)
+        _note_pinches(faces, notes)
         _note_unused(original, len(verts), notes)
         used = _used(faces, len(verts))
         kept, faces = np.flatnonzero(used), (np.cumsum(used) - 1)[faces]
-        return CleanMesh(verts[kept], faces, kept, _relabelling(verts, kept, faces, name), tuple(notes))
+        return CleanMesh(verts[kept], faces, kept, _relabelling(verts, kept, faces, alias, name), tuple(notes))
 
 
 def _check_arrays(verts: ndarray, faces: ndarray, name: str) -> None:
@@ -110,40 +122,15 @@ def _check_arrays(verts: ndarray, faces: ndarray, name: str) -> None:
             f"{name}: {len(bad)} vertices have NaN or infinite coordinates, the first is vertex {bad[0]}, {verts[bad[0]].tolist()}. "
             "Export the mesh again, or remove these vertices"
         )
+    size = np.ptp(verts, axis=0).max()
+    if not 1e-50 < size < 1e50 and size > 0:
+        raise MeshError(f"{name}: the coordinates span {size:.1e}, too much or too little to compute areas. Scale the mesh to about 1")
     outside = np.flatnonzero(((faces < 0) | (faces >= len(verts))).any(axis=1))
     if len(outside):
         raise MeshError(
             f"{name}: {len(outside)} faces name vertices that do not exist, the first is face {outside[0]} {faces[outside[0]].tolist()} "
             f"(the mesh has vertices 0..{len(verts) - 1}). The file is damaged, or counts its vertices from 1: export the mesh again"
         )
-
-
-def _weld(verts: ndarray, faces: ndarray, notes: list[str]) -> ndarray:
-    """Joins vertices at the same place that an edge connects; all of them, if the mesh is in pieces that may be torn at seams."""
-    if component_labels(faces).max() > 0:
-        used = np.flatnonzero(_used(faces, len(verts)))
-        first, place = group_rows(verts[used])
-        alias = np.arange(len(verts))
-        alias[used] = used[first[place]]
-    else:
-        alias = _collapse_short_edges(verts, faces)
-    count = int((alias != np.arange(len(verts))).sum())
-    if count:
-        notes.append(f"{count} vertices lie exactly on another one and were joined with it")
-    return alias[faces]
-
-
-def _collapse_short_edges(verts: ndarray, faces: ndarray) -> ndarray:
-    null = []
-    for edge in faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]:
-        tails, heads = edge.T
-        null.append(edge[(verts[tails] == verts[heads]).all(axis=1) & (tails != heads)])
-    tails, heads = np.concatenate(null).T
-    if not len(tails):
-        return np.arange(len(verts))
-    graph = sp.csr_matrix((np.ones(len(tails)), (tails, heads)), shape=(len(verts), len(verts)))
-    labels = connected_components(graph, directed=False)[1]
-    return np.unique(labels, return_index=True)[1][labels]
 
 
 def _drop_degenerate(verts: ndarray, faces: ndarray, name: str, notes: list[str]) -> ndarray:
@@ -157,11 +144,13 @@ def _drop_degenerate(verts: ndarray, faces: ndarray, name: str, notes: list[str]
     if not area.sum() > 0:
         raise MeshError(f"{name}: no face has an area. All vertices of each face lie on one line: export the mesh again")
     flat = area < _FLAT * area.mean()
-    # A flat face closes the surface and does no harm, unless one of its corners has no area at all.
-    supported = np.zeros(len(verts), dtype=bool)
-    supported[faces[~flat]] = True
-    needless = flat & ~supported[faces].all(axis=1)
+    needless = np.zeros(len(faces), dtype=bool)
     if flat.any():
+        # A flat face closes the surface and does no harm, unless it hangs on its rim: a corner there has no area at all.
+        supported = np.ones(len(verts), dtype=bool)
+        supported[boundary_edges(faces)] = False
+        supported[faces[~flat]] = True
+        needless = flat & ~supported[faces].all(axis=1)
         notes.append(f"{int(flat.sum())} degenerate faces have no area (corners on one line): {int(needless.sum())} dropped, the rest kept")
     return faces[~needless]
 
@@ -181,22 +170,29 @@ def _drop_duplicates(faces: ndarray, notes: list[str]) -> ndarray:
 
 
 def _choose_component(verts: ndarray, faces: ndarray, components: str, name: str, notes: list[str]) -> ndarray:
-    labels = component_labels(faces)
-    area = np.bincount(labels, weights=face_areas(verts, faces))
-    count = len(area)
-    if count == 1:
+    """The faces of the pieces that are kept. A part that hangs on the rest by single vertices only counts as a piece, too."""
+    labels, parts = component_labels(faces), edge_component_labels(faces)
+    area = face_areas(verts, faces)
+    by_piece, by_part = np.bincount(labels, weights=area), np.bincount(parts, weights=area)
+    count, share = len(by_piece), by_piece.max() / area.sum()
+    if components == "all" or len(by_part) == 1:
+        if count > 1:
+            lost = "functional maps do not connect them, and some geodesic distances are infinite"
+            notes.append(f"{count} separate pieces were kept: {lost}")
         return faces
-    share = area.max() / area.sum()
-    if components == "all":
-        notes.append(f"{count} separate pieces were kept: functional maps do not connect them, and some geodesic distances are infinite")
-        return faces
-    if components == "dust" and share < _MAIN_SHARE:
+    part_share = by_part.max() / area.sum()
+    if components == "largest" or part_share >= _MAIN_SHARE:
+        how = "separate pieces" if len(by_part) == count else "pieces (separate, or hanging together by single vertices)"
+        notes.append(f"the largest of {len(by_part)} {how} was kept ({part_share:.1%} of the area)")
+        return faces[parts == by_part.argmax()]
+    if share < _MAIN_SHARE:
         raise MeshError(
             f"{name}: the mesh is in {count} separate pieces and the largest holds only {share:.0%} of the area. "
             "Use data.components=largest to keep that one, data.components=all to keep all, or join the pieces"
         )
-    notes.append(f"the largest of {count} separate pieces was kept ({share:.1%} of the area)")
-    return faces[labels == area.argmax()]
+    if count > 1:
+        notes.append(f"the largest of {count} separate pieces was kept ({share:.1%} of the area)")
+    return faces[labels == by_piece.argmax()]
 
 
 def _note_nonmanifold_edges(faces: ndarray, notes: list[str]) -> None:
@@ -204,6 +200,14 @@ def _note_nonmanifold_edges(faces: ndarray, notes: list[str]) -> None:
     count = int((np.diff(start, append=len(half_edges)) > 2).sum())
     if count:
         notes.append(f"{count} non-manifold edges (more than two faces): consider data.laplacian=robust")
+
+
+def _note_pinches(faces: ndarray, notes: list[str]) -> None:
+    count = int(edge_component_labels(faces).max()) - int(component_labels(faces).max())
+    if count:
+        notes.append(
+            f"{count} parts hang on the rest by single vertices only, and maps hardly pass there: data.components=largest keeps one part"
+        )
 
 
 def _note_unused(faces: ndarray, n: int, notes: list[str]) -> None:
@@ -218,9 +222,10 @@ def _used(faces: ndarray, n: int) -> Bool[ndarray, " n"]:
     return used
 
 
-def _relabelling(verts: ndarray, kept: ndarray, faces: ndarray, name: str) -> Relabelling:
+def _relabelling(verts: ndarray, kept: ndarray, faces: ndarray, alias: ndarray, name: str) -> Relabelling:
     successor, moved = np.full(len(verts), -1), np.zeros(len(verts))
     successor[kept] = np.arange(len(kept))
+    successor = successor[alias]  # twins that were joined stay together
     lost = np.flatnonzero(successor < 0)
     if len(lost):
         distance, nearest = cKDTree(verts[kept]).query(verts[lost])

@@ -55,6 +55,25 @@ def face_edges(faces: Int[ndarray, "f 3"]) -> tuple[Int[ndarray, " h"], Int[ndar
     return edge, use
 
 
+def boundary_edges(faces: Int[ndarray, "f 3"]) -> Int[ndarray, "b 2"]:
+    """The ends of the edges with one face, in the sense of that face."""
+    if not len(faces):
+        return np.empty((0, 2), dtype=np.int64)
+    half_edges, start = half_edges_by_edge(faces)
+    alone = half_edges[start[np.diff(start, append=len(half_edges)) == 1]]
+    return np.stack([faces.ravel()[alone], faces[:, [1, 2, 0]].ravel()[alone]], axis=1)
+
+
+def edge_component_labels(faces: Int[ndarray, "f 3"]) -> Int[ndarray, " f"]:
+    """As ``component_labels``, but faces that touch at a single vertex are not connected by it: only those that share an edge."""
+    half_edges, start = half_edges_by_edge(faces)
+    follows = np.ones(len(half_edges) - 1, dtype=bool)  # the next half-edge lies on the same edge
+    follows[start[1:] - 1] = False
+    one, other = half_edges[:-1][follows] // 3, half_edges[1:][follows] // 3
+    graph = sp.csr_matrix((np.ones(len(one), np.int8), (one, other)), shape=(len(faces), len(faces)))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
 def component_labels(faces: Int[ndarray, "f 3"]) -> Int[ndarray, " f"]:
     """A label 0, 1, … for each face; faces that are connected through shared vertices have the same."""
     n, f = int(faces.max()) + 1, len(faces)

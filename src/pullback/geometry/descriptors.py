@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from pullback.errors import UserError
 from pullback.types import Eigenbasis
 
 # Rows at a time: no second copy of the eigenfunctions of a large shape is made.
@@ -13,12 +14,19 @@ _ROWS = 2**17
 # Eigenvalues below this are the constant functions (one for each component) and carry no information.
 _ZERO_EIGENVALUE = 1e-5
 
+# Eigenvalues whose logarithms span less are one eigenvalue, repeated.
+_ONE_EIGENVALUE = 1e-3
+
+
+class DescriptorError(UserError, ValueError):
+    """A spectrum too poor for a descriptor."""
+
 
 def wave_kernel_signature(basis: Eigenbasis, *, n_energies: int = 128) -> Float[Tensor, "n c"]:
     """Wave kernel signature (Aubry et al. 2011): ``Σ_i w_e(λ_i) φ_i(x)²`` at log-spaced energies e.
 
     Band-pass weights ``w_e(λ) = exp(-(e - ln λ)² / 2σ²)`` sum to 1, with σ = 7 energy steps. Each channel has unit norm in the mass
-    inner product. Raises ValueError when the basis holds fewer than two positive eigenvalues.
+    inner product. Raises DescriptorError when the basis holds fewer than two different positive eigenvalues.
     """
     log_evals, positive = _positive_spectrum(basis)
     span = log_evals[-1] - log_evals[0]
@@ -32,7 +40,7 @@ def wave_kernel_signature(basis: Eigenbasis, *, n_energies: int = 128) -> Float[
 def heat_kernel_signature(basis: Eigenbasis, *, n_times: int = 128) -> Float[Tensor, "n c"]:
     """Heat kernel signature (Sun et al. 2009): ``Σ_i exp(-λ_i t) φ_i(x)²`` at log-spaced times t from 4 ln 10/λ_k to 4 ln 10/λ_1.
 
-    Each channel has unit norm in the mass inner product. Raises ValueError as :func:`wave_kernel_signature`.
+    Each channel has unit norm in the mass inner product. Raises DescriptorError as :func:`wave_kernel_signature`.
     """
     log_evals, positive = _positive_spectrum(basis)
     steps = torch.linspace(0, 1, n_times, dtype=log_evals.dtype, device=log_evals.device)
@@ -45,7 +53,7 @@ def landmark_wave_kernels(basis: Eigenbasis, landmarks: Int[Tensor, " l"], *, n_
 
     ``w_e(λ) = exp(-(e - ln λ)² / 2σ²)``, σ one energy step. Channel ``n_energies · l + e``, of unit norm in the mass inner product.
     Corresponding landmarks of isometric shapes give corresponding features, whatever the signs of the eigenfunctions. Raises
-    ValueError as :func:`wave_kernel_signature`.
+    DescriptorError as :func:`wave_kernel_signature`.
     """
     log_evals, positive = _positive_spectrum(basis)
     steps = torch.linspace(0, 1, n_energies, dtype=log_evals.dtype, device=log_evals.device)
@@ -58,9 +66,15 @@ def landmark_wave_kernels(basis: Eigenbasis, landmarks: Int[Tensor, " l"], *, n_
 def _positive_spectrum(basis: Eigenbasis) -> tuple[Float[Tensor, " m"], Bool[Tensor, " k"]]:
     """The logarithms of the positive eigenvalues, and which ones these are."""
     positive = basis.evals > _ZERO_EIGENVALUE
-    if int(positive.sum()) < 2:
-        raise ValueError(f"spectral descriptors need at least 2 positive eigenvalues; this basis of k={basis.k} has {int(positive.sum())}")
-    return basis.evals[positive].log(), positive
+    log_evals = basis.evals[positive].log()
+    if len(log_evals) < 2 or not log_evals[-1] - log_evals[0] > _ONE_EIGENVALUE:
+        found = f"only one, {len(log_evals)} times" if len(log_evals) > 1 else f"{len(log_evals)}"
+        advice = "Subdivide the mesh, or take a less regular one" if basis.k == basis.n else "Use more eigenfunctions, as data.k=200"
+        raise DescriptorError(
+            f"spectral descriptors need at least 2 different positive eigenvalues, and a basis of k={basis.k} of {basis.n} points "
+            f"has {found}. {advice}"
+        )
+    return log_evals, positive
 
 
 def _combined(weights: Float[Tensor, "c m"], basis: Eigenbasis, positive: Bool[Tensor, " k"], *, squared: bool) -> Float[Tensor, "n c"]:

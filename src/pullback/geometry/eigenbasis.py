@@ -1,5 +1,6 @@
 """Eigenfunctions of a Laplacian: the generalised problem ``stiffness φ = λ mass φ``."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,14 +12,19 @@ import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse.csgraph import connected_components
-from threadpoolctl import threadpool_limits
 
+from pullback.geometry.factor import factorise
 from pullback.geometry.lanczos import ConvergenceError, smallest_eigenpairs
+from pullback.threads import one_thread
+
+log = logging.getLogger(__name__)
 
 # Below this size the dense solver is faster and takes any k ≤ n.
 _DENSE_SIZE = 400
 # Shift just below the spectrum. Eigenvalues of a unit-area surface grow as 4πk, so this is near zero yet keeps the shifted matrix regular.
 _SHIFT = -1e-2
+# What eigenpairs must reach; see Accuracy.
+_RESIDUAL, _ORTHOGONALITY = 1e-6, 1e-8
 _COLUMNS = 16  # eigenvectors that are checked at a time: temporaries of all of them would double the memory
 
 
@@ -40,28 +46,63 @@ def solve_eigenproblem(
     """The k smallest eigenvalues (ascending, clamped at 0) and mass-orthonormal eigenvectors of operators of unit scale.
 
     ``solver``: "lanczos", block Lanczos in shift-invert mode (``smallest_eigenpairs``), for any size; "eigh", dense; "auto", the
-    faster of the two; "eigsh", scipy's, for comparison; all of these take each connected component alone; "lobpcg", as in published
-    image pipelines: float32 with a loose tolerance, for comparison only. The same input gives the same bits at the same number of
-    threads; "lanczos" takes that of torch. In each eigenvector the entry of largest magnitude is positive. Raises ValueError for
-    k > n (eigsh needs k < n, lobpcg 3k ≤ n), a mass that is not positive or entries that are not finite, EigenbasisError when the
-    residual of ``accuracy`` exceeds 1e-6 or its orthogonality 1e-8 (not for lobpcg).
+    faster of the two, with "eigsh" where Lanczos gets nowhere; "eigsh", scipy's; all of these take each connected component alone;
+    "lobpcg", as in published image pipelines: float32 with a loose tolerance, for comparison only. All in one thread: the same input
+    gives the same bits. In each eigenvector the entry of largest magnitude is positive. Raises ValueError for k > n (eigsh
+    needs k < n, lobpcg 3k ≤ n), a mass that is not positive or entries that are not finite, EigenbasisError when the residual of
+    ``accuracy`` exceeds 1e-6, and what rounding explains, or its orthogonality 1e-8 (not for lobpcg).
     """
+    with one_thread():
+        return _solve(stiffness, mass, k, solver)
+
+
+def _solve(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int, solver: str) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
     n = len(mass)
     _check_size(n, k, solver)
     if not (mass > 0).all():
         raise ValueError(f"{int((mass <= 0).sum())} of {n} points have no area; clean the mesh first (pullback.geometry.cleaning)")
     try:
-        evals, evecs = _SOLVERS[solver](stiffness, mass, k)
+        evals, evecs = _in_order(*_SOLVERS[solver](stiffness, mass, k), mass)
     except ConvergenceError as error:
-        raise EigenbasisError(f"the eigenproblem of {n} points did not converge: {error}") from error
+        if solver != "auto":
+            raise EigenbasisError(f"the eigenproblem of {n} points did not converge: {error}") from error
+        evals, evecs = _in_order(*_second_attempt(stiffness, mass, k, error), mass)
+    if solver != "lobpcg":
+        reached = accuracy(stiffness, mass, evals, evecs)
+        if not _is_accurate(reached):
+            evals, evecs = _in_order(*_inverse_iteration(stiffness, mass, evecs), mass)
+            reached = accuracy(stiffness, mass, evals, evecs)
+        if not _is_accurate(reached):
+            _check_accuracy(reached, rounding=_rounding(stiffness, mass, evecs) / max(float(evals.max()), 1.0))
+    return evals, evecs
+
+
+def _in_order(evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"], mass: Float[ndarray, " n"]) -> tuple[ndarray, ndarray]:
+    """Ascending, not negative, of unit norm, with the signs of ``positive_extremes``."""
     order = np.argsort(evals, kind="stable")
-    evals, evecs = np.clip(evals[order], 0, None), evecs if (order == np.arange(k)).all() else evecs[:, order]
-    for columns in _column_blocks(k):
+    evals, evecs = np.clip(evals[order], 0, None), evecs if (order == np.arange(len(evals))).all() else evecs[:, order]
+    for columns in _column_blocks(len(evals)):
         evecs[:, columns] /= np.sqrt(mass @ evecs[:, columns] ** 2)
         evecs[:, columns] *= positive_extremes(evecs[:, columns])
-    if solver != "lobpcg":
-        _check_accuracy(accuracy(stiffness, mass, evals, evecs))
     return evals, evecs
+
+
+def _second_attempt(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int, error: ConvergenceError) -> tuple[ndarray, ndarray]:
+    log.warning("the eigenproblem of %d points did not converge (%s); trying scipy's eigsh, which takes longer", len(mass), error)
+    try:
+        return _eigsh(stiffness, mass, k)
+    except (RuntimeError, ValueError) as second:  # of ARPACK, of a singular factor
+        raise EigenbasisError(f"the eigenproblem of {len(mass)} points did not converge: {error}; and by eigsh: {second}") from error
+
+
+def _inverse_iteration(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evecs: Float[ndarray, "n k"]) -> tuple[ndarray, ndarray]:
+    """Eigenpairs in the span of ``(S - s M)⁻¹ M Φ``: it takes out what rounding has left of very high frequencies (around slivers)."""
+    improved = factorise(stiffness - _SHIFT * sp.diags(mass))(mass[:, None] * evecs)
+    if not np.isfinite(improved).all():
+        raise EigenbasisError(f"the eigenproblem of {len(mass)} points cannot be solved: the operators are badly conditioned")
+    improved /= np.sqrt(mass @ improved**2)
+    evals, coeffs = scipy.linalg.eigh(improved.T @ (stiffness @ improved), improved.T @ (mass[:, None] * improved))
+    return evals, improved @ coeffs
 
 
 def accuracy(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"]) -> Accuracy:
@@ -100,10 +141,21 @@ def _check_size(n: int, k: int, solver: str) -> None:
         raise ValueError(f"LOBPCG needs 3k points, and k={k} but there are {n}; use k={n // 3} or solver=auto")
 
 
-def _check_accuracy(reached: Accuracy) -> None:
-    if not reached.residual <= 1e-6:
+def _is_accurate(reached: Accuracy) -> bool:
+    return reached.residual <= _RESIDUAL and reached.orthogonality <= _ORTHOGONALITY
+
+
+def _rounding(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evecs: Float[ndarray, "n k"]) -> float:
+    """The largest residual ``‖S φ - λ M φ‖`` that the rounding of products alone may leave."""
+    terms = abs(sp.csr_matrix(stiffness))
+    norms = [np.sqrt(((terms @ np.abs(evecs[:, columns])) ** 2 / mass[:, None]).sum(axis=0)) for columns in _column_blocks(evecs.shape[1])]
+    return 100 * np.finfo(float).eps * float(np.concatenate(norms).max())
+
+
+def _check_accuracy(reached: Accuracy, *, rounding: float) -> None:
+    if not reached.residual <= _RESIDUAL + rounding:
         raise EigenbasisError(f"eigenvector residual {reached.residual:.1e} is too large; the operators are badly conditioned")
-    if not reached.orthogonality <= 1e-8:
+    if not reached.orthogonality <= _ORTHOGONALITY:
         raise EigenbasisError(f"eigenvectors are off orthogonality by {reached.orthogonality:.1e}; the operators are badly conditioned")
 
 
@@ -116,8 +168,7 @@ def _prefers_dense(n: int, k: int) -> bool:
 
 
 def _dense(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
-    with threadpool_limits(limits=1, user_api="blas"):
-        return scipy.linalg.eigh(stiffness.toarray(), np.diag(mass), subset_by_index=(0, k - 1))
+    return scipy.linalg.eigh(stiffness.toarray(), np.diag(mass), subset_by_index=(0, k - 1))
 
 
 def _lanczos(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
@@ -137,8 +188,7 @@ def _eigsh(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[
 
 def _connected_eigsh(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
     start = np.random.default_rng(0).standard_normal(len(mass))
-    with threadpool_limits(limits=1, user_api="blas"):  # oversubscribed BLAS threads make ARPACK up to 200 times slower
-        return scipy.sparse.linalg.eigsh(stiffness.tocsc(), k=k, M=sp.diags(mass).tocsc(), sigma=_SHIFT, v0=start)
+    return scipy.sparse.linalg.eigsh(stiffness.tocsc(), k=k, M=sp.diags(mass).tocsc(), sigma=_SHIFT, v0=start)
 
 
 def _by_component(

@@ -15,6 +15,9 @@ from pullback.stages import stage
 
 # Share of the one-ring's mean squared edge length that is added to its 2×2 normal matrix.
 _RELATIVE_TIKHONOV = 1e-3
+# A one-ring counts for no less than this share of the mesh's mean in that: where all neighbours lie almost on the vertex, the gradient
+# is damped instead of magnifying rounding errors.
+_SMALLEST_RING = 1e-8
 
 
 def tangent_frames(normals: Float[ndarray, "n 3"]) -> tuple[Float[ndarray, "n 3"], Float[ndarray, "n 3"]]:
@@ -50,7 +53,7 @@ def _gradients(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> tupl
         for b in range(2):
             normal_matrix[:, a, b] = np.bincount(tails, weights=flat[:, a] * flat[:, b], minlength=n)
     trace = normal_matrix[:, 0, 0] + normal_matrix[:, 1, 1]
-    floor = np.where(trace > 0, trace, trace.mean())
+    floor = np.where(trace > 0, np.maximum(trace, _SMALLEST_RING * trace.mean()), trace.mean())
     normal_matrix += 0.5 * _RELATIVE_TIKHONOV * floor[:, None, None] * np.eye(2)
     weights = np.einsum("eab,eb->ea", np.linalg.inv(normal_matrix)[tails], flat)
 

@@ -13,11 +13,14 @@ from numpy import ndarray
 from torch import Tensor
 
 from pullback.geometry.factor import BlockSolve, factorise
+from pullback.threads import one_thread
 
 _PROBE = 4  # random vectors that look for missed eigenvectors at the end
 _PROBE_STEPS = 4
 _ROWS = 1 << 15  # rows of the basis that are combined at a time
 _FULL_BASES = 20
+_PATIENCE = 2  # full bases within which the error must be halved
+_RELATIVE_THETA = 1e-12  # accuracy of the eigenvalues θ where rounding hides that of λ
 _ORTHOGONALITY = 1e-12
 
 
@@ -31,13 +34,22 @@ def smallest_eigenpairs(
     """The k smallest eigenvalues, ascending, and orthonormal eigenvectors of a symmetric positive semi-definite matrix.
 
     Goes on until every residual ``‖L φ - λ φ‖`` is below ``tolerance`` times the k-th eigenvalue, and until random vectors orthogonal
-    to the basis show no missed eigenvector (an eigenvalue repeated more often than ``block`` hides some from the iteration).
+    to the basis show no missed eigenvector (an eigenvalue repeated more often than ``block`` hides some from the iteration). Of a
+    matrix so large that rounding alone exceeds this (slivers in a mesh), the residual of the inverse, ``‖(L + s)⁻¹ φ - θ φ‖ / θ``,
+    decides, at 1e-12; the eigenvalues are as accurate as else, while the eigenvectors may need an inverse iteration for their residual.
     Memory beyond the matrix, in bytes: ``8 n (m + k + 6 block)`` and the factor (about 750 n on a surface of a million vertices), with
     m ≤ ``capacity`` basis vectors in use (by default at most 5k + 10 block; k = 200 took 650, which makes 9 GB for a million vertices);
     a full basis is compressed and the iteration goes on.
-    The same input gives the same bits at the same number of threads, which is that of torch (``torch.get_num_threads``).
+    One thread (``one_thread``): the same input gives the same bits.
     ``backend``: see ``factorise``. Raises ValueError for a matrix that is not finite or a basis too small for k, ConvergenceError.
     """
+    with one_thread():
+        return _smallest_eigenpairs(matrix, k, tolerance, block, capacity, backend)
+
+
+def _smallest_eigenpairs(
+    matrix: sp.spmatrix, k: int, tolerance: float, block: int, capacity: int | None, backend: str
+) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
     n = matrix.shape[0]
     capacity = min(n, 5 * k + 10 * block if capacity is None else capacity)
     if k + 2 * block > capacity:
@@ -146,6 +158,8 @@ def _converge(basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matr
     """Extends the basis until its k leading Ritz vectors are eigenvectors; returns what is left outside of it."""
     width = pending.shape[1]
     check, steps, error = max(3 * k, basis.size + width), 0, np.inf
+    best, since = np.inf, 0  # the smallest error, and the vectors made since it was halved
+    rounding = np.finfo(float).eps * float(shifted.diagonal().max())
     for _ in range(_FULL_BASES * basis.capacity // width):
         if basis.size + width > basis.capacity < basis.n:
             basis.compress((k + basis.capacity) // 2)
@@ -153,13 +167,16 @@ def _converge(basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matr
         block = basis.orthonormalise(pending)
         if block.shape[1] == 0:  # the images of the basis lie inside it
             block = basis.orthonormalise(basis.random(width))
-        pending, steps = basis.append(block), steps + 1
+        pending, steps, since = basis.append(block), steps + 1, since + block.shape[1]
         if basis.size == basis.n:
             return pending
         if basis.size >= check:
             before, error = error, _error(basis, pending, shifted, k=k, last=block.shape[1])
-            if error <= tolerance:
+            if error <= tolerance or _is_drowned(basis, pending, rounding, k=k, last=block.shape[1], tolerance=tolerance):
                 return pending
+            best, since = (error, 0) if error < best / 2 else (best, since)
+            if since > _PATIENCE * basis.capacity:
+                raise ConvergenceError(f"the largest relative residual stays at {best:.1e}")
             # The error falls by about the same factor with every block; no more than 32 vectors ahead are trusted to that.
             rate = np.log(before / error) / steps if error < before < np.inf else 0.0
             ahead = np.log(error / tolerance) / rate if rate > 0 else np.inf
@@ -175,9 +192,19 @@ def _error(basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matrix,
     """
     theta, coeffs = basis.ritz(k)
     outside = torch.from_numpy(shifted @ pending.numpy())
-    tail = coeffs[-last:]
-    squares = (tail * (outside.T @ outside @ tail)).sum(dim=0).clamp(min=0)
-    return float((squares.sqrt() / theta).max() * theta[-1])
+    return float((_norms(outside, coeffs[-last:]) / theta).max() * theta[-1])
+
+
+def _is_drowned(basis: _Basis, pending: Float[Tensor, "n b"], rounding: float, *, k: int, last: int, tolerance: float) -> bool:
+    """Whether ``rounding`` of the shifted matrix exceeds the tolerance, and the inverse (``‖P y‖``, as in ``_error``) is converged."""
+    theta, coeffs = basis.ritz(k)
+    if rounding * float(theta[-1]) <= tolerance:
+        return False
+    return float(_norms(pending, coeffs[-last:]).max() / theta[-1]) <= _RELATIVE_THETA
+
+
+def _norms(outside: Float[Tensor, "n b"], tail: Float[Tensor, "b k"]) -> Float[Tensor, " k"]:
+    return (tail * (outside.T @ outside @ tail)).sum(dim=0).clamp(min=0).sqrt()
 
 
 def _probe(basis: _Basis, k: int) -> Float[Tensor, "n b"] | None:

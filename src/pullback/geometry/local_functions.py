@@ -17,8 +17,14 @@ _RADIUS = 4.0
 _DETOUR = 1.2
 # A bump reaches that much farther than the farthest vertex of its cell, so that its weight there does not vanish.
 _MARGIN = 1.5
+# Bumps that reach that many vertices, over all vertices: then some are too large, on a mesh of very uneven density.
+_CROWDED = 300
 # Bumps that are made at a time.
 _GROUP = 32
+
+
+class UnevenError(RuntimeError):
+    """Functions around points that reach over most of the mesh."""
 
 
 def local_functions(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], points: Int[ndarray, " p"]) -> sp.csr_matrix:
@@ -28,11 +34,14 @@ def local_functions(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], po
     is nearly flat, and follows the edges where that is a detour, as from finger to finger. (Distances along edges everywhere have the
     ripples of the triangulation: eigenvalues came out 7 % too large with them, 1.5 % with straight ones, on a smooth shape of 41,000
     vertices with 3,000 points and the paper's radius 3.) Where points are sparse the radius grows until every vertex is covered.
+    Raises UnevenError where that makes bumps that reach hundreds of times as many vertices as usual.
     """
     graph, tree = edge_graph(verts, faces), cKDTree(verts)
     cell, dist = nearest_source(graph, points)
     reach = np.full(len(points), _RADIUS * np.sqrt(face_areas(verts, faces).sum() / (np.pi * len(points))))
     np.maximum.at(reach, cell, _MARGIN * dist)
+    if tree.query_ball_point(verts[points], reach, return_length=True).sum() > _CROWDED * len(verts):
+        raise UnevenError(f"the functions around {len(points)} points do not stay local on a mesh of so uneven density")
     order = cKDTree(verts[points]).indices  # neighbours in space follow each other
     groups = [order[start : start + _GROUP] for start in range(0, len(points), _GROUP)]
     parts = [_bumps(verts, graph, tree, points[group], reach[group]) for group in groups]

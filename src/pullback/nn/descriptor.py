@@ -1,13 +1,24 @@
 """Input features of the networks: spectral signatures, or coordinates with augmentation."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from pullback.geometry.descriptors import heat_kernel_signature, landmark_wave_kernels, wave_kernel_signature
+from pullback.geometry.descriptors import DescriptorError, heat_kernel_signature, landmark_wave_kernels, wave_kernel_signature
 from pullback.types import Shape
+
+
+@contextmanager
+def naming(shape: Shape) -> Iterator[None]:
+    """A DescriptorError inside the ``with`` block begins with the name of the shape."""
+    try:
+        yield
+    except DescriptorError as error:
+        raise DescriptorError(f"{shape.name}: {error}") from None
 
 
 class Descriptor(nn.Module):
@@ -24,7 +35,8 @@ class WKS(Descriptor):
         self.channels, self.k = channels, k
 
     def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
-        return wave_kernel_signature(shape.basis.first(self.k), n_energies=self.channels)
+        with naming(shape):
+            return wave_kernel_signature(shape.basis.first(self.k), n_energies=self.channels)
 
 
 class HKS(Descriptor):
@@ -35,7 +47,8 @@ class HKS(Descriptor):
         self.channels, self.k = channels, k
 
     def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
-        return heat_kernel_signature(shape.basis.first(self.k), n_times=self.channels)
+        with naming(shape):
+            return heat_kernel_signature(shape.basis.first(self.k), n_times=self.channels)
 
 
 class LandmarkKernels(nn.Module):
@@ -50,7 +63,8 @@ class LandmarkKernels(nn.Module):
         self.n_energies, self.k = n_energies, k
 
     def forward(self, shape: Shape, landmarks: Int[Tensor, " l"]) -> Float[Tensor, "n c"]:
-        return landmark_wave_kernels(shape.basis.first(self.k), landmarks, n_energies=self.n_energies)
+        with naming(shape):
+            return landmark_wave_kernels(shape.basis.first(self.k), landmarks, n_energies=self.n_energies)
 
 
 class XYZ(Descriptor):

@@ -49,6 +49,8 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
     if _is_long(cfg):
         took = f"{clock.seconds:.0f} s and at most {clock.peak_bytes / 2**30:.1f} GiB of memory"
         print(f"took {took}; stage by stage: {folder / 'metrics.json'}")
+    if result.omissions():
+        print(result.omissions())
     print(f"report: {report}")
     print(f"map (line i: the vertex of the source for vertex i of the target, counted from 1): {folder / 'p2p21.txt'}")
 

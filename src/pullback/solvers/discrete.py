@@ -57,21 +57,21 @@ class DiscreteOptimisation:
 
     def _fmaps(
         self, maps: tuple[SoftMap, SoftMap], basis1: Eigenbasis, basis2: Eigenbasis, k: int
-    ) -> tuple[Float[Tensor, "k k"], Float[Tensor, "k k"]]:
+    ) -> tuple[Float[Tensor, "k2 k1"], Float[Tensor, "k1 k2"]]:
         """``fmap12`` of the point map 2 → 1 and ``fmap21`` of the point map 1 → 2."""
         basis1, basis2 = basis1.first(k), basis2.first(k)
         return fmap_from_softmap(maps[0], basis1, basis2), fmap_from_softmap(maps[1], basis2, basis1)
 
     def _maps(
-        self, fmap12: Float[Tensor, "k k"], fmap21: Float[Tensor, "k k"], basis1: Eigenbasis, basis2: Eigenbasis
+        self, fmap12: Float[Tensor, "k2 k1"], fmap21: Float[Tensor, "k1 k2"], basis1: Eigenbasis, basis2: Eigenbasis
     ) -> tuple[SoftMap, SoftMap]:
         """The point maps 2 → 1 and 1 → 2 that minimise the energy for these functional maps."""
-        k = len(fmap12)
-        phi1, phi2 = basis1.first(k).evecs, basis2.first(k).evecs
+        k2, k1 = fmap12.shape
+        phi1, phi2 = basis1.first(k1).evecs, basis2.first(k2).evecs
         return self._nearest(phi2, phi1, fmap12, fmap21), self._nearest(phi1, phi2, fmap21, fmap12)
 
     def _nearest(
-        self, phi2: Float[Tensor, "n2 k"], phi1: Float[Tensor, "n1 k"], fmap12: Float[Tensor, "k k"], fmap21: Float[Tensor, "k k"]
+        self, phi2: Float[Tensor, "n2 k2"], phi1: Float[Tensor, "n1 k1"], fmap12: Float[Tensor, "k2 k1"], fmap21: Float[Tensor, "k1 k2"]
     ) -> NearestMap:
         pairs = ((phi2, phi1 @ fmap12.T), (phi2, phi1 @ fmap21), (phi2 @ fmap12, phi1))
         stacked = [(query * w**0.5, reference * w**0.5) for w, (query, reference) in zip(self.weights, pairs, strict=True) if w > 0]

@@ -93,7 +93,7 @@ class TwoBranch:
         fmap12 = fmap_from_softmap(soft, side1.basis, side2.basis)
         return Match(fmap12, self._read(side1, side2, fmap12, regularised), regularised, soft)
 
-    def _read(self, side1: Side, side2: Side, fmap12: Float[Tensor, "k k"], regularised: Float[Tensor, "k k"]) -> SoftMap:
+    def _read(self, side1: Side, side2: Side, fmap12: Float[Tensor, "k2 k1"], regularised: Float[Tensor, "k2 k1"]) -> SoftMap:
         if self.read_out == "features":
             return NearestMap(side2.points, side1.points)
         if self.read_out == "spectral":

@@ -23,12 +23,12 @@ Converter = Callable[[Float[Tensor, "n2 p"], Float[Tensor, "n1 p"]], SoftMap]
 
 
 def zoomout(fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis2: Eigenbasis, *, sizes: list[int], convert: Converter) -> tuple[
-    Float[Tensor, "k k"], SoftMap
+    Float[Tensor, "final2 final1"], SoftMap
 ]:
     """Refine a functional map 1 → 2 to the sizes ``k × k`` one after the other; returns the last map and its point map 2 → 1.
 
     For each size K: ``map21 = convert(Φ2, Φ1 fmap12ᵀ)`` in the coordinates of the map at hand, then ``fmap12 = Φ2ᵀ A2 map21 Φ1`` with
-    K eigenfunctions of either shape.
+    K eigenfunctions of either shape (all of a shape that has fewer vertices).
     """
     fmap12 = refine(fmap12, basis1, basis2, sizes=sizes, convert=convert)
     with stage("final point map"):
@@ -37,7 +37,7 @@ def zoomout(fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis2: Eigenbas
 
 def refine(
     fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis2: Eigenbasis, *, sizes: list[int], convert: Converter
-) -> Float[Tensor, "k k"]:
+) -> Float[Tensor, "final2 final1"]:
     """The functional map of :func:`zoomout` without its point map."""
     for i, k in enumerate(sizes):
         with stage(f"refinement {i + 1} of {len(sizes)}: {k} × {k}"):
