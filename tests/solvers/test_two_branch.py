@@ -29,7 +29,8 @@ def test_the_soft_branch_is_the_softmax_of_cosines(tiny_pair):
     unit1, unit2 = rows_on_the_sphere(landmarks_features(tiny_pair, noise=0.1))
     weights = torch.softmax(unit2 @ unit1.T / 0.07, dim=1)
     assert torch.allclose(match.fmap12, basis2.project(weights @ basis1.evecs), atol=1e-5)
-    assert torch.equal(match.map21_init.nearest(), (unit2 @ unit1.T).argmax(dim=1))
+    cosines = unit2.double() @ unit1.double().T
+    assert (cosines.gather(1, match.map21_init.nearest()[:, None])[:, 0] >= cosines.amax(dim=1) - 1e-6).all()
 
 
 def test_the_other_branch_is_the_regularised_solver(tiny_pair):

@@ -16,7 +16,7 @@ from pullback.mapping.distances import column_tiles, homogeneous_query, homogene
 from pullback.mapping.strips import Ids, Strips
 
 # Of the error bound of a product, for what the bound itself leaves out: terms of second order.
-_SAFETY = 2.0
+_SAFETY = 1.25
 # Candidates for each row of a strip from which it pays to thin them out.
 _CROWD = 16
 # Entries of a matrix of differences, or of products in float64, that exist at a time.
@@ -109,10 +109,10 @@ class _Candidates:
 
     def __init__(self, x: Float[Tensor, "b d"]):
         """``x``: the rows in the homogeneous coordinates of the products."""
-        self.n_rows, d = x.shape
+        self.n_rows, self._columns = x.shape
         self._square = torch.linalg.vecdot(x[:, :-1], x[:, :-1])
-        # An inner product of d terms is off by at most d u |x||y|, u half of eps; two columns of a row are compared.
-        self._unit = _SAFETY * (d + 2) * torch.finfo(x.dtype).eps
+        # A product over d columns is off by d u |x||y| at most, u half of eps; so is the last coordinate of y. Two of a row are compared.
+        self._unit = _SAFETY * (self._columns + 2) * torch.finfo(x.dtype).eps
         self._best = x.new_full((self.n_rows,), -torch.inf)
         self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
 
@@ -139,10 +139,11 @@ class _Candidates:
     def _threshold(self) -> Float[Tensor, " b"]:
         """What a product must reach for its column to be nearest, or equally near, by exact arithmetic.
 
-        A column that can be nearest lies within the distance of the best one, so its norm is at most that of the row and this distance.
+        A column y that can be nearest lies within the distance of the best one: ``|y|`` is at most ``|x|`` and this distance.
         """
-        dist = (self._square - 2 * self._best).clamp_min(0).sqrt()
-        return self._best - self._unit * (2 * self._square.sqrt() + dist) ** 2
+        norm = self._square.sqrt()
+        largest = norm + (self._square - 2 * self._best).clamp_min(0).sqrt()
+        return self._best - self._unit * largest * (norm + largest)
 
     def _keep(self, row: Int[Tensor, " m"], at: Int[Tensor, " m"], value: Float[Tensor, " m"], block: Ids) -> None:
         self._seen.append((row, at + block.start if isinstance(block, slice) else block[at], value))
