@@ -13,22 +13,21 @@ same kernels on the same strips, added in the same order, give the same bits for
 
 import contextlib
 import contextvars
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from pullback.mapping.thread_pool import pool
+
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 Part = Sequence[Tensor | slice | None]
 
-# Threads at most, of all callers together; those beyond wait their turn.
-_MOST_THREADS = 256
 # Parts that a thread may hold while earlier ones are added, in elements, and items that it may be ahead of them.
 _HELD_ELEMENTS = 2**22
 _AHEAD = 8
@@ -165,9 +164,11 @@ def _share_out(work: Callable[[int, Item], None], items: Sequence[Item]) -> None
             work(i, item)
         return
     share = _Share(work, items, crew)
-    helpers = [_submit(crew, share.take, helper=True) for _ in range(threads - 1)]
+    inside = _CREW.set(None)  # work inside of work is not shared out again
+    helpers = [_submit(None, share.take) for _ in range(threads - 1)]
     share.take()
     wait([helper for helper in helpers if not helper.cancel()])
+    _CREW.reset(inside)
     if share.errors:
         raise min(share.errors, key=lambda error: error[:2])[2]
     if crew.stopped.is_set():
@@ -198,57 +199,13 @@ class _Share:
                 self.errors.append((isinstance(error, _GivenUpError), i, error))
 
 
-def _submit(crew: _Crew, task: Callable[[], Result], *, helper: bool = False) -> Future:
-    """The task in a thread of the pool, under the caller's context variables and inference mode."""
+def _submit(crew: _Crew | None, task: Callable[[], Result]) -> Future:
+    """The task in a thread of the pool, under the caller's context variables and inference mode; with a crew or as one of it."""
     context, inference = contextvars.copy_context(), torch.is_inference_mode_enabled()
 
     def run() -> Result:
-        _CREW.set(None if helper else crew)
+        _CREW.set(crew)
         with torch.inference_mode() if inference else contextlib.nullcontext(), torch.no_grad():
             return task()
 
-    return _pool().submit(context.run, run)
-
-
-_LOCK, _BIRTH = threading.Lock(), threading.Lock()
-_POOLS: dict[int, ThreadPoolExecutor] = {}  # by process: the threads of a pool do not survive a fork
-
-
-def _pool() -> ThreadPoolExecutor:
-    with _LOCK:
-        pool = _POOLS.get(os.getpid())
-        if pool is None:
-            _POOLS.clear()
-            pool = _POOLS[os.getpid()] = ThreadPoolExecutor(_MOST_THREADS, "pullback-strips", initializer=_use_one_thread)
-    return pool
-
-
-def _use_one_thread() -> None:
-    """One thread for the kernels called from this thread, as long as it lives.
-
-    ``torch.set_num_threads`` does that, and besides sets how many threads new threads begin with; which is set back in one.
-    """
-    with _BIRTH:
-        others = _in_a_new_thread(torch.get_num_threads)
-        torch.set_num_threads(1)
-        _in_a_new_thread(lambda: torch.set_num_threads(others))
-
-
-
-def _in_a_new_thread(function: Callable[[], Result]) -> Result:
-    found: list[Result] = []
-    thread = threading.Thread(target=lambda: found.append(function()))
-    thread.start()
-    thread.join()
-    return found[0]
-
-
-def _after_fork() -> None:
-    """A child begins without threads, and with locks that nobody holds."""
-    global _LOCK, _BIRTH
-    _LOCK, _BIRTH = threading.Lock(), threading.Lock()
-    _POOLS.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    return pool().submit(context.run, run)
