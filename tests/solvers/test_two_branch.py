@@ -122,7 +122,7 @@ def test_losses_fall_when_features_are_trained(tiny_pair):
 
 
 @pytest.mark.parametrize("embedding", ["unit_rows", "projected", "features"])
-def test_nothing_as_large_as_a_dense_map_is_ever_held(embedding):
+def test_nothing_as_large_as_a_dense_map_is_ever_held(one_thread, embedding):
     n1, n2 = 4000, 3500
     generator = torch.Generator().manual_seed(0)
     basis1, basis2 = (Eigenbasis(torch.arange(12.0), torch.randn(n, 12, generator=generator), torch.full((n,), 1 / n)) for n in (n1, n2))

@@ -25,7 +25,8 @@ class BlockedSoftMap(EmbeddingMap):
     the embedding, so that at a blur of 1 % those are 95 % of the columns, and of a large reference set most are ruled out by
     ``Clusters`` before their logits are computed.
 
-    Memory O((n1 + n2)(p + q)), one block and, until the backward pass is done, the ids of the columns that count.
+    On a CPU as many threads as PyTorch has share out the rows, each with kernels of one thread; the bits do not depend on their number.
+    Memory O((n1 + n2)(p + q)), one block for each thread and, until the backward pass is done, the ids of the columns that count.
     """
 
     def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
