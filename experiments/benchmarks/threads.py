@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
@@ -34,8 +34,11 @@ from pullback.mapping.distances import largest_distance
 from pullback.mapping.softmap_blocked import BlockedSoftMap
 from pullback.solvers.zoomout import ZoomOut
 
+MAPS = ("soft map", "soft map + backward", "nearest", "largest distance")
+SHAPES = ("precise map", "ZoomOut", "spectrum")
+STEPS = ("training step",)
 N, K = 5_000, 130
-N_TRAINING, K_TRAINING = 2_000, 130
+N_TRAINING = 2_000
 PASSIVE = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 # A work that has taken so many seconds in one kind and state is not repeated.
 ENOUGH = 20.0
@@ -66,12 +69,18 @@ def busy(n: int) -> Iterator[list[subprocess.Popen]]:
             process.wait()
 
 
-def works(folder: str, threads: int) -> dict[str, Run]:
+def works(folder: str, threads: int, chosen: Sequence[str]) -> dict[str, Run]:
     """What is timed, by name; each gives a tensor or a number to compare."""
-    found = {**map_works(), **shape_works(folder)}
-    pair = bodies(N_TRAINING, folder, k=K_TRAINING)
-    step = step_of(Task("blocked", N_TRAINING, 10, False, "cpu", threads, folder), ["experiment=quickstart"])
-    return {**found, "training step": lambda: step(pair)[0]}
+    found: dict[str, Run] = {}
+    if set(chosen) & set(MAPS):
+        found |= map_works()
+    if set(chosen) & set(SHAPES):
+        found |= shape_works(folder)
+    if set(chosen) & set(STEPS):
+        pair = bodies(N_TRAINING, folder, k=K)
+        step = step_of(Task("blocked", N_TRAINING, 10, False, "cpu", threads, folder), ["experiment=quickstart"])
+        found[STEPS[0]] = lambda: step(pair)[0]
+    return {name: found[name] for name in chosen}
 
 
 def map_works() -> dict[str, Run]:
@@ -88,12 +97,8 @@ def map_works() -> dict[str, Run]:
         carried = BlockedSoftMap(*inputs[:2], sigma).pull_back(inputs[2])
         return torch.cat(torch.autograd.grad((carried * values).sum(), inputs))
 
-    return {
-        "soft map": forward,
-        "soft map + backward": backward,
-        "nearest": lambda: nearest(query, reference),
-        "largest distance": lambda: largest_distance(query, reference),
-    }
+    search, largest = lambda: nearest(query, reference), lambda: largest_distance(query, reference)
+    return dict(zip(MAPS, (forward, backward, search, largest), strict=True))
 
 
 def shape_works(folder: str) -> dict[str, Run]:
@@ -103,28 +108,29 @@ def shape_works(folder: str) -> dict[str, Run]:
     reference = shape1.basis.first(50).evecs
     query = reference + 0.05 * torch.randn(reference.shape, generator=torch.Generator().manual_seed(0))
     zoomout = ZoomOut(k_init=30, step=10, n_steps=10)
-    return {
-        "precise map": lambda: precise_map(query, reference, shape1.faces).pull_back(reference),
-        "ZoomOut": lambda: zoomout(shape1.verts, shape2.verts, shape1.basis, shape2.basis).fmap12,
-        "spectrum": lambda: torch.from_numpy(np.asarray(problem.ours().evals)),
-    }
+    runs: tuple[Run, ...] = (
+        lambda: precise_map(query, reference, shape1.faces).pull_back(reference),
+        lambda: zoomout(shape1.verts, shape2.verts, shape1.basis, shape2.basis).fmap12,
+        lambda: torch.from_numpy(np.asarray(problem.ours().evals)),
+    )
+    return dict(zip(SHAPES, runs, strict=True))
 
 
 class Measuring:
     """A process with threads of one kind that does a work when it is told to."""
 
-    def __init__(self, kind: Kind, folder: str):
+    def __init__(self, kind: Kind, folder: str, chosen: Sequence[str]):
         self.kind = kind
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, kind.threads, folder), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, kind.threads, folder, chosen), daemon=True)
         with environment({**kind.environment, "OMP_NUM_THREADS": str(kind.threads)}):
             self._process.start()
         theirs.close()
 
-    def names(self) -> list[str]:
-        """Waits until everything has run once."""
-        return self._connection.recv()
+    def wait(self) -> None:
+        """Until everything has run once."""
+        self._connection.recv()
 
     def run(self, name: str) -> tuple[float, float]:
         """Seconds, and the mean magnitude of the result."""
@@ -149,13 +155,13 @@ def environment(changes: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def serve(connection: Connection, threads: int, folder: str) -> None:
+def serve(connection: Connection, threads: int, folder: str, chosen: Sequence[str]) -> None:
     """The other end of ``Measuring``."""
     set_threads(threads)
-    runs = works(folder, threads)
+    runs = works(folder, threads, chosen)
     for run in runs.values():
         run()
-    connection.send(list(runs))
+    connection.send("ready")
     with contextlib.suppress(EOFError):
         while True:
             run = runs[connection.recv()]
@@ -197,8 +203,9 @@ def rows_of(work: str, n_busy: int, seconds: Mapping[str, list[float]], quiet: M
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--busy", type=int, default=4, help="processes that compute beside (default: %(default)s)")
-    parser.add_argument("--only", nargs="+", help="these works and no others")
+    parser.add_argument("--only", nargs="+", choices=(*MAPS, *SHAPES, *STEPS), help="these works and no others")
     options = start(parser)
+    chosen = options.only or (*MAPS, *SHAPES, *STEPS)
     several = max(2, options.threads)
     kinds = [
         Kind("1 thread", 1, {}),
@@ -207,12 +214,12 @@ def main() -> None:
     ]
     report, quiet = Report(__file__, options), dict[tuple[str, str], float]()
     with tempfile.TemporaryDirectory(prefix="pullback-") as folder:
-        bodies(N_TRAINING, folder, k=K_TRAINING)  # prepared once, for all processes
-        bodies(N, folder, k=K)
-        processes = [Measuring(kind, folder) for kind in kinds]
+        for n in (N, N_TRAINING) if set(chosen) - set(MAPS) else ():
+            bodies(n, folder, k=K)  # prepared once, for all processes
+        processes = [Measuring(kind, folder, chosen) for kind in kinds]
         try:
-            names, *_ = [process.names() for process in processes]  # waits for all of them
-            chosen = [name for name in names if options.only is None or name in options.only]
+            for process in processes:
+                process.wait()
             for n_busy in (0, options.busy):
                 with busy(n_busy):
                     for name in chosen:

@@ -51,9 +51,14 @@ class _StreamedSoftmax(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_out: Float[Tensor, "n2 c"]) -> tuple[Tensor | None, ...]:
         query, reference, values, sigma, out, largest, total = ctx.saved_tensors
-        with full_precision(query.device):
+
+        def collect() -> _Gradients:
             gradients = _Gradients.of(query, reference, values, sigma, ctx.needs_input_grad)
-            alone(lambda: gradients.collect(ctx.blocks, grad_out, out, largest, total), query.device)
+            gradients.collect(ctx.blocks, grad_out, out, largest, total)
+            return gradients
+
+        with full_precision(query.device):
+            gradients = alone(collect, query.device)
         return gradients.query, gradients.reference, gradients.values, None
 
 
