@@ -17,7 +17,7 @@ TABLES ?= experiments/results
 .PHONY: help install quickstart quickstart-images test lint check-data prepare tables bench bench-gpu clean
 
 # The order in which `make bench` runs them; a script's name says what it measures.
-BENCHMARKS := softmaps zoomout spectra training_step two_branch preprocessing million
+BENCHMARKS := softmaps threads zoomout spectra training_step two_branch preprocessing million
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +46,7 @@ check-data: $(VENV)/.installed ## tell which data sets are there, whole or damag
 tables: $(VENV)/.installed ## the paper's tables, published beside obtained, from the runs in RUNS=…; Markdown and LaTeX into TABLES=…
 	$(PY) -m experiments.tables $(RUNS) --out $(TABLES)
 
-bench: $(VENV)/.installed-bench ## time everything against its peers on the CPU, print tables (20 minutes on 2 quiet cores, more when KeOps compiles)
+bench: $(VENV)/.installed-bench ## time everything against its peers on the CPU, print tables (25 minutes on 2 quiet cores, more when KeOps compiles)
 	for name in $(BENCHMARKS); do $(PY) -m experiments.benchmarks.$$name $(ARGS) || exit; done
 	$(PY) -m experiments.benchmarks.table
 

@@ -1,6 +1,7 @@
 """Shapes and data sets that tests share. Type annotations of the package are executed: shapes and dtypes are checked at every call."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,15 @@ install_import_hook("pullback", "beartype.beartype")  # before anything imports 
 # Tests leave room for each other, and their last digits do not depend on the number of cores.
 threadpool_limits(limits=1)
 torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Everything happens in the thread of the test, where a dispatch mode sees it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

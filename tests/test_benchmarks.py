@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from experiments.benchmarks import harness, memory, table, training_step
+from experiments.benchmarks import harness, memory, table, threads, training_step
 from experiments.benchmarks.harness import Contender, Report, Row, compare
 from experiments.benchmarks.training_pair import Measured
 
@@ -167,6 +167,27 @@ def test_matrices_are_extrapolated_without_what_every_backend_holds():
     rows = [Row("work", {"vertices": 100}, name, "cpu", 1.0, peak_bytes=peak) for name, peak in (("dense", 70_000), ("blocked", 50_000))]
     assert training_step.bytes_of_matrices(rows) == {"dense": 2.0}
     assert training_step.bytes_of_matrices(rows[:1]) == {}
+
+
+def test_busy_processes_end_with_the_block_also_after_an_error():
+    with pytest.raises(KeyError), threads.busy(2) as processes:
+        assert [process.poll() for process in processes] == [None, None]
+        raise KeyError("something fails beside them")
+    assert len(processes) == 2 and None not in [process.poll() for process in processes]
+
+
+def test_a_process_begins_with_its_own_environment_and_this_one_keeps_its(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with threads.environment({"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}):
+        assert threads.os.environ["OMP_NUM_THREADS"] == "2"
+    assert threads.os.environ["OMP_NUM_THREADS"] == "7" and "OMP_WAIT_POLICY" not in threads.os.environ
+
+
+def test_rows_say_what_threads_gain_and_what_busy_processes_cost():
+    rows = threads.rows_of("work", 4, {"1 thread": [2.0], "2 threads": [0.9, 1.0, 1.1]}, {("work", "2 threads"): 0.5})
+    assert [dict(row.figures) for row in rows] == [{"speed-up": 1.0}, {"speed-up": 2.0, "slowdown": 2.0}]
+    assert (rows[1].rounds, rows[1].seconds) == (3, 1.0)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

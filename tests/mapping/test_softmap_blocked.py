@@ -150,7 +150,7 @@ class _LargestTensor(TorchDispatchMode):
 
 @pytest.mark.parametrize("many_points", [1, 2**14])
 @pytest.mark.parametrize(("backend", "blur", "fits"), [("blocked", 0.01, True), ("blocked", 1.0, True), ("dense", 0.01, False)])
-def test_only_the_dense_map_stores_a_matrix_of_all_pairs(monkeypatch, backend, blur, fits, many_points):
+def test_only_the_dense_map_stores_a_matrix_of_all_pairs(one_thread, monkeypatch, backend, blur, fits, many_points):
     monkeypatch.setattr(strips, "_MANY_POINTS", many_points)
     query, reference = (x.requires_grad_() for x in curve_embeddings(900, 800, 6))
     feat1 = torch.ones(800, 5, dtype=torch.float64, requires_grad=True)

@@ -160,10 +160,12 @@ def test_tiles_that_are_left_out_are_below_rounding(run):
 
 @needs_triton
 @pytest.mark.parametrize("p", [3, 130, 290])
-def test_nearest_is_that_of_all_distances_and_the_first_of_equals(run, p):
+def test_nearest_is_that_of_all_distances(run, p):
     query, reference = (x.float() for x in curve_embeddings(70, 100, p))
-    reference = torch.cat([reference, reference[:50]])
-    assert torch.equal(run(nearest, query, reference), torch.cdist(query.double(), reference.double()).argmin(dim=1))
+    expected = torch.cdist(query.double(), reference.double(), compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=1)
+    assert torch.equal(run(nearest, query, reference), expected)
+    # Of equal rows the interpreter, whose products round equal columns differently by their place, takes any.
+    assert torch.equal(run(nearest, query, torch.cat([reference, reference[:50]])) % 100, expected)
 
 
 @needs_triton
@@ -190,8 +192,8 @@ def test_float64_takes_the_blocked_map_and_plain_searches(run):
     feat1, sigma = torch.rand(80, 3, dtype=torch.float64), one_percent(query, reference)
     mine = run(answer, TritonSoftMap, query, reference, feat1, sigma)
     mine.check_close(answer(BlockedSoftMap, query, reference, feat1, sigma), value=1e-12, grad=1e-11)
-    dist = torch.cdist(query, reference)
-    assert torch.equal(run(nearest, query, reference), dist.argmin(dim=1))
+    dist = torch.cdist(query, reference, compute_mode="donot_use_mm_for_euclid_dist")
+    assert torch.equal(run(nearest, query, torch.cat([reference, reference])), dist.argmin(dim=1))
     torch.testing.assert_close(run(largest_distance, query, reference), dist.max())
 
 
@@ -296,7 +298,7 @@ def test_a_gpu_gives_the_values_and_gradients_of_the_dense_float64_map(size, blu
 def test_a_gpu_finds_nearest_rows_and_largest_distances(p):
     query, reference = (x.float() for x in curve_embeddings(700, 1000, p))
     reference = torch.cat([reference, reference[:500]])
-    dist = torch.cdist(query.double(), reference.double())
+    dist = torch.cdist(query.double(), reference.double(), compute_mode="donot_use_mm_for_euclid_dist")
     assert torch.equal(nearest(query.cuda(), reference.cuda()).cpu(), dist.argmin(dim=1))
     torch.testing.assert_close(largest_distance(query.cuda(), reference.cuda()).cpu(), dist.max().float())
 

@@ -123,7 +123,7 @@ def test_the_largest_distance_is_exact(clusters_always, apart):
 def test_every_row_has_its_turn_once(monkeypatch, n2, n1, many):
     monkeypatch.setattr(strips, "_MANY_PAIRS", many)
     query, near = homogeneous(*curve_embeddings(n2, n1, 3))
-    seen = [torch.arange(n2)[rows] for rows, _, _ in strips.strips(query[:, :-1], near, lambda rows: query[rows])]
+    seen = strips.Strips.of(query[:, :-1], near, lambda rows: query[rows]).each(lambda rows, x, columns: torch.arange(n2)[rows])
     assert torch.equal(torch.cat(seen).sort().values, torch.arange(n2))
 
 

@@ -29,7 +29,8 @@ def test_the_soft_branch_is_the_softmax_of_cosines(tiny_pair):
     unit1, unit2 = rows_on_the_sphere(landmarks_features(tiny_pair, noise=0.1))
     weights = torch.softmax(unit2 @ unit1.T / 0.07, dim=1)
     assert torch.allclose(match.fmap12, basis2.project(weights @ basis1.evecs), atol=1e-5)
-    assert torch.equal(match.map21_init.nearest(), (unit2 @ unit1.T).argmax(dim=1))
+    cosines = unit2.double() @ unit1.double().T
+    assert (cosines.gather(1, match.map21_init.nearest()[:, None])[:, 0] >= cosines.amax(dim=1) - 1e-6).all()
 
 
 def test_the_other_branch_is_the_regularised_solver(tiny_pair):
@@ -121,7 +122,7 @@ def test_losses_fall_when_features_are_trained(tiny_pair):
 
 
 @pytest.mark.parametrize("embedding", ["unit_rows", "projected", "features"])
-def test_nothing_as_large_as_a_dense_map_is_ever_held(embedding):
+def test_nothing_as_large_as_a_dense_map_is_ever_held(one_thread, embedding):
     n1, n2 = 4000, 3500
     generator = torch.Generator().manual_seed(0)
     basis1, basis2 = (Eigenbasis(torch.arange(12.0), torch.randn(n, 12, generator=generator), torch.full((n,), 1 / n)) for n in (n1, n2))

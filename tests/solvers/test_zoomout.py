@@ -145,7 +145,7 @@ SMALL = {"k_init": 6, "step": 3, "n_steps": 2}
 
 
 @pytest.mark.parametrize("solver", [ZoomOut(**SMALL), DiffZoomOut(**SMALL), SampledZoomOut(**SMALL), SampledZoomOut(**SMALL, blur=0.01)])
-def test_nothing_as_large_as_a_dense_map_is_ever_held(solver):
+def test_nothing_as_large_as_a_dense_map_is_ever_held(one_thread, solver):
     n1, n2 = 4000, 3500
     generator = torch.Generator().manual_seed(0)
     sample = PointSample(torch.arange(0, 3500, 2), torch.full((1750,), 1 / 1750))

@@ -20,8 +20,8 @@ _COARSE_COLUMNS = 32
 _SEED_LEAVES = 4
 # Columns examined at a time, which bounds the memory of a panel.
 _TILE = 2**15
-# Of rounding, in units of eps times the squares of the norms.
-_ROUNDING = 64
+# Of rounding, in units of eps times the squares of the norms; and for each column, over which products are summed.
+_ROUNDING, _ROUNDING_OF_COLUMN = 64, 4
 
 
 @torch.no_grad()
@@ -107,7 +107,7 @@ class Clusters:
         """
         points = rows[:, :-1]
         square = _square(points)
-        slack = _ROUNDING * torch.finfo(rows.dtype).eps * (self.largest + square.max())
+        slack = (_ROUNDING + _ROUNDING_OF_COLUMN * rows.shape[1]) * torch.finfo(rows.dtype).eps * (self.largest + square.max())
         middle, spread = points.mean(dim=0), (points - points.mean(dim=0)).norm(dim=1)
         gap = (self._centre_squares(middle)).sqrt()
         reach = self._reach(rows, square, gap.topk(min(_SEED_LEAVES, len(gap)), largest=False).indices, margin + slack)

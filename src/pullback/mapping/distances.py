@@ -1,5 +1,6 @@
 """Distances between two sets of embeddings by matrix products: exact enough for a sharp softmax, and never stored as a whole."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from pullback.mapping.clusters import Clusters, compact_strips
 from pullback.mapping.fused import fused_kernels
+from pullback.mapping.parallel import alone, each
 
 # Distances or logits that exist at a time. On a CPU few enough rows for neighbours to have much in common, and in all what its
 # caches hold; on a GPU up to 128 MB, so that it is busy.
@@ -25,15 +27,38 @@ _MANY_PAIRS = 2**27
 def full_precision(device: torch.device) -> Iterator[None]:
     """Inside, matrix products keep the dtype of their inputs: no autocast, no TF32, no bfloat16 passes; restored on leaving.
 
-    A blur of 1 % of the largest distance makes logits of -5000: TF32 would be wrong by about 5 nats, bfloat16 by 40.
+    A blur of 1 % of the largest distance makes logits of -5000: TF32 would be wrong by about 5 nats, bfloat16 by 40. The setting is
+    one for all threads: the first that enters changes it, and the last that leaves restores it.
     """
     with torch.autocast(device.type, enabled=False):
-        before = _get_matmul_precision()
-        _set_matmul_precision(dict.fromkeys(before, "highest" if "" in before else "ieee"))
+        _INSIDE.enter()
         try:
             yield
         finally:
-            _set_matmul_precision(before)
+            _INSIDE.leave()
+
+
+class _FullPrecision:
+    """Counts the threads that need full precision, and keeps what was set before."""
+
+    def __init__(self) -> None:
+        self._lock, self._count, self._before = threading.Lock(), 0, dict[str, str]()
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._count == 0:
+                self._before = _get_matmul_precision()
+                _set_matmul_precision(dict.fromkeys(self._before, "highest" if "" in self._before else "ieee"))
+            self._count += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                _set_matmul_precision(self._before)
+
+
+_INSIDE = _FullPrecision()
 
 
 def _get_matmul_precision() -> dict[str, str]:
@@ -106,24 +131,30 @@ def largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 
     """
     check_embeddings(query, reference)
     with full_precision(query.device):
-        centre = (query.mean(dim=0) + reference.mean(dim=0)) / 2
-        query, reference = query - centre, reference - centre
-        query_norm, reference_norm = query.norm(dim=1), reference.norm(dim=1)
-        found = _distance_walk(query, reference)
-        query = query[_may_reach(query_norm, reference_norm, found)]
-        reference = reference[_may_reach(reference_norm, query_norm, found)]
-        kernels = fused_kernels(query.device)
-        if kernels is not None:
-            return torch.maximum(found, kernels.largest_distance(query, reference))
-        reference = homogeneous_reference(reference)
-        if query.device.type == "cpu" and len(query) * len(reference) >= _MANY_PAIRS:
-            clusters = Clusters.of(reference)
-            blocks = ((query[rows], clusters.beyond(query[rows], found)) for rows in compact_strips(query))
-        else:
-            blocks = ((query[rows], None) for rows in row_strips(len(query), len(reference), query.device))
-        for points, columns in blocks:
-            found = torch.maximum(found, _farthest(points, reference if columns is None else reference.index_select(0, columns)))
-        return found
+        return alone(lambda: _largest_distance(query, reference), query.device)
+
+
+def _largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:
+    centre = (query.mean(dim=0) + reference.mean(dim=0)) / 2
+    query, reference = query - centre, reference - centre
+    query_norm, reference_norm = query.norm(dim=1), reference.norm(dim=1)
+    found = _distance_walk(query, reference)
+    query = query[_may_reach(query_norm, reference_norm, found)]
+    reference = reference[_may_reach(reference_norm, query_norm, found)]
+    kernels = fused_kernels(query.device)
+    if kernels is not None:
+        return torch.maximum(found, kernels.largest_distance(query, reference))
+    near = homogeneous_reference(reference)
+    if query.device.type == "cpu" and len(query) * len(near) >= _MANY_PAIRS:
+        clusters, rows = Clusters.of(near), compact_strips(query)
+    else:
+        clusters, rows = None, list(row_strips(len(query), len(near), query.device))
+
+    def farthest(ids: slice | Tensor) -> Float[Tensor, ""]:
+        columns = None if clusters is None else clusters.beyond(query[ids], found)
+        return _farthest(query[ids], near if columns is None else near.index_select(0, columns))
+
+    return torch.stack([found, *each(farthest, rows)]).max()
 
 
 def _farthest(query: Float[Tensor, "b p"], reference: Float[Tensor, "m d"]) -> Float[Tensor, ""]:

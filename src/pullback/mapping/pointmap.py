@@ -4,50 +4,27 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.distances import check_embeddings, column_tiles, full_precision, homogeneous_query, homogeneous_reference
+from pullback.mapping.distances import check_embeddings, full_precision
 from pullback.mapping.fused import fused_kernels
-from pullback.mapping.strips import strips
+from pullback.mapping.parallel import alone
+from pullback.mapping.search import Search
 
 
 @torch.no_grad()
 def nearest(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Int[Tensor, " n2"]:
     """The point map ``p2p21``: for each query row the nearest reference row, of equally near ones the first.
 
-    Exact to the rounding of the dtype: all distances, in blocks, or of large sets on a CPU those that ``Clusters`` cannot rule
-    out. Raises ValueError for embeddings that do not fit together.
+    On a CPU, and in float64 everywhere, by squared differences in float64: what matrix products nominate is compared by
+    :func:`pullback.mapping.search.exact_squares`, so the same rows give the same answer in any order, with any number of threads and on
+    every processor. On a GPU in float32 as exact as its kernel, see :func:`pullback.mapping.softmap_triton.nearest`. All distances, in
+    blocks, or of large sets on a CPU those that ``Clusters`` cannot rule out. Raises ValueError for embeddings that do not fit together.
     """
     check_embeddings(query, reference)
     kernels = fused_kernels(query.device)
     if kernels is not None:
         return kernels.nearest(query, reference)
-    p2p21 = torch.empty(len(query), dtype=torch.long, device=query.device)
     with full_precision(query.device):
-        centre = reference.mean(dim=0)
-        near = homogeneous_reference(reference - centre)
-        for rows, x, columns in strips(query, near, lambda rows: homogeneous_query(query[rows] - centre)):
-            p2p21[rows] = _best_columns(x, near, columns)
-    return p2p21
-
-
-def _best_columns(x: Float[Tensor, "b d"], near: Float[Tensor, "n1 d"], columns: Int[Tensor, " m"] | None) -> Int[Tensor, " b"]:
-    """The column of the largest product with each row, of equal ones the first; all columns, or some of them."""
-    ids = None if columns is None else columns.sort().values
-    best, found = x.new_full((len(x),), -torch.inf), torch.zeros(len(x), dtype=torch.long, device=x.device)
-    for tile in column_tiles(len(near) if ids is None else len(ids), x.device):
-        product = x @ (near[tile] if ids is None else near.index_select(0, ids[tile])).T
-        largest, at = _first_largest(product)
-        # Later tiles must be better, not as good.
-        found = torch.where(largest > best, (at + tile.start) if ids is None else ids[tile].long()[at], found)
-        best = torch.maximum(best, largest)
-    return found
-
-
-def _first_largest(product: Float[Tensor, "b m"]) -> tuple[Float[Tensor, " b"], Int[Tensor, " b"]]:
-    """The largest entry of each row and its column, of equal ones the first; NaN counts as the largest."""
-    if product.device.type != "cpu":
-        return tuple(product.max(dim=1))
-    at = torch.from_numpy(product.numpy().argmax(axis=1))  # vectorised, which PyTorch's is not: 20 times faster
-    return product.gather(1, at[:, None])[:, 0], at
+        return alone(lambda: Search.of(query, reference).nearest(), query.device)
 
 
 def compose(p2p21: Int[Tensor, " n2"], p2p32: Int[Tensor, " n3"]) -> Int[Tensor, " n3"]:

@@ -6,10 +6,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.distances import check_embeddings, full_precision, homogeneous, row_panels
+from pullback.mapping.distances import check_embeddings, full_precision, row_panels
 from pullback.mapping.grid_match import patch_centres
+from pullback.mapping.parallel import alone, each
 from pullback.mapping.patch_embeddings import FMAP_BLOCKS, check_embedding, patch_embeddings
 from pullback.mapping.pointmap import nearest
+from pullback.mapping.search import Search
 from pullback.types import PatchImage, PatchPair
 
 POSITIONS = ("nearest", "subpatch", "soft_argmax", "window_soft_argmax")
@@ -18,11 +20,11 @@ POSITIONS = ("nearest", "subpatch", "soft_argmax", "window_soft_argmax")
 class Readout:
     """From two sets of patch embeddings to a point map 2 → 1 and places in pixels.
 
-    ``embedding``, ``weights``, ``normalise``: the space, see ``patch_embeddings``; the best patch is the nearest one. ``position``:
-    "nearest", the centre of the best patch; "subpatch", the top of parabolas through its similarity and those of its neighbours, at
-    most half a patch away; "soft_argmax", the mean place under ``softmax(-d² / (2 temperature s))``, s the mean squared length of
-    image 1's rows (for unit rows this is cosine / temperature); "window_soft_argmax", the same over patches at most ``window`` rows
-    and columns from the best.
+    ``embedding``, ``weights``, ``normalise``: the space, see ``patch_embeddings``; the best patch is the nearest one, of equally near
+    ones the first. ``position``: "nearest", the centre of the best patch; "subpatch", the top of parabolas through its similarity and
+    those of its neighbours, at most half a patch away; "soft_argmax", the mean place under ``softmax(-d² / (2 temperature s))``, s the
+    mean squared length of image 1's rows (for unit rows this is cosine / temperature); "window_soft_argmax", the same over patches at
+    most ``window`` rows and columns from the best.
     """
 
     def __init__(
@@ -65,12 +67,20 @@ class Readout:
         scale = (reference**2).sum(dim=1).mean()
         p2p21 = torch.empty(len(query), dtype=torch.long, device=query.device)
         xy21 = query.new_empty(len(query), 2)
-        with full_precision(query.device):
-            query, reference = homogeneous(query, reference)
-            for rows in row_panels(len(query), len(reference), query.device):
-                similarity = query[rows] @ reference.T
-                p2p21[rows] = similarity.max(dim=1).indices
+
+        def read() -> None:
+            search = Search.of(query, reference)
+
+            def panel(rows: slice) -> None:
+                x = search.coordinates(rows)
+                similarity = x @ search.near.T
+                p2p21[rows] = search.best_of_products(rows, x, similarity)
                 xy21[rows] = self._places(similarity / scale, p2p21[rows], image1)
+
+            each(panel, list(row_panels(len(query), len(reference), query.device)))
+
+        with full_precision(query.device):
+            alone(read, query.device)
         if self.position in ("soft_argmax", "window_soft_argmax"):
             p2p21 = nearest(xy21, patch_centres(image1.grid, image1.size, image1.patches).to(xy21.dtype))
         return p2p21, xy21

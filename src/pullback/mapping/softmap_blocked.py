@@ -1,6 +1,7 @@
 """Soft point maps streamed over blocks: any device, no n2 × n1 matrix, with a backward pass of their own."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from pullback.mapping.distances import column_tiles, full_precision, homogeneous_query, homogeneous_reference
 from pullback.mapping.embedding_map import EmbeddingMap
-from pullback.mapping.strips import Ids, strips
+from pullback.mapping.parallel import alone, in_order
+from pullback.mapping.strips import Ids, Strips
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,8 @@ class BlockedSoftMap(EmbeddingMap):
     the embedding, so that at a blur of 1 % those are 95 % of the columns, and of a large reference set most are ruled out by
     ``Clusters`` before their logits are computed.
 
-    Memory O((n1 + n2)(p + q)), one block and, until the backward pass is done, the ids of the columns that count.
+    On a CPU as many threads as PyTorch has share out the rows, each with kernels of one thread; the bits do not depend on their number.
+    Memory O((n1 + n2)(p + q)), one block for each thread and, until the backward pass is done, the ids of the columns that count.
     """
 
     def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
@@ -40,45 +43,99 @@ class _StreamedSoftmax(torch.autograd.Function):
     def forward(
         ctx: Any, query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], values: Float[Tensor, "n1 c"], sigma: Tensor
     ) -> Tensor:
-        scale = _Scale.of(reference, sigma)
-        near, floor = scale.reference(reference), _log_floor(query.dtype, len(reference))
-        out = values.new_empty(len(query), values.shape[1])
-        largest, total = query.new_empty(len(query), 1), query.new_empty(len(query), 1)
-        ctx.blocks = []
-        for rows, x, columns in strips(query, near, lambda rows: scale.query(query, rows), margin=-2 * floor):
-            out[rows], largest[rows], total[rows], kept = _forward_strip(x, near, values, columns, floor)
-            ctx.blocks.append((rows, kept))
+        out, largest, total, ctx.blocks = alone(lambda: _carried(query, reference, values, sigma), query.device)
         ctx.save_for_backward(query, reference, values, sigma, out, largest, total)
-        ctx.floor = floor
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_out: Float[Tensor, "n2 c"]) -> tuple[Tensor | None, ...]:
         query, reference, values, sigma, out, largest, total = ctx.saved_tensors
-        need_query, need_reference, need_values, _ = ctx.needs_input_grad
-        grad_query = torch.zeros_like(query, memory_format=torch.contiguous_format) if need_query else None
-        grad_reference = reference.new_zeros(len(reference), reference.shape[1] + 1) if need_reference else None
-        grad_values = torch.zeros_like(values, memory_format=torch.contiguous_format) if need_values else None
-        scale = _Scale.of(reference, sigma)
+
+        def collect() -> _Gradients:
+            gradients = _Gradients.of(query, reference, values, sigma, ctx.needs_input_grad)
+            gradients.collect(ctx.blocks, grad_out, out, largest, total)
+            return gradients
+
         with full_precision(query.device):
-            near = scale.reference(reference)
-            for rows, kept in ctx.blocks:
-                x, grad = scale.query(query, rows), grad_out[rows] / total[rows]
-                shift = (grad * out[rows]).sum(dim=1, keepdim=True)
-                for columns in kept:
-                    y = _take(near, columns)
-                    weights = _exp((x @ y.T).sub_(largest[rows]), ctx.floor)
-                    if grad_values is not None:
-                        _add(grad_values, columns, weights.T @ grad)
-                    if not (need_query or need_reference):
-                        continue
-                    grad_logits = (grad @ _take(values, columns).T).sub_(shift).mul_(weights)
-                    if grad_query is not None:
-                        _add(grad_query, rows, (grad_logits @ y[:, :-1]).div_(sigma))
-                    if grad_reference is not None:
-                        _add(grad_reference, columns, grad_logits.T @ x)
-            return grad_query, None if grad_reference is None else scale.reference_gradient(near, grad_reference), grad_values, None
+            gradients = alone(collect, query.device)
+        return gradients.query, gradients.reference, gradients.values, None
+
+
+def _carried(
+    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], values: Float[Tensor, "n1 c"], sigma: Float[Tensor, ""]
+) -> tuple[Tensor, Tensor, Tensor, list[tuple[Ids, list[Ids]]]]:
+    """Means of the values, the largest logit and the sum of weights of each row, and each strip's rows with the columns that count."""
+    scale = _Scale.of(reference, sigma)
+    near, floor = scale.reference(reference), _log_floor(query.dtype, len(reference))
+    out = values.new_empty(len(query), values.shape[1])
+    largest, total = query.new_empty(len(query), 1), query.new_empty(len(query), 1)
+
+    def carry(rows: Ids, x: Float[Tensor, "b d"], columns: Tensor | None) -> tuple[Ids, list[Ids]]:
+        out[rows], largest[rows], total[rows], kept = _forward_strip(x, near, values, columns, floor)
+        return rows, kept
+
+    return out, largest, total, Strips.of(query, near, lambda rows: scale.query(query, rows), margin=-2 * floor).each(carry)
+
+
+@dataclass(eq=False)
+class _Gradients:
+    """The gradients that are wanted; those of the reference and of the values are sums over all strips, added in their order."""
+
+    scale: "_Scale"
+    near: Float[Tensor, "n1 d"]
+    embedding: Float[Tensor, "n2 p"]
+    carried: Float[Tensor, "n1 c"]
+    query: Float[Tensor, "n2 p"] | None
+    reference: Float[Tensor, "n1 _"] | None  # in homogeneous coordinates until all strips are done
+    values: Float[Tensor, "n1 c"] | None
+
+    @staticmethod
+    def of(query: Tensor, reference: Tensor, values: Tensor, sigma: Tensor, wanted: Sequence[bool]) -> "_Gradients":
+        """Zeros where a gradient is wanted, of query, reference and values."""
+        scale = _Scale.of(reference, sigma)
+        near = scale.reference(reference)
+        starts = [torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (query, near, values)]
+        return _Gradients(scale, near, query, values, *(x if want else None for x, want in zip(starts, wanted, strict=False)))
+
+    def collect(self, blocks: list[tuple[Ids, list[Ids]]], grad_out: Tensor, out: Tensor, largest: Tensor, total: Tensor) -> None:
+        """Adds up the gradients of all strips."""
+        floor = _log_floor(self.embedding.dtype, len(self.near))
+
+        def parts(block: tuple[Ids, list[Ids]]) -> Iterator[tuple[Ids, Tensor | None, Tensor | None]]:
+            rows, kept = block
+            grad = grad_out[rows] / total[rows]
+            shift = (grad * out[rows]).sum(dim=1, keepdim=True)
+            return self._of_strip(rows, kept, grad, shift, largest[rows], floor)
+
+        in_order(parts, blocks, self._add)
+        if self.reference is not None:
+            self.reference = self.scale.reference_gradient(self.near, self.reference)
+
+    def _of_strip(
+        self, rows: Ids, kept: list[Ids], grad: Float[Tensor, "b c"], shift: Float[Tensor, "b 1"], largest: Tensor, floor: float
+    ) -> Iterator[tuple[Ids, Tensor | None, Tensor | None]]:
+        """``(columns, gradient of values, gradient of reference)`` of each block of columns; the query's, which is nobody else's, added."""
+        x = self.scale.query(self.embedding, rows)
+        for columns in kept:
+            y = _take(self.near, columns)
+            weights = _exp((x @ y.T).sub_(largest), floor)
+            of_values = None if self.values is None else weights.T @ grad
+            of_reference = None
+            if self.query is not None or self.reference is not None:
+                grad_logits = (grad @ _take(self.carried, columns).T).sub_(shift).mul_(weights)
+                if self.query is not None:
+                    _add(self.query, rows, (grad_logits @ y[:, :-1]).div_(self.scale.sigma))
+                if self.reference is not None:
+                    of_reference = grad_logits.T @ x
+            yield columns, of_values, of_reference
+
+    def _add(self, part: tuple[Ids, Tensor | None, Tensor | None]) -> None:
+        columns, of_values, of_reference = part
+        if of_values is not None:
+            _add(self.values, columns, of_values)
+        if of_reference is not None:
+            _add(self.reference, columns, of_reference)
 
 
 @dataclass(frozen=True, eq=False)

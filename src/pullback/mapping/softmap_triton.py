@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from pullback.mapping.distances import full_precision, homogeneous, row_panels
 from pullback.mapping.embedding_map import EmbeddingMap
 from pullback.mapping.fused import has_triton
+from pullback.mapping.search import Search
 from pullback.mapping.softmap_blocked import BlockedSoftMap
 from pullback.mapping.split_rows import SplitPoints, SplitRows, nonzero, split_rows
 
@@ -121,12 +122,15 @@ def _unit(points: SplitPoints, sigma: Float[Tensor, ""]) -> Float[Tensor, ""]:
 
 @torch.no_grad()
 def nearest(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Int[Tensor, " n2"]:
-    """The point map ``p2p21``: for each query row the nearest reference row, of equally near ones the first."""
+    """The point map ``p2p21``: for each query row the nearest reference row.
+
+    In float64 of equally near ones the first, as :func:`pullback.mapping.search.exact_squares` compares them. In float32 the first whose
+    sum is the largest, as the kernel adds: that is the first of equal rows on a device that adds up all columns of a tile in one order,
+    as NVIDIA's do; elsewhere, as in Triton's interpreter, any of those that rounding cannot tell apart.
+    """
     if query.dtype == torch.float64:
         with full_precision(query.device):
-            query, reference = homogeneous(query, reference)
-            panels = row_panels(len(query), len(reference), query.device)
-            return torch.cat([(query[rows] @ reference.T).max(dim=1).indices for rows in panels])
+            return Search.of(query, reference).nearest()
     from pullback.mapping import triton_kernels_launch as kernels
 
     with full_precision(query.device):

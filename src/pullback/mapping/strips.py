@@ -1,12 +1,15 @@
 """Walking over the query points a few at a time, with the reference points that can matter to them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from jaxtyping import Float
 from torch import Tensor
 
 from pullback.mapping.clusters import Clusters, compact_strips
 from pullback.mapping.distances import row_strips
+from pullback.mapping.parallel import each
 
 # Rows or columns: a run of them, or their ids.
 Ids = slice | Tensor
@@ -23,23 +26,45 @@ _TRIALS = 5
 _LONG_STRIP = 256
 
 
-def strips(
-    query: Float[Tensor, "n2 p"], near: Float[Tensor, "n1 d"], coordinates: Callable[[Ids], Tensor], *, margin: float = 0.0
-) -> Iterator[tuple[Ids, Float[Tensor, "b d"], Tensor | None]]:
-    """``(rows, their coordinates, candidates)``, until every query row has had its turn.
+Result = TypeVar("Result")
 
-    The candidates are all columns of ``near`` whose squared distance to one of the rows exceeds that row's smallest by at most
-    ``margin``, and more; None stands for all columns. On a CPU the rows of a strip are neighbours in the embedding, where that
-    helps. ``near`` and ``coordinates(rows)`` are homogeneous, in the same unit and about the same origin.
-    """
-    many = len(near) >= (_MANY_POINTS if margin > 0 else _MANY_TO_SEARCH)
-    rows = _rows(query, len(near), compact=many or margin > 0)
-    clusters = None
-    if query.device.type == "cpu" and many:
-        clusters = _clusters_that_pay(near, [coordinates(each) for each in rows[:: max(1, len(rows) // _TRIALS)]], margin)
-    for each in rows:
-        x = coordinates(each)
-        yield each, x, None if clusters is None else clusters.candidates(x, margin=margin)
+
+@dataclass(frozen=True, eq=False)
+class Strips:
+    """The rows of a query set, a few at a time, each few with the reference points that can matter to them."""
+
+    rows: Sequence[Ids]  # every row once
+    coordinates: Callable[[Ids], Tensor]
+    clusters: Clusters | None
+    margin: float
+
+    @staticmethod
+    def of(
+        query: Float[Tensor, "n2 p"], near: Float[Tensor, "n1 d"], coordinates: Callable[[Ids], Tensor], *, margin: float = 0.0
+    ) -> "Strips":
+        """``near`` and ``coordinates(rows)`` are homogeneous, in the same unit and about the same origin.
+
+        On a CPU the rows of a strip are neighbours in the embedding, where that helps.
+        """
+        many = len(near) >= (_MANY_POINTS if margin > 0 else _MANY_TO_SEARCH)
+        rows = _rows(query, len(near), compact=many or margin > 0)
+        clusters = None
+        if query.device.type == "cpu" and many:
+            clusters = _clusters_that_pay(near, [coordinates(each) for each in rows[:: max(1, len(rows) // _TRIALS)]], margin)
+        return Strips(rows, coordinates, clusters, margin)
+
+    def each(self, work: Callable[[Ids, Float[Tensor, "b d"], Tensor | None], Result]) -> list[Result]:
+        """``work(rows, their coordinates, candidates)`` for all strips, shared out to the threads of the task.
+
+        The candidates are all columns of ``near`` whose squared distance to one of the rows exceeds that row's smallest by at most
+        ``margin``, and more; None stands for all columns.
+        """
+
+        def on(rows: Ids) -> Result:
+            x = self.coordinates(rows)
+            return work(rows, x, None if self.clusters is None else self.clusters.candidates(x, margin=self.margin))
+
+        return each(on, self.rows)
 
 
 def _rows(query: Float[Tensor, "n2 p"], n1: int, *, compact: bool) -> list[Ids]:

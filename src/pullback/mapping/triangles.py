@@ -8,12 +8,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pullback.mapping.distances import check_embeddings, full_precision, homogeneous, row_panels
+from pullback.mapping.parallel import alone, each
+from pullback.mapping.search import exact_squares, first_of_nearest
 from pullback.types import Movable
 
 # Pairs of a point and a near vertex whose triangles are examined at once.
 _NEAR_VERTICES = 2**17
 # Relative, for bounds that must survive rounding in float64.
 _SLACK = 1e-7
+# Of the bound of rounding in products, in units of p eps times squared lengths.
+_ROUNDING = 16
 # Squared sine of a corner under which float64 sees no area.
 _FLAT = 1e-12
 
@@ -50,20 +54,25 @@ def precise_map(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], 
     """Map 2 → 1 that sends each query row to the nearest point of the triangles spanned by the reference rows.
 
     Ezuz & Ben-Chen 2017, "Deblurring and Denoising of Maps between Shapes", section 4. Computed in float64, with nothing that
-    depends on the scale of the embeddings; a constant for autograd. Raises ValueError for embeddings or faces that do not fit.
+    depends on the scale of the embeddings; a constant for autograd. Of equally near triangles the first. Raises ValueError for
+    embeddings or faces that do not fit.
     """
     check_embeddings(query, reference)
     check_faces(faces1, len(reference))
-    dtype, n1 = query.dtype, len(reference)
-    query, reference = query.double(), reference.double()
+    with full_precision(query.device):
+        return alone(lambda: _precise_map(query.double(), reference.double(), faces1, query.dtype), query.device)
+
+
+def _precise_map(
+    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], faces1: Int[Tensor, "f 3"], dtype: torch.dtype
+) -> PreciseMap:
     nearest_face = _nearest_faces(query, reference, faces1)
     lost = (nearest_face >= len(faces1)).nonzero()[:, 0]
     if len(lost) > 0:
         raise ValueError(f"no nearest triangle for query row {int(lost[0])}: the embeddings hold NaN or infinite values")
     corners = faces1[nearest_face]
-    square = ((query[:, None, :] - reference[corners]) ** 2).sum(dim=2)
-    weights, _ = _project_on_triangles(square, _edge_squares(reference, corners))
-    return PreciseMap(corners, weights.to(dtype), n1)
+    weights, _ = _project_on_triangles(_corner_squares(query, reference, corners), _edge_squares(reference, corners))
+    return PreciseMap(corners, weights.to(dtype), len(reference))
 
 
 def check_faces(faces1: Tensor, n1: int) -> None:
@@ -75,19 +84,43 @@ def check_faces(faces1: Tensor, n1: int) -> None:
 
 
 def _nearest_faces(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], faces1: Int[Tensor, "f 3"]) -> Int[Tensor, " n2"]:
-    """The nearest triangle to each query row, of equally near ones the first; len(faces1) where no distance is a number."""
+    """The nearest triangle to each query row, of equally near ones the first; len(faces1) where no distance is a number.
+
+    Distances to the vertices are matrix products, which only nominate: triangles that rounding could have kept from being the nearest
+    are compared by their corners' ``exact_squares``.
+    """
     triangles = _Triangles.of(reference, faces1)
     found = torch.full((len(query),), len(faces1), device=query.device)
-    with full_precision(query.device):
-        query, reference = homogeneous(query, reference)
-        norm = (query[:, :-1] ** 2).sum(dim=1, keepdim=True)
-        for rows in row_panels(len(query), len(reference), query.device):
-            square = (norm[rows] - 2 * query[rows] @ reference.T).clamp_min_(0)
-            best = square.new_full((len(square),), torch.inf)
-            for row, face in triangles.candidates(square):
-                _, face_square = _project_on_triangles(square[row[:, None], faces1[face]], triangles.edges[face])
-                _keep_nearest(best, found[rows], row, face, face_square)
+    near, far = homogeneous(query, reference)
+    norm = (near[:, :-1] ** 2).sum(dim=1, keepdim=True)
+
+    def panel(rows: slice) -> None:
+        square = (norm[rows] - 2 * near[rows] @ far.T).clamp_min_(0)
+        row, face = _close_faces(triangles, square, norm[rows, 0], rounding=_ROUNDING * near.shape[1] * torch.finfo(near.dtype).eps)
+        corners = faces1[face]
+        _, exact = _project_on_triangles(_corner_squares(query[rows][row], reference, corners), triangles.edges[face])
+        first_of_nearest(found[rows], row, face, exact)
+
+    each(panel, list(row_panels(len(query), len(reference), query.device)))
     return found
+
+
+def _close_faces(
+    triangles: "_Triangles", square: Float[Tensor, "b n1"], norm: Float[Tensor, " b"], *, rounding: float
+) -> tuple[Int[Tensor, " m"], Int[Tensor, " m"]]:
+    """Pairs (row, face) of each row's nearest triangle and all that rounding cannot tell from it."""
+    best = square.new_full((len(square),), torch.inf)
+    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    for row, face in triangles.candidates(square, rounding * norm):
+        corners = square[row[:, None], triangles.faces[face]]
+        _, face_square = _project_on_triangles(corners, triangles.edges[face])
+        error = rounding * (norm[row] + corners.amax(dim=1))
+        best.scatter_reduce_(0, row, face_square + error, "amin")
+        kept = face_square - error <= best[row]
+        seen.append((row[kept], face[kept], (face_square - error)[kept]))
+    row, face, least = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    kept = least <= best[row]
+    return row[kept], face[kept]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +145,16 @@ class _Triangles:
         count = torch.bincount(faces.flatten(), minlength=len(reference))
         return _Triangles(faces, edges, reach, vertex_reach, faces.flatten().argsort(stable=True) // 3, count.cumsum(0) - count, count)
 
-    def candidates(self, square: Float[Tensor, "b n1"]) -> Iterator[tuple[Int[Tensor, " m"], Int[Tensor, " m"]]]:
-        """Pairs (row, face) among which each row's nearest triangle is, from squared distances of the rows to all vertices."""
+    def candidates(
+        self, square: Float[Tensor, "b n1"], error: Float[Tensor, " b"]
+    ) -> Iterator[tuple[Int[Tensor, " m"], Int[Tensor, " m"]]]:
+        """Pairs (row, face) among which each row's nearest triangle is, from squared distances of the rows to all vertices.
+
+        ``error``: of these squares where they are small, by rounding.
+        """
         dist = square.sqrt()
         # No triangle matters whose points all are farther than the nearest corner of another one.
-        bound = dist.masked_fill(self.count == 0, torch.inf).amin(dim=1) * (1 + _SLACK)
+        bound = (square.masked_fill(self.count == 0, torch.inf).amin(dim=1) + error).sqrt() * (1 + _SLACK)
         near = (dist <= bound[:, None] + self.vertex_reach).nonzero()
         for row, vertex in (part.unbind(dim=1) for part in near.split(_NEAR_VERTICES)):
             degree = self.count[vertex]
@@ -129,22 +167,15 @@ class _Triangles:
             yield row[kept], face[kept]
 
 
-def _keep_nearest(
-    best: Float[Tensor, " b"], found: Int[Tensor, " b"], row: Int[Tensor, " m"], face: Int[Tensor, " m"], square: Float[Tensor, " m"]
-) -> None:
-    """Updates each row's smallest squared distance and its first face, in place."""
-    before = best.clone()
-    best.scatter_reduce_(0, row, square, "amin")
-    found[best < before] = torch.iinfo(found.dtype).max
-    winner = square == best[row]
-    found.scatter_reduce_(0, row[winner], face[winner], "amin")
-
-
 def _edge_squares(reference: Float[Tensor, "n1 p"], corners: Int[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
     """Squared lengths of the edges (0, 1), (0, 2), (1, 2) of triangles."""
     a, b, c = corners.unbind(dim=1)
-    pairs = ((a, b), (a, c), (b, c))
-    return torch.stack([((reference[i] - reference[j]) ** 2).sum(dim=1) for i, j in pairs], dim=1)
+    return torch.stack([exact_squares(reference[i], reference[j]) for i, j in ((a, b), (a, c), (b, c))], dim=1)
+
+
+def _corner_squares(points: Float[Tensor, "m p"], reference: Float[Tensor, "n1 p"], corners: Int[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
+    """Squared distances of points to the three corners of a triangle each."""
+    return torch.stack([exact_squares(points, reference[corner]) for corner in corners.unbind(dim=1)], dim=1)
 
 
 def _project_on_triangles(square: Float[Tensor, "m 3"], edges: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:

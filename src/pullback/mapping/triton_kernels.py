@@ -183,7 +183,7 @@ def extreme(
     query, query_norm, reference, reference_norm, found, n2, n1, n2_rows, n1_rows,
     D_MAIN: tl.constexpr, D_TAIL: tl.constexpr, D_GROUPS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, FARTHEST: tl.constexpr,
 ):  # fmt: skip
-    """For BM query rows the index of the nearest reference row, of equals the first; or, FARTHEST, the least ``-|q - r|²/2``.
+    """For BM query rows the index of the nearest reference row, the first of equal sums; or, FARTHEST, the least ``-|q - r|²/2``.
 
     The best so far is kept for every column of the tile, and columns are compared once at the end.
     """

@@ -46,7 +46,7 @@ def forward(points: SplitPoints, values: SplitRows, unit: Float[Tensor, ""]) -> 
 
 
 def nearest_rows(points: SplitPoints) -> Int[Tensor, " n2"]:
-    """The reference row nearest to each query row, of equals the first."""
+    """The reference row nearest to each query row, the first of equal sums (which equal rows need not have, see ``nearest``)."""
     return _extreme(points, torch.empty(points.query.n, dtype=torch.long, device=points.scale.device), farthest=False)
 
 

@@ -1,0 +1,195 @@
+"""Nearest rows by matrix products, and a decision between close ones that depends on the rows alone.
+
+A product rounds equal columns differently by their place, and differently on every processor. So it only nominates: every column that
+rounding could have kept from being the best is a candidate, and candidates are compared by ``exact_squares``, the first of equal ones wins.
+Most rows have one candidate.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pullback.mapping.distances import column_tiles, homogeneous_query, homogeneous_reference
+from pullback.mapping.strips import Ids, Strips
+
+# Of the error bound of a product, for what the bound itself leaves out: terms of second order.
+_SAFETY = 1.25
+# Candidates for each row of a strip from which it pays to thin them out.
+_CROWD = 16
+# Entries of a matrix of differences, or of products in float64, that exist at a time.
+_ELEMENTS = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A query and a reference set, ready for products of rows and columns."""
+
+    query: Float[Tensor, "n2 p"]
+    reference: Float[Tensor, "n1 p"]
+    centre: Float[Tensor, " p"]
+    near: Float[Tensor, "n1 d"]  # the reference in homogeneous coordinates about the centre
+
+    @staticmethod
+    def of(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> "Search":
+        centre = reference.mean(dim=0)
+        return Search(query, reference, centre, homogeneous_reference(reference - centre))
+
+    def nearest(self) -> Int[Tensor, " n2"]:
+        """The nearest column of each row, strip by strip."""
+        found = torch.empty(len(self.query), dtype=torch.long, device=self.query.device)
+
+        def work(rows: Ids, x: Float[Tensor, "b d"], columns: Int[Tensor, " m"] | None) -> None:
+            found[rows] = self.best_columns(rows, x, columns)
+
+        Strips.of(self.query, self.near, self.coordinates).each(work)
+        return found
+
+    def coordinates(self, rows: Ids) -> Float[Tensor, "b d"]:
+        """Query rows in homogeneous coordinates about the centre."""
+        return homogeneous_query(self.query[rows] - self.centre)
+
+    def best_columns(self, rows: Ids, x: Float[Tensor, "b d"], columns: Int[Tensor, " m"] | None) -> Int[Tensor, " b"]:
+        """The nearest column of each row of a strip, among all columns or some of them."""
+        ids = None if columns is None else columns.long().sort().values
+        candidates = _Candidates(x)
+        for tile in column_tiles(len(self.near) if ids is None else len(ids), x.device):
+            block = tile if ids is None else ids[tile]
+            candidates.see(x @ self.near[block].T, block)
+        return self._decide(rows, candidates)
+
+    def best_of_products(self, rows: Ids, x: Float[Tensor, "b d"], product: Float[Tensor, "b n1"]) -> Int[Tensor, " b"]:
+        """The nearest column of each row, from ``x @ near.T``."""
+        candidates = _Candidates(x)
+        candidates.see(product, slice(0, product.shape[1]))
+        return self._decide(rows, candidates)
+
+    def _decide(self, rows: Ids, candidates: "_Candidates") -> Int[Tensor, " b"]:
+        row, column = candidates.kept()
+        found = torch.zeros(candidates.n_rows, dtype=torch.long, device=row.device)
+        close = torch.bincount(row, minlength=len(found))[row] > 1
+        found[row[~close]] = column[~close]
+        row, column = row[close], column[close]
+        if len(row) > 0:
+            points = self.query[rows]
+            if len(row) > _CROWD * len(found):
+                row, column = self._thinned(points, row, column)
+            first_of_nearest(found, row, column, self._squares(points, row, column))
+        return found
+
+    def _squares(self, points: Float[Tensor, "b p"], row: Int[Tensor, " m"], column: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+        step = max(1, _ELEMENTS // points.shape[1])
+        parts = zip(row.split(step), column.split(step), strict=True)
+        return torch.cat([exact_squares(points[r], self.reference[c]) for r, c in parts])
+
+    def _thinned(self, points: Float[Tensor, "b p"], row: Tensor, column: Tensor) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
+        """Fewer candidates of the same rows, by equal columns and by products in float64 about the middle of these points."""
+        columns, rows = self._first_equal[column].unique(), row.unique()
+        reference = self.reference[columns].double()
+        centre = points.double().mean(dim=0)
+        near, found = homogeneous_reference(reference - centre), []
+        for part in rows.split(max(1, _ELEMENTS // len(columns))):
+            x = homogeneous_query(points[part].double() - centre)
+            candidates = _Candidates(x)
+            candidates.see(x @ near.T, slice(0, len(columns)))
+            at, which = candidates.kept()
+            found.append((part[at], columns[which]))
+        kept_rows, kept_columns = zip(*found, strict=True)
+        return torch.cat(kept_rows), torch.cat(kept_columns)
+
+    @cached_property
+    def _first_equal(self) -> Int[Tensor, " n1"]:
+        return first_equal_rows(self.reference)
+
+
+class _Candidates:
+    """Columns that can be the nearest of each row, as far as products tell. A row with a NaN has none."""
+
+    def __init__(self, x: Float[Tensor, "b d"]):
+        """``x``: the rows in the homogeneous coordinates of the products."""
+        self.n_rows, self._columns = x.shape
+        self._square = torch.linalg.vecdot(x[:, :-1], x[:, :-1])
+        # A product over d columns is off by d u |x||y| at most, u half of eps; so is the last coordinate of y. Two of a row are compared.
+        self._unit = _SAFETY * (self._columns + 2) * torch.finfo(x.dtype).eps
+        self._best = x.new_full((self.n_rows,), -torch.inf)
+        self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def see(self, product: Float[Tensor, "b m"], block: Ids) -> None:
+        """Takes in the products with a block of columns."""
+        largest, at = _first_largest(product)
+        self._best = torch.maximum(self._best, largest)
+        threshold = self._threshold()
+        self._keep(torch.arange(self.n_rows, device=product.device), at, largest, block)
+        product.scatter_(1, at[:, None], -torch.inf)
+        close = (product.amax(dim=1) >= threshold).nonzero()[:, 0]
+        if len(close) > 0:
+            crowded = product[close]
+            row, column = (crowded >= threshold[close, None]).nonzero().unbind(dim=1)
+            self._keep(close[row], column, crowded[row, column], block)
+        product.scatter_(1, at[:, None], largest[:, None])
+
+    def kept(self) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
+        """Pairs (row, column)."""
+        row, column, value = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
+        kept = value >= self._threshold()[row]
+        return row[kept], column[kept]
+
+    def _threshold(self) -> Float[Tensor, " b"]:
+        """What a product must reach for its column to be nearest, or equally near, by exact arithmetic.
+
+        A column y that can be nearest lies within the distance of the best one: ``|y|`` is at most ``|x|`` and this distance.
+        """
+        norm = self._square.sqrt()
+        largest = norm + (self._square - 2 * self._best).clamp_min(0).sqrt()
+        return self._best - self._unit * largest * (norm + largest)
+
+    def _keep(self, row: Int[Tensor, " m"], at: Int[Tensor, " m"], value: Float[Tensor, " m"], block: Ids) -> None:
+        self._seen.append((row, at + block.start if isinstance(block, slice) else block[at], value))
+
+
+def _first_largest(product: Float[Tensor, "b m"]) -> tuple[Float[Tensor, " b"], Int[Tensor, " b"]]:
+    """The largest entry of each row and its column; NaN counts as the largest."""
+    if product.device.type != "cpu":
+        return tuple(product.max(dim=1))
+    at = torch.from_numpy(product.numpy().argmax(axis=1))  # vectorised, which PyTorch's is not: 20 times faster
+    return product.gather(1, at[:, None])[:, 0], at
+
+
+def exact_squares(points: Float[Tensor, "m p"], others: Float[Tensor, "m p"]) -> Float[Tensor, " m"]:
+    """Squared distances of rows, in float64, by differences that are squared and added in pairs, in an order that only p decides.
+
+    Single operations, each rounded as IEEE 754 says: the same bits wherever the rows stand and on every processor.
+    """
+    square = (points.double() - others.double()) ** 2
+    while square.shape[1] > 1:
+        half = square.shape[1] // 2
+        added = square[:, :half] + square[:, half : 2 * half]
+        if square.shape[1] % 2 == 1:
+            added[:, 0] += square[:, -1]
+        square = added
+    return square[:, 0]
+
+
+def first_of_nearest(found: Int[Tensor, " b"], row: Int[Tensor, " m"], column: Int[Tensor, " m"], square: Float[Tensor, " m"]) -> None:
+    """Writes each row's column of the smallest square, of equal ones the first, in place; rows that are not named stay."""
+    least = square.new_full((len(found),), torch.inf).scatter_reduce_(0, row, square, "amin")
+    winner = square == least[row]
+    found[row] = torch.iinfo(found.dtype).max
+    found.scatter_reduce_(0, row[winner], column[winner], "amin")
+
+
+def first_equal_rows(points: Float[Tensor, "n p"]) -> Int[Tensor, " n"]:
+    """For each row the first that is equal to it: of equal hashes, which are compared. Sums of integers, exact in any order."""
+    bits = torch.int32 if points.dtype == torch.float32 else torch.int64
+    generator = torch.Generator().manual_seed(0)
+    odd = torch.randint(-(2**62), 2**62, (points.shape[1],), generator=generator).to(points.device) * 2 + 1
+    step = max(1, _ELEMENTS // points.shape[1])
+    # Adding zero makes -0 and 0 the same.
+    hashes = torch.cat([((part + 0.0).contiguous().view(bits).long() * odd).sum(dim=1) for part in points.split(step)])
+    _, group = hashes.unique(return_inverse=True)
+    each = torch.arange(len(points), device=points.device)
+    first = torch.full_like(each, len(points)).scatter_reduce_(0, group, each, "amin")[group]
+    equal = torch.cat([(points[i] == points[first[i]]).all(dim=1) for i in each.split(step)])
+    return torch.where(equal, first, each)
