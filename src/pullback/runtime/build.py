@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pullback.data.datamodule import PairDataModule
 from pullback.runtime.checks import check_ground_truth, check_known_points, chosen_terms
+from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on
 from pullback.runtime.settings import as_yaml, made, plain
 from pullback.tasks.weights import load_weights, load_weights_of_others
@@ -49,8 +50,13 @@ class Run:
 def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
     """Data, module (with the weights of the checkpoint) and trainer. Leaves the resolved configuration in the run's folder.
 
-    Raises MissingDataError when the data are not where they are looked for.
+    Raises MissingDataError when the data are not where they are looked for, and OptionError for what a part refuses.
     """
+    with options_at_fault():
+        return _build(cfg, checkpoint)
+
+
+def _build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None) -> Run:
     started = time.time()
     quieten()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -87,7 +93,7 @@ def needs_module(cfg: DictConfig) -> bool:
 def trainer_of(cfg: DictConfig) -> Trainer:
     """Lightning's trainer, with gradients where test pairs are tuned: inference mode would rule them out."""
     gradients = {"inference_mode": False} if cfg.get("adaptation") is not None else {}
-    return made(cfg.trainer, callbacks=callbacks_of(cfg), logger=list(made(cfg.logger).values()), **gradients)
+    return made(cfg.trainer, callbacks=callbacks_of(cfg), logger=list(made(cfg.get("logger") or {}).values()), **gradients)
 
 
 def quieten() -> None:
@@ -121,7 +127,7 @@ def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:
 
 def callbacks_of(cfg: DictConfig) -> list[Callback]:
     """The callbacks, but those that have nothing to do in this run."""
-    callbacks = made(cfg.callbacks)
+    callbacks = made(cfg.get("callbacks") or {})
     if cfg.get("monitor") is None:
         callbacks.pop("best", None)
     if not cfg.trainer.enable_progress_bar:
