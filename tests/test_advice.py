@@ -36,7 +36,7 @@ EXAMPLES = {
 }
 # Of classes and functions, in messages to those who call them from Python.
 FOR_PYTHON = ("geometry/", "mapping/", "figures/", "metrics/", "types.py", "runtime/command_line.py", "runtime/path_options.py")
-IN_PYTHON = ("inference_mode", "weights_only", "sample", "image_size", "heads")
+IN_PYTHON = ("inference_mode", "weights_only", "sample", "image_size", "heads", "epochs")
 ELSEWHERE = {"sigma", "constant", "hydra.mode", "sweep"}  # of scripts of the ledger, and what code looks for
 
 

@@ -46,8 +46,8 @@ def check_parts(cfg: Mapping[str, Any]) -> None:
     for name, usual in needed.items():
         if not cfg.get(name) or (name != "dataset" and "_target_" not in cfg[name]):  # a recipe may leave values of what was dropped
             raise ConfigError(f"there is no {name}; choose one, such as {usual}")
-    if "data" not in cfg:
-        raise ConfigError("there is no data section; drop ~data, and say what else should be with data.KEY=VALUE")
+    if "data" not in cfg and (part == "backbone" or "source" not in cfg):
+        raise ConfigError("the options of data were deleted; leave ~data out")
 
 
 def check_learned(cfg: Mapping[str, Any]) -> None:
