@@ -6,13 +6,18 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from pullback.runtime.settings import register_resolvers
+from pullback.runtime.command import Command
 
-register_resolvers(Path(__file__).parent)
+command = Command("eval", Path(__file__).parent)
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="eval")
+@command.job
 def main(cfg: DictConfig) -> None:
+    from pullback.runtime.input_checks import check_early
+
+    check_early(cfg)  # before the slow imports
+
     from pullback.runtime.build import build
     from pullback.runtime.checks import check
     from pullback.runtime.evaluation import evaluate
@@ -24,4 +29,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -5,20 +5,23 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from pullback.runtime.settings import register_resolvers
+from pullback.runtime.command import Command
 
-register_resolvers(Path(__file__).parent)
+command = Command("train", Path(__file__).parent)
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
+@command.job
 def main(cfg: DictConfig) -> float | None:
     """Returns what selected the best checkpoint (the validation error), for sweeps to minimise."""
+    from pullback.runtime.input_checks import check_early
+
+    check_early(cfg)  # before the slow imports
+
     from pullback.runtime.build import build
-    from pullback.runtime.checks import check
     from pullback.runtime.evaluation import evaluate
     from pullback.runtime.training import fit
 
-    check(cfg)
     run = build(cfg)
     selected = fit(run)
     evaluate(run)
@@ -26,4 +29,4 @@ def main(cfg: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

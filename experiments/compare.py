@@ -18,9 +18,11 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import yaml
 from experiments.markup import latex, markdown
-from experiments.records import Record, labels, read_yaml, records_of, run_folders
+from experiments.records import Record, labels, records_of, run_folders
+from experiments.run_files import RunError, read_overrides, read_yaml
+
+from pullback.runtime.doorway import telling
 
 COLUMNS = (
     *("geodesic_error_x100", "geodesic_error_median_x100", "pck@0.05", "pck@0.10", "pck@0.20", "epe", "smoothness", "smoothness_truth"),
@@ -55,18 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", action="store_true", help="runs that differ by their seed alone as one line")
     parser.add_argument("--latex", action="store_true", help="a LaTeX tabular instead of Markdown")
     options = parser.parse_args(arguments)
-    try:
+    with telling():
         runs = run_folders(options.folders)
         lines = [line for label, run in zip(labels(runs), runs, strict=True) for line in lines_of(run, label, subsets=options.subsets)]
         lines = with_seeds(lines, alone=options.seeds)
         names = chosen(lines, options.metrics)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
-    marks, notes = differences(lines)
-    heads, body = cells(lines, names, marks)
-    print(latex(heads, body) if options.latex else markdown(heads, body))
-    for note in notes:
-        print(f"\n{'% ' if options.latex else ''}{note}")
+        marks, notes = differences(lines)
+        heads, body = cells(lines, names, marks)
+        print(latex(heads, body) if options.latex else markdown(heads, body))
+        for note in notes:
+            print(f"\n{'% ' if options.latex else ''}{note}")
 
 
 def lines_of(run: Path, label: str, *, subsets: bool = False) -> Iterator[Line]:
@@ -122,9 +122,9 @@ def method_of(record: Record) -> str:
     """
     run, protocol = record.run, record.protocol
     config = read_yaml(run / "config.yaml")
-    choices = read_yaml(run / ".hydra" / "hydra.yaml").get("hydra", {}).get("runtime", {}).get("choices", {})
+    choices = _part(read_yaml(run / ".hydra" / "hydra.yaml"), "hydra", "runtime", "choices")
     features = choices.get("fusion") or protocol.get("fusion") or choices.get("backbone")
-    solver = choices.get("solver") or str(config.get("solver", {}).get("_target_", "")).rsplit(".", 1)[-1] or protocol.get("solver")
+    solver = choices.get("solver") or str(_part(config, "solver").get("_target_", "")).rsplit(".", 1)[-1] or protocol.get("solver")
     mode = protocol.get("mode") or _mode(config.get("solver"))
     tuned = "" if record.fine_tuning in (None, "off") else f"fine-tuned ({record.fine_tuning})"
     how = solver if mode in (None, "", solver) else f"{solver} ({mode})"
@@ -151,11 +151,11 @@ def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
 
 
 def chosen(lines: Sequence[Line], metrics: Sequence[str] | None) -> list[str]:
-    """The metrics that are asked for, else those of COLUMNS that some line has. Raises ValueError for a metric that none has."""
+    """The metrics that are asked for, else those of COLUMNS that some line has. Raises RunError for a metric that none has."""
     known = list(dict.fromkeys(name for line in lines for name in line.metrics))
     unknown = [name for name in metrics or () if name not in known]
     if unknown:
-        raise ValueError(f"no run has the metric {', '.join(unknown)}; there are {', '.join(known)}")
+        raise RunError(f"no run has the metric {', '.join(unknown)}; there are {', '.join(known)}")
     return list(metrics or (name for name in COLUMNS if any(line.metrics.get(name) is not None for line in lines)))
 
 
@@ -182,6 +182,14 @@ def _count(entry: Mapping[str, Any]) -> str:
     return f"{entry['pairs']} (+{entry['failed']} failed)" if entry.get("failed") else str(entry["pairs"])
 
 
+def _part(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """A mapping inside a configuration; empty where there is none."""
+    for name in names:
+        below = config.get(name)
+        config = below if isinstance(below, Mapping) else {}
+    return config
+
+
 def _mode(solver: Any) -> str | None:
     """The first ``mode`` of a solver, or of something inside it."""
     if not isinstance(solver, Mapping):
@@ -200,8 +208,7 @@ def _weights(protocol: Mapping[str, Any]) -> str:
 
 def _typed(run: Path) -> list[str]:
     """The overrides of single values on the command line (``fusion.basis.backbone.layer=9``): they set runs of a sweep apart."""
-    path = run / ".hydra" / "overrides.yaml"
-    typed = yaml.safe_load(path.read_text(encoding="utf-8")) or [] if path.is_file() else []
+    typed = read_overrides(run / ".hydra" / "overrides.yaml")
     left_out = ("hydra.", "paths.", "predictions=", "ckpt=", "run=", "trainer.", "data.num_workers", "data.batch_pairs")
     return [text for text in typed if "." in text.split("=")[0] and not text.lstrip("+~").startswith(left_out)]
 

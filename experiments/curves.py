@@ -16,8 +16,10 @@ import numpy as np
 from experiments.compare import differences, lines_of
 from experiments.paired import pair_rows
 from experiments.records import Record, by_seed, labels, records_of, run_folders
+from experiments.run_files import RunError
 
 from pullback.figures import Curve, cumulative_figure, save_figure
+from pullback.runtime.doorway import telling
 
 _THRESHOLDS = np.linspace(0, 0.20, 401)  # for the means of pairs; metrics.json brings its own
 _ERROR = "geodesic_error_x100"
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=float, help="the largest error shown, ×100 as on the axis (default: 20)")
     parser.add_argument("--out", type=Path, default=Path("curves"), metavar="FILE", help="default: curves.png, curves.svg and curves.pdf")
     options = parser.parse_args(arguments)
-    try:
+    with telling():
         records = _records(options.folders, options.datasets)
         panels = panels_of(records, of=options.of, names=options.names)
         limit = None if options.limit is None else options.limit / 100
@@ -43,19 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         figure = cumulative_figure(panels, xlabel=xlabel, ylabel=_AXES[options.of], limit=limit)
         ends = [options.out.suffix] if options.out.suffix else [".png", ".svg", ".pdf"]
         paths = [save_figure(figure, options.out.with_name(options.out.stem + end)) for end in ends]
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
-    print("written:", ", ".join(map(str, paths)))
-    for note in notes_on(records):
-        print(note)
+        print("written:", ", ".join(map(str, paths)))
+        for note in notes_on(records):
+            print(note)
 
 
 def panels_of(records: Sequence[Record], *, of: str = "landmarks", names: Sequence[str] | None = None) -> dict[str, dict[str, Curve]]:
-    """Curves by data set and by label; a run looks the same in all panels. Raises ValueError for too few or too many names."""
+    """Curves by data set and by label; a run looks the same in all panels. Raises RunError for too few or too many names."""
     groups = [kept for kept, _ in by_seed(records)]
     keys = list(dict.fromkeys(_runs(group) for group in groups))
     if names is not None and len(names) != len(keys):
-        raise ValueError(f"{len(names)} names for {len(keys)} lines: {'; '.join(keys)}")
+        raise RunError(f"{len(names)} names for {len(keys)} lines: {'; '.join(keys)}")
     shown = dict(zip(keys, names or keys, strict=True))
     panels: dict[str, dict[str, Curve]] = {}
     for group in groups:
@@ -69,7 +69,7 @@ def curve_of(group: Sequence[Record], *, of: str, style: int) -> Curve:
     thresholds, shares = _THRESHOLDS, []
     for record in group:
         if of == "pairs":
-            errors = np.array([float(row[_ERROR]) / 100 for row in pair_rows(record).values() if row.get(_ERROR)])
+            errors = np.array([float(row[_ERROR]) / 100 for row in pair_rows(record, _ERROR).values() if row.get(_ERROR)])
             shares.append((errors[:, None] <= thresholds).mean(axis=0))
         else:
             thresholds = np.array(record.result["pck_curve"]["thresholds"])
@@ -88,13 +88,13 @@ def notes_on(records: Sequence[Record]) -> list[str]:
 
 
 def _records(folders: Sequence[Path], datasets: Sequence[str] | None) -> list[Record]:
-    """The records with a curve. Raises ValueError when there are none, or one for a data set that is asked for is missing."""
+    """The records with a curve. Raises RunError when there are none, or one for a data set that is asked for is missing."""
     runs = run_folders(folders)
     found = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]
     found = [record for record in found if record.result.get("pck_curve")]
     known = list(dict.fromkeys(record.dataset for record in found))
     if not found or any(name not in known for name in datasets or ()):
-        raise ValueError(f"no error curve of {', '.join(datasets or ['any data set'])}; there are curves of {', '.join(known) or 'none'}")
+        raise RunError(f"no error curve of {', '.join(datasets or ['any data set'])}; there are curves of {', '.join(known) or 'none'}")
     return [record for record in found if datasets is None or record.dataset in datasets]
 
 

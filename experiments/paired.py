@@ -10,7 +10,6 @@ interval over shapes draws shapes, and weights a pair by how often each of its t
 """
 
 import argparse
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,9 +19,12 @@ import numpy as np
 from experiments.compare import METHOD
 from experiments.markup import markdown
 from experiments.records import Record, labels, records_of, run_folders
+from experiments.run_files import RunError, read_pairs
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.stats import wilcoxon
+
+from pullback.runtime.doorway import telling
 
 _NAMES = ("subset", "pair", "shape1", "shape2", "image1", "image2")  # columns that say which pair it is
 _ENDS = (("shape1", "shape2"), ("image1", "image2"))
@@ -63,35 +65,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     options = parser.parse_args(arguments)
-    try:
+    with telling():
         found = compare(options.a, options.b, metric=options.metric, tie=options.tie, resamples=options.resamples, seed=options.seed)
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
-    if options.json:
-        print(json.dumps([asdict(comparison) for comparison in found], indent=2))
-        return
-    print(f"A: {options.a}\nB: {options.b}\n")
-    print(_table(found))
-    for comparison in found:
-        print(f"\n{in_words(comparison)}")
+        if options.json:
+            print(json.dumps([asdict(comparison) for comparison in found], indent=2))
+            return
+        print(f"A: {options.a}\nB: {options.b}\n")
+        print(_table(found))
+        for comparison in found:
+            print(f"\n{in_words(comparison)}")
 
 
 def compare(a: Path, b: Path, *, metric: str | None = None, tie: float = 0.0, resamples: int = 10_000, seed: int = 0) -> list[Comparison]:
-    """The comparisons on the data sets that two runs share. Raises ValueError where pairs or protocols differ."""
+    """The comparisons on the data sets that two runs share. Raises RunError where pairs or protocols differ."""
     folders = [only(folder) for folder in (a, b)]
     names = labels(folders) if folders[0] != folders[1] else [str(folders[0])] * 2
     runs = [{record.dataset: record for record in records_of(run, label)} for run, label in zip(folders, names, strict=True)]
     shared = [name for name in runs[0] if name in runs[1]]
     if not shared:
-        raise ValueError(f"{a} has the data sets {', '.join(runs[0])}, {b} has {', '.join(runs[1])}: there is nothing to compare")
+        raise RunError(f"{a} has the data sets {', '.join(runs[0])}, {b} has {', '.join(runs[1])}: there is nothing to compare")
     return [_compare(runs[0][name], runs[1][name], metric=metric, tie=tie, resamples=resamples, seed=seed) for name in shared]
 
 
 def only(folder: Path) -> Path:
-    """The one run in a folder. Raises ValueError for several."""
+    """The one run in a folder. Raises RunError for several."""
     runs = run_folders([folder])
     if len(runs) > 1:
-        raise ValueError(f"{folder} holds {len(runs)} runs; name one of them, such as {runs[0]}")
+        raise RunError(f"{folder} holds {len(runs)} runs; name one of them, such as {runs[0]}")
     return runs[0]
 
 
@@ -114,9 +114,7 @@ def bootstrap_over_pairs(differences: Float[ndarray, " p"], *, resamples: int, s
     return _percentiles(np.array([count @ differences / n for count in counts]))
 
 
-def bootstrap_over_shapes(
-    differences: Float[ndarray, " p"], ends: Int[ndarray, "p 2"], *, resamples: int, seed: int
-) -> Interval | None:
+def bootstrap_over_shapes(differences: Float[ndarray, " p"], ends: Int[ndarray, "p 2"], *, resamples: int, seed: int) -> Interval | None:
     """95 % percentile interval of the mean difference, shapes drawn with replacement; a pair counts (times shape 1) × (times shape 2).
 
     None for fewer than three shapes. A pair of a shape with itself counts as often as the shape.
@@ -139,14 +137,15 @@ def _compare(a: Record, b: Record, *, metric: str | None, tie: float, resamples:
     if rows[0].keys() != rows[1].keys():
         lonely = sorted(rows[0].keys() ^ rows[1].keys())
         shown = "; ".join(" – ".join(filter(None, pair)) for pair in lonely[:3])
-        raise ValueError(f"{a.dataset}: {len(lonely)} pairs are in one run only ({shown} …); evaluate both on the same pairs")
+        raise RunError(f"{a.dataset}: {len(lonely)} pairs are in one run only ({shown} …); evaluate both on the same pairs")
     metric = metric or next((name for name in _METRICS if all(_has(some, name) for some in rows)), _METRICS[0])
     for record, some in zip((a, b), rows, strict=True):
         if not _has(some, metric):
-            raise ValueError(f"{record.run / 'pairs.csv'} has no {metric} of a pair of {a.dataset}; choose another column with --metric")
+            raise RunError(f"{record.run / 'pairs.csv'} has no {metric} of a pair of {a.dataset}; choose another column with --metric")
+    rows = [pair_rows(record, metric) for record in (a, b)]
     pairs = [pair for pair in rows[0] if rows[0][pair].get(metric) and rows[1][pair].get(metric)]
     if not pairs:
-        raise ValueError(f"{a.dataset}: no pair has a {metric} in both runs")
+        raise RunError(f"{a.dataset}: no pair has a {metric} in both runs")
     values = np.array([[float(some[pair][metric]) for pair in pairs] for some in rows])
     differences = values[1] - values[0]
     gains = np.where(np.abs(differences) <= tie, 0.0, differences) * (1 if metric.startswith(_HIGHER) else -1)
@@ -161,18 +160,18 @@ def _compare(a: Record, b: Record, *, metric: str | None, tie: float, resamples:
 
 
 def check_protocols(a: Record, b: Record) -> None:
-    """Raises ValueError where two runs were measured under other rules; the method may differ."""
+    """Raises RunError where two runs were measured under other rules; the method may differ."""
     rules = [{key: value for key, value in record.protocol.items() if key not in METHOD} for record in (a, b)]
     keys = [key for key in dict.fromkeys([*rules[0], *rules[1]]) if (rules[0].get(key) or None) != (rules[1].get(key) or None)]
     if keys:
         changes = "; ".join(f"{key} {rules[0].get(key)!r} in A, {rules[1].get(key)!r} in B" for key in keys)
-        raise ValueError(f"{a.dataset}: the protocols differ, the figures do not compare: {changes}. Evaluate both under the same rules")
+        raise RunError(f"{a.dataset}: the protocols differ, the figures do not compare: {changes}. Evaluate both under the same rules")
 
 
-def pair_rows(record: Record) -> dict[Pair, Mapping[str, str]]:
-    """The rows of a data set in pairs.csv by the names of the pair."""
-    with open(record.run / "pairs.csv", newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if (row["dataset"], row["split"]) == (record.dataset, record.result["split"])]
+def pair_rows(record: Record, metric: str | None = None) -> dict[Pair, Mapping[str, str]]:
+    """The rows of a data set in pairs.csv by the names of the pair; the metric, if one is named, is a column of numbers."""
+    rows = read_pairs(record.run, metric)
+    rows = [row for row in rows if (row["dataset"], row["split"]) == (record.dataset, record.result["split"])]
     return {tuple(row.get(name) or "" for name in _NAMES): row for row in rows}
 
 
@@ -182,7 +181,9 @@ def _has(rows: Mapping[Pair, Mapping[str, str]], metric: str) -> bool:
 
 def _ends(rows: Mapping[Pair, Mapping[str, str]], pairs: Sequence[Pair]) -> Int[ndarray, "p 2"]:
     """The two shapes or images of each pair by number."""
-    first, second = next(ends for ends in _ENDS if rows[pairs[0]].get(ends[0]))
+    first, second = next((ends for ends in _ENDS if rows[pairs[0]].get(ends[0])), (None, None))
+    if first is None:
+        raise RunError("pairs.csv names neither shapes nor images: an evaluation of this package did not write it")
     names = [(rows[pair][first], rows[pair][second]) for pair in pairs]
     numbers = {name: i for i, name in enumerate(dict.fromkeys(name for two in names for name in two))}
     return np.array([[numbers[name] for name in two] for two in names])

@@ -12,9 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pullback.files import read_json
+from experiments.run_files import MissingRun, RunError, read_metrics, read_overrides, read_yaml
 
 # Keys of config.yaml that change no figure, or that stand there a second time.
 _ASIDE = ("ckpt", "predictions", "resume", "run", "paths", "logger", "view", "module", "data.datasets", "data.test", "data.cache_dir")
@@ -61,7 +59,7 @@ class Record:
 
     @property
     def fine_tuning(self) -> str | None:
-        """"off", or how the weights were tuned to each test pair."""
+        """ "off", or how the weights were tuned to each test pair."""
         return self.facts.get("fine_tuning") or self.protocol.get("fine_tuning")
 
     @cached_property
@@ -83,9 +81,13 @@ def run_folders(folders: Sequence[Path]) -> list[Path]:
     """The folders that hold a metrics.json, in the order given; jobs of a sweep by their numbers. Raises FileNotFoundError."""
     found = []
     for folder in folders:
+        if not folder.exists():
+            raise MissingRun(f"there is no folder {folder}; give the folder of a run, or one that holds runs")
+        if folder.is_file():
+            raise RunError(f"{folder} is a file; give the folder of the run")
         below = [folder] if (folder / "metrics.json").is_file() else [path.parent for path in folder.rglob("metrics.json")]
         if not below:
-            raise FileNotFoundError(f"no metrics.json in {folder} or below it: no run there has finished its evaluation")
+            raise MissingRun(f"no metrics.json in {folder} or below it: no run there has finished its evaluation")
         found += sorted(below, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))])
     return list(dict.fromkeys(found))
 
@@ -99,14 +101,12 @@ def labels(runs: Sequence[Path]) -> list[str]:
 
 
 def records_of(run: Path, label: str) -> Iterator[Record]:
-    """A record for each data set of a run. Raises ValueError for a metrics.json that no evaluation wrote."""
-    content = read_json(run / "metrics.json")
-    if not isinstance(content, dict) or not isinstance(content.get("results"), list):
-        raise ValueError(f"{run / 'metrics.json'} has no list of results: an evaluation of this package did not write it")
+    """A record for each data set of a run. Raises RunError for a metrics.json that no evaluation wrote."""
+    content = read_metrics(run)
     config = read_yaml(run / "config.yaml")
     trained = training_of(config, content.get("checkpoint"))
     settings, seed = settings_of(config, content.get("checkpoint"), trained and read_yaml(trained / "config.yaml"))
-    typed = [text for folder in (run, trained) if folder for text in read_yaml(folder / ".hydra" / "overrides.yaml")]
+    typed = [text for folder in (run, trained) if folder for text in read_overrides(folder / ".hydra" / "overrides.yaml")]
     facts = {key: value for key, value in content.items() if key != "results"}
     for result in content["results"]:
         yield Record(run, label, result, facts, seed if seed is not None else result["protocol"].get("seed"), typed, settings)
@@ -176,11 +176,6 @@ def seedless(value: Any) -> Any:
     """A rule of a protocol without what a seed changes: the seed itself, and the step that turned out best."""
     text = re.sub(r"seed \d+", "a seed", value) if isinstance(value, str) else value
     return re.sub(r", step \d+", "", text) if isinstance(text, str) and text.startswith("best") else text
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of a yaml file; empty where there is none."""
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
 def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

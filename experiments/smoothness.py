@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ from rich.progress import track
 from pullback.geometry.mesh import cotangent_stiffness, lumped_mass
 from pullback.runtime.build import Run, build
 from pullback.runtime.checks import check
+from pullback.runtime.command_line import overrides
+from pullback.runtime.doorway import telling
+from pullback.runtime.hydra_errors import while_composing
+from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.origin import with_origin
 from pullback.runtime.settings import register_resolvers
 from pullback.tasks.provenance import commit_of
@@ -91,20 +96,15 @@ def energies(shape: Shape, features: Float[ndarray, "n c"]) -> ShapeEnergy:
     return ShapeEnergy(shape.name, quotients[np.isfinite(quotients)].tolist(), total, lowest)
 
 
-def run_of(checkpoint: Path, overrides: Sequence[str], folder: Path, *, untrained: bool = False) -> Run:
+def run_of(checkpoint: Path, changes: Sequence[str], folder: Path, *, untrained: bool = False) -> Run:
     """What eval.py would run with this checkpoint."""
-    typed = [f"ckpt={quoted(checkpoint)}", f"untrained={str(untrained).lower()}", *overrides]
+    typed = overrides([f"ckpt={checkpoint}", f"untrained={str(untrained).lower()}", *changes], "eval", ROOT / "configs")
     register_resolvers(ROOT)
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "configs")):
-        cfg = compose("eval", overrides=[*typed, f"paths.output_dir={quoted(folder)}"])
+        cfg = compose("eval", overrides=[*typed, *overrides([f"paths.output_dir={folder}"], "eval", ROOT / "configs")])
     cfg, loaded = with_origin(cfg, typed)
     check(cfg)
     return build(cfg, loaded)
-
-
-def quoted(path: Path) -> str:
-    """A path as Hydra takes it on its command line."""
-    return "'" + str(path).replace("'", r"\'") + "'"
 
 
 def features_on(run: Run, shape: Shape) -> Float[ndarray, "n c"]:
@@ -159,6 +159,12 @@ def parsed(command: Sequence[str] | None) -> argparse.Namespace:
 
 def main(command: Sequence[str] | None = None) -> None:
     options = parsed(command)
+    with telling(partial(while_composing, words=Vocabulary("eval", ROOT / "configs"))):
+        measure_and_draw(options)
+
+
+def measure_and_draw(options: argparse.Namespace) -> None:
+    """What the command line asks for: figures, pictures and a table."""
     with tempfile.TemporaryDirectory(prefix="pullback-") as folder:
         cases = list(zip(options.names, options.checkpoints, [False] * len(options.names), strict=True))
         cases += [("untrained", options.checkpoints[0], True)] if options.untrained else []

@@ -21,6 +21,8 @@ from experiments.published import Published
 from experiments.records import labels, records_of, run_folders
 from experiments.sheet import Cell, Sheet, sheets_latex, sheets_markdown
 
+from pullback.runtime.doorway import telling
+
 _LONGEST = 50  # letters that say in the label of a row what is varied
 _RUNS = Path(__file__).parent / "runs"
 
@@ -32,19 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--latex", action="store_true", help="print LaTeX instead of Markdown")
     parser.add_argument("--out", type=Path, metavar="DIR", help="also write tables.md and tables.tex there")
     options = parser.parse_args(arguments)
-    try:
+    with telling():
         texts = dict(zip(("tables.md", "tables.tex"), tables(options.folders), strict=True))
-    except (OSError, ValueError) as error:
-        raise SystemExit(f"error: {error}") from error
-    print(texts["tables.tex" if options.latex else "tables.md"])
-    for name, text in texts.items() if options.out else ():
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / name).write_text(text + "\n", encoding="utf-8")
-        print(f"{'% ' if options.latex else ''}written: {options.out / name}")
+        print(texts["tables.tex" if options.latex else "tables.md"])
+        for name, text in texts.items() if options.out else ():
+            options.out.mkdir(parents=True, exist_ok=True)
+            (options.out / name).write_text(text + "\n", encoding="utf-8")
+            print(f"{'% ' if options.latex else ''}written: {options.out / name}")
 
 
 def tables(folders: Sequence[Path]) -> tuple[str, str]:
-    """The tables as Markdown and as LaTeX. Raises FileNotFoundError when a folder holds no finished run."""
+    """The tables as Markdown and as LaTeX. Raises MissingRun when a folder holds no finished run."""
     published = Published()
     runs = run_folders(folders)
     records = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]

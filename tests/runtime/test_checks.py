@@ -28,7 +28,7 @@ from pullback.runtime.checks import ConfigError, check, check_ground_truth, chec
         (["recipe=paper", "solver=discrete"], r"solver DiscreteOptimisation passes none"),
         (["run=[match,draw]"], r"names draw; the stages are prepare, match, score, report"),
         (["run=[report]"], r"report.*run=\[score,report\]"),
-        (["resume=nowhere.ckpt"], r"resume=nowhere\.ckpt does not exist.*resume=auto"),
+        (["backbone=raw_wks"], r"the backbone WKS has nothing to train; use backbone=diffusion_net, or evaluate it .* eval\.py"),
         (["loss=[]"], r"no loss term.*loss=\[orthogonality"),
         (["recipe=paper", "solver=sampled_zoomout"], r"solver\.blur=null means nearest neighbours, .*; use solver\.blur=0\.01"),
         (["recipe=paper", "solver=zoomout"], r"solver ZoomOut passes none; use solver=diff_zoomout"),
@@ -63,7 +63,7 @@ def test_a_sound_configuration_passes(overrides):
         ("eval", ["fusion=dinov2_sd"], r"fusion= .*dataset=humans holds meshes"),
         ("eval", ["dataset=tss", "backbone=raw_wks"], r"backbone= .*dataset=tss holds photographs"),
         ("eval", ["dataset=tss", "solver=zoomout"], r"ZoomOut is not for photographs; use solver=closed_form"),
-        ("eval", ["solver=closed_form"], r"PatchMatching is not for meshes; use solver=diff_zoomout"),
+        ("eval", ["solver=closed_form", "untrained=true"], r"PatchMatching is not for meshes; use solver=diff_zoomout"),
         ("match", ["solver=closed_form"], r"PatchMatching is not for meshes"),
     ],
 )
@@ -98,7 +98,8 @@ def test_what_is_done_at_test_time_fits_the_rest(program, overrides, message):
 
 
 @pytest.mark.parametrize(
-    "overrides", [TUNED, ["adaptation=fine_tuning", "run=[score]"], ["backbone=landmarks", "landmarks=6", "solver=zoomout"]]
+    "overrides",
+    [[*TUNED, "untrained=true"], ["adaptation=fine_tuning", "run=[score]"], ["backbone=landmarks", "landmarks=6", "solver=zoomout"]],
 )
 def test_what_is_done_at_test_time_passes_where_it_fits(overrides):
     check(composed("eval", *overrides))
@@ -111,9 +112,21 @@ def test_landmarks_are_only_taken_from_data_sets_with_ground_truth():
         check_known_points(cfg, ["folder"])
 
 
-@pytest.mark.parametrize("program", ["eval", "match"])
-def test_programs_without_losses_pass(program):
-    check(composed(program))
+@pytest.mark.parametrize("overrides", [["untrained=true"], ["weights=x.pth"], ["method=zoomout"], ["backbone=raw_wks"], ["run=[prepare]"]])
+def test_programs_without_losses_pass(overrides):
+    check(composed("eval", *overrides))
+    check(composed("match"))
+
+
+def test_a_network_with_random_weights_is_only_evaluated_on_purpose():
+    with pytest.raises(ConfigError, match=r"give ckpt=.* or weights=FILE, .*method=zoomout, or backbone=raw_wks.*: untrained=true"):
+        check(composed("eval", "dataset=faust"))
+
+
+@pytest.mark.parametrize(("part", "advice"), [("backbone", "backbone=raw_wks"), ("solver", "solver=zoomout"), ("trainer", "trainer=auto")])
+def test_a_part_that_was_dropped_is_asked_for(part, advice):
+    with pytest.raises(ConfigError, match=f"there is no {part}; choose one, such as {advice}"):
+        check(composed("eval", f"~{part}"))
 
 
 def test_the_suggested_number_of_steps_passes():

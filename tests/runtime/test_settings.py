@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from pullback.runtime.settings import for_files, inherit, made, plain, register_resolvers
+from pullback.runtime.settings import inherit, made, plain, register_resolvers
 
 TRAINED = {
     "backbone": {"_target_": "pullback.nn.backbone.Backbone", "normalise": "unit_rows"},
@@ -91,21 +91,3 @@ def test_what_a_constructor_refuses_is_told_in_its_own_words():
 def test_objects_are_built_from_plain_lists():
     made_list = made(OmegaConf.create({"_target_": "builtins.dict", "betas": [0.9, 0.99]}))["betas"]
     assert type(made_list) is list
-
-
-@pytest.mark.parametrize(
-    ("typed", "added"),
-    [
-        (["source=a.off", "target=b.off"], []),
-        (["source=a.JPG", "target=b.off"], ["files=photos"]),
-        (["source='a b.png'"], ["files=photos"]),
-        (["source=a.jpg", "files=meshes"], []),
-        (["source=a.off", "landmarks=pairs.txt"], ["backbone=landmarks"]),
-        (["source=a.off", "landmarks=pairs.txt", "backbone=raw_wks"], []),
-        (["source=a.off", "landmarks=null"], []),
-        (["source=a.jpg", "landmarks=pairs.txt"], ["files=photos"]),
-        (["--help"], []),
-    ],
-)
-def test_the_kind_of_files_chooses_what_goes_with_it_unless_it_was_typed(typed, added):
-    assert for_files(typed) == [*typed, *added]

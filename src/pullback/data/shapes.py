@@ -164,8 +164,9 @@ def _checked(arrays: dict[str, ndarray], settings: PreparationSettings) -> dict[
     """The arrays. Raises ValueError unless they are a shape prepared with these settings."""
     check_arrays(arrays, _KINDS)
     n = len(arrays["verts"])
-    if len(arrays["evals"]) != settings.k:
-        raise ValueError(f"it holds {len(arrays['evals'])} eigenfunctions, not {settings.k}")
+    k = min(settings.k, n)  # a small mesh has no more
+    if len(arrays["evals"]) != k:
+        raise ValueError(f"it holds {len(arrays['evals'])} eigenfunctions, not {k}")
     for name in _VERTEX_NUMBERS:
         values = arrays[name]
         if values.size and (values.min() < 0 or values.max() >= n):

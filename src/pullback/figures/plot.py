@@ -1,6 +1,9 @@
 """Plots without a display and without touching matplotlib's global state, drawn so that a page can recolour them."""
 
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -8,7 +11,9 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from pullback.errors import UserError
 from pullback.figures.palette import SERIES_LIGHT
 from pullback.files import write_atomically
 
@@ -16,6 +21,10 @@ INK, MUTED, LINE = "#1b2028", "#5b6472", "#d5d9df"  # text, quieter text, grid
 
 # A page defines these variables for its light and dark dress; the colour itself is what a viewer without them shows.
 _THEMED = {INK: "--ink", MUTED: "--muted", LINE: "--line"} | {color: f"--series{i + 1}" for i, color in enumerate(SERIES_LIGHT)}
+
+
+class FigureError(UserError, ValueError):
+    """A figure cannot be written as it was asked for."""
 
 
 def new_figure(width: float, height: float, *, dpi: int = 160, layout: str | None = "constrained") -> Figure:
@@ -38,10 +47,24 @@ def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", title: str = "") ->
     axes.set_title(title, color=INK, size=9.5, weight="bold", loc="left")
 
 
+@contextmanager
+def _as_written(figure: Figure) -> Iterator[None]:
+    """Names of files and runs are drawn as they are: a ``$`` in one begins no formula, and letters that the font lacks make no noise.
+
+    Ticks of matplotlib's own keep their formulas.
+    """
+    for text in figure.findobj(Text):
+        if "$" in text.get_text() and r"\mathdefault" not in text.get_text():
+            text.set_parse_math(False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
 def figure_svg(figure: Figure) -> str:
     """The figure as an SVG file with a transparent background, live text and no date, so that equal figures give equal files."""
     buffer = BytesIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pullback"}):
+    with _as_written(figure), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pullback"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return buffer.getvalue().decode()
 
@@ -63,17 +86,18 @@ def inline_svg(figure: Figure, *, prefix: str) -> str:
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as .png, .svg or .pdf, by the name's ending, and return the path. Raises ValueError for other endings."""
+    """Write the figure as .png, .svg or .pdf, by the name's ending, and return the path. Raises FigureError for other endings."""
     path = Path(path)
     if path.suffix not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"cannot write a figure as {path.name!r}; use a name that ends in .png, .svg or .pdf")
+        raise FigureError(f"cannot write a figure as {path.name!r}; use a name that ends in .png, .svg or .pdf")
     content = BytesIO()
     if path.suffix == ".svg":
         content.write(figure_svg(figure).encode())
     elif path.suffix == ".pdf":
-        with matplotlib.rc_context({"pdf.fonttype": 42}):  # fonts that publishers take
+        with _as_written(figure), matplotlib.rc_context({"pdf.fonttype": 42}):  # fonts that publishers take
             figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     else:
-        figure.savefig(content, format="png", metadata={"Software": None})
+        with _as_written(figure):
+            figure.savefig(content, format="png", metadata={"Software": None})
     write_atomically(path, lambda file: file.write(content.getbuffer()))
     return path

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pullback.data.datamodule import PairDataModule
 from pullback.files import sweep, write_text_atomically
 from pullback.runtime.checks import check_ground_truth, check_known_points, chosen_terms
+from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on
 from pullback.runtime.settings import as_yaml, made, plain
 from pullback.tasks.checkpoint import AtomicCheckpointIO
@@ -51,8 +52,13 @@ class Run:
 def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
     """Data, module (with the weights of the checkpoint) and trainer. Leaves the resolved configuration in the run's folder.
 
-    Raises MissingDataError when the data are not where they are looked for.
+    Raises MissingDataError when the data are not where they are looked for, and OptionError for what a part refuses.
     """
+    with options_at_fault():
+        return _build(cfg, checkpoint)
+
+
+def _build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None) -> Run:
     started = time.time()
     quieten()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -89,7 +95,7 @@ def needs_module(cfg: DictConfig) -> bool:
 def trainer_of(cfg: DictConfig) -> Trainer:
     """Lightning's trainer, with gradients where test pairs are tuned: inference mode would rule them out."""
     gradients = {"inference_mode": False} if cfg.get("adaptation") is not None else {}
-    loggers = list(made(cfg.logger).values())
+    loggers = list(made(cfg.get("logger") or {}).values())
     return made(cfg.trainer, callbacks=callbacks_of(cfg), logger=loggers, plugins=[AtomicCheckpointIO()], **gradients)
 
 
@@ -124,7 +130,7 @@ def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:
 
 def callbacks_of(cfg: DictConfig) -> list[Callback]:
     """The callbacks, but those that have nothing to do in this run."""
-    callbacks = made(cfg.callbacks)
+    callbacks = made(cfg.get("callbacks") or {})
     if cfg.get("monitor") is None:
         callbacks.pop("best", None)
     if not cfg.trainer.enable_progress_bar:

@@ -1,14 +1,12 @@
 """Contradictions that no constructor can see: each message holds both values and what to type."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
-from pullback.data.image_dataset import ImageDataset
 from pullback.errors import UserError
+from pullback.runtime.dataset_kinds import kind_of
 
 STAGES = ("prepare", "match", "score", "report")
 # They match by nearest neighbours, through which no gradient reaches the features.
@@ -26,6 +24,7 @@ class ConfigError(UserError, ValueError):
 def check(cfg: DictConfig) -> None:
     """Raises ConfigError at the first contradiction. Reads no data: what depends on them is checked by ``check_ground_truth``."""
     raw = OmegaConf.to_container(cfg, resolve=False)  # an interpolation into a part that was not chosen must not fail before its check
+    check_parts(raw)
     check_landmarks(raw)
     check_kind(raw)
     check_adaptation(raw)
@@ -35,8 +34,34 @@ def check(cfg: DictConfig) -> None:
     check_schedules(raw)
     check_gradients(raw)
     check_eigenfunctions(cfg)
-    if cfg.get("resume") not in (None, "auto") and not Path(cfg.resume).is_file():
-        raise ConfigError(f"resume={cfg.resume} does not exist; give a checkpoint, or resume=auto for the last one in hydra.run.dir")
+    check_learned(raw)
+
+
+def check_parts(cfg: Mapping[str, Any]) -> None:
+    """The parts without which nothing can be matched are there."""
+    part = "fusion" if cfg.get("kind") == "photographs" else "backbone"
+    needed = {part: "backbone=raw_wks" if part == "backbone" else "fusion=gradients_cnn", "solver": "solver=zoomout"}
+    if "source" not in cfg:
+        needed |= {"dataset": "dataset=humans", "trainer": "trainer=auto"}
+    for name, usual in needed.items():
+        if not cfg.get(name) or (name != "dataset" and "_target_" not in cfg[name]):  # a recipe may leave values of what was dropped
+            raise ConfigError(f"there is no {name}; choose one, such as {usual}")
+    if "data" not in cfg and (part == "backbone" or "source" not in cfg):
+        raise ConfigError("the options of data were deleted; leave ~data out")
+
+
+def check_learned(cfg: Mapping[str, Any]) -> None:
+    """A training has something to train, and a network with random weights is only evaluated where that is wanted."""
+    if cfg.get("optimizer") and cfg["kind"] == "meshes" and not has_network(cfg["backbone"]):
+        name = (cfg["backbone"].get("descriptor") or cfg["backbone"])["_target_"].rsplit(".", 1)[-1]
+        raise ConfigError(f"the backbone {name} has nothing to train; use backbone=diffusion_net, or evaluate it as it is with eval.py")
+    if "untrained" not in cfg or cfg["untrained"] or "match" not in cfg["run"] or cfg["kind"] == "photographs":
+        return
+    if cfg["ckpt"] is None and cfg["weights"] is None and has_network(cfg["backbone"]):
+        raise ConfigError(
+            "there are no weights, and a network with random ones says nothing; give ckpt=RUN/checkpoints/best.ckpt or weights=FILE, use "
+            "what needs none (method=zoomout, or backbone=raw_wks), or have the random network on purpose: untrained=true"
+        )
 
 
 def check_landmarks(cfg: Mapping[str, Any]) -> None:
@@ -58,6 +83,11 @@ def check_landmarks(cfg: Mapping[str, Any]) -> None:
     if not takes:
         name = (backbone.get("network") or backbone["descriptor"])["_target_"].rsplit(".", 1)[-1]
         raise ConfigError(f"landmarks={landmarks} is of no use to the backbone {name}; use backbone=landmarks, or landmarks=null")
+
+
+def has_network(backbone: Mapping[str, Any]) -> bool:
+    """Whether a backbone learns. A recipe may also hold values of a network that was not chosen: those have no ``_target_``."""
+    return "_target_" in (backbone.get("network") or {})
 
 
 def check_adaptation(cfg: Mapping[str, Any]) -> None:
@@ -97,6 +127,8 @@ def check_kind(cfg: Mapping[str, Any]) -> None:
 def check_weights(cfg: Mapping[str, Any]) -> None:
     """Weights of other code bases fill the network of a mesh backbone, and nothing else fills it."""
     weights = cfg.get("weights")
+    if cfg.get("ckpt") is not None and cfg["kind"] == "photographs":
+        raise ConfigError(f"ckpt={cfg['ckpt']} is for networks of meshes; those of photographs are chosen with fusion=NAME")
     if weights is None:
         return
     if cfg.get("ckpt") is not None:
@@ -106,11 +138,6 @@ def check_weights(cfg: Mapping[str, Any]) -> None:
     if "network" not in cfg["backbone"]:
         name = cfg["backbone"]["_target_"].rsplit(".", 1)[-1]
         raise ConfigError(f"weights={weights} is of no use to the backbone {name}, which learns nothing; use backbone=diffusion_net")
-
-
-def kind_of(target: str) -> str:
-    """``meshes`` or ``photographs``: what a data set holds."""
-    return "photographs" if issubclass(get_class(target), ImageDataset) else "meshes"
 
 
 def check_stages(cfg: Mapping[str, Any]) -> None:

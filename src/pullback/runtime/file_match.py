@@ -12,6 +12,8 @@ from torch import nn
 from pullback.data.io import read_landmarks
 from pullback.data.shapes import PreparedShape, load_shape
 from pullback.files import sweep, telling_full_disks, write_text_atomically
+from pullback.runtime.checks import ConfigError
+from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import refinement, rule_of
 from pullback.runtime.settings import as_yaml, made, plain
 from pullback.runtime.signals import stopping
@@ -26,7 +28,8 @@ _SHOWN_ABOVE = 4_000_000  # bytes
 def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> None:
     """Matches ``source`` and ``target`` and prints what was done, how, and where the results are; how far it is to stderr."""
     torch.manual_seed(cfg.seed)
-    model = nn.ModuleDict({"backbone": made(cfg.backbone)})
+    with options_at_fault():
+        model, solver, view = nn.ModuleDict({"backbone": made(cfg.backbone)}), made(cfg.solver), made(cfg.view)
     if checkpoint is not None:
         load_weights(model, checkpoint)
     features = cfg.backbone.get("network", cfg.backbone.descriptor)._target_.rsplit(".", 1)[-1]
@@ -37,10 +40,10 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
         telling_full_disks(folder),
         listening(StageClock(on_begin=_show if _is_long(cfg) else lambda stage: None)) as clock,
     ):
-        result = _matched(cfg, model["backbone"])
+        result = _matched(cfg, model["backbone"], solver)
         sweep(folder)
         write_text_atomically(folder / "config.yaml", config)
-        report = write_match(folder, result, method=method, view=made(cfg.view), config=config, stages=clock.stages)
+        report = write_match(folder, result, method=method, view=view, config=config, stages=clock.stages)
     print(f"matched with {method}")
     if result.landmarks is not None:
         print(f"the {len(result.landmarks[0])} landmarks land {result.landmark_distances().mean():.4f} √area from their places on average")
@@ -55,15 +58,17 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
     print(f"map (line i: the vertex of the source for vertex i of the target, counted from 1): {folder / 'p2p21.txt'}")
 
 
-def _matched(cfg: DictConfig, backbone: nn.Module) -> FileMatch:
+def _matched(cfg: DictConfig, backbone: nn.Module, solver: Any) -> FileMatch:
+    with options_at_fault():
+        settings = made(cfg.data)
     shapes = []
     for side in ("source", "target"):
         with stage(f"preparing the {side}, {Path(cfg[side]).name}"):
-            shapes.append(load_shape(cfg[side], made(cfg.data), cfg.paths.cache_dir))
+            shapes.append(load_shape(cfg[side], settings, cfg.paths.cache_dir))
         print(f"{cfg[side]}: {shapes[-1].shape.n} vertices", *shapes[-1].notes, sep="; ")
     source, target = shapes
     landmarks = None if cfg.landmarks is None else _landmarks(cfg.landmarks, source, target)
-    return match_shapes(source, target, backbone, made(cfg.solver), device=device_named(cfg.device), landmarks=landmarks)
+    return match_shapes(source, target, backbone, solver, device=device_named(cfg.device), landmarks=landmarks)
 
 
 def _landmarks(path: str, source: PreparedShape, target: PreparedShape) -> Landmarks:
@@ -82,5 +87,7 @@ def _show(entry: Stage) -> None:
 
 
 def device_named(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one."""
+    """``auto`` is the GPU where there is one. Raises ConfigError for a GPU that torch cannot use."""
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device={name}, but this build of torch, or its driver, finds no GPU; use device=cpu, or device=auto")
     return torch.device(name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu")

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from pullback.data.image_io import read_photo
 from pullback.files import sweep, telling_full_disks, write_text_atomically
 from pullback.runtime.file_match import device_named
+from pullback.runtime.options import options_at_fault
 from pullback.runtime.settings import as_yaml, made, plain
 from pullback.runtime.signals import stopping
 from pullback.tasks.patches import PatchLibrary
@@ -30,10 +31,12 @@ def match_photos(cfg: DictConfig) -> None:
 
 def _match_photos(cfg: DictConfig) -> None:
     torch.manual_seed(cfg.seed)
+    device = device_named(cfg.device)
     source, target = (read_photo(path, shrink_above=MOST_MATCHED) for path in (cfg.source, cfg.target))
     pair = ImagePair(f"{Path(cfg.source).stem}-{Path(cfg.target).stem}", source, target)
-    fusion, solver, device = made(cfg.fusion), made(cfg.solver), device_named(cfg.device)
-    library = PatchLibrary(fusion.to(device), made(cfg.graph), cfg.paths.cache_dir)
+    with options_at_fault():
+        fusion, solver, graph = made(cfg.fusion), made(cfg.solver), made(cfg.graph)
+    library = PatchLibrary(fusion.to(device), graph, cfg.paths.cache_dir)
     patches = library.pair(pair, device=device)
     (match,) = solver([patches])
     method = f"{cfg_names(cfg)}: {solver.describe()}"

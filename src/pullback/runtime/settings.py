@@ -19,8 +19,6 @@ INHERITED = ("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian"
 # Taken too where test pairs are tuned: what they are tuned by.
 INHERITED_BY_ADAPTATION = ("loss",)
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
-
 
 def register_resolvers(root: Path) -> None:
     """Makes ``${project_root:}``, ``${first_of:a,b}`` and ``${quotient:a,b}`` known to the yaml files.
@@ -30,21 +28,6 @@ def register_resolvers(root: Path) -> None:
     OmegaConf.register_new_resolver("project_root", lambda: str(root.resolve()), replace=True)
     OmegaConf.register_new_resolver("first_of", lambda *values: next(value for value in values if value is not None), replace=True)
     OmegaConf.register_new_resolver("quotient", lambda total, part: total // part, replace=True)
-
-
-def for_files(arguments: Sequence[str]) -> list[str]:
-    """The command line of ``match.py`` with what follows from its files, unless it says otherwise.
-
-    ``files=photos`` when the source has the ending of a photograph, ``backbone=landmarks`` when landmarks are given.
-    """
-    typed = {key: value.strip("'\"") for key, _, value in (argument.partition("=") for argument in arguments)}
-    added = []
-    photos = Path(typed.get("source", "")).suffix.lower() in PHOTO_SUFFIXES
-    if photos and "files" not in typed:
-        added.append("files=photos")
-    elif not photos and typed.get("landmarks", "null") != "null" and "backbone" not in typed:
-        added.append("backbone=landmarks")
-    return [*arguments, *added]
 
 
 class UnknownTarget(UserError, ImportError):

@@ -1,0 +1,68 @@
+"""An entry point from what was typed to its end: the frame around ``main`` of train.py, eval.py and match.py."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from pullback.runtime.command_line import overrides
+from pullback.runtime.doorway import DEBUG, is_debugging, tell, telling
+from pullback.runtime.hydra_errors import in_words, while_composing
+from pullback.runtime.option_names import Vocabulary
+from pullback.runtime.settings import register_resolvers
+
+
+class Command:
+    """The command ``python {program}.py`` with the configuration files in ``root/configs``."""
+
+    def __init__(self, program: str, root: Path):
+        register_resolvers(root)
+        self.program, self.configs = program, root.resolve() / "configs"
+
+    def run(self, main: Callable[[], Any]) -> None:
+        """Runs ``main``, which is decorated with ``hydra.main``, on what was typed. What goes wrong is told as in ``doorway``."""
+        words = Vocabulary(self.program, self.configs)
+        with telling(functools.partial(while_composing, words=words)), _environment(is_debugging()):
+            sys.argv[1:] = overrides(sys.argv[1:], self.program, self.configs)
+            main()
+
+    def job(self, task: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorates the function inside ``hydra.main``. In a sweep, a job's mistake is told with its number, and the others go on."""
+
+        @functools.wraps(task)
+        def told(cfg: Any) -> Any:
+            try:
+                return task(cfg)
+            except Exception as error:
+                if os.environ.get(DEBUG):
+                    raise
+                words = functools.partial(in_words, words=Vocabulary(self.program, self.configs))
+                hydra = HydraConfig.get()
+                if hydra.mode is RunMode.MULTIRUN:
+                    error.told = tell(error, words, before=f"job {hydra.job.num} ({hydra.job.override_dirname}): ")
+                    raise
+                raise SystemExit(tell(error, words)) from None
+
+        return told
+
+
+@contextmanager
+def _environment(debugging: bool) -> Iterator[None]:
+    """Hydra leaves errors to us, and processes of a sweep know whether tracebacks are wanted."""
+    wanted = {"HYDRA_FULL_ERROR": "1"} | ({DEBUG: "1"} if debugging else {})
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

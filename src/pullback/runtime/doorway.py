@@ -1,0 +1,71 @@
+"""How a command ends that goes wrong: a mistake that its user can mend is told in one paragraph, without a traceback.
+
+Exit code 1, or 2 where the command line itself is at fault. Anything else is a fault of the program and shows where it happened.
+``--debug``, or PULLBACK_DEBUG=1 in the environment, shows it always. Imports nothing heavy.
+"""
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pullback.errors import UserError
+
+DEBUG = "PULLBACK_DEBUG"
+_FAULT = "This is a fault of the program, not of what was typed. Please report it with the command and the lines above."
+# What a file system or a machine refuses, whatever the program did.
+_OF_THE_MACHINE = {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG, errno.EMFILE, errno.ESTALE}
+
+
+def no_words(error: BaseException) -> str | None:
+    """The mistakes of libraries that a command can tell apart: none."""
+    return None
+
+
+def is_debugging() -> bool:
+    """Whether tracebacks are wanted."""
+    return "--debug" in sys.argv[1:] or any(os.environ.get(name, "0") not in ("", "0") for name in (DEBUG, "HYDRA_FULL_ERROR"))
+
+
+@contextmanager
+def telling(in_words: Callable[[BaseException], str | None] = no_words) -> Iterator[None]:
+    """Errors inside end the process: mistakes after one paragraph, others after a traceback.
+
+    ``in_words`` gives the sentence for errors of libraries that are mistakes as well.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names that are no text, and √ on a terminal without it
+            stream.reconfigure(errors="surrogateescape" if "utf" in stream.encoding.lower() else "backslashreplace")
+    debugging = is_debugging()
+    try:
+        yield
+    except Exception as error:
+        if debugging:
+            raise
+        raise SystemExit(getattr(error, "told", None) or tell(error, in_words)) from None
+
+
+def tell(error: Exception, in_words: Callable[[BaseException], str | None] = no_words, *, before: str = "") -> int:
+    """Prints an error to stderr: its message where its user can mend it, else where it happened. Returns the exit code."""
+    message = message_of(error) or in_words(error)
+    if message is None:
+        traceback.print_exception(error)
+        print(f"{before}{_FAULT}", file=sys.stderr)
+        return 1
+    print(f"error: {before}{in_one_paragraph(message)}", file=sys.stderr)
+    return getattr(error, "exit_code", 1)
+
+
+def message_of(error: Exception) -> str | None:
+    """The message of an error that a user can mend; None for a fault of the program."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    return None
+
+
+def in_one_paragraph(message: str) -> str:
+    return " ".join(line.strip() for line in message.splitlines() if line.strip())

@@ -1,0 +1,145 @@
+"""What a command can know to be wrong before it imports torch: values, files, folders, devices, contradictions."""
+
+import difflib
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from pullback.data.kinds import looks_like_photo
+from pullback.runtime.checks import ConfigError, check, check_stages, check_weights
+from pullback.runtime.value_checks import check_given, check_values
+
+_NO_TORCH_FILE = "is no file that torch wrote"
+_GPU_SIGNS = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
+
+
+class MissingFile(ConfigError, FileNotFoundError):
+    """A file or a folder that was named is not there."""
+
+
+def check_early(cfg: DictConfig) -> None:
+    """All that can be checked before the slow imports. What a checkpoint or stored predictions bring is checked when they are loaded."""
+    raw = OmegaConf.to_container(cfg, resolve=False)
+    check_given(raw)
+    check_values(cfg)
+    check_matched_files(cfg)
+    check_named_files(cfg)
+    check_device(cfg)
+    if cfg.get("ckpt") is None and ("match" in cfg.get("run", ["match"]) or "score" not in cfg.run):
+        check(cfg)
+    else:
+        check_weights(raw)
+        check_stages(raw)
+    check_roots(cfg)
+
+
+def check_matched_files(cfg: DictConfig) -> None:
+    """The two files of match.py are there, are files, and are of one kind."""
+    sides = [(side, Path(cfg[side])) for side in ("source", "target") if side in cfg]
+    for side, path in sides:
+        if re.match(r"[a-z]+://", cfg[side]):
+            raise ConfigError(f"{side}={cfg[side]} is an address; download the file, and give its name")
+        _check_file(path, f"{side}={cfg[side]}", "a file of a mesh or a photograph", f"{side}=")
+    if len({looks_like_photo(path) for _, path in sides}) > 1:
+        photo, mesh = sorted((path for _, path in sides), key=looks_like_photo, reverse=True)
+        raise ConfigError(f"{photo} is a photograph and {mesh} is a mesh; give two meshes or two photographs")
+
+
+def check_named_files(cfg: DictConfig) -> None:
+    """Checkpoints, weights, landmarks and stored predictions are where they are said to be."""
+    for key in ("ckpt", "resume", "weights"):
+        name = cfg.get(key)
+        if name is None or (key == "resume" and name == "auto"):
+            continue
+        path = Path(str(name))
+        _check_file(path, f"{key}={name}", "a checkpoint" if key != "weights" else "a file of weights", f"{key}=", _without(key))
+        if key in ("ckpt", "resume") and not is_torch_file(path):
+            raise ConfigError(f"{key}={name} {_NO_TORCH_FILE}; give a checkpoint of train.py, {key}=RUN/checkpoints/{_usual(key)}.ckpt")
+    if isinstance(cfg.get("landmarks"), str) and "source" in cfg:
+        wanted = "a text file, a line `source target` for each landmark"
+        _check_file(Path(cfg.landmarks), f"landmarks={cfg.landmarks}", wanted, "landmarks=")
+    if "match" not in cfg.get("run", ["match"]) and "score" in cfg.run and not cfg.get("optimizer") and not Path(cfg.predictions).is_dir():
+        raise MissingFile(
+            f"run=[{','.join(cfg.run)}] scores stored predictions, but predictions={cfg.predictions} is no folder; "
+            "give that of a run, predictions=RUN/predictions, or match first: run=[match,score]"
+        )
+
+
+def _check_file(path: Path, given: str, wanted: str, option: str, otherwise: str = "") -> None:
+    """Raises MissingFile where there is no such file, with a name that is near, and ConfigError for a folder."""
+    if path.is_dir():
+        inside = next((found for found in _checkpoints_in(path)), None) if option in ("ckpt=", "resume=") else None
+        raise ConfigError(f"{given} is a folder; give {wanted}" + (f", {option}{inside}" if inside else ""))
+    if not path.exists():
+        near = near_names(path)
+        meant = f"; did you mean {option}{near[0]}?" if near else f"; give {wanted}{otherwise}"
+        raise MissingFile(f"{given} does not exist{meant}" if str(path) != "" else f"{option} is empty; give {wanted}")
+    if path.is_file() and path.stat().st_size == 0:
+        raise ConfigError(f"{given} is an empty file; give {wanted}")
+
+
+def near_names(path: Path) -> list[Path]:
+    """Files whose names are like that of a file that is not there, in its folder."""
+    folder = path.parent
+    if not folder.is_dir():
+        return []
+    names = [entry.name for entry in folder.iterdir()]
+    same = [name for name in names if name.lower() == path.name.lower() or Path(name).stem == path.stem or name.startswith(f"{path.name}.")]
+    return [folder / name for name in [*same, *difflib.get_close_matches(path.name, names, n=2, cutoff=0.7)]]
+
+
+def _checkpoints_in(folder: Path) -> Iterator[Path]:
+    return (folder / below for below in ("checkpoints/best.ckpt", "best.ckpt", "checkpoints/last.ckpt") if (folder / below).is_file())
+
+
+def _without(key: str) -> str:
+    return ", or resume=auto for the last one in hydra.run.dir" if key == "resume" else f", or {key}=null for none"
+
+
+def _usual(key: str) -> str:
+    return "best" if key == "ckpt" else "last"
+
+
+def is_torch_file(path: Path) -> bool:
+    """Whether a file begins as those of torch.save do: a zip archive, or a pickle of older versions."""
+    with path.open("rb") as file:
+        begins = file.read(4)
+    return begins.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")) or zipfile.is_zipfile(path)
+
+
+def check_device(cfg: DictConfig) -> None:
+    """A GPU that is asked for is there, as far as files of the system tell."""
+    device, accelerator = cfg.get("device"), OmegaConf.select(cfg, "trainer.accelerator")
+    if device is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(device)):
+        raise ConfigError(f"device={device} is unknown; use device=auto, device=cpu or device=cuda")
+    if sys.platform != "linux" or any(Path(sign).exists() for sign in _GPU_SIGNS):
+        return
+    lacking = "but this machine has no GPU (or its driver is not loaded)"
+    if str(device).startswith("cuda"):
+        raise ConfigError(f"device={device}, {lacking}; use device=cpu, or device=auto")
+    if accelerator in ("gpu", "cuda"):
+        raise ConfigError(f"trainer.accelerator={accelerator}, {lacking}; use trainer=cpu, or trainer=auto")
+
+
+def check_roots(cfg: DictConfig) -> None:
+    """The folders of the data sets are there."""
+    for part in ("dataset", "test"):
+        for name, written in (cfg.get(part) or {}).items():
+            root = written.get("root") if OmegaConf.is_dict(written) else None
+            if isinstance(root, str) and not Path(root).is_dir():
+                raise MissingFile(_no_root(f"{part}.{name}.root", name, Path(root), cfg))
+
+
+def _no_root(key: str, name: str, root: Path, cfg: DictConfig) -> str:
+    data_dir = OmegaConf.select(cfg, "paths.data_dir")
+    why = "is a file, not a folder" if root.exists() else "does not exist"
+    if data_dir is None or not root.is_relative_to(data_dir):
+        return f"{key}={root} {why}; give the folder of the data, {key}=DIR"
+    return (
+        f"{name} is looked for in {root}, which {why}; say where it is with paths.data_dir=DIR (the folder that holds {root.name}) or "
+        f"{key}=DIR, and where to get it is told by: python -m pullback.data.check"
+    )
