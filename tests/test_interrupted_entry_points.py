@@ -9,8 +9,8 @@ import torch
 from tests.fakes import write_faust
 from tests.test_entry_points import SHORT, SMALL, TINY_NETWORK, TINY_SOLVER, figures, metrics, run
 
+from pullback.runtime.checks import ConfigError
 from pullback.runtime.signals import Stopped
-from pullback.tasks.weights import CheckpointError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -40,7 +40,7 @@ def trained(home, train) -> Path:
 @pytest.fixture(scope="module")
 def evaluate(train) -> list[str]:
     """The overrides of an evaluation, of an untrained network: six pairs of four shapes."""
-    return [override for override in train if override not in SHORT and not override.startswith("data.val")]
+    return [override for override in train if override not in SHORT and not override.startswith("data.val")] + ["untrained=true"]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -98,7 +98,7 @@ def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(home, train
 
 def test_a_text_file_is_nothing_to_resume_from(home, train):
     (home / "notes.txt").write_text("lr was too high")
-    with pytest.raises(CheckpointError, match=r"notes\.txt is no checkpoint"):
+    with pytest.raises(ConfigError, match=r"notes\.txt is no file that torch wrote"):
         run("train", *train, f"resume={home / 'notes.txt'}", folder=home / "none")
 
 
