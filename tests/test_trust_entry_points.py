@@ -73,7 +73,7 @@ def test_a_signature_that_is_no_number_is_an_error_and_no_map(tmp_path):
     (tmp_path / "tetrahedron.off").write_text(TETRAHEDRON)
     files = [f"{side}={tmp_path / 'tetrahedron.off'}" for side in ("source", "target")]
     small = ["data.k=3", "backbone.descriptor.k=3", "solver.k_init=2", "solver.step=1", "solver.n_steps=1"]
-    with pytest.raises(UserError, match="features of tetrahedron are"):
+    with pytest.raises(UserError, match="tetrahedron: spectral descriptors need at least 2 different positive eigenvalues"):
         run("match", *files, *small, f"paths.cache_dir={tmp_path / 'cache'}", folder=tmp_path / "run")
     assert not (tmp_path / "run" / "p2p21.txt").exists()
 
