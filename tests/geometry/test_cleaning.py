@@ -230,3 +230,11 @@ def test_a_mesh_torn_at_seams_is_joined_where_vertices_coincide():
 def test_an_unknown_policy_for_pieces_is_refused():
     with pytest.raises(ValueError, match="dust, largest, all"):
         clean_mesh(*sphere(0), name="scan.off", components="biggest")
+
+
+@pytest.mark.parametrize("count", [1, 100, 300])
+def test_a_two_sided_part_of_a_closed_surface_keeps_one_side(count):
+    verts, faces = sphere(2)
+    mesh = clean_mesh(verts, np.concatenate([faces, faces[:count, ::-1], faces[:3]]), name="cloak.off")
+    assert is_closed_manifold(mesh.faces)
+    assert len(mesh.faces) == len(faces)
