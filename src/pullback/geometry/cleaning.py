@@ -64,7 +64,7 @@ class Relabelling:
         far = ids[self.moved[ids] > _LANDMARK_REACH]
         if len(far):
             raise MeshError(
-                f"{self.name}: {len(far)} landmarks lie on vertices that cleaning dropped, the first on vertex {far[0]}, "
+                f"{self.name}: {len(far)} landmarks lie on vertices that cleaning dropped, the first on vertex {far[0] + 1} (from 1), "
                 f"{self.moved[far[0]]:.2f} √area away from what was kept. Use data.components=all, or repair the mesh and its ground truth"
             )
         count = int((self.moved[ids] > 0).sum())
