@@ -190,6 +190,9 @@ PLY = {
     "trailing_newline.ply": ply_bytes() + b"\n",
     "trailing_text.ply": ply_text() + "\n\nmade by \xe9\n",
     "doubles.ply": ply_text(vertex=DOUBLES),
+    "windows_nan.ply": ply_header("ascii", vertex="".join(f"property float {each}\n" for each in ("x", "y", "z", "quality", "radius")))
+    + rows(VERTS, after=" -1.#IND00 1.#QNAN")
+    + rows(FACES, "3 "),
     "order.ply": ply_header("ascii", vertex="property float z\nproperty uchar red\nproperty float x\nproperty float y\n")
     + rows([[z, 255, x, y] for x, y, z in VERTS])
     + rows(FACES, "3 "),

@@ -7,6 +7,7 @@ import pytest
 
 from pullback.data.io import read_landmarks, read_mesh, read_mesh_file
 from pullback.geometry.cleaning import MeshError, clean_mesh
+from pullback.geometry.operators import compute_operators
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 BODIES = ("obj-relative-indices", "ply-mixed-polygons", "ply-trailing-bytes", "ply-header-text", "stl-not-exact", "off-headers")
@@ -42,3 +43,15 @@ def test_what_is_broken_is_refused_by_name(case):
             read_landmarks(path, n1=9, n2=9) if path.suffix == ".txt" else read_mesh(path)
         assert str(path) in str(caught.value)
         assert ", line " in str(caught.value) or ": line " in str(caught.value) or path.name == "comment.off"
+
+
+@pytest.mark.parametrize("case", ["slivers-hang", "slivers-refused", "uv-seam", "dropped-vertices"], indirect=True)
+def test_a_body_with_slivers_seams_or_a_second_piece_has_the_spectrum_of_the_body(case):
+    plain = spectrum(CASES / "off-headers" / "modelnet.off")
+    for path in sorted(case.iterdir()):
+        assert spectrum(path) == pytest.approx(plain, rel=0.01), path.name
+
+
+def spectrum(path):
+    mesh = clean_mesh(*read_mesh(path), name=str(path), components="largest")
+    return compute_operators(mesh.verts, mesh.faces, k=60).evals[1:]

@@ -139,7 +139,7 @@ def test_a_landmark_on_a_dropped_vertex_nearby_moves_to_the_nearest_kept_one():
 def test_a_landmark_on_a_dropped_vertex_far_away_is_refused():
     verts, faces = sphere(1)
     mesh = clean_mesh(np.concatenate([verts, [[9, 9, 9]]]), faces, name="scan.off")
-    with pytest.raises(MeshError, match=r"scan\.off: 1 landmarks lie on vertices that cleaning dropped, the first on vertex 42"):
+    with pytest.raises(MeshError, match=r"scan\.off: 1 landmarks lie on vertices that cleaning dropped, the first on vertex 43 \(from 1\)"):
         mesh.relabel(np.array([0, 42]))
 
 
@@ -230,3 +230,11 @@ def test_a_mesh_torn_at_seams_is_joined_where_vertices_coincide():
 def test_an_unknown_policy_for_pieces_is_refused():
     with pytest.raises(ValueError, match="dust, largest, all"):
         clean_mesh(*sphere(0), name="scan.off", components="biggest")
+
+
+@pytest.mark.parametrize("count", [1, 100, 300])
+def test_a_two_sided_part_of_a_closed_surface_keeps_one_side(count):
+    verts, faces = sphere(2)
+    mesh = clean_mesh(verts, np.concatenate([faces, faces[:count, ::-1], faces[:3]]), name="cloak.off")
+    assert is_closed_manifold(mesh.faces)
+    assert len(mesh.faces) == len(faces)

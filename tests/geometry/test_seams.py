@@ -5,7 +5,13 @@ import pytest
 from tests.meshes import plane, sphere
 
 from pullback.geometry.cleaning import clean_mesh
-from pullback.geometry.connectivity import boundary_edges, component_labels, edge_component_labels, is_closed_manifold
+from pullback.geometry.connectivity import (
+    boundary_edges,
+    component_labels,
+    edge_component_labels,
+    euler_characteristic,
+    is_closed_manifold,
+)
 
 
 def torn(verts, faces, chart, *, glued=()):
@@ -151,3 +157,56 @@ def test_a_small_sheet_that_touches_nothing_has_no_seam_with_itself():
     mesh = clean_mesh(verts, faces, name="sheet.off")
     assert np.array_equal(mesh.faces, faces)
     assert mesh.notes == ()
+
+
+def strip(count, width, *, half_turns):
+    """A band once around, its two ends at one place, exactly, but not joined."""
+    t, across = np.linspace(0, 2 * np.pi, count + 1), np.linspace(-0.3, 0.3, width + 1)
+    t[-1] = 0  # the same numbers as at the beginning
+    t, across = np.repeat(t, width + 1), np.tile(across, count + 1)
+    across[-width - 1 :] *= (-1) ** half_turns
+    turn = half_turns * t / 2
+    radius = 1 + across * np.cos(turn)
+    verts = np.stack([radius * np.cos(t), radius * np.sin(t), across * np.sin(turn)], axis=1)
+    i = (np.arange(count)[:, None] * (width + 1) + np.arange(width)).ravel()
+    return verts, np.concatenate([np.stack([i, i + width + 1, i + 1], 1), np.stack([i + 1, i + width + 1, i + width + 2], 1)])
+
+
+@pytest.mark.parametrize("half_turns", [0, 1, 2])
+def test_a_band_is_closed_whichever_way_it_is_twisted(half_turns):
+    verts, faces = strip(60, 6, half_turns=half_turns)
+    mesh = clean_mesh(verts, faces, name="band.off")
+    assert len(mesh.verts) == len(verts) - 7
+    assert euler_characteristic(mesh.faces) == 0
+    assert any("only one side" in note for note in mesh.notes) == (half_turns == 1)
+
+
+@pytest.mark.parametrize("noise", [0, 1e-8])
+def test_charts_with_sharp_edges_between_them_are_sewn_although_some_are_inside_out(noise):
+    verts, faces = sphere(2)
+    verts = verts / np.abs(verts).max(axis=1, keepdims=True)
+    mesh_verts, mesh_faces, original = torn(verts, faces, by_octant(verts, faces), glued=[5])
+    half = mesh_faces[:, 0] % 2 == 0 if noise == 0 else by_octant(verts, faces) % 3 == 0
+    mesh_faces[half] = mesh_faces[half][:, ::-1]
+    mesh_verts = mesh_verts + noise * np.random.default_rng(0).uniform(-1, 1, mesh_verts.shape)
+    assert is_sewn(clean_mesh(mesh_verts, mesh_faces, name="scan.off"), original, verts)
+
+
+@pytest.mark.parametrize("flat_faces", [True, False])
+def test_a_sphere_in_rows_and_columns_is_closed_at_its_poles_in_spite_of_rounding(flat_faces):
+    """Each pole has a vertex a column; in float32 the sine of π is -9e-8."""
+    columns, rows = 24, 12
+    u = (np.arange(columns + 1) * np.float32(2 * np.pi / columns)).astype(np.float32)
+    v = np.linspace(0, np.float32(np.pi), rows + 1, dtype=np.float32)
+    u, v = np.repeat(u, rows + 1), np.tile(v, columns + 1)
+    verts = np.stack([np.sin(v) * np.cos(u), np.sin(v) * np.sin(u), np.cos(v)], axis=1).astype(np.float64)
+    i = (np.arange(columns)[:, None] * (rows + 1) + np.arange(rows)).ravel()
+    faces = np.concatenate([np.stack([i, i + 1, i + rows + 1], 1), np.stack([i + 1, i + rows + 2, i + rows + 1], 1)])
+    if not flat_faces:
+        row = faces % (rows + 1)
+        faces = faces[((row == 0).sum(axis=1) < 2) & ((row == rows).sum(axis=1) < 2)]
+    mesh = clean_mesh(verts, faces, name="globe.off")
+    assert is_closed_manifold(mesh.faces)
+    assert len(mesh.verts) == columns * (rows - 1) + 2
+    poles = mesh.relabel(np.arange(len(verts)))[[0, rows + 1, rows, 2 * rows + 1]]
+    assert poles[0] == poles[1] != poles[2] == poles[3]

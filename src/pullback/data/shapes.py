@@ -28,7 +28,7 @@ from pullback.types import Eigenbasis, PointSample, Shape
 log = logging.getLogger(__name__)
 
 # Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their results.
-_VERSION = 3
+_VERSION = 4
 
 # What a cached shape holds: n vertices, f faces, k eigenfunctions, s samples; z values in a gradient; m vertices in the file.
 _KINDS = {

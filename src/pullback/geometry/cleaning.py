@@ -17,6 +17,7 @@ from pullback.geometry.connectivity import (
     boundary_edges,
     component_labels,
     edge_component_labels,
+    face_edges,
     group_rows,
     half_edges_by_edge,
     has_equal_rows,
@@ -63,7 +64,7 @@ class Relabelling:
         far = ids[self.moved[ids] > _LANDMARK_REACH]
         if len(far):
             raise MeshError(
-                f"{self.name}: {len(far)} landmarks lie on vertices that cleaning dropped, the first on vertex {far[0]}, "
+                f"{self.name}: {len(far)} landmarks lie on vertices that cleaning dropped, the first on vertex {far[0] + 1} (from 1), "
                 f"{self.moved[far[0]]:.2f} √area away from what was kept. Use data.components=all, or repair the mesh and its ground truth"
             )
         count = int((self.moved[ids] > 0).sum())
@@ -156,7 +157,7 @@ def _drop_degenerate(verts: ndarray, faces: ndarray, name: str, notes: list[str]
 
 
 def _drop_duplicates(faces: ndarray, notes: list[str]) -> ndarray:
-    """One of each set of equal faces; none of two that lie back to back (a fold without volume), unless the whole mesh is two-sided."""
+    """One of each set of equal faces; none of two that lie back to back as a fold without volume."""
     rows = np.sort(faces, axis=1)
     if not has_equal_rows(rows):
         return faces
@@ -164,9 +165,24 @@ def _drop_duplicates(faces: ndarray, notes: list[str]) -> ndarray:
     a, b, c = faces.T
     even = ((a < b) & (b < c)) | ((b < c) & (c < a)) | ((c < a) & (a < b))  # a cyclic shift of the ascending order
     back_to_back = np.bincount(group, weights=even).astype(bool) & np.bincount(group, weights=~even).astype(bool)
-    keep = np.sort(first) if back_to_back.mean() > 0.5 else np.sort(first[~back_to_back])
+    keep = np.sort(first) if back_to_back.mean() > 0.5 else np.sort(first[~_folds(faces[first], back_to_back)])
     notes.append(f"{len(faces) - len(keep)} duplicate faces were dropped")
     return faces[keep]
+
+
+def _folds(faces: ndarray, back_to_back: ndarray) -> Bool[ndarray, " f"]:
+    """Which of these faces, no two equal, stand for two back to back that only lie on each other: the surface is whole without them.
+
+    Where it would be left with a hole, they are a two-sided part of it, as of cloth, or the same face twice in both senses.
+    """
+    edge, use = face_edges(faces)
+    others = np.bincount(edge, weights=np.repeat(~back_to_back, 3), minlength=len(use))  # faces around each edge that have one side
+    doubled = np.flatnonzero(back_to_back)
+    part = edge_component_labels(faces[doubled]) if len(doubled) else doubled
+    on_hole = (others[edge.reshape(-1, 3)[doubled]] == 1).any(axis=1)
+    folds = back_to_back.copy()
+    folds[doubled] = ~np.bincount(part, weights=on_hole).astype(bool)[part]
+    return folds
 
 
 def _choose_component(verts: ndarray, faces: ndarray, components: str, name: str, notes: list[str]) -> ndarray:

@@ -55,12 +55,17 @@ def face_edges(faces: Int[ndarray, "f 3"]) -> tuple[Int[ndarray, " h"], Int[ndar
     return edge, use
 
 
+def boundary_half_edges(faces: Int[ndarray, "f 3"]) -> Int[ndarray, " b"]:
+    """The half-edges, numbered as in ``half_edges_by_edge``, of the edges with one face."""
+    if not len(faces):
+        return np.empty(0, dtype=np.int64)
+    half_edges, start = half_edges_by_edge(faces)
+    return half_edges[start[np.diff(start, append=len(half_edges)) == 1]]
+
+
 def boundary_edges(faces: Int[ndarray, "f 3"]) -> Int[ndarray, "b 2"]:
     """The ends of the edges with one face, in the sense of that face."""
-    if not len(faces):
-        return np.empty((0, 2), dtype=np.int64)
-    half_edges, start = half_edges_by_edge(faces)
-    alone = half_edges[start[np.diff(start, append=len(half_edges)) == 1]]
+    alone = boundary_half_edges(faces)
     return np.stack([faces.ravel()[alone], faces[:, [1, 2, 0]].ravel()[alone]], axis=1)
 
 

@@ -1,5 +1,6 @@
 """The rows of a PLY file of text: a line each, or words whose lines may end anywhere."""
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import islice
 
@@ -12,6 +13,9 @@ from pullback.data.readers.ply_table import Table
 from pullback.data.readers.source import Source
 from pullback.data.readers.text import NumberLines, number, number_lines, spread
 from pullback.geometry.cleaning import MeshError
+
+# What is no number, as older compilers of Windows print it: common in the qualities and normals of vertices.
+_WINDOWS_NAN = re.compile(rb"[-+]?1\.#(?:QNAN|SNAN|IND|INF)[0-9]*")
 
 
 class _RowError(Exception):
@@ -27,6 +31,7 @@ def read_text_tables(source: Source, header: Header) -> tuple[dict[str, Table], 
     elements = [element for element in header.elements if element.properties]  # rows without any property are blank
     rows = sum(element.count for element in elements)
     body = source.data[header.begin :]
+    body = _WINDOWS_NAN.sub(b"nan", body) if b".#" in body else body
     lines, notes = number_lines(body), ()
     if lines is None:  # perhaps only because of what comes after the last row
         wanted = b"\n".join(text for _, text in islice(_filled_lines(body, header), rows))
