@@ -34,15 +34,18 @@ class Case:
 
 
 def write_files(folder: Path) -> None:
-    """A mesh, the beginning of a photograph, a text called a checkpoint, an empty file, folders, and damaged runs."""
+    """A mesh, the beginning of a photograph, what is called a checkpoint, an empty file, a pipe, folders, and damaged runs."""
     for name in ("body.off", "Other (1).off"):
         (folder / name).write_text(_OFF)
     (folder / "photo.png").write_bytes(bytes.fromhex(_PNG))
     (folder / "text.ckpt").write_text("these are no weights")
+    (folder / "half.ckpt").write_bytes(b"PK\x03\x04 and so on")
     (folder / "empty.off").touch()
+    (folder / "broken.off").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe")
     run = folder / "run" / "checkpoints"
     run.mkdir(parents=True)
-    (run / "best.ckpt").write_bytes(b"PK\x03\x04")
+    (run / "best.ckpt").write_bytes(b"PK\x05\x06" + bytes(18))
     contents = {
         "cut": '{"results": [{"dataset": "faust", "spl',
         "list": "[1, 2, 3]",
@@ -80,6 +83,9 @@ CASES = (
     case("match", "body.off | run", r"target=run is a folder; give a file"),
     case("match", "body.off | photo.png", r"photo\.png is a photograph and body\.off is a mesh; give two meshes or two photographs"),
     case("match", "photo.png | body.off", r"photo\.png is a photograph and body\.off is a mesh"),
+    case("match", "pipe | body.off", r"source=pipe is a pipe or a device.*save it as a file"),
+    case("match", "body.off | broken.off", r"target=broken\.off is a link to nowhere, which does not exist"),
+    case("match", "body.off | Other (1).off | ckpt=half.ckpt", r"ckpt=half\.ckpt is no file that torch wrote, or its end is missing"),
     case("match", "body.off | empty.off", r"target=empty\.off is an empty file"),
     case("match", "body.off | ", r"an empty name was typed"),
     case("match", "source= | target=body.off", r"source= has no value"),
@@ -120,6 +126,9 @@ CASES = (
     case("eval", "source=a.off", r"two files are matched by match\.py"),
     case("eval", "best.ckpt", r"best\.ckpt needs a name: ckpt=best\.ckpt"),
     case("eval", "dataset=[faust, | smal]", r"no blanks inside dataset=; write dataset=\[faust,smal\]"),
+    case("train", "+x=1", r"\+x=1 is no option of train\.py"),
+    case("train", "++lr=1", r"did you mean optimizer\.lr=1\?"),
+    case("match", "-m | source=body.off,Other (1).off | --cfg | job", r"-m.*and --info exclude each other"),
     # choices
     case("eval", "dataset=fuast", r"dataset=fuast does not exist; did you mean dataset=faust"),
     case("eval", "dataset=", r"dataset= has no value; there are .*faust"),
@@ -152,6 +161,10 @@ CASES = (
     case("train", "optimizer.lr=[1,2]", r"optimizer\.lr=\[1, 2\]: one value is wanted here"),
     case("eval", "untrained=true | run=score", r"a list is wanted here; write run=\[score\]"),
     case("eval", "untrained=true | run=[match,draw]", r"names draw; the stages are"),
+    case("train", "data.laplacian=foo", r"data\.laplacian=foo is unknown; use one of cotangent, robust"),
+    case("train", "trainer.precision=banana", r"trainer\.precision=banana is unknown; use one of 32-true, .*bf16-mixed"),
+    case("match", "body.off | Other (1).off | view.up=q", r"view\.up=q is unknown; use one of x, y, z"),
+    case("match", "body.off | Other (1).off | backbone=diffusion_net", r"there are no weights.*best\.ckpt, use.*untrained=true"),
     case("train", "trainer=gpu", r"this machine has no GPU.*trainer=cpu"),
     # files and folders of the others
     case("train", "resume=text.ckpt", r"resume=text\.ckpt is no file that torch wrote"),

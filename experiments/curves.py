@@ -11,6 +11,7 @@ without an ending all three are written. In what the protocols of the runs diffe
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from experiments.compare import differences, lines_of
@@ -18,8 +19,10 @@ from experiments.paired import pair_rows
 from experiments.records import Record, by_seed, labels, records_of, run_folders
 from experiments.run_files import RunError
 
-from pullback.figures import Curve, cumulative_figure, save_figure
 from pullback.runtime.doorway import telling
+
+if TYPE_CHECKING:
+    from pullback.figures import Curve
 
 _THRESHOLDS = np.linspace(0, 0.20, 401)  # for the means of pairs; metrics.json brings its own
 _ERROR = "geodesic_error_x100"
@@ -38,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with telling():
         records = _records(options.folders, options.datasets)
+        from pullback.figures import cumulative_figure, save_figure  # slow, and of no use to a wrong folder
+
         panels = panels_of(records, of=options.of, names=options.names)
         limit = None if options.limit is None else options.limit / 100
         meshes = all("geodesics" in record.protocol for record in records)
@@ -50,22 +55,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(note)
 
 
-def panels_of(records: Sequence[Record], *, of: str = "landmarks", names: Sequence[str] | None = None) -> dict[str, dict[str, Curve]]:
+def panels_of(records: Sequence[Record], *, of: str = "landmarks", names: Sequence[str] | None = None) -> dict[str, dict[str, "Curve"]]:
     """Curves by data set and by label; a run looks the same in all panels. Raises RunError for too few or too many names."""
     groups = [kept for kept, _ in by_seed(records)]
     keys = list(dict.fromkeys(_runs(group) for group in groups))
     if names is not None and len(names) != len(keys):
         raise RunError(f"{len(names)} names for {len(keys)} lines: {'; '.join(keys)}")
     shown = dict(zip(keys, names or keys, strict=True))
-    panels: dict[str, dict[str, Curve]] = {}
+    panels: dict[str, dict[str, "Curve"]] = {}
     for group in groups:
         label, curve = shown[_runs(group)], curve_of(group, of=of, style=keys.index(_runs(group)))
         panels.setdefault(f"{group[0].dataset} ({group[0].result['split']})", {})[f"{label}{_mean(group)}"] = curve
     return panels
 
 
-def curve_of(group: Sequence[Record], *, of: str, style: int) -> Curve:
+def curve_of(group: Sequence[Record], *, of: str, style: int) -> "Curve":
     """The curve of a run, or the mean of those of several seeds with the band between them."""
+    from pullback.figures import Curve
+
     thresholds, shares = _THRESHOLDS, []
     for record in group:
         if of == "pairs":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from experiments.broken_commands import CASES, PROGRAMS, Case, verdict, write_files
+from hydra._internal.hydra import Hydra
 from tests.composing import ROOT
 
 from pullback.errors import UserError
@@ -27,6 +28,8 @@ def ended(case: Case, folder: Path, monkeypatch, capsys) -> tuple[str, int | str
     """What a command writes to stderr, and its exit code."""
     monkeypatch.chdir(folder)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    if "-m" not in case.arguments:
+        monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)  # one run; it composes the configuration only to know that
     monkeypatch.setattr(sys, "argv", [f"{case.command}.py", *case.arguments])
     with pytest.raises(SystemExit) as end:
         if case.command in PROGRAMS:
@@ -81,6 +84,19 @@ def test_a_fault_of_the_program_shows_where_it_happened_and_asks_for_a_report(ca
     message = capsys.readouterr().err
     assert end.value.code == 1 and "Traceback" in message and "KeyError: 'verts'" in message
     assert message.splitlines()[-1].startswith("This is a fault of the program")
+
+
+def test_a_reader_that_goes_away_ends_the_command_in_silence(capfd, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # put back at the end
+    with pytest.raises(SystemExit) as end, telling():
+        raise BrokenPipeError(32, "Broken pipe")
+    assert end.value.code == 141 and capfd.readouterr().err == ""
+
+
+def test_an_interrupt_outside_of_the_work_is_one_sentence(capsys):
+    with pytest.raises(SystemExit) as end, telling():
+        raise KeyboardInterrupt
+    assert end.value.code == 130 and capsys.readouterr().err == "\nstopped by Ctrl-C; give the same command to begin again\n"
 
 
 def test_a_full_disk_is_told_with_the_file(capsys):

@@ -78,8 +78,8 @@ def test_inheriting_leaves_the_composed_configuration_alone():
 
 def test_resolvers_name_the_project_and_the_first_value_that_is_there(tmp_path):
     register_resolvers(tmp_path)
-    cfg = OmegaConf.create({"none": None, "root": "${project_root:}", "name": "${first_of:${none},train}"})
-    assert plain(cfg) == {"none": None, "root": str(tmp_path), "name": "train"}
+    cfg = OmegaConf.create({"none": None, "empty": "", "root": "${project_root:}", "name": "${first_of:${none},${empty},train}"})
+    assert plain(cfg) == {"none": None, "empty": "", "root": str(tmp_path), "name": "train"}
 
 
 def test_what_a_constructor_refuses_is_told_in_its_own_words():

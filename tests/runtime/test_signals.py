@@ -7,7 +7,7 @@ import time
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from pullback.runtime.signals import Stopped, stopping
+from pullback.runtime.signals import Stopped, leaving_at_once, stopping
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +73,11 @@ def test_the_handler_of_a_clusters_launcher_stays():
     with stopping("again"):
         send(signal.SIGTERM)
     assert heard == [signal.SIGTERM]
+
+
+def test_ctrl_c_before_the_work_ends_the_process_where_it_is_and_the_work_has_its_own_way():
+    with leaving_at_once():
+        assert signal.getsignal(signal.SIGINT).__name__ == "_leave"
+        with pytest.raises(Stopped), stopping("again"):
+            send(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler

@@ -75,6 +75,8 @@ def kind_of_file(path: str | Path) -> str | None:
     """The kind of a file of pictures (``JPEG``, ``PNG`` … or one of ``FOREIGN``); None where it is unknown, or cannot be read."""
     path = Path(path)
     try:
+        if not path.is_file():  # reading a pipe would wait for who writes to it
+            return None
         with open(path, "rb") as file:
             head = file.read(_READ)
             kind = kind_of_bytes(head)

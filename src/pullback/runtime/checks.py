@@ -55,12 +55,14 @@ def check_learned(cfg: Mapping[str, Any]) -> None:
     if cfg.get("optimizer") and cfg["kind"] == "meshes" and not has_network(cfg["backbone"]):
         name = (cfg["backbone"].get("descriptor") or cfg["backbone"])["_target_"].rsplit(".", 1)[-1]
         raise ConfigError(f"the backbone {name} has nothing to train; use backbone=diffusion_net, or evaluate it as it is with eval.py")
-    if "untrained" not in cfg or cfg["untrained"] or "match" not in cfg["run"] or cfg["kind"] == "photographs":
+    if "untrained" not in cfg or cfg["untrained"] or "match" not in cfg.get("run", ["match"]) or cfg["kind"] == "photographs":
         return
-    if cfg["ckpt"] is None and cfg["weights"] is None and has_network(cfg["backbone"]):
+    if cfg["ckpt"] is None and cfg.get("weights") is None and has_network(cfg["backbone"]):
+        in_eval = "weights" in cfg
         raise ConfigError(
-            "there are no weights, and a network with random ones says nothing; give ckpt=RUN/checkpoints/best.ckpt or weights=FILE, use "
-            "what needs none (method=zoomout, or backbone=raw_wks), or have the random network on purpose: untrained=true"
+            "there are no weights, and a network with random ones says nothing; give ckpt=RUN/checkpoints/best.ckpt"
+            f"{' or weights=FILE' if in_eval else ''}, use what needs none ({'method=zoomout, or ' if in_eval else ''}backbone=raw_wks), "
+            "or have the random network on purpose: untrained=true"
         )
 
 

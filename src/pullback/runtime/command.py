@@ -16,6 +16,7 @@ from pullback.runtime.doorway import DEBUG, is_debugging, tell, telling
 from pullback.runtime.hydra_errors import in_words, while_composing
 from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.settings import register_resolvers
+from pullback.runtime.signals import leaving_at_once
 
 
 class Command:
@@ -28,7 +29,7 @@ class Command:
     def run(self, main: Callable[[], Any]) -> None:
         """Runs ``main``, which is decorated with ``hydra.main``, on what was typed. What goes wrong is told as in ``doorway``."""
         words = Vocabulary(self.program, self.configs)
-        with telling(functools.partial(while_composing, words=words)), _environment(is_debugging()):
+        with telling(functools.partial(while_composing, words=words)), leaving_at_once(), _environment(is_debugging()):
             sys.argv[1:] = overrides(sys.argv[1:], self.program, self.configs)
             main()
 
@@ -40,7 +41,7 @@ class Command:
             try:
                 return task(cfg)
             except Exception as error:
-                if os.environ.get(DEBUG):
+                if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
                     raise
                 words = functools.partial(in_words, words=Vocabulary(self.program, self.configs))
                 hydra = HydraConfig.get()

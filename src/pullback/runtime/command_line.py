@@ -76,7 +76,7 @@ def _is_option(argument: str, words: Vocabulary) -> bool:
     match = _OPTION.fullmatch(argument)
     if match is None or (match["value"] is None and match["sign"] != "~"):
         return False
-    return match["sign"] in ("+", "++") or words.knows(match["key"])
+    return words.knows(match["key"])
 
 
 def _is_file(argument: str, words: Vocabulary) -> bool:

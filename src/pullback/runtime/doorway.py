@@ -1,10 +1,12 @@
 """How a command ends that goes wrong: a mistake that its user can mend is told in one paragraph, without a traceback.
 
 Exit code 1, or 2 where the command line itself is at fault. Anything else is a fault of the program and shows where it happened.
+Ctrl-C is told in a sentence, and a reader of the output that goes away (``| head``) ends the command in silence.
 ``--debug``, or PULLBACK_DEBUG=1 in the environment, shows it always. Imports nothing heavy.
 """
 
 import errno
+import logging
 import os
 import sys
 import traceback
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pullback.errors import UserError
+from pullback.runtime.signals import AGAIN, telling_interrupts
 
 DEBUG = "PULLBACK_DEBUG"
 _FAULT = "This is a fault of the program, not of what was typed. Please report it with the command and the lines above."
@@ -33,14 +36,21 @@ def is_debugging() -> bool:
 def telling(in_words: Callable[[BaseException], str | None] = no_words) -> Iterator[None]:
     """Errors inside end the process: mistakes after one paragraph, others after a traceback.
 
-    ``in_words`` gives the sentence for errors of libraries that are mistakes as well.
+    What runs inside may have a `stopping` of its own. ``in_words`` gives the sentence for errors of libraries that are mistakes as well.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names that are no text, and √ on a terminal without it
             stream.reconfigure(errors="surrogateescape" if "utf" in stream.encoding.lower() else "backslashreplace")
     debugging = is_debugging()
+    logging.raiseExceptions = debugging  # else it prints a traceback for each line that nobody reads
     try:
-        yield
+        with telling_interrupts(AGAIN):
+            yield
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at the very end, once more
+        raise SystemExit(128 + 13) from None  # as SIGPIPE would
     except Exception as error:
         if debugging:
             raise

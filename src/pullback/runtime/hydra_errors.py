@@ -34,6 +34,8 @@ def while_composing(error: BaseException, words: Vocabulary) -> str | None:
         return f"{_key_of(error, str(error))}: {_first_line(str(error))}"
     if told is None and isinstance(error, OSError):
         return f"the folder of the results, {error.filename}, cannot be made ({error.strerror}); choose another: hydra.run.dir=DIR"
+    if told is None and isinstance(error, ValueError) and str(error).startswith("Only one of --run"):
+        return "--run, --multirun (-m), --cfg and --info exclude each other; give one of them"
     if told is None and isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
         return f"a choice of the configuration is a name, as in dataset=humans, and something else was typed ({_first_line(str(error))})"
     return told

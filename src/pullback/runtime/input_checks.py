@@ -13,7 +13,7 @@ from pullback.data.kinds import looks_like_photo
 from pullback.runtime.checks import ConfigError, check, check_stages, check_weights
 from pullback.runtime.value_checks import check_given, check_values
 
-_NO_TORCH_FILE = "is no file that torch wrote"
+_NO_TORCH_FILE = "is no file that torch wrote, or its end is missing"
 _GPU_SIGNS = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
 
 
@@ -70,15 +70,19 @@ def check_named_files(cfg: DictConfig) -> None:
 
 
 def _check_file(path: Path, given: str, wanted: str, option: str, otherwise: str = "") -> None:
-    """Raises MissingFile where there is no such file, with a name that is near, and ConfigError for a folder."""
+    """Raises MissingFile where there is no such file, with a name that is near, and ConfigError for what is no file."""
     if path.is_dir():
         inside = next((found for found in _checkpoints_in(path)), None) if option in ("ckpt=", "resume=") else None
         raise ConfigError(f"{given} is a folder; give {wanted}" + (f", {option}{inside}" if inside else ""))
+    if path.is_symlink() and not path.exists():
+        raise MissingFile(f"{given} is a link to {path.readlink()}, which does not exist; give {wanted}{otherwise}")
     if not path.exists():
         near = near_names(path)
         meant = f"; did you mean {option}{near[0]}?" if near else f"; give {wanted}{otherwise}"
         raise MissingFile(f"{given} does not exist{meant}" if str(path) != "" else f"{option} is empty; give {wanted}")
-    if path.is_file() and path.stat().st_size == 0:
+    if not path.is_file():
+        raise ConfigError(f"{given} is a pipe or a device, and a file is read more than once; save it as a file, and give that")
+    if path.stat().st_size == 0:
         raise ConfigError(f"{given} is an empty file; give {wanted}")
 
 
@@ -105,10 +109,10 @@ def _usual(key: str) -> str:
 
 
 def is_torch_file(path: Path) -> bool:
-    """Whether a file begins as those of torch.save do: a zip archive, or a pickle of older versions."""
+    """Whether a file is as those of torch.save are: a zip archive with its end, or a pickle of older versions."""
     with path.open("rb") as file:
-        begins = file.read(4)
-    return begins.startswith((b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")) or zipfile.is_zipfile(path)
+        begins = file.read(2)
+    return begins in (b"\x80\x02", b"\x80\x03", b"\x80\x04") or zipfile.is_zipfile(path)
 
 
 def check_device(cfg: DictConfig) -> None:

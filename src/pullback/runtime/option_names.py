@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -197,5 +197,6 @@ def _dotted(tree: Any, prefix: str = "") -> Iterator[str]:
             yield from _dotted(below, f"{prefix}{key}.")
 
 
+@cache
 def _yaml(path: Path) -> Mapping[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {}

@@ -1,5 +1,7 @@
 """What a constructor says of its options is said to who typed them."""
 
+import linecache
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,6 +9,7 @@ from pullback.errors import UserError
 from pullback.runtime.checks import ConfigError
 
 _OF_CALLS = ("unexpected keyword argument", "required positional argument", "required keyword-only argument")
+_PACKAGES = ("pullback", "lightning")  # whose constructors are called
 
 
 class OptionError(ConfigError):
@@ -21,18 +24,26 @@ class MissingPackage(UserError, ImportError):
 def options_at_fault() -> Iterator[None]:
     """A context in which the parts of a run are built: what they refuse is a mistake in the configuration.
 
-    Raises OptionError and MissingPackage with the words of the part itself.
+    Raises OptionError and MissingPackage with the words of the part itself. Errors that no part raised on purpose pass: those of numpy
+    or of Python itself are faults of the program.
     """
     try:
         yield
     except UserError:
         raise
-    except ImportError as error:
-        raise MissingPackage(str(error)) from error
-    except ValueError as error:
-        raise OptionError(str(error)) from error
     except Exception as error:
-        lightning = type(error).__name__ == "MisconfigurationException"  # of the trainer; not imported for its name alone
-        if lightning or (isinstance(error, TypeError) and any(words in str(error) for words in _OF_CALLS)):
-            raise OptionError(str(error)) from error
-        raise
+        if not _is_refusal(error):
+            raise
+        raise (MissingPackage if isinstance(error, ImportError) else OptionError)(str(error)) from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether a part refuses its options: by a ``raise`` of its own, or because the call itself does not fit."""
+    frames = [(frame, line, frame.f_globals.get("__name__", "").split(".")[0]) for frame, line in traceback.walk_tb(error.__traceback__)]
+    if isinstance(error, TypeError):
+        innermost = [frame.f_code.co_name for frame, _, package in frames if package == "pullback"][-1]
+        return innermost == "_built" and any(words in str(error) for words in _OF_CALLS)
+    if not isinstance(error, ValueError | ImportError) and type(error).__name__ != "MisconfigurationException":  # of Lightning's trainer
+        return False
+    frame, line, package = frames[-1]
+    return package in _PACKAGES and linecache.getline(frame.f_code.co_filename, line).lstrip().startswith("raise ")

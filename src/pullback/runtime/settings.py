@@ -26,7 +26,7 @@ def register_resolvers(root: Path) -> None:
     ``root`` is the folder of the entry points.
     """
     OmegaConf.register_new_resolver("project_root", lambda: str(root.resolve()), replace=True)
-    OmegaConf.register_new_resolver("first_of", lambda *values: next(value for value in values if value is not None), replace=True)
+    OmegaConf.register_new_resolver("first_of", lambda *values: next(value for value in values if value not in (None, "")), replace=True)
     OmegaConf.register_new_resolver("quotient", lambda total, part: total // part, replace=True)
 
 

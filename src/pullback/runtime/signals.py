@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM end a run at once, with everything so far kept: one sentence, and the exit status that shells expect."""
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 _WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+AGAIN = "give the same command to begin again"
 _IMPATIENCE = 2.0  # seconds in which further signals do not interrupt the clearing up
 
 
@@ -42,15 +44,42 @@ def stopping(advice: str, *, gently: Callable[[], bool] = lambda: False) -> Iter
 
     if threading.current_thread() is threading.main_thread():
         for number in _WORDS:
-            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _leave):
                 before[number] = signal.signal(number, stop)
+    try:
+        with telling_interrupts(advice):
+            yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Within, until a `stopping` begins, Ctrl-C ends the process where it is: of an interrupted import any other error may come."""
+    before = signal.getsignal(signal.SIGINT)
+    ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if ours:
+        signal.signal(signal.SIGINT, _leave)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, f"\nstopped by {_WORDS[signal.Signals(number)]}; {AGAIN}\n".encode())
+    os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def telling_interrupts(advice: str) -> Iterator[None]:
+    """Leaves the signals as they are: an interrupt that comes out is told, with advice, unless it was told further in."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as error:
         raise _told(error, advice) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _told(error: BaseException, advice: str) -> BaseException:

@@ -26,6 +26,25 @@ _AT_LEAST = {
 }
 _ABOVE_0 = ("solver.blur", "solver.init_blur", "optimizer.lr", "trainer.val_check_interval")
 _LARGEST_SEED = 2**32 - 1
+_AXES = "x y z -x -y -z"
+# Words that parts know. The parts check them too, but after seconds of imports.
+_ONE_OF = {
+    "data.laplacian": "cotangent robust",
+    "data.components": "dust largest all",
+    "data.basis": "exact sampled",
+    "data.geodesics": "dijkstra fast_marching heat",
+    "dataset.smal.split": "species random",
+    "dataset.shrec19.direction": "paper ulrssm",
+    "dataset.tss.directions": "one both",
+    "dataset.tss.mirrored": "keep drop",
+    "evaluation.interpolation": "bilinear nearest",
+    "solver.refinement": "soft soft_target hard",
+    "trainer.accelerator": "auto cpu gpu cuda mps tpu",
+    "trainer.gradient_clip_algorithm": "norm value",
+    "trainer.precision": "32-true 16-mixed bf16-mixed 16-true bf16-true 64-true 32 16 bf16 64",
+    "view.up": _AXES,
+    "view.front": _AXES,
+}
 _SEVERAL_KINDS = ("trainer.devices", "trainer.val_check_interval", "trainer.precision", "trainer.accelerator", "trainer.profiler")
 
 
@@ -73,6 +92,8 @@ def check_value(key: str, value: Any, default: Any) -> None:
         _check_kind(key, value, default)
     if isinstance(value, int | float) and not isinstance(value, bool):
         _check_range(key, value)
+    if key in _ONE_OF and value is not None and str(value) not in _ONE_OF[key].split():
+        raise ConfigError(f"{key}={value} is unknown; use one of {', '.join(_ONE_OF[key].split())}")
 
 
 def _check_range(key: str, value: int | float) -> None:

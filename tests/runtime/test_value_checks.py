@@ -1,0 +1,35 @@
+"""Words that a part of the program knows are known before it is imported."""
+
+from typing import get_args
+
+import pytest
+from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
+from tests.composing import composed
+
+from pullback.data.shapes import LAPLACIANS
+from pullback.data.shrec19 import DIRECTIONS
+from pullback.data.smal import SPLITS
+from pullback.figures.camera import _AXES
+from pullback.geometry.cleaning import COMPONENTS
+from pullback.geometry.operators import BASES
+from pullback.runtime.checks import ConfigError, check
+from pullback.runtime.value_checks import _ONE_OF
+from pullback.solvers.zoomout import REFINEMENTS
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        *(("data.laplacian", LAPLACIANS), ("data.components", COMPONENTS), ("data.basis", BASES), ("solver.refinement", REFINEMENTS)),
+        *(("dataset.smal.split", SPLITS), ("dataset.shrec19.direction", DIRECTIONS), ("view.up", _AXES), ("view.front", _AXES)),
+        ("trainer.precision", {str(word) for kind in get_args(_PRECISION_INPUT) for word in get_args(kind)}),
+    ],
+)
+def test_the_words_are_those_of_the_part(key, words):
+    assert {*_ONE_OF[key].split()} == {*words} - {"transformer-engine", "transformer-engine-float16"}
+
+
+def test_a_network_without_weights_matches_files_on_purpose_only():
+    with pytest.raises(ConfigError, match=r"there are no weights.*give ckpt=RUN/checkpoints/best\.ckpt, use what needs none \(backbone"):
+        check(composed("match", "backbone=diffusion_net", "source=a.off", "target=b.off"))
+    check(composed("match", "backbone=diffusion_net", "source=a.off", "target=b.off", "untrained=true"))
