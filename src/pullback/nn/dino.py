@@ -195,6 +195,7 @@ def _read(weights: str, what: str, **options: object):
     if not folder.is_dir() and (weights.startswith((".", "~", "/")) or weights.count("/") != 1):
         raise WeightsNotFound(_explanation(weights, "there is no such folder"))
     source = str(folder) if folder.is_dir() else weights
+    options |= {"trust_remote_code": False}  # a folder may name code of its own, about which transformers would ask on the terminal
     if what == "config":
         load = transformers.AutoConfig.from_pretrained
     else:
