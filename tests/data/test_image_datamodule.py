@@ -218,3 +218,8 @@ def test_a_pair_that_cannot_be_read_comes_as_the_reason_and_ends_nothing(own, wo
     pairs = [pair for batch in loader for pair in batch]
     assert isinstance(pairs[0], ImagePair) and isinstance(pairs[-1], UnreadPair)
     assert pairs[-1].name == own.pair_name(len(own) - 1) and str(photos[-1]) in pairs[-1].reason
+
+
+def test_a_pair_that_cannot_be_cropped_fails_alone(own):
+    (loader,) = ImagePairDataModule([own], crop="box").predict_dataloader()
+    assert all(isinstance(pair, UnreadPair) and "use data.crop=none" in pair.reason for batch in loader for pair in batch)

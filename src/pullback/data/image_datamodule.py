@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pullback.data.image_cropping import CROPS, crop_pair
 from pullback.data.image_dataset import ImageDataset
+from pullback.data.image_decoding import ImageError
 from pullback.errors import UserError
 from pullback.types import ImagePair
 
@@ -155,7 +156,7 @@ class ImagePairDataModule(LightningDataModule):
     def _chosen(self, dataset: ImageDataset) -> list[int]:
         most = self.settings.test_pairs
         if not len(dataset):
-            raise ValueError(f"{dataset.name} has no pair ({dataset.protocol}); choose other options of it")
+            raise ImageError(f"{dataset.name} has no pair ({dataset.protocol}); choose other options of it")
         if most is None or most >= len(dataset):
             return list(range(len(dataset)))
         return sorted(np.random.default_rng(self.settings.seed).choice(len(dataset), most, replace=False).tolist())
