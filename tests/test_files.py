@@ -1,5 +1,7 @@
 """Texts in the encodings that people's editors write, and files that cannot be read."""
 
+import os
+
 import pytest
 
 from pullback.errors import UserError
@@ -46,3 +48,10 @@ def test_what_cannot_be_read_is_named_for_the_user(tmp_path):
     with pytest.raises(UnreadableFileError, match="cannot be read"):
         read_bytes(tmp_path)
     assert issubclass(MissingFileError, (UserError, FileNotFoundError))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_never_ends_is_not_read(tmp_path, make):
+    make(tmp_path / "x.txt")
+    with pytest.raises(UnreadableFileError, match=r"x\.txt is no file but a device or a pipe"):
+        read_text(tmp_path / "x.txt")

@@ -2,6 +2,8 @@
 
 import codecs
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,11 @@ class JsonError(UserError, ValueError):
 def read_bytes(path: Path, *, what: str = "file") -> bytes:
     """All bytes of a file; ``what`` it is, for the message. Raises MissingFileError and UnreadableFileError, which name it."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
+            raise UnreadableFileError(f"the {what} {path} is no file but a device or a pipe, which may never end. Give a file")
         return path.read_bytes()
+    except UnreadableFileError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError(f"there is no {what} {path}") from None
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have

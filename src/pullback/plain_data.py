@@ -1,5 +1,6 @@
 """Data that strangers wrote, as plain containers of bounded size: strings, numbers and nothing that is more than it looks."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ _DEEPEST = 32  # containers in containers
 _MOST = 20_000  # values altogether, each counted as often as it is reached
 _LONGEST = 10_000  # characters of one text
 _LARGEST = 2**64  # of whole numbers
+# What a terminal obeys (C0 and C1 but for tabs and line ends), what turns the direction of writing, and what is no character at all.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class PlainDataError(UserError, ValueError):
@@ -45,13 +48,19 @@ def plain_data(value: Any, *, what: str) -> Any:
 
 def printable(text: str, *, longest: int = _LONGEST) -> str:
     """A text without the characters that a terminal would obey, cut off where it is longer than ``longest``."""
-    return "".join(character for character in text[:longest] if character.isprintable() or character in "\n\t")
+    return _CONTROLS.sub("", text[:longest])
+
+
+def with_visible_controls(text: str) -> str:
+    """A text for the terminal, in which what it would obey is written out: ``\\x1b`` is four characters. File names stay as they are."""
+    return _CONTROLS.sub(lambda found: found[0] if found[0] >= "\ud800" else repr(found[0])[1:-1], text)
 
 
 def _text(value: Any, place: str, what: str) -> str:
     where = f" at {place[:200]}" if place else ""
     if type(value) is int:
-        raise PlainDataError(f"{what} holds a number of more than 64 bits{where}")
+        kind = "a number of more than 64 bits" if abs(value) >= _LARGEST else "a number as the name of a value"
+        raise PlainDataError(f"{what} holds {kind}{where}")
     if type(value) is not str:
         raise PlainDataError(f"{what} holds a {type(value).__name__}{where}; plain texts and numbers are expected")
     if len(value) > _LONGEST:

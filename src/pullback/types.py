@@ -172,6 +172,7 @@ class Photo(Movable):
     mask: Bool[Tensor, "H W"] | None = None  # the object's pixels
     box: Float[Tensor, "4"] | None = None  # x0, y0, x1, y1 around the object, in pixels
     notes: tuple[str, ...] = ()  # what its user should know of how it was read, in words
+    path: str = ""  # of its file, for messages
 
     @property
     def size(self) -> tuple[int, int]:

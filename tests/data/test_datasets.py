@@ -1,14 +1,17 @@
 """Which files are found, in which split, and what is said when they are not there."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from tests.fakes import body, write_faust, write_mesh, write_shape
 
-from pullback.data.dataset import MissingDataError, read_names
+from pullback.data.dataset import ListError, MissingDataError, ShapeFiles, read_names
 from pullback.data.faust import Faust
 from pullback.data.folder import Folder
 from pullback.data.humans import Humans
+from pullback.data.selection import NoPairs, at_least_two
+from pullback.errors import UserError
 
 
 def names(files):
@@ -159,3 +162,16 @@ def test_a_share_is_between_0_and_1(tmp_path):
 def test_names_in_lists_may_have_dots_and_suffixes(tmp_path):
     (tmp_path / "train.txt").write_text("a.b\n c.off \nd.OBJ\n")
     assert read_names(tmp_path / "train.txt") == ["a.b", "c", "d"]
+
+
+def test_a_shape_whose_name_would_command_the_terminal_is_refused():
+    with pytest.raises(ListError, match="holds characters that command a terminal"):
+        ShapeFiles("a\x1b]0;owned\x07", Path("a\x1b]0;owned\x07.off"))
+    assert ShapeFiles("人体\u3000(1)", Path("x.off")).name == "人体\u3000(1)"
+
+
+def test_too_few_meshes_for_a_pair_are_told_as_what_their_user_can_mend(tmp_path):
+    write_mesh(tmp_path / "a.off", *body(0)[:2])
+    with pytest.raises(NoPairs, match=r"folder: the test split has \d shapes, and a pair needs two\. Give another") as told:
+        at_least_two(Folder(tmp_path), "test")
+    assert isinstance(told.value, UserError)

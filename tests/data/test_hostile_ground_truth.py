@@ -77,6 +77,7 @@ def test_the_fake_pairs_are_read_as_they_are(tmp_path):
         ({"name": "../a"}, "cannot be the name of a pair"),
         ({"name": 3}, "cannot be the name of a pair"),
         ({"category": None}, "category should be a word"),
+        ({"subset": "\x1b[31mred"}, "subset should be a word"),
         ({"subset": ...}, "has no subset"),
         ({"disparity": ...}, "has no disparity"),
         ({"keypoints2": [[8, 9], [26, 11]]}, r"keypoints2: \[26.0, 11.0\] lies outside of the photograph"),

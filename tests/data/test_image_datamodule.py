@@ -8,7 +8,7 @@ from tests.image_fakes import rectangle, scene, write_image, write_tss
 
 from pullback.data.dataset import MissingDataError
 from pullback.data.image_cropping import crop_pair, mask_box
-from pullback.data.image_datamodule import ImagePairDataModule
+from pullback.data.image_datamodule import ImagePairDataModule, UnreadPair
 from pullback.data.image_folder import ImageFolder
 from pullback.data.tss import TSS
 from pullback.types import ImagePair, Photo
@@ -208,3 +208,18 @@ def test_data_sets_must_be_there_and_have_names_of_their_own(own, tmp_path):
         ImagePairDataModule([own, own])
     with pytest.raises(MissingDataError, match="does not exist"):
         ImagePairDataModule([ImageFolder(tmp_path / "none")]).prepare_data()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_pair_that_cannot_be_read_comes_as_the_reason_and_ends_nothing(own, workers):
+    photos = sorted(path for path in own.root.iterdir() if path.suffix in (".jpg", ".png"))
+    photos[-1].write_bytes(b"no photograph")
+    (loader,) = ImagePairDataModule([own], num_workers=workers, batch_pairs=2).predict_dataloader()
+    pairs = [pair for batch in loader for pair in batch]
+    assert isinstance(pairs[0], ImagePair) and isinstance(pairs[-1], UnreadPair)
+    assert pairs[-1].name == own.pair_name(len(own) - 1) and str(photos[-1]) in pairs[-1].reason
+
+
+def test_a_pair_that_cannot_be_cropped_fails_alone(own):
+    (loader,) = ImagePairDataModule([own], crop="box").predict_dataloader()
+    assert all(isinstance(pair, UnreadPair) and "use data.crop=none" in pair.reason for batch in loader for pair in batch)

@@ -297,3 +297,37 @@ def test_projections_are_found_under_old_and_new_names():
         inner = torch.nn.ModuleDict({name: torch.nn.Linear(2, 2), "other": torch.nn.Linear(2, 2)})
         block = torch.nn.ModuleDict({"attention": inner if new else torch.nn.ModuleDict({"attention": inner})})
         assert projection(block, "key") is inner[name]
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "of_its_own"])
+def test_code_that_a_folder_of_weights_brings_along_is_not_run_nor_asked_about(folder_of, tmp_path, kind):
+    folder = shutil.copytree(folder_of("dinov2"), tmp_path / "weights")
+    config = json.loads((folder / "config.json").read_text())
+    named = {"AutoConfig": "own.Model", "AutoModel": "own.Model"}
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": kind, "auto_map": named}))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w')")
+    if kind == "dinov2":
+        Dino(folder, layer=1)
+    else:
+        with pytest.raises(ValueError, match="cannot be read as a config"):
+            Dino(folder, layer=1)
+    assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_hidden_layers", 10**7),
+        ("hidden_size", 10**6),
+        ("image_size", 0),
+        ("quantization_config", {"quant_method": "x"}),
+        ("_attn_implementation", "owner/kernel"),
+        ("attn_implementation", "owner/kernel"),
+    ],
+)
+def test_a_model_of_a_size_that_nobody_has_or_with_code_of_its_own_is_refused(folder_of, tmp_path, name, value):
+    folder = shutil.copytree(folder_of("dinov2"), tmp_path / "weights")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, name: value}))
+    with pytest.raises(ValueError, match=f"{name}=|quantised|attention of its own"):
+        Dino(folder, layer=1)

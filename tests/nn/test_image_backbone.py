@@ -42,8 +42,8 @@ def test_a_size_that_is_no_multiple_of_the_patch_is_rounded_down_too():
 
 def test_a_photo_too_narrow_for_two_patches_is_refused_with_a_size_that_works():
     narrow = photo(20, 200, name="pencil")
-    with pytest.raises(ValueError, match=r"'pencil' of 200 × 20 .* grid of 1 rows and 15 columns .* use size=320"):
-        input_size(narrow, size=240, multiple=16)
+    with pytest.raises(ValueError, match=r"^/photos/pencil\.png: 200 × 20 .* grid of 1 rows and 15 columns .* use size=320"):
+        input_size(replace(narrow, path="/photos/pencil.png"), size=240, multiple=16)
     assert grid_of(narrow, size=320, multiple=16) == (2, 20)
 
 

@@ -1,5 +1,6 @@
 """Checkpoints and predictions of strangers: what their configuration names is not run, looked up or believed."""
 
+import logging
 from functools import cache
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from tests.foreign_files import TINY, calls, changed, honest_checkpoint, write_c
 
 from pullback.errors import UserError
 from pullback.plain_data import PlainDataError, plain_data
+from pullback.runtime.doorway import LogFormatter, tell
 from pullback.runtime.offered import OFFERED, PUBLISHED_WEIGHTS, ForeignConfigError, check_offered
-from pullback.runtime.origin import check_described, with_origin
+from pullback.runtime.origin import check_described, description_of, with_origin
 from pullback.runtime.settings import as_yaml, made, plain
 
 HARMS = list(calls(Path("x")))
@@ -232,6 +234,7 @@ def nested(depth: int) -> dict:
         ({1: "a"}, "more than 64 bits|holds a"),
         ({"a": 10**40}, "64 bits"),
         ({"a": "\x1b]0;owned\x07"}, "control characters"),
+        ({"a": "\u202eb"}, "control characters"),
         ({"a": "x" * 20_000}, "20,000 characters"),
         ({"a": b"bytes"}, "holds a bytes"),
     ],
@@ -248,3 +251,22 @@ def test_plain_data_are_copied_as_they_are():
 
 def test_tiny_overrides_compose():
     assert composed("train", *TINY).backbone.network.width == 8
+
+
+@pytest.mark.parametrize("text", ["人体\u3000モデル", "a\u00a0b", "می\u200cخواهم", "👩\u200d🔬"])
+def test_blanks_and_joiners_of_any_script_are_text(text):
+    assert plain_data({"a": text}, what="it") == {"a": text}
+
+
+@pytest.mark.parametrize(("kind", "told"), [(KeyError, ForeignConfigError), (TypeError, ForeignConfigError), (RuntimeError, RuntimeError)])
+def test_only_what_comes_of_reading_is_a_fault_of_the_file(kind, told):
+    with pytest.raises(told), description_of("x.ckpt"):
+        raise kind("x")
+
+
+def test_names_out_of_strangers_files_do_not_command_the_terminal(capsys):
+    tell(UserError("x\x1b]0;owned\x07 \x9b31m \u202e 人"))
+    assert capsys.readouterr().err == "error: x\\x1b]0;owned\\x07 \\x9b31m \\u202e 人\n"
+    record = logging.LogRecord("x", logging.INFO, "x", 1, "%s\n%s", ("a\x1b[2J", "b"), None)
+    assert LogFormatter("%(message)s").format(record) == "a\\x1b[2J\nb"
+    assert yaml_of("hydra", "default")["job_logging"]["formatters"]["simple"]["class"] == "pullback.runtime.doorway.LogFormatter"

@@ -9,7 +9,7 @@ from tests.faults import file_size_limit
 
 from pullback.errors import UserError
 from pullback.files import CannotWrite
-from pullback.tasks.checkpoint import AtomicCheckpointIO, newest_whole, resumable
+from pullback.tasks.checkpoint import AtomicCheckpointIO, Resuming, newest_whole, resumable
 from pullback.tasks.weights import CheckpointError
 
 STATE = {"config": {"seed": 0}, "loops": {}, "optimizer_states": [], "callbacks": {}}
@@ -141,3 +141,29 @@ def test_no_checkpoint_goes_by_way_of_the_systems_temporary_folder(tmp_path, mon
     monkeypatch.setattr("tempfile.mkstemp", lambda *arguments, **options: pytest.fail("on another disk that would be a copy"))
     AtomicCheckpointIO().save_checkpoint(content(1), tmp_path / "run" / "last.ckpt")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("pytorch-lightning_version", "0.7.0", "not written by a Lightning of this project"),
+        ("pytorch-lightning_version", 5, "not written by a Lightning of this project"),
+        ("loops", 3, "its loops is of another kind"),
+        ("optimizer_states", "x", "its optimizer_states is of another kind"),
+        ("optimizer_states", [{"param_groups": [{"lr": "x"}]}], "its lr of an optimiser is of another kind"),
+        ("callbacks", 7, "its callbacks is of another kind"),
+    ],
+)
+def test_the_state_of_a_training_that_is_of_another_kind_is_named(tmp_path, key, value, message):
+    torch.save({**content(1), key: value}, tmp_path / "x.ckpt")
+    with pytest.raises(CheckpointError, match=rf"x\.ckpt .*{message}"):
+        resumable(tmp_path / "x.ckpt")
+
+
+def test_what_a_training_cannot_take_up_is_a_fault_of_the_file_until_it_has_begun(tmp_path):
+    resuming, told = Resuming(), r"x\.ckpt is damaged, or was edited: .* \(KeyError: 'state'\); begin anew with resume=null"
+    with pytest.raises(CheckpointError, match=told), resuming.naming(tmp_path / "x.ckpt"):
+        raise KeyError("state")
+    resuming.begun = True
+    with pytest.raises(KeyError), resuming.naming(tmp_path / "x.ckpt"):
+        raise KeyError("state")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tests.mean_colours import MeanColours
 
+from pullback.data.image_datamodule import UnreadPair
 from pullback.mapping.readout import Readout
 from pullback.nn.fusion import Branch, Fusion
 from pullback.solvers.closed_form import ClosedForm
@@ -93,3 +94,9 @@ def test_lightning_may_forbid_gradients_around_it(tmp_path, inference):
     with torch.inference_mode(inference):
         module.predict_step(PAIRS, 0)
     assert len(predicted(module)) == 3
+
+
+def test_a_pair_whose_files_cannot_be_read_fails_alone(tmp_path):
+    module = matching(tmp_path)
+    module.predict_step([PAIRS[0], UnreadPair("b", "b.json: its box is empty")], 0)
+    assert set(predicted(module)) == {"a"} and module.stores[0].failure("b") == "b.json: its box is empty"

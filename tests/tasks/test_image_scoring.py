@@ -8,6 +8,7 @@ import pytest
 import torch
 from tests.image_pairs import stretched, stretched_pair
 
+from pullback.data.image_decoding import ImageError
 from pullback.data.tss import TSS
 from pullback.mapping.grid_match import patch_centres, patch_of
 from pullback.tasks.image_results import ImageProtocol
@@ -217,3 +218,26 @@ def test_the_true_flow_of_tss_read_off_at_patches_scores_as_the_truth(real_data_
     assert found.excluded_pixels == 0 and found.flow.count == int(pair.image2.mask.sum()) > 20_000
     assert found.flow.mean < 0.5 and found.flow.pck(0.05) > 0.999
     assert found.smoothness == pytest.approx(found.smoothness_truth, rel=0.05)
+
+
+class OneUnread(list):
+    """Pairs, of which the second cannot be read."""
+
+    def __getitem__(self, i):
+        if i == 1:
+            raise ImageError("b.json: its box is \x1b[31mempty")
+        return super().__getitem__(i)
+
+    def name(self, i):
+        return "ab"[i]
+
+    def subset(self, i):
+        return "cats"
+
+
+def test_a_pair_whose_files_cannot_be_read_has_failed_and_the_others_are_scored(store):
+    pair = dataclasses.replace(shifted_pair(keypoints=True), name="a")
+    save(store, pair, patch_centres(GRID2, SIZE2) + torch.tensor([5.0, -3.0]))
+    first, second = score(store, OneUnread([pair, pair])).pairs
+    assert (first.status, second.status) == ("ok", "failed")
+    assert (second.subset, second.pair, second.message) == ("cats", "b", "b.json: its box is [31mempty")

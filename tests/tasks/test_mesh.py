@@ -213,3 +213,17 @@ def test_test_pairs_share_the_features_of_their_shapes_and_nothing_changes(pairs
             alone = model.eval().predicted(pair)
             stored = model.stores[0].load(pair.name)
             assert torch.equal(stored.p2p21, alone["p2p21"]) and np.array_equal(stored.arrays["fmap12"], alone["fmap12"].numpy())
+
+
+class Dead(nn.Module):
+    def forward(self, shape):
+        return torch.ones(shape.n, 3)
+
+
+def test_a_validation_that_meets_a_dead_network_ends_no_training_but_a_test_says_so(pairs, tmp_path):
+    model = MeshMatching(Dead(), DiffZoomOut(k_init=6, step=2, n_steps=1, blur=0.2), {"orth": Orthogonality(weight=1.0)}).eval()
+    model.log_dict = lambda *values, **options: None
+    assert torch.isfinite(model.validation_step(pairs[0], 0)["values"]["loss"])
+    model.stores = [PredictionStore(tmp_path, {})]
+    model.predict_step(pairs[0], 0)
+    assert "the network is dead" in model.stores[0].failure(pairs[0].name)

@@ -133,3 +133,13 @@ def test_names_with_brackets_are_printed_as_they_are():
     print_table([DatasetResult("my[red]set", "test", PROTOCOL, [PairResult("[a]", "[b]", None, message="[c]")])], console=console)
     text = console.file.getvalue()
     assert "my[red]set (test)" in text and "[a] – [b]: [c]" in text
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "-1", "+x", "'=x", "''=x", "'x", "x=1"])
+def test_names_that_a_spreadsheet_would_compute_are_shown_and_read_as_they_are(tmp_path, name):
+    result = DatasetResult("humans", "test", PROTOCOL, [PairResult(name, "b", None, message=name)])
+    write_results(tmp_path, [result], started=time.time())
+    cells = (tmp_path / "pairs.csv").read_text().splitlines()[1].split(",")
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
+    (row,) = load_results(tmp_path)["pair_rows"]
+    assert (row["shape1"], row["message"]) == (name, name)

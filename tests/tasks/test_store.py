@@ -2,12 +2,14 @@
 
 import json
 import logging
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from pullback.tasks.store import ForeignPredictions, PredictionStore, fingerprint_sha256
+from pullback.tasks.store import DamagedPrediction, ForeignPredictions, PredictionStore, fingerprint_sha256
 
 CONFIG = {"solver": {"k_final": 130, "steps": [30, 40]}, "checkpoint": None, "data": {"k": 200}}
 P2P21 = torch.tensor([3, 1, 4, 1, 5])
@@ -151,3 +153,12 @@ def test_shards_of_one_configuration_merge_without_overwriting(store, tmp_path):
 def test_a_shard_of_another_configuration_is_refused(store, tmp_path):
     with pytest.raises(ForeignPredictions, match=r"data\.k: stored 100, asked for 200"):
         store.take_from(PredictionStore(tmp_path / "shard", {**CONFIG, "data": {"k": 100}}))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_what_stands_in_the_place_of_a_prediction_but_is_no_file_is_not_read(store, make):
+    make(store.path("a-b"))
+    make(store.path("c").with_suffix(".failed.txt"))
+    with pytest.raises(DamagedPrediction, match=r"a-b\.npz is no file"):
+        store.read("a-b")
+    assert store.failure("c") is None

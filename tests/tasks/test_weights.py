@@ -212,3 +212,24 @@ def test_features_that_are_the_same_everywhere_are_refused_where_a_map_is_made_o
         check_features(features, of="cat", varied=True)
     features[3, 1] += 1
     check_features(features, of="cat", varied=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e4m3fn])
+def test_weights_in_numbers_that_no_network_has_are_refused(dtype):
+    with pytest.raises(WeightsFileError, match=f"holds w in numbers of the type {dtype}"):
+        list(tensors_of({"w": torch.zeros(2).to(dtype)}))
+
+
+def test_a_file_that_calls_something_is_refused_with_its_name_and_without_advice_to_allow_it(tmp_path):
+    class Call:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "canary",))
+
+    (tmp_path / "raw.pth").write_bytes(pickle.dumps(Call(), protocol=2))
+    torch.save({"x": Call()}, tmp_path / "archive.pth")
+    for name in ("raw.pth", "archive.pth"):
+        with pytest.raises(WeightsFileError) as refused:
+            read_tensors(tmp_path / name)
+        assert "weights_only" not in str(refused.value) and "\x1b" not in str(refused.value)
+    assert "names pathlib.Path.touch" in str(refused.value) or "more than tensors" in str(refused.value)
+    assert not (tmp_path / "canary").exists()

@@ -13,6 +13,7 @@ from pullback.data.io import is_mesh_file, mesh_name
 from pullback.errors import UserError
 from pullback.files import read_lines
 from pullback.geometry.cleaning import MeshError
+from pullback.plain_data import printable
 
 Split = Literal["train", "test"]
 
@@ -39,6 +40,10 @@ class ShapeFiles:
     mesh: Path
     vts: Path | None = None  # landmarks: line i is the vertex (1-based) of landmark i
     mirrored_vts: Path | None = None  # the same landmarks with left and right exchanged
+
+    def __post_init__(self) -> None:
+        if printable(self.name) != self.name:
+            raise ListError(f"{self.mesh}: the name of a shape holds characters that command a terminal. Rename the file")
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.data.image_decoding import ImageError
+from pullback.plain_data import printable
 
 _FARTHEST = 1e6  # pixels: no photograph is larger
 _MOST_KEYPOINTS = 100_000
@@ -69,8 +70,9 @@ def inside(folder: Path, written: Any, where: str) -> Path:
 
 
 def is_plain_name(name: Any) -> bool:
-    """Whether a word is fit for the name of a file or a folder, with nothing in it that leads elsewhere."""
-    return isinstance(name, str) and re.fullmatch(r"[^/\\\x00-\x1f]{1,200}", name) is not None and name not in (".", "..")
+    """Whether a word is fit for the name of a file or a folder, with nothing in it that leads elsewhere, or that a terminal obeys."""
+    fit = isinstance(name, str) and re.fullmatch(r"[^/\\\n\t]{1,200}", name) is not None and name not in (".", "..")
+    return fit and printable(name) == name
 
 
 def require_keys(written: Any, keys: tuple[str, ...], where: str, what: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
+from pullback.data.image_decoding import ImageError
 from pullback.types import ImagePair, Photo
 
 CROPS = ("none", "box", "mask")
@@ -17,10 +18,10 @@ def crop_pair(pair: ImagePair, crop: str, *, margin: float = 0.0) -> ImagePair:
 
     ``margin`` is added on each side, as a share of the window's longer side. Windows grow to hold their keypoints and end at the edge
     of the photograph. Keypoints, flow, masks and boxes are moved along, so they say the same of the new frames; boxes keep their
-    size, and no pixel of ``known2`` that lies in the window is dropped. Raises ValueError where box or mask is wanted and there is none.
+    size, and no pixel of ``known2`` that lies in the window is dropped. Raises ImageError where box or mask is wanted and there is none.
     """
     if crop not in CROPS:
-        raise ValueError(f"crop={crop} is unknown; use one of {', '.join(CROPS)}")
+        raise ImageError(f"crop={crop} is unknown; use one of {', '.join(CROPS)}")
     if crop == "none":
         return pair
     window1 = _window(pair.image1, pair.keypoints1, crop, margin, pair.name)
@@ -42,9 +43,9 @@ def crop_pair(pair: ImagePair, crop: str, *, margin: float = 0.0) -> ImagePair:
 
 
 def mask_box(mask: Tensor) -> tuple[int, int, int, int]:
-    """The first and the last column and row of a mask: x0, y0, x1, y1 (included). Raises ValueError for an empty mask."""
+    """The first and the last column and row of a mask: x0, y0, x1, y1 (included). Raises ImageError for an empty mask."""
     if not mask.any():
-        raise ValueError("the mask is empty: it marks no pixel of the object")
+        raise ImageError("the mask is empty: it marks no pixel of the object")
     columns, rows = mask.any(dim=0).nonzero()[:, 0], mask.any(dim=1).nonzero()[:, 0]
     return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
 
@@ -52,11 +53,11 @@ def mask_box(mask: Tensor) -> tuple[int, int, int, int]:
 def _window(photo: Photo, keypoints: Float[Tensor, "t 2"] | None, crop: str, margin: float, pair: str) -> Window:
     wanted = photo.box if crop == "box" else photo.mask
     if wanted is None:
-        raise ValueError(f"crop={crop}, but {photo.name} of the pair {pair} has no {crop}; use data.crop=none, or another data set")
+        raise ImageError(f"crop={crop}, but {photo.name} of the pair {pair} has no {crop}; use data.crop=none, or another data set")
     try:
         x0, y0, x1, y1 = wanted.tolist() if crop == "box" else map(float, mask_box(wanted))
-    except ValueError as error:
-        raise ValueError(f"{photo.name} of the pair {pair}: {error}; use data.crop=none") from None
+    except ImageError as error:
+        raise ImageError(f"{photo.name} of the pair {pair}: {error}; use data.crop=none") from None
     border = margin * max(x1 - x0, y1 - y0)
     x0, y0, x1, y1 = x0 - border, y0 - border, x1 + border, y1 + border
     if keypoints is not None and len(keypoints):
@@ -65,7 +66,7 @@ def _window(photo: Photo, keypoints: Float[Tensor, "t 2"] | None, crop: str, mar
     height, width = photo.size
     window = max(0, round(x0)), max(0, round(y0)), min(width, round(x1) + 1), min(height, round(y1) + 1)
     if window[2] <= window[0] or window[3] <= window[1]:
-        raise ValueError(f"{photo.name} of the pair {pair}: its box {wanted.tolist()} lies outside of {width} × {height} pixels")
+        raise ImageError(f"{photo.name} of the pair {pair}: its box {wanted.tolist()} lies outside of {width} × {height} pixels")
     return window
 
 

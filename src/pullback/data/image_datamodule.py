@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from pullback.data.image_cropping import CROPS, crop_pair
 from pullback.data.image_dataset import ImageDataset
+from pullback.data.image_decoding import ImageError
+from pullback.errors import UserError
 from pullback.types import ImagePair
 
 log = logging.getLogger(__name__)
@@ -90,8 +92,33 @@ class TestPairs(Dataset):
         return TestPairs(self.dataset, self.indices[:count], self.settings, first_of=len(self))
 
 
+class UnreadPair(NamedTuple):
+    """A pair whose files cannot be read, and why: it fails alone, and the run goes on with the others."""
+
+    name: str
+    reason: str
+
+
+class ReadPairs(Dataset):
+    """The same pairs, where what is wrong with the files of one is an answer instead of an error."""
+
+    def __init__(self, pairs: TestPairs):
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, i: int) -> ImagePair | UnreadPair:
+        try:
+            return self.pairs[i]
+        except UserError as error:
+            return UnreadPair(self.pairs.name(i), str(error))
+
+
 class ImagePairDataModule(LightningDataModule):
-    """Pairs of photographs. ``settings`` are those of ``ImageDataSettings``. A batch is a list of ``ImagePair``, whatever its length."""
+    """Pairs of photographs. ``settings`` are those of ``ImageDataSettings``. A batch is a list of ``ImagePair``, whatever its length,
+    with an ``UnreadPair`` where the files of a pair are damaged.
+    """
 
     def __init__(self, datasets: Mapping[str, ImageDataset] | Sequence[ImageDataset], **settings: Any):
         super().__init__()
@@ -119,8 +146,8 @@ class ImagePairDataModule(LightningDataModule):
 
     def test_dataloader(self) -> list[DataLoader]:
         """One loader for each data set, in the order of ``test_names``."""
-        workers = self.settings.num_workers
-        return [DataLoader(pairs, batch_size=self.settings.batch_pairs, collate_fn=list, num_workers=workers) for pairs in self.test_sets]
+        options = {"batch_size": self.settings.batch_pairs, "collate_fn": list, "num_workers": self.settings.num_workers}
+        return [DataLoader(ReadPairs(pairs), **options) for pairs in self.test_sets]
 
     def predict_dataloader(self) -> list[DataLoader]:
         """The same pairs."""
@@ -129,7 +156,7 @@ class ImagePairDataModule(LightningDataModule):
     def _chosen(self, dataset: ImageDataset) -> list[int]:
         most = self.settings.test_pairs
         if not len(dataset):
-            raise ValueError(f"{dataset.name} has no pair ({dataset.protocol}); choose other options of it")
+            raise ImageError(f"{dataset.name} has no pair ({dataset.protocol}); choose other options of it")
         if most is None or most >= len(dataset):
             return list(range(len(dataset)))
         return sorted(np.random.default_rng(self.settings.seed).choice(len(dataset), most, replace=False).tolist())

@@ -32,7 +32,7 @@ def read_photo(
     if mask is not None and mask.shape != pixels.shape[1:]:
         sizes = f"{mask.shape[1]} × {mask.shape[0]} pixels, the photograph {pixels.shape[2]} × {pixels.shape[1]}"
         raise ImageError(f"{path}: its mask has {sizes}. Give them the same size, or copy both again")
-    return Photo(path.stem if name is None else name, pixels, category, mask, box, notes)
+    return Photo(path.stem if name is None else name, pixels, category, mask, box, notes, str(path))
 
 
 def read_pixels(path: str | Path) -> UInt8[Tensor, "3 H W"]:

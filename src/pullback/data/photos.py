@@ -16,6 +16,7 @@ from pullback.data.image_decoding import ImageError
 from pullback.data.image_io import read_disparity, read_mask, read_photo
 from pullback.data.warps import Warp
 from pullback.files import read_json
+from pullback.plain_data import printable
 from pullback.types import ImagePair
 
 _FILES = ("image1", "image2", "mask1", "disparity")
@@ -128,9 +129,9 @@ def _entries(listing: Path) -> list[dict[str, Any]]:
         require_keys(pair, _WANTED, where, "a pair of photographs")
         if not is_plain_name(pair["name"]):
             raise ImageError(f"{where}: {str(pair['name'])[:80]!r} cannot be the name of a pair, whose results are files")
-        words = [key for key in ("subset", "category") if not isinstance(pair[key], str)]
+        words = [key for key in ("subset", "category") if not isinstance(pair[key], str) or printable(pair[key]) != pair[key]]
         if words:
-            raise ImageError(f"{where}: {words[0]} should be a word, but is {str(pair[words[0]])[:80]}")
+            raise ImageError(f"{where}: {words[0]} should be a word, but is {pair[words[0]]!r:.80}")
         require_keys(pair, ("warp", "mask1") if "warp" in pair else ("disparity", "box1", "box2"), where, "a pair with ground truth")
     names = [pair["name"] for pair in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})

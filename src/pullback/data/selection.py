@@ -8,10 +8,15 @@ import numpy as np
 
 from pullback.data.dataset import MeshDataset, PairFiles, ShapeFiles, Split
 from pullback.data.pairs import all_pairs, pairs_within
+from pullback.errors import UserError
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class NoPairs(UserError, ValueError):
+    """A data set has too few shapes for a pair, or too few for its splits. The message says what to change."""
 
 
 def training_and_held_out(dataset: MeshDataset, *, val_shapes: int | None) -> tuple[list[ShapeFiles], list[ShapeFiles]]:
@@ -23,7 +28,7 @@ def training_and_held_out(dataset: MeshDataset, *, val_shapes: int | None) -> tu
     count = val_shapes if val_shapes is not None else dataset.val_shapes or max(2, round(len(train) / 10))
     if len(train) - count < 2:
         if val_shapes is not None:
-            raise ValueError(
+            raise NoPairs(
                 f"{dataset.name}: of {len(train)} training shapes, data.val_shapes={count} leave {max(0, len(train) - count)}, "
                 f"and training needs 2: use data.val_shapes=0 or at most {len(train) - 2}"
             )
@@ -40,18 +45,18 @@ def pairs_of(dataset: MeshDataset, split: Split, shapes: Sequence[ShapeFiles], *
 
 
 def tested_pairs(dataset: MeshDataset, *, protocol: str) -> list[PairFiles]:
-    """All test pairs. Raises ValueError where there is none, MissingDataError where the data set is not there."""
+    """All test pairs. Raises NoPairs where there is none, MissingDataError where the data set is not there."""
     pairs = pairs_of(dataset, "test", at_least_two(dataset, "test"), protocol=protocol)
     if not pairs:
-        raise ValueError(f"{dataset.name}: none of its listed pairs joins two of its test shapes. {dataset.advice_on_splits}")
+        raise NoPairs(f"{dataset.name}: none of its listed pairs joins two of its test shapes. {dataset.advice_on_splits}")
     return pairs
 
 
 def at_least_two(dataset: MeshDataset, split: Split) -> list[ShapeFiles]:
-    """The shapes of a split. Raises ValueError where they make no pair."""
+    """The shapes of a split. Raises NoPairs where they make no pair."""
     shapes = dataset.shapes(split)
     if len(shapes) < 2:
-        raise ValueError(f"{dataset.name}: the {split} split has {len(shapes)} shapes, and a pair needs two. {dataset.advice_on_splits}")
+        raise NoPairs(f"{dataset.name}: the {split} split has {len(shapes)} shapes, and a pair needs two. {dataset.advice_on_splits}")
     return shapes
 
 

@@ -85,7 +85,7 @@ class SPair71k(ImageDataset):
             raise MissingDataError(f"looked in {folder} for ID-SOURCE-TARGET:CATEGORY.json files; it has none.\n{_SOURCE}")
         unknown = sorted(set(self.categories or ()) - set(by_category))
         if unknown:
-            raise ValueError(f"dataset.spair71k.categories: {shortened(unknown)} not among {', '.join(sorted(by_category))}")
+            raise ImageError(f"dataset.spair71k.categories: {shortened(unknown)} not among {', '.join(sorted(by_category))}")
         chosen = self.categories or sorted(by_category)
         return [files for category in chosen for files in _named(self._drawn(by_category[category]), category)]
 

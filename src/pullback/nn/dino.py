@@ -20,6 +20,7 @@ from pullback.types import Photo
 FAMILIES = ("vit", "dinov2", "dinov2_with_registers", "dinov3_vit")  # model types of transformers
 FACETS = {"token": (), "key": ("k_proj", "key"), "query": ("q_proj", "query"), "value": ("v_proj", "value")}  # names of projections
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_LARGEST = {"num_hidden_layers": 200, "hidden_size": 16_384, "intermediate_size": 65_536, "image_size": 8192}  # of any that was published
 BIAS_PROBES = 4  # photographs without content that the position bias is estimated from
 
 
@@ -158,6 +159,7 @@ def load_transformer(
     config = _read(weights, "config")
     if config.model_type not in FAMILIES:
         raise ValueError(f"weights={weights!r} holds a model of type {config.model_type!r}; Dino reads {', '.join(FAMILIES)}")
+    check_config(config, weights)
     depth = config.num_hidden_layers
     if not layers or not all(0 <= i < depth for i in layers) or len(set(layers)) < len(layers):
         raise ValueError(f"layer={list(layers)} of {weights!r}, whose blocks are 0 to {depth - 1}: name at least one, and none twice")
@@ -173,6 +175,19 @@ def load_transformer(
         raise ValueError(f"the checkpoint {weights!r} lacks {len(lacking)} tensors of the model, such as {lacking[0]}; download it again")
     check_weights(model.state_dict(), source=f"weights={weights}")
     return model.float(), blocks
+
+
+def check_config(config: Any, weights: str) -> None:
+    """Raises ValueError for a model larger than any that there is, and for one that names code (quantisation) beside its own."""
+    for name, most in _LARGEST.items():
+        value = getattr(config, name, None)
+        if value is not None and not (isinstance(value, int) and 0 < value <= most):
+            raise ValueError(f"weights={weights!r}: its config.json has {name}={str(value)[:40]}, where 1 to {most:,} is possible")
+    attention = [getattr(config, name, None) for name in ("_attn_implementation", "attn_implementation", "_experts_implementation")]
+    if any(name not in (None, "eager", "sdpa") for name in attention):  # transformers would fetch it from the hub and run it
+        raise ValueError(f"weights={weights!r}: its config.json names an attention of its own; strike _attn_implementation there")
+    if getattr(config, "quantization_config", None) is not None:
+        raise ValueError(f"weights={weights!r} is quantised; give the model in float32 or float16")
 
 
 def drawn_model(config: Any, seed: int, **options: Any) -> nn.Module:
@@ -195,6 +210,7 @@ def _read(weights: str, what: str, **options: object):
     if not folder.is_dir() and (weights.startswith((".", "~", "/")) or weights.count("/") != 1):
         raise WeightsNotFound(_explanation(weights, "there is no such folder"))
     source = str(folder) if folder.is_dir() else weights
+    options |= {"trust_remote_code": False}  # a folder may name code of its own, about which transformers would ask on the terminal
     if what == "config":
         load = transformers.AutoConfig.from_pretrained
     else:

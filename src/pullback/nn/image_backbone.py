@@ -122,8 +122,8 @@ def input_size(photo: Photo, *, size: int, multiple: int) -> tuple[int, int]:
         rows, cols = height // multiple, width // multiple
         enough = -(-FEWEST_PATCHES * multiple * longest // min(photo.size))
         raise PhotoTooNarrow(
-            f"photo {photo.name!r} of {photo.size[1]} × {photo.size[0]} pixels (width × height) would get a grid of {rows} rows and {cols} "
-            f"columns of {multiple}-pixel patches at size={size}; at least {FEWEST_PATCHES} of each are needed: "
+            f"{photo.path or photo.name}: {photo.size[1]} × {photo.size[0]} pixels (width × height) would get a grid of {rows} rows and "
+            f"{cols} columns of {multiple}-pixel patches at size={size}; at least {FEWEST_PATCHES} of each are needed: "
             "cut it to a less narrow one" + (f", or use size={enough} or more" if enough <= 4 * size else "")
         )
     return height, width

@@ -1,5 +1,7 @@
 """Files of tensors by PyTorch, read without executing what is in them and without unpacking more than they hold."""
 
+import pickle
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,10 +11,13 @@ import torch
 from torch import Tensor
 
 from pullback.errors import UserError
+from pullback.plain_data import printable
 
 _DEEPEST = 16  # dictionaries in dictionaries
 _MOST = 100_000  # tensors and dictionaries
 _LONGEST_NAME = 500  # characters
+_NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_NUMBERS += (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 class WeightsFileError(UserError, ValueError):
@@ -34,8 +39,18 @@ def read_tensors(path: str | Path) -> Any:
     except WeightsFileError:
         raise
     except Exception as error:  # torch reports damaged and foreign files in many ways
-        first = str(error).strip().split("\n")[0]
-        raise WeightsFileError(f"{type(error).__name__}: {first[:300]}") from error
+        raise WeightsFileError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Why PyTorch reads no tensors, in short and without its advice to let the file execute what it likes."""
+    named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if named:
+        return f"it names {named[1][:100]}, which is more than tensors and plain data"
+    if isinstance(error, pickle.UnpicklingError):
+        return "UnpicklingError: it is damaged, or holds more than tensors and plain data"
+    first = str(error).strip().split("\n")[0].split(". ")[0]
+    return printable(f"{type(error).__name__}: {first[:300]}")
 
 
 def _check_archive(path: Path) -> None:
@@ -87,5 +102,7 @@ def _check_tensor(name: str, values: Tensor) -> None:
     """A view that repeats its storage costs nothing in a file, and terabytes where it is copied."""
     if values.layout is not torch.strided or values.device.type != "cpu" or values.is_quantized:
         raise WeightsFileError(f"holds {name} as a {values.layout} tensor on {values.device}; a dense one is expected")
+    if values.dtype not in _NUMBERS:
+        raise WeightsFileError(f"holds {name} in numbers of the type {values.dtype}, which no network here has")
     if values.numel() * values.element_size() > values.untyped_storage().nbytes():
         raise WeightsFileError(f"claims {values.numel():,} values for {name}, more than it holds")

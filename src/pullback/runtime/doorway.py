@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pullback.errors import UserError
+from pullback.plain_data import with_visible_controls
 from pullback.runtime.signals import AGAIN, telling_interrupts
 
 DEBUG = "PULLBACK_DEBUG"
@@ -64,7 +65,7 @@ def tell(error: Exception, in_words: Callable[[BaseException], str | None] = no_
         traceback.print_exception(error)
         print(f"{before}{_FAULT}", file=sys.stderr)
         return 1
-    print(f"error: {before}{in_one_paragraph(message)}", file=sys.stderr)
+    print(f"error: {before}{with_visible_controls(in_one_paragraph(message))}", file=sys.stderr)
     return getattr(error, "exit_code", 1)
 
 
@@ -75,6 +76,13 @@ def message_of(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
         return f"{error.filename or 'a file'}: {error.strerror}"
     return None
+
+
+class LogFormatter(logging.Formatter):
+    """Lines for the log, in which names and messages out of strangers' files cannot command the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return with_visible_controls(super().format(record))
 
 
 def in_one_paragraph(message: str) -> str:

@@ -7,7 +7,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from pullback.data.cache import CacheError
 from pullback.data.image_datamodule import TestPairs
+from pullback.data.image_decoding import ImageError
+from pullback.errors import UserError
 from pullback.runtime.build import Run
 from pullback.runtime.origin import description_of
 from pullback.runtime.settings import made
@@ -31,13 +34,22 @@ class ImageEvaluation:
         self.interpolation = interpolation
 
     def prepare(self, run: Run) -> None:
-        """The features of all photographs."""
+        """The features of all photographs. What is wrong with some is told together at the end, or pair by pair where they are matched."""
         run.data.prepare_data()
         run.module.to(run.trainer.strategy.root_device)
+        problems = []
         with Progress(console=Console(stderr=True)) as progress:
             for pairs, name in zip(run.data.test_sets, run.data.test_names, strict=True):
-                for pair in progress.track(pairs, description=f"features {name}"):
-                    run.module.library.prepare([pair.image1, pair.image2])
+                for i in progress.track(range(len(pairs)), description=f"features {name}"):
+                    try:
+                        pair = pairs[i]
+                        run.module.library.prepare([pair.image1, pair.image2])
+                    except CacheError:
+                        raise
+                    except UserError as error:
+                        problems.append(str(error))
+        if problems and "match" not in run.cfg.run:
+            raise ImageError("\n".join([f"{len(problems)} pairs could not be prepared:", *dict.fromkeys(problems)]))
 
     def origin(self, run: Run) -> dict[str, Any]:
         """Crop, fusion, weights, graph, solver and precision."""

@@ -75,13 +75,13 @@ def check_described(made_by: Mapping[str, Any], config: Mapping[str, Any], *, so
 def description_of(source: str) -> Iterator[None]:
     """A context in which a file's configuration is read: what is missing there, or is of another kind, is a fault of the file.
 
-    Raises ForeignConfigError naming it.
+    Raises ForeignConfigError naming it, for what reading a value of another kind raises; faults of any other sort come through.
     """
     try:
         yield
     except UserError:
         raise
-    except Exception as error:  # whatever comes of a value of another kind than the code expects
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         first = str(error).strip().split("\n")[0][:300]
         lacks = f"it has no {first}" if isinstance(error, KeyError) else f"{type(error).__name__}: {first}"
         raise ForeignConfigError(f"{source}: its configuration is none of this version's, or was edited ({lacks})") from error

@@ -54,7 +54,9 @@ def made(cfg: Any, **arguments: Any) -> Any:
     A mapping with ``_target_`` becomes a call of what it names, one with ``_partial_: true`` a function that waits for the rest;
     ``arguments`` take the place of its options. What a constructor says of its arguments comes through as it is said. References to
     other parts are resolved once, before anything is built: a text that comes out of one is a text, whatever it looks like.
-    Raises UnknownTarget when there is nothing of that name.
+    Not ``hydra.utils.instantiate``, which looks references up a second time, so that a stranger's text would have to be escaped as
+    often as its version does that, and which hides what constructors say in an error of its own. Raises UnknownTarget when there is
+    nothing of that name.
     """
     content = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True) if OmegaConf.is_config(cfg) else cfg
     return _built({**content, **arguments} if arguments else content)

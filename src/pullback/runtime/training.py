@@ -9,7 +9,7 @@ from pullback.files import telling_full_disks
 from pullback.runtime.build import Run
 from pullback.runtime.origin import described, trained_on
 from pullback.runtime.signals import Stopped, stopping
-from pullback.tasks.checkpoint import LAST, BestCheckpoint, newest_whole, resumable
+from pullback.tasks.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
 from pullback.tasks.weights import load_checkpoint, load_weights
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,13 @@ def _fit(run: Run, resume: Path | None) -> float | None:
     else:
         log.info("resuming from %s", resume)
     before = time.monotonic()
-    run.trainer.fit(run.module, run.data, ckpt_path=resume, weights_only=True)
+    if resume is None:
+        run.trainer.fit(run.module, run.data)
+    else:
+        resuming = Resuming()
+        run.trainer.callbacks.append(resuming)
+        with resuming.naming(resume):
+            run.trainer.fit(run.module, run.data, ckpt_path=resume, weights_only=True)
     _stop_if_asked(run)
     run.training = {"steps": run.trainer.global_step, "seconds": round(time.monotonic() - before, 3), "resumed": resume is not None}
     best = next((callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, BestCheckpoint)), None)

@@ -4,15 +4,17 @@ import contextlib
 import io
 import logging
 import os
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
+from torch import Tensor
 
 from pullback.errors import UserError
 from pullback.files import write_atomically
@@ -21,6 +23,8 @@ from pullback.tasks.weights import CheckpointError, load_to_resume
 log = logging.getLogger(__name__)
 
 LAST, PREVIOUS, BEST, DAMAGED = "last.ckpt", "last-previous.ckpt", "best.ckpt", "last-damaged.ckpt"
+_KINDS = {"loops": dict, "optimizer_states": list, "lr_schedulers": list, "callbacks": dict, "epoch": int}
+_OPTION = int | float | Tensor
 # What a checkpoint holds beside the weights, and a training needs to go on.
 _STATE = ("state_dict", "config", "loops", "optimizer_states", "callbacks", "global_step")
 
@@ -135,4 +139,41 @@ def resumable(path: Path) -> Mapping[str, Any]:
     absent = [key for key in _STATE if key not in content]
     if absent:
         raise CheckpointError(f"{path} was written without its training: it holds no {', '.join(absent)}")
+    if not re.match(r"[2-9]\.\d", str(content.get("pytorch-lightning_version", "2.0"))):
+        raise CheckpointError(f"{path} was not written by a Lightning of this project: begin anew with resume=null")
+    odd = [key for key, kind in _KINDS.items() if not isinstance(content.get(key, kind()), kind)]
+    odd += [f"{name} of an optimiser" for name, value in _options(content) if not isinstance(value, _OPTION)]
+    if odd:
+        raise CheckpointError(f"{path} is damaged, or was edited: its {odd[0]} is of another kind than a training writes")
     return content
+
+
+def _options(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Learning rates and the like, by name."""
+    for state in content["optimizer_states"] if isinstance(content["optimizer_states"], list) else ():
+        for group in state.get("param_groups", ()) if isinstance(state, Mapping) else ():
+            yield from ((key, value) for key, value in group.items() if key in ("lr", "initial_lr", "eps", "weight_decay", "momentum"))
+
+
+class Resuming(Callback):
+    """Tells what goes wrong before the first step of a resumed training: the fault is in the file that it goes on from."""
+
+    def __init__(self) -> None:
+        self.begun = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.begun = True
+
+    @contextlib.contextmanager
+    def naming(self, path: Path) -> Iterator[None]:
+        """Raises CheckpointError where a value in the file is of another kind than Lightning and the optimiser expect."""
+        try:
+            yield
+        except UserError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            if self.begun:
+                raise
+            told = f"{type(error).__name__}: {str(error)[:200]}"
+            message = f"{path} is damaged, or was edited: no training can go on from it ({told}); begin anew with resume=null"
+            raise CheckpointError(message) from error

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 
+from pullback.data.image_datamodule import UnreadPair
 from pullback.nn.fusion import Fusion
 from pullback.tasks.image_scoring import stored_match
 from pullback.tasks.patches import GraphSettings, PatchLibrary
@@ -41,16 +42,18 @@ class ImageMatching(LightningModule):
         patch_pairs = [self.library.pair(pair, device=self.device) for pair in pairs]
         return patch_pairs, self.solver(patch_pairs)
 
-    def predict_step(self, pairs: Sequence[ImagePair], batch_idx: int, dataloader_idx: int = 0) -> list[str]:
+    def predict_step(self, pairs: Sequence[ImagePair | UnreadPair], batch_idx: int, dataloader_idx: int = 0) -> list[str]:
         """Stores the matches of the pairs that are not there already. A pair that cannot be matched costs no other one its result."""
         store = self.stores[dataloader_idx]
-        todo = [pair for pair in pairs if not _is_stored(store, pair)]
+        for pair in pairs:
+            if isinstance(pair, UnreadPair):
+                _fail(store, *pair)
+        todo = [pair for pair in pairs if not isinstance(pair, UnreadPair) and not _is_stored(store, pair)]
         try:
             self._store(todo, store)
         except (RuntimeError, ValueError, ArithmeticError) as error:
             if len(todo) == 1:
-                log.error("the pair %s could not be matched: %s", todo[0].name, error)
-                store.save_failure(todo[0].name, str(error))
+                _fail(store, todo[0].name, str(error))
             else:
                 for pair in todo:
                     self.predict_step([pair], batch_idx, dataloader_idx)
@@ -68,6 +71,11 @@ class ImageMatching(LightningModule):
         seconds = (time.perf_counter() - start) / len(pairs)
         for pair, arrays in zip(pairs, found, strict=True):
             store.save(pair.name, **arrays, seconds=seconds)
+
+
+def _fail(store: PredictionStore, pair: str, reason: str) -> None:
+    log.error("the pair %s could not be matched: %s", pair, reason)
+    store.save_failure(pair, reason)
 
 
 def _is_stored(store: PredictionStore, pair: ImagePair) -> bool:

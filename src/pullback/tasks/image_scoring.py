@@ -29,6 +29,10 @@ class ImagePairs(Protocol):
 
     def __getitem__(self, index: int) -> ImagePair: ...
 
+    def name(self, i: int) -> str: ...
+
+    def subset(self, i: int) -> str: ...
+
 
 def score_image_store(
     store: PredictionStore,
@@ -39,7 +43,9 @@ def score_image_store(
     protocol: ImageProtocol,
     progress: Callable[[int], None] | None = None,
 ) -> ImageDatasetResult:
-    """Scores the stored match of every pair as the protocol says; a pair without one, or with one that does not fit it, has failed.
+    """Scores the stored match of every pair as the protocol says.
+
+    A pair without one, with one that does not fit it, or whose own files are damaged, has failed.
 
     ``progress`` is called with 1 after each pair.
     """
@@ -51,7 +57,11 @@ def score_image_store(
         names = pair.subset, pair.name, pair.image1.name, pair.image2.name
         return ImagePairResult(*names, score, mirrored=pair.mirrored, **{"message": "; ".join(pair.notes), **rest})
 
-    return ImageDatasetResult(dataset, split, protocol, scored(store, pairs, score, outcome, progress=progress))
+    def unread(i: int, why: str) -> ImagePairResult:
+        return ImagePairResult(pairs.subset(i), pairs.name(i), "", "", None, message=why)
+
+    outcomes = scored(store, pairs, score, outcome, progress=progress, unread=unread)
+    return ImageDatasetResult(dataset, split, protocol, outcomes)
 
 
 def score_image_pair(prediction: Prediction, pair: ImagePair, *, pck_reference: str, interpolation: str) -> ImageScore:

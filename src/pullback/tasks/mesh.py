@@ -72,16 +72,17 @@ class MeshMatching(LightningModule):
         if not self.losses:
             raise ValueError("there is no loss to adapt by: give ckpt=… for those of its training, or choose some: loss=[consistency]")
 
-    def match(self, pair: ShapePair, *, features: Features | None = None) -> Match:
+    def match(self, pair: ShapePair, *, features: Features | None = None, learning: bool = False) -> Match:
         """The match of a pair. Mixed precision ends with the features: distances of embeddings do not survive it.
 
-        ``features`` takes the place of the backbone, for one that remembers.
+        ``features`` takes the place of the backbone, for one that remembers. A network that gives every point the same features has no
+        match, but one that is ``learning`` may come away from there. Raises NotFiniteError and DeadFeaturesError.
         """
         given1, given2 = self.given(pair)
         features = features or self.backbone
         feat1, feat2 = features(pair.shape1, *given1), features(pair.shape2, *given2)
         for feat, shape in ((feat1, pair.shape1), (feat2, pair.shape2)):
-            check_features(feat, of=shape.name, varied=not self.training)
+            check_features(feat, of=shape.name, varied=not learning)
         with self.full_precision():
             return self.solver(feat1.float(), feat2.float(), pair.shape1.basis, pair.shape2.basis)
 
@@ -101,14 +102,14 @@ class MeshMatching(LightningModule):
         return torch.autocast(self.device.type, enabled=False)
 
     def training_step(self, pair: ShapePair, batch_idx: int) -> dict[str, Any]:
-        terms = self.loss_terms(self.match(pair), pair)
+        terms = self.loss_terms(self.match(pair, learning=True), pair)
         loss = total(terms, pair)
         self.log_dict({f"train/loss/{name}": term for name, term in terms.items()}, batch_size=1)
         self.log("train/loss", loss, batch_size=1, prog_bar=True)
         return {"loss": loss, "values": {"loss": loss.detach()} | {name: term.detach() for name, term in terms.items()}}
 
     def validation_step(self, pair: ShapePair, batch_idx: int) -> dict[str, Any]:
-        match = self.match(pair)
+        match = self.match(pair, learning=True)  # an early one may be bad without an end of the training
         terms = self.loss_terms(match, pair)
         values = {"loss": total(terms, pair), **terms, **self.errors(match, pair)}
         figures = {f"val/loss/{name}" if name in terms else f"val/{name}": value for name, value in values.items()}
@@ -141,7 +142,7 @@ class MeshMatching(LightningModule):
 
         def loss() -> Float[Tensor, ""]:
             with self.full_precision():  # autocast would go on with the copies it made of the first step's weights
-                return total(self.loss_terms(self.match(blind), blind), blind)
+                return total(self.loss_terms(self.match(blind, learning=True), blind), blind)
 
         with self.adaptation(self, loss, name=pair.name):
             return self.match(pair)

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ from pullback.tasks.provenance import run_facts
 METRICS_FILE = "metrics.json"
 PAIRS_FILE = "pairs.csv"
 _WORDS = {"dataset", "split", "subset", "pair", "shape1", "shape2", "image1", "image2", "status", "message"}  # other columns are numbers
+# How words begin that a spreadsheet would compute; one more ' before them makes it show them.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 class FailedPairs(UserError, RuntimeError):
@@ -188,6 +191,7 @@ def _pairs_csv(results: Sequence[Result]) -> str:
 
 def _pair_row(result: Result, pair: PairOutcome) -> dict[str, str]:
     words = {"dataset": result.dataset, "split": result.split, **_names(pair), "status": pair.status, "message": pair.message}
+    words = {name: f"'{word}" if _FORMULA.match(word) else word for name, word in words.items()}
     numbers = {} if pair.score is None else dict(zip(pair.figures, pair.values(), strict=True))
     return words | {name: _cell(value) for name, value in {**numbers, "seconds": pair.seconds}.items()}
 
@@ -204,7 +208,7 @@ def _names(pair: PairOutcome) -> dict[str, str]:
 
 def _parsed(column: str, text: str) -> str | float | None:
     if column in _WORDS:
-        return text
+        return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
     return float(text) if text else None
 
 

@@ -4,7 +4,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from pullback.errors import UserError
 from pullback.metrics import PairScore, score_pair
+from pullback.plain_data import printable
 from pullback.tasks.mesh_results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.results import PairOutcome
 from pullback.tasks.store import Prediction, PredictionStore
@@ -52,15 +54,24 @@ def scored(
     outcome: Callable[..., PairOutcome],
     *,
     progress: Callable[[int], None] | None = None,
+    unread: Callable[[int, str], PairOutcome] | None = None,
 ) -> Sequence[PairOutcome]:
-    """The outcome of every pair of any kind, in their order.
+    """The outcome of every pair of any kind, in their order. ``unread(i, why)`` makes that of one whose files are damaged.
 
     ``outcome(pair, score, seconds=…)`` makes one from what ``score`` returns; where nothing is stored, or ``score`` raises ValueError
     or KeyError, the pair has failed: ``outcome(pair, None, message=…)``.
     """
     outcomes = []
     for i in range(len(pairs)):
-        outcomes.append(_outcome(store, pairs[i], score, outcome))
+        try:
+            pair = pairs[i]
+        except UserError as error:
+            if unread is None:
+                raise
+            log.warning("%s", error)
+            outcomes.append(unread(i, printable(str(error))))
+        else:
+            outcomes.append(_outcome(store, pair, score, outcome))
         if progress is not None:
             progress(1)
     return outcomes
@@ -77,7 +88,7 @@ def _outcome(
     except (ValueError, KeyError) as error:
         log.warning("%s: %s", pair.name, error)
         missing = f"{store.path(pair.name)} holds no {error}, as matches of this kind do"
-        return outcome(pair, None, message=missing if isinstance(error, KeyError) else str(error))
+        return outcome(pair, None, message=missing if isinstance(error, KeyError) else printable(str(error)))
     seconds = prediction.arrays.get("seconds")
     return outcome(pair, score_of_pair, seconds=None if seconds is None else float(seconds))
 

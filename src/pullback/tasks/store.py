@@ -108,6 +108,8 @@ class PredictionStore:
         path = self.path(pair)
         if not path.exists():
             return None
+        if not path.is_file():
+            raise DamagedPrediction(f"{path} is no file but a folder, a device or a pipe. Remove it")
         name, prediction = _read(path)
         if name != pair:
             raise DamagedPrediction(f"{path} belongs to the pair {printable(name, longest=200)}, not to {pair}")
@@ -119,11 +121,11 @@ class PredictionStore:
 
     def failure(self, pair: str) -> str | None:
         """Why the pair could not be matched; None where nobody said."""
-        try:
-            with open(self._failure_path(pair), encoding="utf-8", errors="replace") as file:
-                return printable(file.read(_LONGEST_REASON))
-        except OSError:
+        path = self._failure_path(pair)
+        if not path.is_file():
             return None
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return printable(file.read(_LONGEST_REASON))
 
     def _failure_path(self, pair: str) -> Path:
         return self.path(pair).with_suffix(".failed.txt")
