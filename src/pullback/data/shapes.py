@@ -1,6 +1,5 @@
 """From a mesh file to a prepared ``Shape``: cleaned, perhaps simplified, of unit area, with its operators; computed once."""
 
-import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,8 +23,6 @@ from pullback.geometry.eigenbasis import EigenbasisError
 from pullback.geometry.operators import BASES, MeshOperators, compute_operators
 from pullback.stages import stage
 from pullback.types import Eigenbasis, PointSample, Shape
-
-log = logging.getLogger(__name__)
 
 # Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their results.
 _VERSION = 4
@@ -126,8 +123,6 @@ def _prepared_arrays(path: Path, settings: PreparationSettings) -> dict[str, nda
         advice = "Try data.laplacian=robust, or remesh it" if settings.laplacian == "cotangent" else "Remesh it"
         raise MeshError(f"{path}: its operators cannot be computed ({error}). {advice}") from error
     notes += operators.notes
-    for note in notes:
-        log.info("%s: %s", path, note)
     return {
         **_operator_arrays(operators),
         "successor": relabel.successor.astype(np.int32),
