@@ -34,6 +34,7 @@ def check(cfg: DictConfig) -> None:
     check_schedules(raw)
     check_gradients(raw)
     check_eigenfunctions(cfg)
+    check_preparation(cfg)
     check_learned(raw)
 
 
@@ -208,10 +209,16 @@ def check_eigenfunctions(cfg: DictConfig) -> None:
     if cfg.kind == "photographs":  # read-outs and solvers take as many as there are
         return
     available = cfg.data.k
-    for key, value, needed in eigenfunctions_taken(cfg):
-        if needed > available:
-            fewer = value - (needed - available) if key != "solver.n_steps" else max(0, value - -(-(needed - available) // cfg.solver.step))
-            raise ConfigError(f"{key}={value} needs {needed} eigenfunctions but data.k={available}. Use data.k={needed} or {key}={fewer}.")
+    lacking = [(key, value, needed) for key, value, needed in eigenfunctions_taken(cfg) if needed > available]
+    if lacking:
+        key, value, most = max(lacking, key=lambda taken: taken[2])
+        fewer = " ".join(f"{name}={available if name != 'solver.n_steps' else _steps_within(cfg)}" for name, *_ in lacking)
+        raise ConfigError(f"{key}={value} needs {most} eigenfunctions but data.k={available}. Use data.k={most} or {fewer}.")
+
+
+def _steps_within(cfg: DictConfig) -> int:
+    """How many steps of the solver the eigenfunctions that there are suffice for."""
+    return max(0, cfg.data.k - cfg.solver.k_init) // cfg.solver.step
 
 
 def eigenfunctions_taken(cfg: DictConfig) -> Iterator[tuple[str, int, int]]:
@@ -227,6 +234,16 @@ def eigenfunctions_taken(cfg: DictConfig) -> Iterator[tuple[str, int, int]]:
         k = OmegaConf.select(cfg, key)
         if k is not None:
             yield key, k, k
+
+
+def check_preparation(cfg: DictConfig) -> None:
+    """Simplified meshes and samples have a point for each eigenfunction. The preparation checks it too, but after the slow imports."""
+    for key in ("coarsen", "samples") if cfg.kind == "meshes" else ():
+        count = cfg.data.get(key)
+        if count is not None and count < cfg.data.k:
+            raise ConfigError(
+                f"data.{key}={count} points are fewer than the data.k={cfg.data.k} eigenfunctions; use data.{key}={max(3000, cfg.data.k)}"
+            )
 
 
 def check_ground_truth(cfg: DictConfig, *, training: bool, validation: bool) -> None:
