@@ -9,7 +9,7 @@ from pullback.runtime.checks import ConfigError, check, check_ground_truth, chec
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data.k=100"], r"solver\.n_steps=10 needs 130 eigenfunctions but data\.k=100\. Use data\.k=130 or solver\.n_steps=7 backbone\..*=100\."),
+        (["data.k=100"], r"solver\.n_steps=10 needs 130 .* data\.k=100\. Use data\.k=130 or solver\.n_steps=7 backbone\..*=100\."),
         (["solver.k_init=210"], r"n_steps=10 needs 310 .* data\.k=200\. Use data\.k=310 or solver\.k_init=200 solver\.n_steps=0\."),
         (
             ["backbone.network.k=250"],
