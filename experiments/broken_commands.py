@@ -203,6 +203,13 @@ CASES = (
             ("bad_yaml", r"config\.yaml, line \d+: not YAML"),
         )
     ),
+    case("smoothness", "nowhere.ckpt | dataset=faust", r"there is no checkpoint nowhere\.ckpt"),
+    case("smoothness", "dataset=faust", r"give at least one checkpoint, RUN/checkpoints/best\.ckpt"),
+    case("smoothness", "run/checkpoints/best.ckpt | --names | a | b", r"--names has 2 names for 1 checkpoints"),
+    case("smoothness", "run/checkpoints/best.ckpt | dataste=faust", r"did you mean dataset=faust"),
+    case("smoothness", "run/checkpoints/best.ckpt | --shapes | 0", r"--shapes 0 leaves nothing to measure"),
+    case("smoothness", "run/checkpoints/best.ckpt | data.kk=9", r"data\.kk does not exist"),
+    case("smoothness", "run/checkpoints/best.ckpt | dataset=faust | paths.data_dir=run", r"looked for in run/FAUST_r, which does not"),
     case("paired", "whole | nowhere", r"there is no folder nowhere"),
     case("paired", "whole | whole", r"whole/pairs\.csv, line 3: geodesic_error_x100 is 'good', not a number"),
     case("paired", "whole | cut", r"not a JSON file"),

@@ -14,7 +14,10 @@ from tests.composing import ROOT
 from pullback.errors import UserError
 from pullback.runtime.doorway import tell, telling
 
-SLOW = ("pullback.runtime.build", "pullback.runtime.origin", "pullback.runtime.file_match", "pullback.runtime.photo_match")
+SLOW = (
+    *("pullback.runtime.build", "pullback.runtime.origin", "pullback.runtime.file_match", "pullback.runtime.photo_match"),
+    "experiments.smoothness_energies",
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def ended(case: Case, folder: Path, monkeypatch, capsys) -> tuple[str, int | str
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.command} {' '.join(case.arguments)}")
 def test_a_mistake_is_one_paragraph_before_the_slow_imports(case, files, monkeypatch, capsys):
-    for module in SLOW if case.command in PROGRAMS else ():
+    for module in SLOW:
         monkeypatch.setitem(sys.modules, module, None)  # importing it would fail, in other words
     assert verdict(case, *ended(case, files, monkeypatch, capsys)) == "one paragraph"
 
