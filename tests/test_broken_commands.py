@@ -12,6 +12,7 @@ from hydra._internal.hydra import Hydra
 from tests.composing import ROOT
 
 from pullback.errors import UserError
+from pullback.runtime.command_line import UsageError
 from pullback.runtime.doorway import tell, telling
 
 SLOW = (
@@ -94,6 +95,17 @@ def test_a_reader_that_goes_away_ends_the_command_in_silence(capfd, monkeypatch)
     with pytest.raises(SystemExit) as end, telling():
         raise BrokenPipeError(32, "Broken pipe")
     assert end.value.code == 141 and capfd.readouterr().err == ""
+
+
+def test_closed_streams_change_no_exit_code():
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("stdin", "stdout", "stderr"):
+            patch.setattr(sys, name, None)  # as after <&- >&- 2>&-
+        with telling():
+            print("a result")
+        with pytest.raises(SystemExit) as end, telling():
+            raise UsageError("a mistake")
+    assert end.value.code == 2
 
 
 def test_an_interrupt_outside_of_the_work_is_one_sentence(capsys):
