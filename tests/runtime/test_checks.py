@@ -3,7 +3,8 @@
 import pytest
 from tests.composing import composed
 
-from pullback.runtime.checks import ConfigError, check, check_ground_truth, check_known_points
+from pullback.runtime.checks import ConfigError, check
+from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 
 
 @pytest.mark.parametrize(
