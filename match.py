@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+from pullback.runtime.signals import leave_on_interrupt
+
+if __name__ == "__main__":
+    leave_on_interrupt()  # from here on, of which Hydra's own import is the slowest part
+
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig

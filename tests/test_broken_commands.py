@@ -12,9 +12,13 @@ from hydra._internal.hydra import Hydra
 from tests.composing import ROOT
 
 from pullback.errors import UserError
+from pullback.runtime.command_line import UsageError
 from pullback.runtime.doorway import tell, telling
 
-SLOW = ("pullback.runtime.build", "pullback.runtime.origin", "pullback.runtime.file_match", "pullback.runtime.photo_match")
+SLOW = (
+    *("pullback.runtime.build", "pullback.runtime.origin", "pullback.runtime.file_match", "pullback.runtime.photo_match"),
+    "experiments.smoothness_energies",
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ def ended(case: Case, folder: Path, monkeypatch, capsys) -> tuple[str, int | str
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.command} {' '.join(case.arguments)}")
 def test_a_mistake_is_one_paragraph_before_the_slow_imports(case, files, monkeypatch, capsys):
-    for module in SLOW if case.command in PROGRAMS else ():
+    for module in SLOW:
         monkeypatch.setitem(sys.modules, module, None)  # importing it would fail, in other words
     assert verdict(case, *ended(case, files, monkeypatch, capsys)) == "one paragraph"
 
@@ -91,6 +95,17 @@ def test_a_reader_that_goes_away_ends_the_command_in_silence(capfd, monkeypatch)
     with pytest.raises(SystemExit) as end, telling():
         raise BrokenPipeError(32, "Broken pipe")
     assert end.value.code == 141 and capfd.readouterr().err == ""
+
+
+def test_closed_streams_change_no_exit_code():
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("stdin", "stdout", "stderr"):
+            patch.setattr(sys, name, None)  # as after <&- >&- 2>&-
+        with telling():
+            print("a result")
+        with pytest.raises(SystemExit) as end, telling():
+            raise UsageError("a mistake")
+    assert end.value.code == 2
 
 
 def test_an_interrupt_outside_of_the_work_is_one_sentence(capsys):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from experiments import smoothness
+from experiments import smoothness, smoothness_energies
 from experiments.smoothness_figures import chosen_channels, principal_colours
 from tests.composing import composed
 from tests.fakes import write_faust
@@ -15,7 +15,7 @@ from pullback.runtime.build import build
 
 def test_the_energy_of_an_eigenfunction_is_its_eigenvalue(tiny_shape):
     evals, evecs = tiny_shape.basis.evals.double().numpy(), tiny_shape.basis.evecs.double().numpy()
-    quotients, total = smoothness.rayleigh_quotients(tiny_shape, evecs[:, 1:6])
+    quotients, total = smoothness_energies.rayleigh_quotients(tiny_shape, evecs[:, 1:6])
     assert np.allclose(quotients, evals[1:6], rtol=1e-3)
     assert total == pytest.approx(evals[1:6].mean(), rel=1e-3)
 
@@ -23,14 +23,14 @@ def test_the_energy_of_an_eigenfunction_is_its_eigenvalue(tiny_shape):
 def test_scale_and_mean_of_a_channel_do_not_change_its_energy(tiny_shape):
     features = tiny_shape.basis.evecs[:, 1:9].double().numpy() @ np.random.default_rng(0).normal(size=(8, 3))
     changed = features * [1.0, -20.0, 0.01] + [0.0, 5.0, -3.0]
-    assert np.allclose(*(smoothness.rayleigh_quotients(tiny_shape, values)[0] for values in (features, changed)))
+    assert np.allclose(*(smoothness_energies.rayleigh_quotients(tiny_shape, values)[0] for values in (features, changed)))
 
 
 def test_the_energy_of_all_channels_does_not_change_when_they_are_rotated(tiny_shape):
     rng = np.random.default_rng(0)
     features = tiny_shape.basis.evecs[:, 1:9].double().numpy() * rng.uniform(0.1, 3, 8)
     rotated = features @ np.linalg.qr(rng.normal(size=(8, 8)))[0]
-    before, after = (smoothness.rayleigh_quotients(tiny_shape, values) for values in (features, rotated))
+    before, after = (smoothness_energies.rayleigh_quotients(tiny_shape, values) for values in (features, rotated))
     assert after[1] == pytest.approx(before[1])
     assert not np.allclose(np.sort(after[0]), np.sort(before[0]), rtol=0.05)
 
@@ -38,10 +38,10 @@ def test_the_energy_of_all_channels_does_not_change_when_they_are_rotated(tiny_s
 def test_a_constant_channel_has_no_energy_and_features_of_such_are_refused(tiny_shape):
     constant = np.full((tiny_shape.n, 1), 7.3)
     both = np.concatenate([constant, tiny_shape.basis.evecs[:, 1:2].double().numpy()], axis=1)
-    assert np.isnan(smoothness.rayleigh_quotients(tiny_shape, both)[0]).tolist() == [True, False]
-    assert len(smoothness.energies(tiny_shape, both).channels) == 1
+    assert np.isnan(smoothness_energies.rayleigh_quotients(tiny_shape, both)[0]).tolist() == [True, False]
+    assert len(smoothness_energies.energies(tiny_shape, both).channels) == 1
     with pytest.raises(ValueError, match="all features on tiny are constant"):
-        smoothness.rayleigh_quotients(tiny_shape, constant)
+        smoothness_energies.rayleigh_quotients(tiny_shape, constant)
 
 
 def test_channels_are_shown_from_the_smoothest_to_the_roughest_each_once():
@@ -101,15 +101,3 @@ def test_the_command_is_kept_without_the_folders_of_this_machine():
     assert smoothness.shortened("/home/me/runs/a/checkpoints/best.ckpt") == "…/a/checkpoints/best.ckpt"
     assert smoothness.shortened("paths.cache_dir=/home/me/a/very/deep/cache") == "paths.cache_dir=…/very/deep/cache"
     assert smoothness.shortened("dataset=faust") == "dataset=faust" and smoothness.shortened("two words") == "'two words'"
-
-
-def test_a_checkpoint_that_is_not_there_and_names_that_do_not_fit_are_said(home, capsys):
-    checkpoint = str(home / "run" / "checkpoints" / "last.ckpt")
-    for command, message in (
-        (["nowhere.ckpt", "dataset=faust"], "there is no checkpoint nowhere.ckpt"),
-        (["dataset=faust"], "give at least one checkpoint"),
-        ([checkpoint, "--names", "a", "b"], "--names has 2 names for 1 checkpoints"),
-    ):
-        with pytest.raises(SystemExit):
-            smoothness.main(command)
-        assert message in capsys.readouterr().err

@@ -2,10 +2,12 @@
 
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
-from tests.composing import options, yaml_of
+from tests.composing import ROOT, options, yaml_of
 from tests.fakes import write_numbers
 from tests.published_fakes import TOSCA_NAMES, write_set
 
@@ -154,10 +156,35 @@ def test_the_exit_code_says_whether_all_is_in_order(data, capsys):
     assert main([str(data), "--sets", "smal", "faust"]) == 1
     printed = capsys.readouterr().out
     assert "29 + 20" in printed and "406 + 190" in printed and "register at https://faust" in printed
-    assert main([str(data / "nowhere")]) == 2
-    assert "PULLBACK_DATA_DIR" in capsys.readouterr().err
     (data / "SMAL_r" / "corres" / "fox.vts").unlink()
     assert main([str(data)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("nowhere", "there is no folder nowhere; give the one that holds FAUST_r and the others, or set PULLBACK_DATA_DIR"),
+        ("", "there is no folder with an empty name; give"),
+        ("notes.txt", "notes.txt is a file; give"),
+        ("faust", "faust is no folder; a data set by its name is: --sets faust"),
+        ("dataset=smal", "dataset=smal is no folder; a data set by its name is: --sets smal"),
+        ("paths.data_dir=my data", "paths.data_dir=my data is no folder; give its name alone: 'my data'"),
+        ("SMAL_r", "SMAL_r is a data set itself; give the folder that holds it: /"),
+    ],
+)
+def test_what_is_no_data_folder_is_told_with_what_to_type(data, monkeypatch, capsys, typed, says):
+    monkeypatch.chdir(data)
+    (data / "notes.txt").touch()
+    assert main([typed]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {says}") and message.count("\n") == 1
+
+
+def test_torch_is_not_imported_for_a_mistake():
+    script = (
+        "import sys; from pullback.data.check import main; main(['nowhere']); sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT / "src")}).returncode == 0
 
 
 def test_without_a_folder_the_environment_names_it(data, monkeypatch, capsys):

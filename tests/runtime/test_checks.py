@@ -3,14 +3,15 @@
 import pytest
 from tests.composing import composed
 
-from pullback.runtime.checks import ConfigError, check, check_ground_truth, check_known_points
+from pullback.runtime.checks import ConfigError, check
+from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data.k=100"], r"solver\.n_steps=10 needs 130 eigenfunctions but data\.k=100\. Use data\.k=130 or solver\.n_steps=7\."),
-        (["solver.k_init=210"], r"solver\.k_init=210 needs 210 eigenfunctions but data\.k=200\. Use data\.k=210 or solver\.k_init=200\."),
+        (["data.k=100"], r"solver\.n_steps=10 needs 130 .* data\.k=100\. Use data\.k=130 or solver\.n_steps=7 backbone\..*=100\."),
+        (["solver.k_init=210"], r"n_steps=10 needs 310 .* data\.k=200\. Use data\.k=310 or solver\.k_init=200 solver\.n_steps=0\."),
         (
             ["backbone.network.k=250"],
             r"backbone\.network\.k=250 needs 250 eigenfunctions but data\.k=200\. Use data\.k=250 or backbone\.network\.k=200\.",
@@ -133,6 +134,15 @@ def test_the_suggested_number_of_steps_passes():
     check(composed("train", "data.k=128", "solver.n_steps=9"))
     with pytest.raises(ConfigError, match=r"or solver\.n_steps=9\."):
         check(composed("train", "data.k=128"))
+
+
+@pytest.mark.parametrize(("program", "overrides"), [("eval", ["method=nearest", "data.k=3"]), ("train", ["data.k=25"])])
+def test_either_advice_to_have_enough_eigenfunctions_works_at_once(program, overrides):
+    with pytest.raises(ConfigError) as caught:
+        check(composed(program, *overrides))
+    more, fewer = str(caught.value).rstrip(".").split(" Use ")[1].split(" or ")
+    check(composed(program, *overrides[:-1], more))
+    check(composed(program, *overrides, *fewer.split()))
 
 
 def test_a_supervised_loss_needs_ground_truth():

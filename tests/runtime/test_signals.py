@@ -2,12 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from tests.composing import ROOT
 
-from pullback.runtime.signals import Stopped, leaving_at_once, stopping
+from pullback.runtime.signals import AGAIN, Stopped, leaving_at_once, stopping
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +84,12 @@ def test_ctrl_c_before_the_work_ends_the_process_where_it_is_and_the_work_has_it
         with pytest.raises(Stopped), stopping("again"):
             send(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+@pytest.mark.parametrize("program", ["train", "eval", "match"])
+def test_ctrl_c_ends_a_program_in_a_sentence_while_hydra_is_imported(program, tmp_path):
+    """Hydra is one that interrupts, and then takes its time."""
+    (tmp_path / "hydra.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n")
+    environment = {"PYTHONPATH": f"{tmp_path}:{ROOT / 'src'}", "PATH": ""}
+    done = subprocess.run([sys.executable, ROOT / f"{program}.py"], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (130, f"\nstopped by Ctrl-C; {AGAIN}\n")

@@ -143,3 +143,11 @@ def test_names_that_a_spreadsheet_would_compute_are_shown_and_read_as_they_are(t
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
     (row,) = load_results(tmp_path)["pair_rows"]
     assert (row["shape1"], row["message"]) == (name, name)
+
+
+@pytest.mark.parametrize(("width", "encoding"), [(5, "utf-8"), (80, "ascii")])
+def test_the_table_is_printed_on_a_narrow_terminal_and_on_one_without_signs(results, width, encoding):
+    with io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace") as file:  # as `telling` sets it
+        print_table(results, console=Console(file=file, width=width, force_terminal=True))
+        file.flush()
+        assert len(file.buffer.getvalue()) > 500

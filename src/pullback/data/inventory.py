@@ -12,6 +12,7 @@ from pullback.data.dt4d import Dt4d
 from pullback.data.faust import Faust, FaustA
 from pullback.data.image_dataset import ImageDataset
 from pullback.data.io import read_mesh, read_mesh_file, read_vts
+from pullback.data.known_sets import ABSENT, COMPLETE, DAMAGED, FOLDERS, INCOMPLETE
 from pullback.data.mesh_formats import count_vertices
 from pullback.data.pf_pascal import PFPascal
 from pullback.data.pf_willow import PFWillow
@@ -23,7 +24,6 @@ from pullback.data.tosca import Tosca
 from pullback.data.tss import TSS
 from pullback.geometry.cleaning import clean_mesh
 
-ABSENT, COMPLETE, INCOMPLETE, DAMAGED = "absent", "complete", "incomplete", "damaged"
 # Up to so many listed pairs, the ground truth of each is read: it may be a file of its own.
 _MANY_PAIRS = 1000
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -45,21 +45,21 @@ class Known:
 
 # By what follows dataset= on the command line.
 KNOWN: dict[str, Known] = {
-    "faust": Known(Faust, "FAUST_r"),
-    "faust_a": Known(FaustA, "FAUST_a"),
-    "scape": Known(Scape, "SCAPE_r"),
-    "scape_a": Known(ScapeA, "SCAPE_a"),
-    "scape_acvd": Known(ScapeAcvd, "SCAPE_acvd"),
-    "shrec19": Known(Shrec19, "SHREC19_r"),
-    "shrec19_subset": Known(Shrec19, "SHREC19_subset", {"name": "shrec19_subset", "allow_missing": True}),
-    "dt4d_intra": Known(Dt4d, "DT4D_r", {"pairing": "intra"}),
-    "dt4d_inter": Known(Dt4d, "DT4D_r", {"pairing": "inter"}),
-    "smal": Known(Smal, "SMAL_r"),
-    "tosca": Known(Tosca, "TOSCA_Isometric"),
-    "tss": Known(TSS, "TSS_CVPR2016"),
-    "pf_willow": Known(PFWillow, "PF-dataset-WILLOW"),
-    "pf_pascal": Known(PFPascal, "PF-dataset-PASCAL"),
-    "spair71k": Known(SPair71k, "SPair-71k"),
+    "faust": Known(Faust, FOLDERS["faust"]),
+    "faust_a": Known(FaustA, FOLDERS["faust_a"]),
+    "scape": Known(Scape, FOLDERS["scape"]),
+    "scape_a": Known(ScapeA, FOLDERS["scape_a"]),
+    "scape_acvd": Known(ScapeAcvd, FOLDERS["scape_acvd"]),
+    "shrec19": Known(Shrec19, FOLDERS["shrec19"]),
+    "shrec19_subset": Known(Shrec19, FOLDERS["shrec19_subset"], {"name": "shrec19_subset", "allow_missing": True}),
+    "dt4d_intra": Known(Dt4d, FOLDERS["dt4d_intra"], {"pairing": "intra"}),
+    "dt4d_inter": Known(Dt4d, FOLDERS["dt4d_inter"], {"pairing": "inter"}),
+    "smal": Known(Smal, FOLDERS["smal"]),
+    "tosca": Known(Tosca, FOLDERS["tosca"]),
+    "tss": Known(TSS, FOLDERS["tss"]),
+    "pf_willow": Known(PFWillow, FOLDERS["pf_willow"]),
+    "pf_pascal": Known(PFPascal, FOLDERS["pf_pascal"]),
+    "spair71k": Known(SPair71k, FOLDERS["spair71k"]),
 }
 
 

@@ -15,10 +15,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pullback.data.datamodule import PairDataModule
 from pullback.files import sweep, write_text_atomically
-from pullback.runtime.checks import check_ground_truth, check_known_points, chosen_terms
+from pullback.runtime.checks import chosen_terms
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on
 from pullback.runtime.settings import as_yaml, made, plain
+from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 from pullback.tasks.checkpoint import AtomicCheckpointIO
 from pullback.tasks.weights import load_weights, load_weights_of_others
 

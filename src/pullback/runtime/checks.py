@@ -1,6 +1,6 @@
 """Contradictions that no constructor can see: each message holds both values and what to type."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -22,7 +22,7 @@ class ConfigError(UserError, ValueError):
 
 
 def check(cfg: DictConfig) -> None:
-    """Raises ConfigError at the first contradiction. Reads no data: what depends on them is checked by ``check_ground_truth``."""
+    """Raises ConfigError at the first contradiction. Reads no data: what depends on them is checked by ``truth_checks``."""
     raw = OmegaConf.to_container(cfg, resolve=False)  # an interpolation into a part that was not chosen must not fail before its check
     check_parts(raw)
     check_landmarks(raw)
@@ -34,6 +34,7 @@ def check(cfg: DictConfig) -> None:
     check_schedules(raw)
     check_gradients(raw)
     check_eigenfunctions(cfg)
+    check_preparation(cfg)
     check_learned(raw)
 
 
@@ -53,7 +54,7 @@ def check_parts(cfg: Mapping[str, Any]) -> None:
 def check_learned(cfg: Mapping[str, Any]) -> None:
     """A training has something to train, and a network with random weights is only evaluated where that is wanted."""
     if cfg.get("optimizer") and cfg["kind"] == "meshes" and not has_network(cfg["backbone"]):
-        name = (cfg["backbone"].get("descriptor") or cfg["backbone"])["_target_"].rsplit(".", 1)[-1]
+        name = class_of(cfg["backbone"].get("descriptor") or cfg["backbone"])
         raise ConfigError(f"the backbone {name} has nothing to train; use backbone=diffusion_net, or evaluate it as it is with eval.py")
     if "untrained" not in cfg or cfg["untrained"] or "match" not in cfg.get("run", ["match"]) or cfg["kind"] == "photographs":
         return
@@ -83,8 +84,13 @@ def check_landmarks(cfg: Mapping[str, Any]) -> None:
     if cfg.get("ckpt") is not None:
         raise ConfigError(f"landmarks={landmarks} and ckpt={cfg['ckpt']} are two kinds of features; give one of them")
     if not takes:
-        name = (backbone.get("network") or backbone["descriptor"])["_target_"].rsplit(".", 1)[-1]
+        name = class_of(backbone.get("network") or backbone["descriptor"])
         raise ConfigError(f"landmarks={landmarks} is of no use to the backbone {name}; use backbone=landmarks, or landmarks=null")
+
+
+def class_of(part: Mapping[str, Any]) -> str:
+    """The name of the class that a part is made of."""
+    return part["_target_"].rsplit(".", 1)[-1]
 
 
 def has_network(backbone: Mapping[str, Any]) -> bool:
@@ -119,11 +125,10 @@ def check_kind(cfg: Mapping[str, Any]) -> None:
         raise ConfigError(f"fusion= joins two networks of photographs, but dataset={names or '(mesh files)'} holds meshes; use backbone=")
     if kind == "photographs" and cfg.get("backbone") is not None:
         raise ConfigError(f"backbone= is a network of meshes, but dataset={names or '(image files)'} holds photographs; use fusion=")
-    solver = cfg["solver"]["_target_"]
-    of_photographs = solver.startswith("pullback.solvers.patch_matching.")
+    of_photographs = cfg["solver"]["_target_"].startswith("pullback.solvers.patch_matching.")
     if of_photographs != (kind == "photographs"):
         fitting = "solver=closed_form" if kind == "photographs" else "solver=diff_zoomout"
-        raise ConfigError(f"the solver {solver.rsplit('.', 1)[-1]} is not for {kind}; use {fitting}")
+        raise ConfigError(f"the solver {class_of(cfg['solver'])} is not for {kind}; use {fitting}")
 
 
 def check_weights(cfg: Mapping[str, Any]) -> None:
@@ -138,7 +143,7 @@ def check_weights(cfg: Mapping[str, Any]) -> None:
     if cfg["kind"] == "photographs":
         raise ConfigError(f"weights={weights} is for networks of meshes; those of photographs have weights of their own, as in fusion=")
     if "network" not in cfg["backbone"]:
-        name = cfg["backbone"]["_target_"].rsplit(".", 1)[-1]
+        name = class_of(cfg["backbone"])
         raise ConfigError(f"weights={weights} is of no use to the backbone {name}, which learns nothing; use backbone=diffusion_net")
 
 
@@ -189,7 +194,7 @@ def check_gradients(cfg: Mapping[str, Any]) -> None:
         return
     solver, terms = cfg["solver"], cfg["loss"]
     purpose = "training" if cfg.get("optimizer") else "fine-tuning"
-    name = solver["_target_"].rsplit(".", 1)[-1]
+    name = class_of(solver)
     if name == "SampledZoomOut" and solver["blur"] is None:
         raise ConfigError(f"{purpose} needs gradients but solver.blur=null means nearest neighbours, which pass none; use solver.blur=0.01")
     if solver["_target_"] in HARD_SOLVERS:
@@ -208,10 +213,16 @@ def check_eigenfunctions(cfg: DictConfig) -> None:
     if cfg.kind == "photographs":  # read-outs and solvers take as many as there are
         return
     available = cfg.data.k
-    for key, value, needed in eigenfunctions_taken(cfg):
-        if needed > available:
-            fewer = value - (needed - available) if key != "solver.n_steps" else max(0, value - -(-(needed - available) // cfg.solver.step))
-            raise ConfigError(f"{key}={value} needs {needed} eigenfunctions but data.k={available}. Use data.k={needed} or {key}={fewer}.")
+    lacking = [(key, value, needed) for key, value, needed in eigenfunctions_taken(cfg) if needed > available]
+    if lacking:
+        key, value, most = max(lacking, key=lambda taken: taken[2])
+        fewer = " ".join(f"{name}={available if name != 'solver.n_steps' else _steps_within(cfg)}" for name, *_ in lacking)
+        raise ConfigError(f"{key}={value} needs {most} eigenfunctions but data.k={available}. Use data.k={most} or {fewer}.")
+
+
+def _steps_within(cfg: DictConfig) -> int:
+    """How many steps of the solver the eigenfunctions that there are suffice for."""
+    return max(0, cfg.data.k - cfg.solver.k_init) // cfg.solver.step
 
 
 def eigenfunctions_taken(cfg: DictConfig) -> Iterator[tuple[str, int, int]]:
@@ -229,24 +240,11 @@ def eigenfunctions_taken(cfg: DictConfig) -> Iterator[tuple[str, int, int]]:
             yield key, k, k
 
 
-def check_ground_truth(cfg: DictConfig, *, training: bool, validation: bool) -> None:
-    """What asks for ground truth finds it. ``training`` and ``validation`` say whether all pairs of that kind have it."""
-    names = ", ".join(cfg.dataset)
-    if "supervised" in chosen_terms(cfg) and not training:
-        raise ConfigError(
-            f"loss.supervised needs ground truth, but training shapes of {names} have no .vts file; use ~loss.supervised, or add the files"
-        )
-    if "geodesic_error" in (cfg.get("monitor") or "") and not validation:
-        raise ConfigError(
-            f"monitor={cfg.monitor} needs ground truth and data.geodesics={cfg.data.geodesics}, but validation pairs of {names} have none; "
-            "use monitor=val/loss, or monitor=null to choose by what there is"
-        )
-
-
-def check_known_points(cfg: Mapping[str, Any], blind: Sequence[str]) -> None:
-    """Landmarks are taken from ground truth. ``blind`` are the tested data sets with pairs that have none."""
-    if blind:
-        raise ConfigError(
-            f"landmarks={cfg['landmarks']} are taken from the ground truth, which pairs of {', '.join(blind)} do not have; "
-            "use backbone=raw_wks landmarks=null"
-        )
+def check_preparation(cfg: DictConfig) -> None:
+    """Simplified meshes and samples have a point for each eigenfunction. The preparation checks it too, but after the slow imports."""
+    for key in ("coarsen", "samples") if cfg.kind == "meshes" else ():
+        count = cfg.data.get(key)
+        if count is not None and count < cfg.data.k:
+            raise ConfigError(
+                f"data.{key}={count} points are fewer than the data.k={cfg.data.k} eigenfunctions; use data.{key}={max(3000, cfg.data.k)}"
+            )

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from pullback.data.kinds import looks_like_photo
@@ -24,6 +25,7 @@ class MissingFile(ConfigError, FileNotFoundError):
 def check_early(cfg: DictConfig) -> None:
     """All that can be checked before the slow imports. What a checkpoint or stored predictions bring is checked when they are loaded."""
     raw = OmegaConf.to_container(cfg, resolve=False)
+    check_place()
     check_given(raw)
     check_values(cfg)
     check_matched_files(cfg)
@@ -35,6 +37,12 @@ def check_early(cfg: DictConfig) -> None:
         check_weights(raw)
         check_stages(raw)
     check_roots(cfg)
+
+
+def check_place() -> None:
+    """The command works where it was typed: names of files are those of that folder."""
+    if HydraConfig.initialized() and HydraConfig.get().job.chdir:
+        raise ConfigError("hydra.job.chdir would look for files in the folder of the results; leave it out, results go there anyway")
 
 
 def check_matched_files(cfg: DictConfig) -> None:
@@ -79,7 +87,7 @@ def _check_file(path: Path, given: str, wanted: str, option: str, otherwise: str
     if not path.exists():
         near = near_names(path)
         meant = f"; did you mean {option}{near[0]}?" if near else f"; give {wanted}{otherwise}"
-        raise MissingFile(f"{given} does not exist{meant}" if str(path) != "" else f"{option} is empty; give {wanted}")
+        raise MissingFile(f"{given} does not exist{meant}")
     if not path.is_file():
         raise ConfigError(f"{given} is a pipe or a device, and a file is read more than once; save it as a file, and give that")
     if path.stat().st_size == 0:

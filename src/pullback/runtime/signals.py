@@ -54,18 +54,21 @@ def stopping(advice: str, *, gently: Callable[[], bool] = lambda: False) -> Iter
             signal.signal(number, handler)
 
 
+def leave_on_interrupt() -> None:
+    """From now on, until a `stopping` begins, Ctrl-C ends the process where it is: of an interrupted import any other error may come."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _leave)
+
+
 @contextlib.contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Within, until a `stopping` begins, Ctrl-C ends the process where it is: of an interrupted import any other error may come."""
-    before = signal.getsignal(signal.SIGINT)
-    ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
-    if ours:
-        signal.signal(signal.SIGINT, _leave)
+    """A context with `leave_on_interrupt`, after which Ctrl-C is an exception again."""
+    leave_on_interrupt()
     try:
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
+        if signal.getsignal(signal.SIGINT) is _leave and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

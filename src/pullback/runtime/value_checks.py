@@ -19,10 +19,11 @@ _AT_LEAST = {
         *("trainer.limit_train_batches", "trainer.limit_val_batches", "trainer.limit_predict_batches"),
     ),
     1: (
-        *("data.k", "data.samples", "data.test_pairs", "data.batch_pairs", "data.memory_shapes", "data.coarsen", "data.prepare_workers"),
+        *("data.samples", "data.test_pairs", "data.batch_pairs", "data.memory_shapes", "data.coarsen", "data.prepare_workers"),
         *("solver.k", "solver.k_init", "solver.step", "graph.k", "adaptation.steps", "landmarks"),
         *("trainer.accumulate_grad_batches", "trainer.log_every_n_steps"),
     ),
+    3: ("data.k", "backbone.descriptor.k"),  # one is constant, and spectral descriptors need two more
 }
 _ABOVE_0 = ("solver.blur", "solver.init_blur", "optimizer.lr", "trainer.val_check_interval")
 _LARGEST_SEED = 2**32 - 1
