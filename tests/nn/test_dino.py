@@ -333,3 +333,11 @@ def test_a_model_of_a_size_that_nobody_has_or_with_code_of_its_own_is_refused(fo
     (folder / "config.json").write_text(json.dumps({**config, name: value}))
     with pytest.raises(ValueError, match=f"{name}=|quantised|attention of its own"):
         Dino(folder, layer=1)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "[" * 100_000, "{"])
+def test_a_config_of_another_form_is_named(folder_of, tmp_path, content):
+    folder = shutil.copytree(folder_of("dinov2"), tmp_path / "weights")
+    (folder / "config.json").write_text(content)
+    with pytest.raises((ValueError, WeightsNotFound), match="weights="):
+        Dino(folder, layer=1)

@@ -239,7 +239,10 @@ def _written(source: str, **options: Any) -> dict[str, Any]:
     """The entries of a model's config.json."""
     import transformers
 
-    return transformers.PretrainedConfig.get_config_dict(source, **options)[0]
+    entries = transformers.PretrainedConfig.get_config_dict(source, **options)[0]
+    if not isinstance(entries, dict):
+        raise TypeError(f"it holds a {type(entries).__name__}, where names and values belong")
+    return entries
 
 
 def _explanation(weights: str, cause: str) -> str:
