@@ -41,7 +41,7 @@ HOMES = {
     "torch_geometric": ["geometry/grid.py"],
     "transformers": ["nn/dino.py", "nn/stable_diffusion.py"],
     "diffusers": ["nn/stable_diffusion.py"],
-    "PIL": ["data/image_decoding.py", "data/image_pixels.py", "data/image_io.py"],
+    "PIL": ["data/image_decoding.py", "data/image_pixels.py", "data/image_io.py", "data/tiff_values.py"],
     "pillow_heif": ["data/image_decoding.py"],
     "pykeops": ["mapping/softmap_keops.py"],
     "triton": ["mapping/triton_kernels"],

@@ -50,3 +50,11 @@ def test_without_truth_there_is_no_judgement():
     assert not has_color(picture.panels[0].image, WRONG).any() and picture.note == ""
     with pytest.raises(ValueError, match="come together"):
         draw_keypoints(GREY, GREY, torch.zeros(1, 2), torch.zeros(1, 2), title="", threshold=3.0)
+
+
+def test_of_very_many_keypoints_some_are_drawn_and_it_is_said(monkeypatch):
+    monkeypatch.setattr("pullback.figures.keypoints._MOST_DRAWN", 3)
+    points = torch.tensor([[50.0, 5.0], *[[50.0, 80.0]] * 50, [50.0, 95.0]])
+    picture = draw_keypoints(GREY, GREY, points, points, title="", truth1=points, threshold=10.0)
+    assert picture.note == "52 of 52 right; 3 of 52 are drawn"
+    assert has_color(picture.panels[0].image[:50], RIGHT).any() and has_color(picture.panels[0].image[-50:], RIGHT).any()

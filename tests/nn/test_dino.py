@@ -218,7 +218,7 @@ def test_options_that_do_not_fit_are_refused(folder_of, options, message):
 def test_weights_that_are_nowhere_say_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(WeightsNotFound, match=r"absent.*no such folder.*weights=FOLDER"):
         Dino(tmp_path / "absent")
-    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", staticmethod(unreachable))
+    monkeypatch.setattr(transformers.PretrainedConfig, "get_config_dict", staticmethod(unreachable))
     with pytest.raises(WeightsNotFound, match=r"facebook/dinov2-small.*no connection.*hf download facebook/dinov2-small"):
         Dino("facebook/dinov2-small")
 
@@ -233,9 +233,10 @@ def test_the_local_cache_is_asked_before_the_hub(folder_of, monkeypatch):
 
     def load(source, *, local_files_only=False, **options):
         asked.append(local_files_only)
-        return config if not local_files_only else unreachable(source)
+        return (config.to_dict(), {}) if not local_files_only else unreachable(source)
 
-    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", staticmethod(load))
+    monkeypatch.setattr(transformers.PretrainedConfig, "get_config_dict", staticmethod(load))
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", staticmethod(lambda source, **options: config))
     monkeypatch.setattr(transformers.AutoModel, "from_pretrained", staticmethod(unreachable))
     with pytest.raises(WeightsNotFound):
         Dino("facebook/dinov2-small", layer=0)
@@ -317,7 +318,8 @@ def test_code_that_a_folder_of_weights_brings_along_is_not_run_nor_asked_about(f
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("num_hidden_layers", 10**7),
+        ("num_hidden_layers", 10**12),
+        ("num_labels", 10**12),
         ("hidden_size", 10**6),
         ("image_size", 0),
         ("quantization_config", {"quant_method": "x"}),
@@ -330,4 +332,12 @@ def test_a_model_of_a_size_that_nobody_has_or_with_code_of_its_own_is_refused(fo
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, name: value}))
     with pytest.raises(ValueError, match=f"{name}=|quantised|attention of its own"):
+        Dino(folder, layer=1)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "[" * 100_000, "{"])
+def test_a_config_of_another_form_is_named(folder_of, tmp_path, content):
+    folder = shutil.copytree(folder_of("dinov2"), tmp_path / "weights")
+    (folder / "config.json").write_text(content)
+    with pytest.raises((ValueError, WeightsNotFound), match="weights="):
         Dino(folder, layer=1)

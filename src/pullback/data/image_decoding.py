@@ -10,6 +10,8 @@ from pathlib import Path
 from PIL import Image, features
 
 from pullback.data.kinds import FOREIGN, kind_of_file
+from pullback.data.png_chunks import picture_alone
+from pullback.data.tiff_values import as_meant, mend_planes, why_unreadable
 from pullback.errors import UserError
 from pullback.files import MissingFileError
 
@@ -20,6 +22,8 @@ _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "
 _BY_ENDING = {".tga": "TGA", ".pcx": "PCX", ".sgi": "SGI"}  # they have no beginning that tells them from anything
 _ORIENTATION = 0x0112  # EXIF's tag
 _BAD_EXIF = "its EXIF data are damaged, so it is taken as it is stored (is it upright?)"
+_BAD_PNG = "what its file says beside the picture is damaged, and left out"
+_MESHES = ((b"OFF", ".off"), (b"ply", ".ply"), (b"solid", ".stl"), (b"glTF", ".glb"), (b"v ", ".obj"))
 _SMALLER = (
     "Give a smaller copy, from any picture viewer or from: "
     """python -c "from PIL import Image; Image.MAX_IMAGE_PIXELS = None; Image.open('FILE').convert('RGB').reduce(4).save('small.png')\""""
@@ -39,6 +43,7 @@ class Decoded:
     """A picture, unpacked, as it is stored."""
 
     image: Image.Image
+    kind: str | None  # of its file, by its first bytes
     stored_size: tuple[int, int]  # width and height as its file has them, of which a JPEG may be unpacked at a fraction
     raw_mode: str  # how Pillow was told to read the pixels: ``RGB;16B`` for 16-bit colours, of which it keeps 8; empty where unknown
     orientation: int = 1  # what must be done to see it upright, as EXIF counts it (1: nothing)
@@ -53,19 +58,23 @@ def decoded_image(path: Path, *, shrink: int | None = None, swap_bytes: bool = F
     """
     kind = _known_kind(path)
     with _pillow_is_told_nothing() as said:
-        image = _heic(path) if kind == "HEIC" else _opened(path, kind)
+        image, mended = (_heic(path), ()) if kind == "HEIC" else _opened(path, kind)
         with image:
             check_size(path, image.size)
+            if image.format == "TIFF":
+                mend_planes(image)
             raw_mode, stored_size = _raw_mode(image), image.size
             if shrink is not None:
                 _draft(image, shrink)
             if swap_bytes:
                 image.tile = [tile._replace(args=_swapped(tile.args)) for tile in image.tile]
             _load(path, image)
-            found = Decoded(image, stored_size, raw_mode, notes=_frames_note(image))
+            found = Decoded(image, kind, stored_size, raw_mode, notes=(*mended, *_frames_note(image)))
             orientation, note = _orientation(image, said)
-            if getattr(image, "fp", None) is not None:  # Pillow would go back to its file, which is closed now
-                found = replace(found, image=image.copy())
+            if image.format == "TIFF":
+                found = replace(found, image=as_meant(image))
+            if getattr(found.image, "fp", None) is not None:  # Pillow would go back to its file, which is closed now
+                found = replace(found, image=found.image.copy())
     return replace(found, orientation=orientation, notes=(*found.notes, *note))
 
 
@@ -95,21 +104,47 @@ def _known_kind(path: Path) -> str | None:
     return kind
 
 
-def _opened(path: Path, kind: str | None) -> Image.Image:
-    """The picture with its header read. What Pillow raises for a bad file depends on its format and damage: anything may come."""
+def _opened(path: Path, kind: str | None) -> tuple[Image.Image, tuple[str, ...]]:
+    """The picture with its header read, and a note where something beside it had to be left out for that.
+
+    What Pillow raises for a bad file depends on its format and damage: anything may come.
+    """
     Image.init()
     extra = _BY_ENDING.get(path.suffix.lower())
     try:
-        return Image.open(path, formats=[name for name in (*_FORMATS, extra) if name in Image.OPEN])
+        return Image.open(path, formats=[name for name in (*_FORMATS, extra) if name in Image.OPEN]), ()
     except PermissionError as error:
         raise ImageError(f"{path}: cannot be opened ({error.strerror})") from None
-    except Image.UnidentifiedImageError:
-        if kind is None:
-            raise ImageError(f"{path}: not an image, or of a kind that Pillow cannot read. Convert it to JPEG or PNG") from None
-        message = f"not an image that Pillow can read, although it begins as {kind}: damaged, or of a rare form"
-        raise ImageError(f"{path}: {message}. Copy it again, or convert it to an 8- or 16-bit PNG") from None
     except Exception as error:
-        raise _damaged(path, error) from None
+        mended = _mended_png(path) if kind == "PNG" else None
+        if mended is None:
+            raise _unreadable(path, kind) if isinstance(error, Image.UnidentifiedImageError) else _damaged(path, error) from None
+    return mended, (_BAD_PNG,)
+
+
+def _mended_png(path: Path) -> Image.Image | None:
+    """A PNG without the descriptions that Pillow stumbles over; None where the picture itself is damaged."""
+    try:
+        alone = picture_alone(path)
+        return None if alone is None else Image.open(alone, formats=["PNG"])
+    except Exception:
+        return None
+
+
+def _unreadable(path: Path, kind: str | None) -> ImageError:
+    """The error for a file that Pillow did not even begin to read."""
+    if kind is None:
+        with open(path, "rb") as file:
+            head = file.read(8)
+        ending = next((ending for beginning, ending in _MESHES if head.startswith(beginning)), None)
+        if ending is not None:
+            return ImageError(f"{path}: not an image. It begins like a mesh: call it {path.stem}{ending} if it is one")
+        return ImageError(f"{path}: not an image, or of a kind that Pillow cannot read. Convert it to JPEG or PNG")
+    why = why_unreadable(path) if kind == "TIFF" else ""
+    if why:
+        return ImageError(f"{path}: {why}")
+    message = f"not an image that Pillow can read, although it begins as {kind}: damaged, or of a rare form"
+    return ImageError(f"{path}: {message}. Copy it again, or convert it to an 8- or 16-bit PNG")
 
 
 def _load(path: Path, image: Image.Image) -> None:

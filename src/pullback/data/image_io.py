@@ -49,12 +49,16 @@ def read_pixels(path: str | Path) -> UInt8[Tensor, "3 H W"]:
 def read_mask(path: str | Path) -> Bool[Tensor, "H W"]:
     """The pixels of a mask, upright: those greater than 0, so 0/1, 0/255, soft edges and numbered objects alike.
 
-    Raises as ``read_pixels``, and ImageError for a mask with transparency.
+    JPEG leaves specks around the objects: there, those that are brighter than half of the brightest. Raises as ``read_pixels``, and
+    ImageError for a mask with transparency.
     """
     found = decoded_image(Path(path))
     if found.image.mode in ("RGBA", "LA", "PA"):
         raise ImageError(f"{path}: a mask with transparency says two things at once; save it as a grey image, 0 outside of the object")
-    values = np.array(found.image) > 0
+    values = np.array(found.image.convert("L") if found.kind == "JPEG" else found.image)
+    if ";16" in found.raw_mode and values.ndim == 3:  # of 16-bit colours, Pillow keeps the high bytes
+        values |= np.array(decoded_image(Path(path), swap_bytes=True).image)
+    values = values > (values.max() / 2 if found.kind == "JPEG" else 0)
     return upright(torch.from_numpy(values if values.ndim == 2 else values.any(axis=2)), found.orientation)
 
 

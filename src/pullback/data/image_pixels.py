@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from torch import Tensor
 
 from pullback.data.image_decoding import Decoded, ImageError, decoded_image
-from pullback.data.image_tones import eight_bits
+from pullback.data.image_tones import eight_bits, usual_range
 
 WIDE = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of grey files of more than 8 bits
 _STRIP = 256  # rows that are converted at once, so that a large photograph is in memory once
@@ -69,8 +69,9 @@ def _colours(path: Path, found: Decoded) -> tuple[ndarray, tuple[str, ...]]:
     pixels, is_clear = _in_strips(image)
     if is_clear:
         return pixels, (f"{_NOTHING}: all of it is transparent, and is taken as white. A map made of it means nothing",)
-    if ";16" in found.raw_mode and image.mode in ("RGB", "RGBA") and int(pixels.max()) - int(pixels.min()) <= 64:
-        deep = _deep_colours(path, pixels, found)
+    if ";16" in found.raw_mode and image.mode in ("RGB", "RGBA"):
+        low, high = usual_range(pixels)
+        deep = _deep_colours(path, pixels, found) if high - low <= 64 else None
         if deep is not None:
             return deep
     return pixels, ()

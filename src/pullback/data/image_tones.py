@@ -17,7 +17,7 @@ def eight_bits(values: ndarray) -> tuple[ndarray, tuple[str, ...]]:
     small part of it: then, and where they lie anywhere else, the range that they fill becomes that from black to white. Values that
     are no numbers become black.
     """
-    low, high = _range(values)
+    low, high = usual_range(values)
     white = _white(values, low, high)
     notes = []
     unknown = 0 if values.dtype.kind != "f" else values.size - int(np.isfinite(values).sum())
@@ -38,16 +38,17 @@ def _white(values: ndarray, low: float, high: float) -> float | None:
     return 65535.0 if values.min() >= 0 and values.max() <= 65535 else None
 
 
-def _range(values: ndarray) -> tuple[float, float]:
-    """The least and the largest value but for a few outliers."""
+def usual_range(values: ndarray) -> tuple[float, float]:
+    """The least and the largest value but for a few outliers, which the dead pixels of a camera are: at least one pixel at each end."""
     step = max(1, int(np.sqrt(values.size / _SAMPLE)))
-    sample = values[::step, ::step]
-    sample = sample[np.isfinite(sample)].astype(np.float64)
-    if not sample.size:
+    sample = values[::step, ::step].reshape(-1, *values.shape[2:])
+    dark, bright = (sample, sample) if sample.ndim == 1 else (sample.min(axis=1), sample.max(axis=1))
+    dark, bright = (side[np.isfinite(side)].astype(np.float64) for side in (dark, bright))
+    if not dark.size:
         return 0.0, 0.0
-    low, high = np.percentile(sample, (_OUTSIDE, 100 - _OUTSIDE))
+    low, high = np.percentile(dark, _OUTSIDE, method="higher"), np.percentile(bright, 100 - _OUTSIDE, method="lower")
     if high <= low:  # nearly all are alike: what there is to see lies in the few others
-        low, high = sample.min(), sample.max()
+        low, high = dark.min(), bright.max()
     return float(low), float(high)
 
 

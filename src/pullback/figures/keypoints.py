@@ -15,6 +15,7 @@ from pullback.types import Photo
 
 RIGHT, WRONG, TRUTH = "#1f6feb", "#e5322d", "#ffd43b"
 _GAP = 12  # pixels between the photographs
+_MOST_DRAWN = 500  # keypoints: more hide the photographs, and each takes a millisecond
 
 Points = Float[Tensor, "t 2"] | Float[ndarray, "t 2"]
 
@@ -33,7 +34,7 @@ def draw_keypoints(
     """Both photographs with a line from each keypoint of image 2 to the place on image 1 that it is carried to.
 
     Blue where the place is nearer to ``truth1`` than ``threshold`` (pixels of image 1, e.g. 0.10 of the longer side of the box), red
-    where it is not, with a dotted line to the true place, a yellow ring. Without truth all lines are blue.
+    where it is not, with a dotted line to the true place, a yellow ring. Without truth all lines are blue. Of very many, some are drawn.
     Raises ValueError when one of truth and threshold is missing.
     """
     if (truth1 is None) != (threshold is None):
@@ -47,7 +48,10 @@ def draw_keypoints(
         true = small1.on_panel(as_array(truth1).astype(float))
         good = is_right(predicted1, truth1, threshold=threshold)
         note = note or f"{good.sum()} of {len(good)} right"
-    image = _with_lines(_side_by_side(left, right), start, end, true, good)
+    drawn = np.unique(np.linspace(0, len(good) - 1, min(len(good), _MOST_DRAWN)).round().astype(int))
+    if len(drawn) < len(good):
+        note = f"{note}; {len(drawn)} of {len(good)} are drawn".removeprefix("; ")
+    image = _with_lines(_side_by_side(left, right), start[drawn], end[drawn], None if true is None else true[drawn], good[drawn])
     return Picture(title, (Panel(image, "image 1 (left) · image 2 (right)", photographic=True),), note=note)
 
 

@@ -7,6 +7,7 @@ register tokens are dropped.
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -20,7 +21,8 @@ from pullback.types import Photo
 FAMILIES = ("vit", "dinov2", "dinov2_with_registers", "dinov3_vit")  # model types of transformers
 FACETS = {"token": (), "key": ("k_proj", "key"), "query": ("q_proj", "query"), "value": ("v_proj", "value")}  # names of projections
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_LARGEST = {"num_hidden_layers": 200, "hidden_size": 16_384, "intermediate_size": 65_536, "image_size": 8192}  # of any that was published
+# Of any that was published.
+_LARGEST = {"num_hidden_layers": 200, "hidden_size": 16_384, "intermediate_size": 65_536, "image_size": 8192, "num_labels": 100_000}
 BIAS_PROBES = 4  # photographs without content that the position bias is estimated from
 
 
@@ -156,6 +158,7 @@ def load_transformer(
     Looks in the folder, or in the local cache first and on the hub last. Raises WeightsNotFound, or ValueError for a model of another
     family, a layer it does not have, a damaged file, or a checkpoint that lacks weights of the kept part.
     """
+    check_config(SimpleNamespace(**_read(weights, "config.json")), weights)  # before transformers counts up its layers and labels
     config = _read(weights, "config")
     if config.model_type not in FAMILIES:
         raise ValueError(f"weights={weights!r} holds a model of type {config.model_type!r}; Dino reads {', '.join(FAMILIES)}")
@@ -200,7 +203,7 @@ def drawn_model(config: Any, seed: int, **options: Any) -> nn.Module:
 
 
 def _read(weights: str, what: str, **options: object):
-    """Configuration or model (with the report of its loading) through ``transformers``, with errors that say what to do."""
+    """Configuration, as written or as understood, or model (with the report of its loading), with errors that say what to do."""
     try:
         import transformers
     except ImportError as error:
@@ -211,7 +214,9 @@ def _read(weights: str, what: str, **options: object):
         raise WeightsNotFound(_explanation(weights, "there is no such folder"))
     source = str(folder) if folder.is_dir() else weights
     options |= {"trust_remote_code": False}  # a folder may name code of its own, about which transformers would ask on the terminal
-    if what == "config":
+    if what == "config.json":
+        load = _written
+    elif what == "config":
         load = transformers.AutoConfig.from_pretrained
     else:
         load = transformers.AutoModel.from_pretrained
@@ -228,6 +233,16 @@ def _read(weights: str, what: str, **options: object):
         raise WeightsNotFound(_explanation(weights, str(error).strip().splitlines()[0])) from error
     except Exception as error:
         raise ValueError(f"weights={weights!r} cannot be read as a {what} of transformers (damaged or incomplete?): {error}") from error
+
+
+def _written(source: str, **options: Any) -> dict[str, Any]:
+    """The entries of a model's config.json."""
+    import transformers
+
+    entries = transformers.PretrainedConfig.get_config_dict(source, **options)[0]
+    if not isinstance(entries, dict):
+        raise TypeError(f"it holds a {type(entries).__name__}, where names and values belong")
+    return entries
 
 
 def _explanation(weights: str, cause: str) -> str:
