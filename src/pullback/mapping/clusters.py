@@ -47,9 +47,9 @@ def leaf_order(points: Float[Tensor, "n p"]) -> tuple[Int[Tensor, " n"], Int[Ten
     return slot[slot < n], count[count > 0]
 
 
-def compact_strips(points: Float[Tensor, "n p"]) -> list[Int[Tensor, " b"]]:
-    """The rows of a set in runs of neighbours."""
-    return list(leaf_order(points)[0].split(LEAF))
+def compact_strips(points: Float[Tensor, "n p"], *, rows: int = LEAF) -> list[Int[Tensor, " b"]]:
+    """The rows of a set in runs of so many neighbours."""
+    return list(leaf_order(points)[0].split(rows))
 
 
 def _along(cluster: Float[Tensor, "g s c"]) -> Float[Tensor, "g s"]:

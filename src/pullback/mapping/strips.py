@@ -7,7 +7,7 @@ from typing import TypeVar
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.mapping.clusters import Clusters, compact_strips
+from pullback.mapping.clusters import LEAF, Clusters, compact_strips
 from pullback.mapping.distances import row_strips
 from pullback.mapping.parallel import each
 
@@ -22,7 +22,7 @@ _MANY_TO_SEARCH, _MANY_POINTS = 2**15, 2**14
 _SHARE = 0.3
 # Strips that decide whether that is so.
 _TRIALS = 5
-# Rows that are compared with all of a small reference set: fewer, larger products.
+# Rows that are compared with all of a small reference set: fewer, larger products, between which threads wait for each other less.
 _LONG_STRIP = 256
 
 
@@ -47,7 +47,7 @@ class Strips:
         On a CPU the rows of a strip are neighbours in the embedding, where that helps.
         """
         many = len(near) >= (_MANY_POINTS if margin > 0 else _MANY_TO_SEARCH)
-        rows = _rows(query, len(near), compact=many or margin > 0)
+        rows = _rows(query, len(near), many=many, compact=many or margin > 0)
         clusters = None
         if query.device.type == "cpu" and many:
             clusters = _clusters_that_pay(near, [coordinates(each) for each in rows[:: max(1, len(rows) // _TRIALS)]], margin)
@@ -67,11 +67,11 @@ class Strips:
         return each(on, self.rows)
 
 
-def _rows(query: Float[Tensor, "n2 p"], n1: int, *, compact: bool) -> list[Ids]:
+def _rows(query: Float[Tensor, "n2 p"], n1: int, *, many: bool, compact: bool) -> list[Ids]:
     if query.device.type == "cpu" and not compact:  # all products are needed: neighbouring rows gain nothing, long strips a little
         return [slice(start, start + _LONG_STRIP) for start in range(0, len(query), _LONG_STRIP)]
     if query.device.type == "cpu" and len(query) * n1 >= _MANY_PAIRS:
-        return compact_strips(query)
+        return compact_strips(query, rows=LEAF if many else _LONG_STRIP)
     return list(row_strips(len(query), n1, query.device))
 
 

@@ -53,10 +53,20 @@ class Command:
         return told
 
 
+# How OpenMP's threads wait at the end of a parallel region. Asleep they cost a tenth of a training step on a quiet machine and nothing in
+# maps; spinning, as they do by default, they take ten times as long beside other busy processes (experiments/README.md).
+_ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+
+
 @contextmanager
 def _environment(debugging: bool) -> Iterator[None]:
-    """Hydra leaves errors to us, and processes of a sweep know whether tracebacks are wanted."""
+    """Hydra leaves errors to us, processes of a sweep know whether tracebacks are wanted, and threads wait asleep.
+
+    Where the user has said how threads wait, that stays. PyTorch, which reads it when it is loaded, is not loaded yet.
+    """
     wanted = {"HYDRA_FULL_ERROR": "1"} | ({DEBUG: "1"} if debugging else {})
+    if not any(name in os.environ for name in (*_ASLEEP, "KMP_BLOCKTIME")):
+        wanted |= _ASLEEP
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -1,0 +1,28 @@
+"""The frame around the entry points."""
+
+import os
+
+import pytest
+
+from pullback.runtime.command import _environment
+
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+
+
+@pytest.fixture(autouse=True)
+def nothing_said(monkeypatch):
+    for name in WAITING:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_threads_wait_asleep_while_a_command_runs():
+    with _environment(debugging=False):
+        assert (os.environ["OMP_WAIT_POLICY"], os.environ["GOMP_SPINCOUNT"]) == ("passive", "0")
+    assert not any(name in os.environ for name in WAITING)
+
+
+@pytest.mark.parametrize(("name", "value"), [("OMP_WAIT_POLICY", "active"), ("GOMP_SPINCOUNT", "1000"), ("KMP_BLOCKTIME", "1")])
+def test_what_the_user_says_of_waiting_threads_stays(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with _environment(debugging=False):
+        assert {key: os.environ[key] for key in WAITING if key in os.environ} == {name: value}
