@@ -46,3 +46,13 @@ def stretched_pair(
         flow21=stretched(places.movedim(0, -1), size1, size2).movedim(-1, 0) - places if dense else None,
         known2=torch.ones(size2, dtype=torch.bool) if dense else None,
     )
+
+
+class PairList(list[ImagePair]):
+    """Pairs in memory, with what data sets tell of a pair before they read its files."""
+
+    def name(self, i: int) -> str:
+        return self[i].name
+
+    def subset(self, i: int) -> str:
+        return self[i].subset

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.figures.photographs import gradient_photo, left_half, shift
 from tests.figures.test_report import Page
+from tests.image_pairs import PairList
 
 from pullback.mapping.grid_match import patch_centres
 from pullback.tasks.image_pictures import ShownPair, correspondence_picture, heat_at_matches, heat_by_nearest, keypoints_picture
@@ -62,7 +63,7 @@ def run(tmp_path):
         for i, pair in enumerate(pairs):
             save(store, pair, by=3.0 * i)
         protocol = ImageProtocol("all", "image1", "bilinear", "none", "closed_form", "closed_form: test", "none", 0)
-        return Evaluated(pairs, store, score_image_store(store, pairs, dataset=name, split="test", protocol=protocol))
+        return Evaluated(pairs, store, score_image_store(store, PairList(pairs), dataset=name, split="test", protocol=protocol))
 
     return evaluate
 

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from tests.image_pairs import stretched, stretched_pair
+from tests.image_pairs import PairList, stretched, stretched_pair
 
 from pullback.data.image_decoding import ImageError
 from pullback.data.tss import TSS
@@ -41,6 +41,7 @@ def score_of(store, pair, **options):
 
 
 def score(store, pairs, protocol=PROTOCOL, **options):
+    pairs = pairs if hasattr(pairs, "name") else PairList(pairs)
     return score_image_store(store, pairs, dataset="stretched", split="test", protocol=protocol, **options)
 
 

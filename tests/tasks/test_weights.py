@@ -192,7 +192,7 @@ def test_only_plain_tensors_are_read(tmp_path):
     torch.save({"a": torch.ones(2)}, tmp_path / "x.pth")
     assert torch.equal(read_tensors(tmp_path / "x.pth")["a"], torch.ones(2))
     torch.save(nn.Linear(1, 1), tmp_path / "x.pth")
-    with pytest.raises(WeightsFileError, match="UnpicklingError"):
+    with pytest.raises(WeightsFileError, match=r"it names torch\.nn\.modules\.linear\.Linear"):
         read_tensors(tmp_path / "x.pth")
 
 
