@@ -1,6 +1,5 @@
 """Meshes with fewer vertices than a method takes eigenfunctions: everything adapts, or says what is missing."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +7,7 @@ import torch
 from scipy.spatial import ConvexHull
 from tests.fakes import write_mesh
 from tests.meshes import outward, plane, sphere
+from tests.reported import CASES
 
 from pullback.data.shapes import PreparationSettings, load_shape
 from pullback.geometry.cleaning import MeshError
@@ -127,7 +127,7 @@ def test_features_that_are_not_numbers_are_refused(prepared):
 
 
 def test_the_cases_of_the_shared_folder_are_matched(tmp_path):
-    folder = Path(__file__).resolve().parents[2] / "shared" / "cases" / "small-mesh-advice"
+    folder = CASES / "small-mesh-advice"
     if not folder.is_dir():
         pytest.skip(f"needs the shared cases, {folder}")
     cube, grid = (load_shape(folder / name, PreparationSettings(), tmp_path) for name in ("cube.off", "grid_quads.off"))

@@ -14,13 +14,12 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 from tests.image_fakes import scene, write_image
+from tests.reported import CASES
 
 from pullback.data.image_decoding import ImageError, ImageSupportError
 from pullback.data.image_io import read_mask, read_photo, read_pixels
 from pullback.data.image_truth import read_flo, read_mat_keypoints
 from pullback.errors import UserError
-
-CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
