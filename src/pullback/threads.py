@@ -11,11 +11,15 @@ from threadpoolctl import threadpool_limits
 
 @dataclass
 class _Inside:
-    """Who is inside ``one_thread`` now: the limits are the process's, so the first sets and the last lifts them."""
+    """Who is inside ``one_thread`` now. The limit of BLAS is the process's: the first thread sets it, and lifts it when it leaves.
+
+    OpenBLAS does not always heed another thread that lifts it.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     threads: set[int] = field(default_factory=set)
     blas: threadpool_limits | None = None
+    owner: int | None = None  # the thread that set the limit of BLAS
     torch_threads: int = 1  # before
 
 
@@ -27,7 +31,8 @@ def one_thread() -> Iterator[None]:
     """PyTorch and BLAS use one thread inside the ``with`` block, from whichever threads of Python it is entered, also several at once.
 
     The results do not depend on the number of processors then. Beside other busy processes, the many small parallel regions of an
-    eigensolver would wait for each other most of the time: measured, 1 s became 30 to 47 s.
+    eigensolver would wait for each other most of the time: measured, 1 s became 30 to 47 s. Of several at once, those that stay longer
+    than the first may meet BLAS with its threads again: that changes their time and their last bits.
     """
     me = threading.get_ident()
     if me in _INSIDE.threads:
@@ -35,7 +40,9 @@ def one_thread() -> Iterator[None]:
         return
     with _INSIDE.lock:
         if not _INSIDE.threads:
-            _INSIDE.blas, _INSIDE.torch_threads = threadpool_limits(limits=1, user_api="blas"), torch.get_num_threads()
+            _INSIDE.torch_threads = torch.get_num_threads()
+        if _INSIDE.blas is None:
+            _INSIDE.blas, _INSIDE.owner = threadpool_limits(limits=1, user_api="blas"), me
         _INSIDE.threads.add(me)
         _set_torch_threads(1)
     try:
@@ -44,9 +51,9 @@ def one_thread() -> Iterator[None]:
         with _INSIDE.lock:
             _INSIDE.threads.discard(me)
             _set_torch_threads(_INSIDE.torch_threads)
-            if not _INSIDE.threads and _INSIDE.blas is not None:
+            if _INSIDE.owner == me and _INSIDE.blas is not None:
                 _INSIDE.blas.restore_original_limits()
-                _INSIDE.blas = None
+                _INSIDE.blas = _INSIDE.owner = None
 
 
 def _set_torch_threads(count: int) -> None:
