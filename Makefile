@@ -36,6 +36,7 @@ test: $(VENV)/.installed-test ## run the tests (ARGS="-k name" picks some)
 
 lint: $(VENV)/.installed-test ## check style and imports
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 
 prepare: $(VENV)/.installed ## compute and cache operators and geodesics (ARGS="dataset=faust")
 	$(PY) eval.py run=[prepare] $(ARGS)

@@ -1,4 +1,6 @@
-"""Evaluate a checkpoint, a baseline, or stored predictions: ``python eval.py dataset=faust ckpt=RUN/checkpoints/best.ckpt``."""
+"""Evaluate a checkpoint, a baseline, or stored predictions:
+``python eval.py dataset=faust ckpt=RUN/checkpoints/best.ckpt``.
+"""
 
 from pathlib import Path
 

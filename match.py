@@ -1,4 +1,6 @@
-"""Match two meshes or two photographs: ``python match.py a.off b.off``, ``python match.py source=a.jpg target=b.jpg``."""
+"""Match two meshes or two photographs: ``python match.py a.off b.off``,
+``python match.py source=a.jpg target=b.jpg``.
+"""
 
 from pathlib import Path
 

@@ -1,8 +1,10 @@
-"""Commands that cannot work, and what each must say: one paragraph that names the mistake, without a traceback and before torch is there.
+"""Commands that cannot work, and what each must say: one paragraph that names the mistake,
+without a traceback and before torch is there.
 
     python -m experiments.broken_commands [--only REGEX]
 
-runs each in a process of its own, in a folder with a few small files, and prints a table: what was typed, the outcome, seconds.
+runs each in a process of its own, in a folder with a few small files, and prints a table: what was typed, the outcome,
+seconds.
 """
 
 import argparse
@@ -26,7 +28,9 @@ _PNG = "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
 
 @dataclass(frozen=True)
 class Case:
-    """A command with a mistake, run where `write_files` wrote its files; ``says`` is a regular expression that its paragraph matches."""
+    """A command with a mistake, run where `write_files` wrote its files;
+    ``says`` is a regular expression that its paragraph matches.
+    """
 
     command: str  # train, eval or match, or a program of experiments/
     arguments: tuple[str, ...]
@@ -34,7 +38,9 @@ class Case:
 
 
 def write_files(folder: Path) -> None:
-    """A mesh, the beginning of a photograph, what is called a checkpoint, an empty file, a pipe, folders, and damaged runs."""
+    """A mesh, the beginning of a photograph, what is called a checkpoint, an empty file, a pipe, folders,
+    and damaged runs.
+    """
     for name in ("body.off", "Other (1).off"):
         (folder / name).write_text(_OFF)
     (folder / "photo.png").write_bytes(bytes.fromhex(_PNG))
@@ -51,9 +57,13 @@ def write_files(folder: Path) -> None:
         "list": "[1, 2, 3]",
         "other": '{"accuracy": 0.9}',
         "nested": "[" * 3000 + "]" * 3000,
-        "words": '{"results": [{"dataset": "faust", "split": "test", "pairs": 3, "protocol": {}, "metrics": {"epe": "good"}}]}',
+        "words": (
+            '{"results": [{"dataset": "faust", "split": "test", "pairs": 3, "protocol": {}, "metrics": '
+            '{"epe": "good"}}]}'
+        ),
         "keys": '{"results": [{"dataset": "faust"}]}',
-        "whole": '{"results": [{"dataset": "faust", "split": "test", "pairs": 3, "protocol": {"geodesics": "dijkstra"}, '
+        "whole": '{"results": [{"dataset": "faust", "split": "test", "pairs": '
+        '3, "protocol": {"geodesics": "dijkstra"}, '
         '"metrics": {"geodesic_error_x100": 2.0}}]}',
     }
     for name, content in contents.items():
@@ -78,14 +88,26 @@ CASES = (
     case("match", "body.off", r"takes two files, and one was given"),
     case("match", "body.off | Other (1).off | body.off", r"are 3.*blanks belongs in quotes"),
     case("match", "bodi.off | body.off", r"source=bodi\.off does not exist; did you mean source=body\.off\?"),
-    case("match", "body.off | other (1).OFF", r"target=other \(1\)\.OFF does not exist; did you mean target=Other \(1\)\.off\?"),
+    case(
+        "match",
+        "body.off | other (1).OFF",
+        r"target=other \(1\)\.OFF does not exist; did you mean target=Other \(1\)\.off\?",
+    ),
     case("match", "body | Other (1)", r"source=body does not exist; did you mean source=body\.off\?"),
     case("match", "body.off | run", r"target=run is a folder; give a file"),
-    case("match", "body.off | photo.png", r"photo\.png is a photograph and body\.off is a mesh; give two meshes or two photographs"),
+    case(
+        "match",
+        "body.off | photo.png",
+        r"photo\.png is a photograph and body\.off is a mesh; give two meshes or two photographs",
+    ),
     case("match", "photo.png | body.off", r"photo\.png is a photograph and body\.off is a mesh"),
     case("match", "pipe | body.off", r"source=pipe is a pipe or a device.*save it as a file"),
     case("match", "body.off | broken.off", r"target=broken\.off is a link to nowhere, which does not exist"),
-    case("match", "body.off | Other (1).off | ckpt=half.ckpt", r"ckpt=half\.ckpt is no file that torch wrote, or its end is missing"),
+    case(
+        "match",
+        "body.off | Other (1).off | ckpt=half.ckpt",
+        r"ckpt=half\.ckpt is no file that torch wrote, or its end is missing",
+    ),
     case("match", "body.off | empty.off", r"target=empty\.off is an empty file"),
     case("match", "body.off | ", r"an empty name was typed"),
     case("match", "source= | target=body.off", r"source= has no value"),
@@ -94,18 +116,34 @@ CASES = (
     case("match", "body.off | Other (1).off | landmarks=run", r"landmarks=run is a folder; give a text file"),
     case("match", "body.off | Other (1).off | landmarks=none.txt", r"landmarks=none\.txt does not exist"),
     case("match", "body.off | Other (1).off | ckpt=text.ckpt", r"ckpt=text\.ckpt is no file that torch wrote"),
-    case("match", "body.off | Other (1).off | ckpt=run", r"ckpt=run is a folder; give a checkpoint, ckpt=run/checkpoints/best\.ckpt"),
-    case("match", "body.off | Other (1).off | ckpt=run/checkpoints/bset.ckpt", r"did you mean ckpt=run/checkpoints/best\.ckpt\?"),
-    case("match", "body.off | Other (1).off | device=cuda", r"device=cuda, but this machine has no GPU.*use device=cpu"),
+    case(
+        "match",
+        "body.off | Other (1).off | ckpt=run",
+        r"ckpt=run is a folder; give a checkpoint, ckpt=run/checkpoints/best\.ckpt",
+    ),
+    case(
+        "match",
+        "body.off | Other (1).off | ckpt=run/checkpoints/bset.ckpt",
+        r"did you mean ckpt=run/checkpoints/best\.ckpt\?",
+    ),
+    case(
+        "match", "body.off | Other (1).off | device=cuda", r"device=cuda, but this machine has no GPU.*use device=cpu"
+    ),
     case("match", "body.off | Other (1).off | device=banana", r"device=banana is unknown; use device=auto"),
     case("match", "body.off | Other (1).off | fusion=dinov2_sd", r"fusion= joins two networks of photographs"),
     case(
-        "match", "body.off | Other (1).off | landmarks=body.off | backbone=raw_wks", r"no use to the backbone WKS; use backbone=landmarks"
+        "match",
+        "body.off | Other (1).off | landmarks=body.off | backbone=raw_wks",
+        r"no use to the backbone WKS; use backbone=landmarks",
     ),
     case("match", "body.off | Other (1).off | data.k=40", r"needs \d+ eigenfunctions but data\.k=40"),
     # names of options
     case("match", "body.off | Other (1).off | output=out", r"did you mean hydra\.run\.dir=out\?"),
-    case("match", "body.off | Other (1).off | -o | out", r"-o is no option of match\.py: did you mean hydra\.run\.dir=out\?"),
+    case(
+        "match",
+        "body.off | Other (1).off | -o | out",
+        r"-o is no option of match\.py: did you mean hydra\.run\.dir=out\?",
+    ),
     case("match", "body.off | Other (1).off | --checkpoint=x.ckpt", r"did you mean ckpt=x\.ckpt\?"),
     case("match", "body.off | Other (1).off | gpu=1", r"did you mean device=cuda\?"),
     case("match", "soruce=body.off | target=Other (1).off", r"did you mean source=body\.off\?"),
@@ -139,21 +177,33 @@ CASES = (
     case("eval", "method=ulrssm", r"eval\.py has no \w+=, which something that was typed chooses"),
     case("eval", "run=null | untrained=true", r"a list is wanted here; write run=\[\]"),
     case("match", "https://example.invalid/a.off | body.off", r"is an address; download the file"),
-    case("match", "photo.png | photo.png | ckpt=run/checkpoints/best.ckpt", r"networks of meshes; those of photographs"),
+    case(
+        "match", "photo.png | photo.png | ckpt=run/checkpoints/best.ckpt", r"networks of meshes; those of photographs"
+    ),
     case("train", "seed=0,1", r"add --multirun"),
     case("train", "backbone=raw_wks", r"the backbone WKS has nothing to train"),
     case("train", "solver=null", r"cannot do without it; there are"),
     case("train", "backbone=[raw_wks", r"backbone=\[raw_wks cannot be read; quote"),
     case(
-        "eval", "dataset=tss | fusion=dinov2_dinov2 | branch@fusion.loss.backbone=sd21", r"chosen with branch@fusion\.basis\.backbone=NAME"
+        "eval",
+        "dataset=tss | fusion=dinov2_dinov2 | branch@fusion.loss.backbone=sd21",
+        r"chosen with branch@fusion\.basis\.backbone=NAME",
     ),
     case("eval", "dataset=[humans,tss]", r"mixes meshes and photographs"),
     case("train", "dataset=tss", r"photographs, for which nothing is trained"),
     # values
     case("train", "data.k=abc", r"data\.k=abc: a whole number is wanted here, such as data\.k=200"),
     case("train", "data.k=-5", r"data\.k=-5 is too small; give 3 or more"),
-    case("train", "data.coarsen=50", r"data\.coarsen=50 points are fewer than the data\.k=200 eigenfunctions; use data\.coarsen=3000"),
-    case("match", "body.off | Other (1).off | data.samples=9", r"data\.samples=9 points are fewer than the data\.k=\d+ eigenfunctions"),
+    case(
+        "train",
+        "data.coarsen=50",
+        r"data\.coarsen=50 points are fewer than the data\.k=200 eigenfunctions; use data\.coarsen=3000",
+    ),
+    case(
+        "match",
+        "body.off | Other (1).off | data.samples=9",
+        r"data\.samples=9 points are fewer than the data\.k=\d+ eigenfunctions",
+    ),
     case("match", "body.off | Other (1).off | hydra.job.chdir=true", r"hydra\.job\.chdir would look .*; leave it out"),
     case("train", "trainer.max_steps=nan", r"trainer\.max_steps=nan is no number"),
     case("train", "trainer.max_steps=-7", r"too small; give -1 or more"),
@@ -165,9 +215,15 @@ CASES = (
     case("eval", "untrained=true | run=score", r"a list is wanted here; write run=\[score\]"),
     case("eval", "untrained=true | run=[match,draw]", r"names draw; the stages are"),
     case("train", "data.laplacian=foo", r"data\.laplacian=foo is unknown; use one of cotangent, robust"),
-    case("train", "trainer.precision=banana", r"trainer\.precision=banana is unknown; use one of 32-true, .*bf16-mixed"),
+    case(
+        "train", "trainer.precision=banana", r"trainer\.precision=banana is unknown; use one of 32-true, .*bf16-mixed"
+    ),
     case("match", "body.off | Other (1).off | view.up=q", r"view\.up=q is unknown; use one of x, y, z"),
-    case("match", "body.off | Other (1).off | backbone=diffusion_net", r"there are no weights.*best\.ckpt, use.*untrained=true"),
+    case(
+        "match",
+        "body.off | Other (1).off | backbone=diffusion_net",
+        r"there are no weights.*best\.ckpt, use.*untrained=true",
+    ),
     case("train", "trainer=gpu", r"this machine has no GPU.*trainer=cpu"),
     # files and folders of the others
     case("train", "resume=text.ckpt", r"resume=text\.ckpt is no file that torch wrote"),
@@ -209,7 +265,11 @@ CASES = (
     case("smoothness", "run/checkpoints/best.ckpt | dataste=faust", r"did you mean dataset=faust"),
     case("smoothness", "run/checkpoints/best.ckpt | --shapes | 0", r"--shapes 0 leaves nothing to measure"),
     case("smoothness", "run/checkpoints/best.ckpt | data.kk=9", r"data\.kk does not exist"),
-    case("smoothness", "run/checkpoints/best.ckpt | dataset=faust | paths.data_dir=run", r"looked for in run/FAUST_r, which does not"),
+    case(
+        "smoothness",
+        "run/checkpoints/best.ckpt | dataset=faust | paths.data_dir=run",
+        r"looked for in run/FAUST_r, which does not",
+    ),
     case("paired", "whole | nowhere", r"there is no folder nowhere"),
     case("paired", "whole | whole", r"whole/pairs\.csv, line 3: geodesic_error_x100 is 'good', not a number"),
     case("paired", "whole | cut", r"not a JSON file"),
@@ -240,7 +300,9 @@ def outcome(one: Case, folder: Path) -> tuple[str, str]:
     program = [str(ROOT / f"{one.command}.py")] if one.command in PROGRAMS else ["-m", f"experiments.{one.command}"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
     begun = time.monotonic()
-    done = subprocess.run([sys.executable, *program, *one.arguments], cwd=folder, capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, *program, *one.arguments], cwd=folder, capture_output=True, text=True, env=environment
+    )
     return verdict(one, done.stderr, done.returncode), f"{time.monotonic() - begun:.1f}"
 
 

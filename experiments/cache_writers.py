@@ -1,4 +1,5 @@
-"""What many processes compute that want the same shapes of an empty cache at once: ``python experiments/cache_writers.py --processes 20``.
+"""What many processes compute that want the same shapes of an empty cache at once:
+``python experiments/cache_writers.py --processes 20``.
 
 Prints how often a shape was prepared (without locks: by every process), and how long all took together.
 """
@@ -28,15 +29,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
         arguments = (meshes, PreparationSettings(k=options.k), Path(folder))
-        processes = [multiprocessing.get_context("fork").Process(target=_want, args=arguments) for _ in range(options.processes)]
+        processes = [
+            multiprocessing.get_context("fork").Process(target=_want, args=arguments) for _ in range(options.processes)
+        ]
         for process in processes:
             process.start()
         for process in processes:
             process.join()
         seconds, prepared = time.monotonic() - begun, (Path(folder) / "prepared.txt").read_text().split()
         failed = sum(process.exitcode != 0 for process in processes)
-        left = [path for path in (Path(folder) / "cache" / "operators").iterdir() if path.suffix != ".npz" or path.name.startswith(".")]
-    print(f"{options.processes} processes that each wanted {len(meshes)} shapes prepared {len(prepared)} in {seconds:.1f} s")
+        left = [
+            path
+            for path in (Path(folder) / "cache" / "operators").iterdir()
+            if path.suffix != ".npz" or path.name.startswith(".")
+        ]
+    print(
+        f"{options.processes} processes that each wanted {len(meshes)} shapes prepared {len(prepared)} in "
+        f"{seconds:.1f} s"
+    )
     print(f"{failed} processes failed, {len(left)} files besides the entries were left")
 
 

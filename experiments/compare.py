@@ -2,12 +2,13 @@
 
     python -m experiments.compare RUN_DIR RUN_DIR … [--metrics pck@0.10,epe] [--subsets] [--latex]
 
-A folder without a metrics.json stands for all runs below it, such as the jobs of a sweep. Averages over subsets are weighted by their
-pairs; --subsets also prints each subset and the plain mean of them. Where runs on one data set differ in their protocol, a mark says
-in what: such figures do not compare. PCK, AUC, coverage and flips are printed in percent.
+A folder without a metrics.json stands for all runs below it, such as the jobs of a sweep. Averages over subsets are
+weighted by their pairs; --subsets also prints each subset and the plain mean of them. Where runs on one data set differ
+in their protocol, a mark says in what: such figures do not compare. PCK, AUC, coverage and flips are printed in
+percent.
 
-Runs that differ by their seed alone also get a line with mean ± standard deviation (n - 1) over the seeds; --seeds prints those lines
-in the place of theirs.
+Runs that differ by their seed alone also get a line with mean ± standard deviation (n - 1) over the seeds; --seeds
+prints those lines in the place of theirs.
 """
 
 import argparse
@@ -25,7 +26,16 @@ from experiments.run_files import RunError, read_overrides, read_yaml
 from pullback.runtime.doorway import telling
 
 COLUMNS = (
-    *("geodesic_error_x100", "geodesic_error_median_x100", "pck@0.05", "pck@0.10", "pck@0.20", "epe", "smoothness", "smoothness_truth"),
+    *(
+        "geodesic_error_x100",
+        "geodesic_error_median_x100",
+        "pck@0.05",
+        "pck@0.10",
+        "pck@0.20",
+        "epe",
+        "smoothness",
+        "smoothness_truth",
+    ),
     *("mean_keypoint_error", "coverage", "flip_rate"),
 )
 # What runs are compared for; the rest of a protocol is rules.
@@ -50,16 +60,24 @@ class Line:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser("python -m experiments.compare", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m experiments.compare", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("folders", nargs="+", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--metrics", type=lambda text: text.split(","), help="names in metrics.json, separated by commas")
+    parser.add_argument(
+        "--metrics", type=lambda text: text.split(","), help="names in metrics.json, separated by commas"
+    )
     parser.add_argument("--subsets", action="store_true", help="also each subset, and their plain mean")
     parser.add_argument("--seeds", action="store_true", help="runs that differ by their seed alone as one line")
     parser.add_argument("--latex", action="store_true", help="a LaTeX tabular instead of Markdown")
     options = parser.parse_args(arguments)
     with telling():
         runs = run_folders(options.folders)
-        lines = [line for label, run in zip(labels(runs), runs, strict=True) for line in lines_of(run, label, subsets=options.subsets)]
+        lines = [
+            line
+            for label, run in zip(labels(runs), runs, strict=True)
+            for line in lines_of(run, label, subsets=options.subsets)
+        ]
         lines = with_seeds(lines, alone=options.seeds)
         names = chosen(lines, options.metrics)
         marks, notes = differences(lines)
@@ -73,18 +91,23 @@ def lines_of(run: Path, label: str, *, subsets: bool = False) -> Iterator[Line]:
     """The lines of a run: one for each of its data sets and, if asked, one for each subset and for their plain mean."""
     for record in records_of(run, label):
         result = record.result
-        rules = {key: value for key, value in record.protocol.items() if key not in METHOD} | {"scored pairs": result["pairs"]}
+        rules = {key: value for key, value in record.protocol.items() if key not in METHOD} | {
+            "scored pairs": result["pairs"]
+        }
         same = {"method": method_of(record), "rules": rules, "identity": record.identity, "seed": record.seed}
         name, parts = f"{record.dataset} ({result['split']})", result.get("subsets") or {}
         yield Line(label, name, pairs=_count(result), metrics=record.metrics, **same)
         if subsets and len(parts) > 1:
             for part, values in parts.items():
                 yield Line(label, f"{name}: {part}", pairs=_count(values), metrics=values["metrics"], **same)
-            yield Line(label, f"{name}: mean of subsets", pairs=_count(result), metrics=result["metrics_unweighted"], **same)
+            yield Line(
+                label, f"{name}: mean of subsets", pairs=_count(result), metrics=result["metrics_unweighted"], **same
+            )
 
 
 def with_seeds(lines: Sequence[Line], *, alone: bool = False) -> list[Line]:
-    """The lines, and after the last of those that differ by their seed alone one with the mean and the spread of their figures.
+    """The lines, and after the last of those that differ by their seed alone one with the mean and the spread of their
+    figures.
 
     With ``alone`` it takes their place.
     """
@@ -103,7 +126,9 @@ def with_seeds(lines: Sequence[Line], *, alone: bool = False) -> list[Line]:
 
 
 def over_seeds(group: Sequence[Line]) -> Line:
-    """Mean and sample standard deviation of runs that differ by their seed alone; a metric that one of them lacks is left out."""
+    """Mean and sample standard deviation of runs that differ by their seed alone;
+    a metric that one of them lacks is left out.
+    """
     values = {name: [line.metrics.get(name) for line in group] for name in group[0].metrics}
     values = {name: some for name, some in values.items() if None not in some}
     runs = f"{len(group)} runs, seeds {', '.join(str(line.seed) for line in group)}"
@@ -116,7 +141,8 @@ def over_seeds(group: Sequence[Line]) -> Line:
 
 
 def method_of(record: Record) -> str:
-    """What made the figures: the method's name, fusion or backbone, solver with its mode and, if any, the checkpoint's rule.
+    """What made the figures: the method's name, fusion or backbone, solver with its mode and, if any,
+    the checkpoint's rule.
 
     Names are those typed on the command line (``.hydra/hydra.yaml``), else the classes in ``config.yaml``.
     """
@@ -124,7 +150,11 @@ def method_of(record: Record) -> str:
     config = read_yaml(run / "config.yaml")
     choices = _part(read_yaml(run / ".hydra" / "hydra.yaml"), "hydra", "runtime", "choices")
     features = choices.get("fusion") or protocol.get("fusion") or choices.get("backbone")
-    solver = choices.get("solver") or str(_part(config, "solver").get("_target_", "")).rsplit(".", 1)[-1] or protocol.get("solver")
+    solver = (
+        choices.get("solver")
+        or str(_part(config, "solver").get("_target_", "")).rsplit(".", 1)[-1]
+        or protocol.get("solver")
+    )
     mode = protocol.get("mode") or _mode(config.get("solver"))
     tuned = "" if record.fine_tuning in (None, "off") else f"fine-tuned ({record.fine_tuning})"
     how = solver if mode in (None, "", solver) else f"{solver} ({mode})"
@@ -133,12 +163,16 @@ def method_of(record: Record) -> str:
 
 
 def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
-    """A mark for each line whose rules differ from those of the first line on the same data set, and the notes that explain the marks."""
+    """A mark for each line whose rules differ from those of the first line on the same data set,
+    and the notes that explain the marks.
+    """
     first: dict[str, Line] = {}
     marks, notes = [], []
     for line in lines:
         other = first.setdefault(line.dataset, line)
-        keys = [key for key in dict.fromkeys([*other.rules, *line.rules]) if other.rules.get(key) != line.rules.get(key)]
+        keys = [
+            key for key in dict.fromkeys([*other.rules, *line.rules]) if other.rules.get(key) != line.rules.get(key)
+        ]
         if not keys:
             marks.append("")
             continue
@@ -151,7 +185,9 @@ def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
 
 
 def chosen(lines: Sequence[Line], metrics: Sequence[str] | None) -> list[str]:
-    """The metrics that are asked for, else those of COLUMNS that some line has. Raises RunError for a metric that none has."""
+    """The metrics that are asked for, else those of COLUMNS that some line has.
+    Raises RunError for a metric that none has.
+    """
     known = list(dict.fromkeys(name for line in lines for name in line.metrics))
     unknown = [name for name in metrics or () if name not in known]
     if unknown:
@@ -161,7 +197,13 @@ def chosen(lines: Sequence[Line], metrics: Sequence[str] | None) -> list[str]:
 
 def cells(lines: Sequence[Line], names: Sequence[str], marks: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """The head and the body of the table as text."""
-    heads = ["run", "data set", "method", "pairs", *(f"{name}, %" if name.startswith(_PERCENT) else name for name in names)]
+    heads = [
+        "run",
+        "data set",
+        "method",
+        "pairs",
+        *(f"{name}, %" if name.startswith(_PERCENT) else name for name in names),
+    ]
     body = [
         [f"{line.run} {mark}".strip(), line.dataset, line.method, line.pairs, *(_figure(name, line) for name in names)]
         for line, mark in zip(lines, marks, strict=True)
@@ -199,7 +241,9 @@ def _mode(solver: Any) -> str | None:
 
 
 def _weights(protocol: Mapping[str, Any]) -> str:
-    """The rule of a checkpoint in short: "best, trained on humans", "untrained", "last, …"; nothing where nothing is trained."""
+    """The rule of a checkpoint in short: "best, trained on humans", "untrained", "last, …";
+    nothing where nothing is trained.
+    """
     rule = str(protocol.get("checkpoint", ""))
     if not rule or rule.startswith("none"):
         return "untrained" if "untrained" in rule else ""
@@ -207,7 +251,9 @@ def _weights(protocol: Mapping[str, Any]) -> str:
 
 
 def _typed(run: Path) -> list[str]:
-    """The overrides of single values on the command line (``fusion.basis.backbone.layer=9``): they set runs of a sweep apart."""
+    """The overrides of single values on the command line (``fusion.basis.backbone.layer=9``):
+    they set runs of a sweep apart.
+    """
     typed = read_overrides(run / ".hydra" / "overrides.yaml")
     left_out = ("hydra.", "paths.", "predictions=", "ckpt=", "run=", "trainer.", "data.num_workers", "data.batch_pairs")
     return [text for text in typed if "." in text.split("=")[0] and not text.lstrip("+~").startswith(left_out)]

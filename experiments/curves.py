@@ -1,11 +1,13 @@
 """Cumulative error curves of several runs in one plot, a panel for each data set.
 
-    python -m experiments.curves RUN_DIR … [--of landmarks|pairs] [--datasets faust,scape] [--names A,B] [--limit 10] [--out FILE]
+    python -m experiments.curves RUN_DIR … [--of landmarks|pairs] [--datasets faust,scape] [--names A,B] [--limit 10]
+    [--out FILE]
 
-A folder without a metrics.json stands for all runs below it. ``landmarks``: the share of the landmarks of all pairs within each error,
-from metrics.json; ``pairs``: the share of pairs whose mean error is within it, from pairs.csv. Runs that differ by their seed alone become
-one line, their mean, in a band from the lowest to the highest. The legend gives the mean error of each. FILE ends in .png, .svg or .pdf;
-without an ending all three are written. In what the protocols of the runs differ is printed: such curves do not compare.
+A folder without a metrics.json stands for all runs below it. ``landmarks``: the share of the landmarks of all pairs
+within each error, from metrics.json; ``pairs``: the share of pairs whose mean error is within it, from pairs.csv. Runs
+that differ by their seed alone become one line, their mean, in a band from the lowest to the highest. The legend gives
+the mean error of each. FILE ends in .png, .svg or .pdf; without an ending all three are written. In what the protocols
+of the runs differ is printed: such curves do not compare.
 """
 
 import argparse
@@ -31,13 +33,27 @@ _AXES = {"landmarks": "points below, %", "pairs": "pairs with a mean below, %"}
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the plot."""
-    parser = argparse.ArgumentParser("python -m experiments.curves", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m experiments.curves", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("folders", nargs="+", type=Path, metavar="RUN_DIR")
     parser.add_argument("--of", choices=list(_AXES), default="landmarks", help="what is counted (default: landmarks)")
-    parser.add_argument("--datasets", type=lambda text: text.split(","), help="names, separated by commas; all that there are by default")
-    parser.add_argument("--names", type=lambda text: text.split(","), help="names of the lines in order, in the place of the folders'")
+    parser.add_argument(
+        "--datasets",
+        type=lambda text: text.split(","),
+        help="names, separated by commas; all that there are by default",
+    )
+    parser.add_argument(
+        "--names", type=lambda text: text.split(","), help="names of the lines in order, in the place of the folders'"
+    )
     parser.add_argument("--limit", type=float, help="the largest error shown, ×100 as on the axis (default: 20)")
-    parser.add_argument("--out", type=Path, default=Path("curves"), metavar="FILE", help="default: curves.png, curves.svg and curves.pdf")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("curves"),
+        metavar="FILE",
+        help="default: curves.png, curves.svg and curves.pdf",
+    )
     options = parser.parse_args(arguments)
     with telling():
         records = _records(options.folders, options.datasets)
@@ -55,8 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(note)
 
 
-def panels_of(records: Sequence[Record], *, of: str = "landmarks", names: Sequence[str] | None = None) -> dict[str, dict[str, "Curve"]]:
-    """Curves by data set and by label; a run looks the same in all panels. Raises RunError for too few or too many names."""
+def panels_of(
+    records: Sequence[Record], *, of: str = "landmarks", names: Sequence[str] | None = None
+) -> dict[str, dict[str, "Curve"]]:
+    """Curves by data set and by label; a run looks the same in all panels.
+    Raises RunError for too few or too many names.
+    """
     groups = [kept for kept, _ in by_seed(records)]
     keys = list(dict.fromkeys(_runs(group) for group in groups))
     if names is not None and len(names) != len(keys):
@@ -76,7 +96,9 @@ def curve_of(group: Sequence[Record], *, of: str, style: int) -> "Curve":
     thresholds, shares = _THRESHOLDS, []
     for record in group:
         if of == "pairs":
-            errors = np.array([float(row[_ERROR]) / 100 for row in pair_rows(record, _ERROR).values() if row.get(_ERROR)])
+            errors = np.array(
+                [float(row[_ERROR]) / 100 for row in pair_rows(record, _ERROR).values() if row.get(_ERROR)]
+            )
             shares.append((errors[:, None] <= thresholds).mean(axis=0))
         else:
             thresholds = np.array(record.result["pck_curve"]["thresholds"])
@@ -88,20 +110,27 @@ def curve_of(group: Sequence[Record], *, of: str, style: int) -> "Curve":
 
 def notes_on(records: Sequence[Record]) -> list[str]:
     """In what the protocols of runs on one data set differ: such curves do not compare."""
-    lines = [line for record in dict.fromkeys((record.run, record.label) for record in records) for line in lines_of(*record)]
+    lines = [
+        line for record in dict.fromkeys((record.run, record.label) for record in records) for line in lines_of(*record)
+    ]
     marks, notes = differences(lines)
     marked = [f"{line.run} on {line.dataset}: see {mark}" for line, mark in zip(lines, marks, strict=True) if mark]
     return [*marked, *notes]
 
 
 def _records(folders: Sequence[Path], datasets: Sequence[str] | None) -> list[Record]:
-    """The records with a curve. Raises RunError when there are none, or one for a data set that is asked for is missing."""
+    """The records with a curve. Raises RunError when there are none,
+    or one for a data set that is asked for is missing.
+    """
     runs = run_folders(folders)
     found = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]
     found = [record for record in found if record.result.get("pck_curve")]
     known = list(dict.fromkeys(record.dataset for record in found))
     if not found or any(name not in known for name in datasets or ()):
-        raise RunError(f"no error curve of {', '.join(datasets or ['any data set'])}; there are curves of {', '.join(known) or 'none'}")
+        raise RunError(
+            f"no error curve of {', '.join(datasets or ['any data set'])}; there are curves of "
+            f"{', '.join(known) or 'none'}"
+        )
     return [record for record in found if datasets is None or record.dataset in datasets]
 
 

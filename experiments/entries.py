@@ -1,4 +1,6 @@
-"""The figures of our runs as a table takes them: grouped over seeds, each with its method and what is to be remarked on it."""
+"""The figures of our runs as a table takes them: grouped over seeds,
+each with its method and what is to be remarked on it.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +12,8 @@ from experiments.published import Published
 from experiments.records import Record, by_seed, differences_in_words, seedless
 
 METRIC = "geodesic_error_x100"
-_METHODS = {"DiffZoomOut": "simplified", "ZoomOut": "zoomout", "FeatureNearest": "nearest"}  # of runs that do not name theirs
+# of runs that do not name theirs
+_METHODS = {"DiffZoomOut": "simplified", "ZoomOut": "zoomout", "FeatureNearest": "nearest"}
 _LEARNED = ("loss", "optimizer")  # what variants of one method may differ in: these, of the training …
 _APPLIED = ("backbone", "solver", "adaptation", "landmarks")  # … and these, of the test
 
@@ -66,7 +69,9 @@ class Entry:
     def remarks(self) -> list[str]:
         seeds = [str(record.seed) for record in self.records]
         over = [f"mean ± standard deviation over the seeds {', '.join(seeds)}"] if len(seeds) > 1 else []
-        return list(dict.fromkeys([*over, *(remark for record in self.records for remark in self.published.remarks(record))]))
+        return list(
+            dict.fromkeys([*over, *(remark for record in self.records for remark in self.published.remarks(record))])
+        )
 
     def is_of(self, method: str | None, *, tuned: bool) -> bool:
         """Whether it stands in the row of a published method."""
@@ -75,18 +80,29 @@ class Entry:
     @property
     def changes(self) -> int:
         """How many overrides on the command line change the method: none for the method as configured."""
-        return sum(text.lstrip("+~").split("=")[0].split(".")[0] in (*_APPLIED, *_LEARNED, "recipe") for text in self.first.typed)
+        return sum(
+            text.lstrip("+~").split("=")[0].split(".")[0] in (*_APPLIED, *_LEARNED, "recipe")
+            for text in self.first.typed
+        )
 
     def variant(self, other: "Entry") -> str:
         """In what the method differs from that of another entry; empty where it is the same."""
-        learned = _LEARNED if "ckpt" not in self.first.settings | other.first.settings else ()  # the training is not known
-        return _changes(*(entry.first.part(*_APPLIED) | entry.first.part(*learned, learned=True) for entry in (self, other)))
+        # the training is not known
+        learned = _LEARNED if "ckpt" not in self.first.settings | other.first.settings else ()
+        return _changes(
+            *(entry.first.part(*_APPLIED) | entry.first.part(*learned, learned=True) for entry in (self, other))
+        )
 
     def difference(self, other: "Entry") -> str:
         """In what the runs differ at all: rules, else settings, else the names of the runs."""
         rules = [{key: seedless(value) for key, value in entry.first.protocol.items()} for entry in (self, other)]
         training = [entry.first.part("data", "trainer", "scheduler", learned=True) for entry in (self, other)]
-        return _changes(*rules) or _changes(*training) or _changes(self.first.settings, other.first.settings) or self.first.label
+        return (
+            _changes(*rules)
+            or _changes(*training)
+            or _changes(self.first.settings, other.first.settings)
+            or self.first.label
+        )
 
 
 def entries_of(records: Iterable[Record], published: Published) -> tuple[list[Entry], list[str]]:

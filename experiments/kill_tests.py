@@ -1,9 +1,11 @@
-"""What kills cost: the real commands, killed again and again at random moments and while they write, then left to finish.
+"""What kills cost: the real commands, killed again and again at random moments and while they write,
+then left to finish.
 
-``python experiments/kill_tests.py --kills 12 --out FOLDER`` takes some minutes and prints a table. After every kill all files that a
-run had finished must be whole; at the end the result must be that of the run that nobody disturbed. TMPDIR is on another disk
-(``--tmp``, by default /dev/shm), where a file that is moved from there is copied. ``--forked`` starts the commands from a process that
-has imported the libraries already: the same program without the seconds in which nothing can be lost.
+``python experiments/kill_tests.py --kills 12 --out FOLDER`` takes some minutes and prints a table. After every kill all
+files that a run had finished must be whole; at the end the result must be that of the run that nobody disturbed. TMPDIR
+is on another disk (``--tmp``, by default /dev/shm), where a file that is moved from there is copied. ``--forked``
+starts the commands from a process that has imported the libraries already: the same program without the seconds in
+which nothing can be lost.
 """
 
 import argparse
@@ -33,7 +35,12 @@ from pullback.tasks.checkpoint import resumable
 ROOT = Path(__file__).resolve().parents[1]
 HUMANS = ROOT / "data" / "humans" / "off"
 TINY = ["data.k=30", "data.coarsen=400", "data.samples=200", "trainer=cpu"]
-NETWORK = ["backbone.network.width=16", "backbone.network.n_blocks=1", "backbone.network.k=20", "backbone.descriptor.k=30"]
+NETWORK = [
+    "backbone.network.width=16",
+    "backbone.network.n_blocks=1",
+    "backbone.network.k=20",
+    "backbone.descriptor.k=30",
+]
 SOLVER = ["solver.k_init=10", "solver.step=5", "solver.n_steps=2"]
 STEPS = ["trainer.max_steps=20", "trainer.val_check_interval=5", "callbacks.last.minutes=0.0"]
 SHAPES = ["data.val_shapes=3", "data.val_pairs=2", "data.test_pairs=3", "data.prepare_workers=1"]
@@ -65,7 +72,9 @@ class Command:
 
 @dataclass(frozen=True)
 class Running:
-    """A command at work, the leader of a session of its own. ``status`` is None until it ends, and negative after a signal."""
+    """A command at work, the leader of a session of its own. ``status`` is None until it ends,
+    and negative after a signal.
+    """
 
     pid: int
     status: Callable[[], int | None]
@@ -117,7 +126,9 @@ def weights_and_scores(folder: Path) -> object:
 
 
 def entries(folder: Path) -> object:
-    return sorted(str(path.relative_to(folder)) for path in (folder / "cache").glob("*/*") if not path.name.startswith("."))
+    return sorted(
+        str(path.relative_to(folder)) for path in (folder / "cache").glob("*/*") if not path.name.startswith(".")
+    )
 
 
 def point_map(folder: Path) -> object:
@@ -127,15 +138,38 @@ def point_map(folder: Path) -> object:
 COMMANDS = [
     Command(
         "training",
-        ("train.py", "experiment=quickstart", *TINY, *NETWORK, *SOLVER, *STEPS, *SHAPES, "resume=auto", "run=[match,score]"),
+        (
+            "train.py",
+            "experiment=quickstart",
+            *TINY,
+            *NETWORK,
+            *SOLVER,
+            *STEPS,
+            *SHAPES,
+            "resume=auto",
+            "run=[match,score]",
+        ),
         weights_and_scores,
     ),
-    Command("evaluation", ("eval.py", "dataset=humans", *AXIOMATIC, *TINY, "data.test_pairs=12", "data.prepare_workers=1"), scores),
-    Command("photographs", ("eval.py", "dataset=photos", "fusion=gradients_gradients", "solver=closed_form", "graph.k=20"), scores),
-    Command("prepare", ("eval.py", "dataset=humans", *AXIOMATIC, *TINY, "run=[prepare]", "data.prepare_workers=2"), entries),
+    Command(
+        "evaluation",
+        ("eval.py", "dataset=humans", *AXIOMATIC, *TINY, "data.test_pairs=12", "data.prepare_workers=1"),
+        scores,
+    ),
+    Command(
+        "photographs",
+        ("eval.py", "dataset=photos", "fusion=gradients_gradients", "solver=closed_form", "graph.k=20"),
+        scores,
+    ),
+    Command(
+        "prepare", ("eval.py", "dataset=humans", *AXIOMATIC, *TINY, "run=[prepare]", "data.prepare_workers=2"), entries
+    ),
     Command(
         "match",
-        ("match.py", *(f"{side}={path}" for side, path in zip(("source", "target"), sorted(HUMANS.glob("*.off")), strict=False))),
+        (
+            "match.py",
+            *(f"{side}={path}" for side, path in zip(("source", "target"), sorted(HUMANS.glob("*.off")), strict=False)),
+        ),
         point_map,
     ),
 ]
@@ -145,12 +179,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=12, help="of each command")
     parser.add_argument("--out", type=Path, default=ROOT / "experiments" / "runs" / "kills")
-    parser.add_argument("--tmp", type=Path, default=Path("/dev/shm"), help="the parent of TMPDIR, on another disk than --out")
+    parser.add_argument(
+        "--tmp", type=Path, default=Path("/dev/shm"), help="the parent of TMPDIR, on another disk than --out"
+    )
     parser.add_argument("--only", nargs="*", default=[command.name for command in COMMANDS])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--forked", action="store_true", help="spare the seconds in which the libraries are imported")
     options = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would what they start
+    # a shell's background jobs ignore it, and so would what they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ |= {"TMPDIR": str(options.tmp / f"kills-{os.getpid()}"), "OMP_NUM_THREADS": "1"}
     Path(os.environ["TMPDIR"]).mkdir()
     if options.forked:
@@ -191,7 +228,9 @@ def tried(command: Command, folder: Path, kills: int, rng: random.Random, *, for
     return tally
 
 
-def kill_once(command: Command, folder: Path, duration: float, rng: random.Random, tally: Tally, *, forked: bool) -> None:
+def kill_once(
+    command: Command, folder: Path, duration: float, rng: random.Random, tally: Tally, *, forked: bool
+) -> None:
     """Starts the command and kills it: at a random moment, or (half of the time) as it begins to write a file."""
     number = rng.choices((signal.SIGKILL, signal.SIGTERM, signal.SIGINT), weights=(3, 1, 1))[0]
     moment, writes = rng.uniform(0.05 if forked else 0.3, 1.0) * duration, rng.choice([None, rng.randint(1, 6)])
@@ -201,7 +240,9 @@ def kill_once(command: Command, folder: Path, duration: float, rng: random.Rando
         now = partials(folder)
         sighted += len(now - seen)
         seen |= now
-        if time.monotonic() - begun > (moment if writes is None else 3 * duration) or (writes is not None and sighted >= writes):
+        if time.monotonic() - begun > (moment if writes is None else 3 * duration) or (
+            writes is not None and sighted >= writes
+        ):
             break
         time.sleep(0.002)
     if process.status() is not None:
@@ -243,7 +284,11 @@ def session(leader: int) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and os.getsid(int(entry.name)) == leader and b"python" in (entry / "cmdline").read_bytes():
+            if (
+                entry.name.isdigit()
+                and os.getsid(int(entry.name)) == leader
+                and b"python" in (entry / "cmdline").read_bytes()
+            ):
                 found.append(int(entry.name))
         except OSError:
             continue
@@ -293,7 +338,8 @@ def table(tallies: dict[str, Tally]) -> str:
         kills = [tally.kills[key] for key in ("SIGKILL", "SIGTERM", "SIGINT")]
         words = ["no", "yes"]
         rows.append(
-            f"| {name} | {sum(kills)} ({', '.join(map(str, kills))}) | {tally.while_writing} | {len(tally.damaged)} | {tally.orphans} "
+            f"| {name} | {sum(kills)} ({', '.join(map(str, kills))}) | {tally.while_writing} | "
+            f"{len(tally.damaged)} | {tally.orphans} "
             f"| {tally.slow_stops} | {words[tally.completed]} | {words[tally.same]} | {tally.leftovers} |"
         )
         rows += [f"  {line}" for line in tally.damaged] + [f"  exit statuses: {dict(tally.statuses)}"]

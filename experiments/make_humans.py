@@ -3,10 +3,10 @@
     pip install -c constraints.txt -e .[humans]
     python experiments/make_humans.py --out data/humans
 
-Each body is an identity of the CC0 body model `anny` in a pose of `embedded_humans/tables.py`, jittered. Its surface is clustered by
-`pyacvd` in a random vertex order; the dual mesh of the clusters, repaired and relaxed, is the shape. The ground truth does not search
-the space around a surface: a landmark is a vertex of the model, its cluster is known, and the answer is the nearest vertex within two
-edges of that cluster's, so it cannot jump between limbs that touch.
+Each body is an identity of the CC0 body model `anny` in a pose of `embedded_humans/tables.py`, jittered. Its surface is
+clustered by `pyacvd` in a random vertex order; the dual mesh of the clusters, repaired and relaxed, is the shape. The
+ground truth does not search the space around a surface: a landmark is a vertex of the model, its cluster is known, and
+the answer is the nearest vertex within two edges of that cluster's, so it cannot jump between limbs that touch.
 
 Same packages, machine and seed: same bytes. The first run builds anny's cache (minutes, 0.8 GB, in ANNY_CACHE_DIR).
 """
@@ -24,7 +24,9 @@ from scipy.sparse import coo_matrix
 
 
 def choose_landmarks(body, rest, n_pairs):
-    """Farthest-point sample of the model's left half and its mirror image: vertex ids (t,), and for each row the mirrored row (t,)."""
+    """Farthest-point sample of the model's left half and its mirror image: vertex ids (t,),
+    and for each row the mirrored row (t,).
+    """
     half = np.flatnonzero(rest[:, 0] >= -1e-4)
     chosen, distance = [int(half[rest[half, 2].argmax()])], np.full(len(half), np.inf)
     while len(chosen) < n_pairs:
@@ -35,7 +37,9 @@ def choose_landmarks(body, rest, n_pairs):
 
 
 def ring_nearest(points, faces, owner, targets):
-    """For each target (t, 3), whose cluster's vertex is `owner`, the nearest within two edges of it: ids and distances."""
+    """For each target (t, 3), whose cluster's vertex is `owner`, the nearest within two edges of it:
+    ids and distances.
+    """
     edges = undirected_edges(faces)[0]
     both = np.concatenate([edges, edges[:, ::-1], np.arange(len(points))[:, None].repeat(2, axis=1)])
     ring = coo_matrix((np.ones(len(both)), both.T), shape=(len(points),) * 2).tocsr()
@@ -101,10 +105,14 @@ def facts(points, faces, residual):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("data/humans"), help="folder to write off/, corres/, train.txt, test.txt into")
+    parser.add_argument(
+        "--out", type=Path, default=Path("data/humans"), help="folder to write off/, corres/, train.txt, test.txt into"
+    )
     parser.add_argument("--seed", type=int, default=2024)
     parser.add_argument("--clusters", type=int, default=1540, help="clusters asked of pyacvd; repair adds some")
-    parser.add_argument("--landmark-pairs", type=int, default=1000, help="landmarks on one half of the body, mirrored to the other")
+    parser.add_argument(
+        "--landmark-pairs", type=int, default=1000, help="landmarks on one half of the body, mirrored to the other"
+    )
     parser.add_argument("--jitter", type=float, default=4.0, help="standard deviation of the angles, degrees")
     parser.add_argument("--only", type=int, nargs="*", help="make these shapes alone (0, 1, …), and no lists")
     settings = parser.parse_args()

@@ -3,9 +3,9 @@
     pip install scikit-image
     python experiments/make_photos.py --out data/photos
 
-All photographs come with scikit-image; `data/photos/README.md` says whose they are and under which terms. Image 2 of a warped pair is
-image 1 sampled where a closed formula says (`pullback.data.warps`), so its ground truth is exact; light, colour and noise are changed
-after that. The same packages give the same bytes.
+All photographs come with scikit-image; `data/photos/README.md` says whose they are and under which terms. Image 2 of a
+warped pair is image 1 sampled where a closed formula says (`pullback.data.warps`), so its ground truth is exact; light,
+colour and noise are changed after that. The same packages give the same bytes.
 """
 
 import argparse
@@ -26,35 +26,75 @@ from pullback.data.warps import Warp
 
 # Outlines (x, y) of the objects on the photographs as scikit-image has them, drawn by hand.
 OUTLINES = {
-    "astronaut": "153,70 165,45 195,22 235,14 270,25 295,55 301,95 290,118 272,135 262,165 290,190 304,230 302,250 330,265 350,280 "
-    "361,320 362,350 400,345 440,355 480,385 497,430 508,470 511,511 24,511 22,440 20,380 40,290 70,245 112,215 112,190 122,165 150,150 "
+    "astronaut": "153,70 165,45 195,22 235,14 270,25 295,55 301,95 290,118 272,135 262,165 290,190 304,230 302,250 "
+    "330,265 350,280 "
+    "361,320 362,350 400,345 440,355 480,385 497,430 508,470 511,511 24,511 22,440 20,380 40,290 70,245 112,215 "
+    "112,190 122,165 150,150 "
     "185,148 180,125 160,112 153,90",
-    "chelsea": "38,0 404,0 390,25 372,45 357,72 364,105 364,135 355,170 340,200 320,225 315,255 300,299 0,299 0,128 25,115 38,90 34,50",
+    "chelsea": (
+        "38,0 404,0 390,25 372,45 357,72 364,105 364,135 355,170 340,200 320,225 315,255 300,299 0,299 "
+        "0,128 25,115 38,90 34,50"
+    ),
     "coffee": "395,72 412,66 425,70 424,85 412,130 390,220",  # the spoon's handle; saucer and cup are ellipses
 }
 ELLIPSES = {"coffee": [(279, 229, 202, 160, 8), (291, 113, 118, 96, 0)]}  # centre x, y, half axes, turn in degrees
 CATEGORIES = {"astronaut": "person", "chelsea": "cat", "coffee": "cup of coffee"}
 
-# Per pair: size of image 2 (H, W), turn in degrees, scale, shear, shift (share of image 1), waves (share of image 1's width, waves per
-# width and height, phase), then gamma, gradient of light (x, y), gains of red, green and blue, noise in grey levels.
+# Per pair: size of image 2 (H, W), turn in degrees, scale, shear, shift (share of image 1), waves (share of image 1's
+# width, waves per width and height, phase), then gamma, gradient of light (x, y), gains of red, green and blue, noise
+# in grey levels.
 WARPS = {
-    "astronaut_mild": ((512, 512), 6, 0.95, 0.0, (0.06, -0.03), [(0.02, 0.015, 0.8, 0.6, 0.1)], 0.8, (0.2, 0.0), (1.0, 1.0, 1.0), 2),
+    "astronaut_mild": (
+        (512, 512),
+        6,
+        0.95,
+        0.0,
+        (0.06, -0.03),
+        [(0.02, 0.015, 0.8, 0.6, 0.1)],
+        0.8,
+        (0.2, 0.0),
+        (1.0, 1.0, 1.0),
+        2,
+    ),
     "astronaut_strong": (
         *((420, 480), -12, 1.1, 0.12, (-0.04, 0.05), [(0.04, 0.0, 0.3, 1.2, 0.2), (0.0, 0.035, 1.1, 0.2, 0.6)]),
         *(1.5, (-0.4, 0.3), (1.1, 1.0, 0.8), 6),
     ),
-    "chelsea_mild": ((300, 451), -7, 0.92, 0.0, (0.07, 0.02), [(0.015, 0.02, 0.7, 0.9, 0.4)], 1.25, (0.0, 0.25), (1.0, 1.0, 1.0), 2),
+    "chelsea_mild": (
+        (300, 451),
+        -7,
+        0.92,
+        0.0,
+        (0.07, 0.02),
+        [(0.015, 0.02, 0.7, 0.9, 0.4)],
+        1.25,
+        (0.0, 0.25),
+        (1.0, 1.0, 1.0),
+        2,
+    ),
     "chelsea_strong": (
         *((360, 400), 14, 0.85, -0.1, (0.05, -0.04), [(0.045, 0.0, 0.2, 1.0, 0.0), (0.0, 0.03, 1.2, 0.3, 0.3)]),
         *(0.65, (0.4, 0.2), (0.85, 1.0, 1.15), 6),
     ),
-    "coffee_mild": ((400, 600), 9, 1.05, 0.05, (-0.08, 0.03), [(0.02, 0.02, 0.9, 0.5, 0.7)], 0.75, (-0.2, 0.1), (1.0, 1.0, 1.05), 2),
+    "coffee_mild": (
+        (400, 600),
+        9,
+        1.05,
+        0.05,
+        (-0.08, 0.03),
+        [(0.02, 0.02, 0.9, 0.5, 0.7)],
+        0.75,
+        (-0.2, 0.1),
+        (1.0, 1.0, 1.05),
+        2,
+    ),
     "coffee_strong": (
         *((440, 520), -20, 1.12, 0.1, (0.06, 0.06), [(0.035, 0.01, 0.4, 1.1, 0.5), (0.0, 0.03, 1.0, 0.4, 0.1)]),
         *(1.4, (0.3, -0.4), (0.9, 1.0, 1.2), 6),
     ),
 }
-STEREO_BOXES = {"motorcycle": (90, 20, 684, 452), "motorcycle_near": (330, 60, 684, 452)}  # of the motorcycle on the left photograph
+# of the motorcycle on the left photograph
+STEREO_BOXES = {"motorcycle": (90, 20, 684, 452), "motorcycle_near": (330, 60, 684, 452)}
 
 
 def object_mask(name, shape):
@@ -92,7 +132,13 @@ def relit(colours, gamma, gradient, gains, noise, rng):
 def corners(image, known, count=10):
     """Well-spread corners (x, y) inside of `known`, the strongest first."""
     response = corner_shi_tomasi(image.mean(axis=2), sigma=2)
-    peaks = corner_peaks(response, labels=known.astype(int), min_distance=round(0.06 * image.shape[1]), num_peaks=count, threshold_rel=0.01)
+    peaks = corner_peaks(
+        response,
+        labels=known.astype(int),
+        min_distance=round(0.06 * image.shape[1]),
+        num_peaks=count,
+        threshold_rel=0.01,
+    )
     return [[int(x), int(y)] for y, x in peaks]
 
 
@@ -114,14 +160,22 @@ def make_warped(out, name):
     if jacobian.min() < 0.2:
         raise ValueError(f"{name} folds: its Jacobian goes down to {float(jacobian.min()):.2f}; use weaker waves")
     x, y = warp.xy21(warp.pixels2()).unbind(dim=-1)
-    channels = [map_coordinates(image1[..., c] / 255, [y.numpy(), x.numpy()], order=3, mode="nearest") for c in range(3)]
+    channels = [
+        map_coordinates(image1[..., c] / 255, [y.numpy(), x.numpy()], order=3, mode="nearest") for c in range(3)
+    ]
     image2 = relit(np.stack(channels, axis=-1), *light, np.random.default_rng(sorted(WARPS).index(name)))
     write_photo(out / f"{name}.jpg", tensor(image2))
     flow = warp.flow21()
     known = carried_mask(mask1, flow)
     size = flow.norm(dim=0)[known] / image1.shape[1]
     print(f"{name}: {known.sum()} pixels, moved by {size.mean():.1%} of the width on average, {size.max():.1%} at most")
-    entry = {"name": name, "subset": "warp", "image1": f"{base}.jpg", "image2": f"{name}.jpg", "category": CATEGORIES[base]}
+    entry = {
+        "name": name,
+        "subset": "warp",
+        "image1": f"{base}.jpg",
+        "image2": f"{name}.jpg",
+        "category": CATEGORIES[base],
+    }
     return {**entry, "mask1": f"{base}_mask.png", "keypoints2": corners(image2, known.numpy()), "warp": written}
 
 
@@ -154,9 +208,24 @@ def make_stereo(out, name, left, right, disparity, box, light):
     on_object &= np.nan_to_num(stored) > np.nanquantile(stored, 0.6)  # nearer than the background
     shift = float(np.median(stored[on_object]))
     print(f"{name}: {np.isfinite(stored).mean():.1%} of the pixels known, {np.isfinite(disparity).mean():.1%} measured")
-    entry = {"name": name, "subset": "stereo", "image1": f"{name}_right.jpg", "image2": f"{name}_left.jpg", "category": "motorcycle"}
-    box1, box2 = ([float(value) for value in corners] for corners in ((max(0, round(x0 - shift, 1)), y0, round(x1 - shift, 1), y1), box))
-    return {**entry, "disparity": f"{name}_disparity.png", "box1": box1, "box2": box2, "keypoints2": corners(left, on_object)}
+    entry = {
+        "name": name,
+        "subset": "stereo",
+        "image1": f"{name}_right.jpg",
+        "image2": f"{name}_left.jpg",
+        "category": "motorcycle",
+    }
+    box1, box2 = (
+        [float(value) for value in corners]
+        for corners in ((max(0, round(x0 - shift, 1)), y0, round(x1 - shift, 1), y1), box)
+    )
+    return {
+        **entry,
+        "disparity": f"{name}_disparity.png",
+        "box1": box1,
+        "box2": box2,
+        "keypoints2": corners(left, on_object),
+    }
 
 
 def shrunk(image, factor):

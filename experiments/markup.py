@@ -2,15 +2,28 @@
 
 from collections.abc import Sequence
 
-_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: f"\\{c}" for c in "&%$#_{}"}
-_SIGNS = {"±": r"$\pm$", "→": r"$\rightarrow$", "×": r"$\times$", "√": r"$\surd$", "σ": r"$\sigma$", "λ": r"$\lambda$", "≤": r"$\leq$"}
+_SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
+    c: f"\\{c}" for c in "&%$#_{}"
+}
+_SIGNS = {
+    "±": r"$\pm$",
+    "→": r"$\rightarrow$",
+    "×": r"$\times$",
+    "√": r"$\surd$",
+    "σ": r"$\sigma$",
+    "λ": r"$\lambda$",
+    "≤": r"$\leq$",
+}
 
 
 def markdown(heads: Sequence[str], body: Sequence[Sequence[str]], *, words: int = 3) -> str:
     """A Markdown table; the first ``words`` columns to the left, numbers to the right."""
     rows = [[cell.replace("|", "\\|") for cell in row] for row in (heads, *body)]
     widths = [max(3, *(len(row[i]) for row in rows)) for i in range(len(heads))]
-    padded = [[cell.ljust(w) if i < words else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))] for row in rows]
+    padded = [
+        [cell.ljust(w) if i < words else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        for row in rows
+    ]
     rule = ["-" * w if i < words else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     return "\n".join("| " + " | ".join(row) + " |" for row in (padded[0], rule, *padded[1:]))
 

@@ -2,11 +2,13 @@
 
     python -m experiments.paired RUN_A RUN_B [--metric geodesic_error_x100] [--tie 0.1] [--json]
 
-For each data set of both: the mean difference B - A with bootstrap intervals, Wilcoxon's signed-rank test, and in how many pairs B is
-better, as good (within --tie), or worse. Refused where the pairs or the protocols differ in more than the method.
+For each data set of both: the mean difference B - A with bootstrap intervals, Wilcoxon's signed-rank test, and in how
+many pairs B is better, as good (within --tie), or worse. Refused where the pairs or the protocols differ in more than
+the method.
 
-Pairs that share a shape are not independent. The interval over pairs and the test take them as if they were, and are too sure; the
-interval over shapes draws shapes, and weights a pair by how often each of its two was drawn (Owen 2007): it errs to the wide side.
+Pairs that share a shape are not independent. The interval over pairs and the test take them as if they were, and are
+too sure; the interval over shapes draws shapes, and weights a pair by how often each of its two was drawn (Owen 2007):
+it errs to the wide side.
 """
 
 import argparse
@@ -28,7 +30,8 @@ from pullback.runtime.doorway import telling
 
 _NAMES = ("subset", "pair", "shape1", "shape2", "image1", "image2")  # columns that say which pair it is
 _ENDS = (("shape1", "shape2"), ("image1", "image2"))
-_METRICS = ("geodesic_error_x100", "pck@0.10", "epe", "mean_keypoint_error")  # the first that both runs have, unless one is named
+# the first that both runs have, unless one is named
+_METRICS = ("geodesic_error_x100", "pck@0.10", "epe", "mean_keypoint_error")
 _HIGHER = ("pck@", "auc@", "coverage")  # these are better when they are higher, all others when they are lower
 
 Pair = tuple[str, ...]
@@ -56,7 +59,9 @@ class Comparison:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the comparison."""
-    parser = argparse.ArgumentParser("python -m experiments.paired", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m experiments.paired", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("a", type=Path, metavar="RUN_A")
     parser.add_argument("b", type=Path, metavar="RUN_B")
     parser.add_argument("--metric", help="a column of pairs.csv")
@@ -66,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     options = parser.parse_args(arguments)
     with telling():
-        found = compare(options.a, options.b, metric=options.metric, tie=options.tie, resamples=options.resamples, seed=options.seed)
+        found = compare(
+            options.a, options.b, metric=options.metric, tie=options.tie, resamples=options.resamples, seed=options.seed
+        )
         if options.json:
             print(json.dumps([asdict(comparison) for comparison in found], indent=2))
             return
@@ -76,15 +83,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"\n{in_words(comparison)}")
 
 
-def compare(a: Path, b: Path, *, metric: str | None = None, tie: float = 0.0, resamples: int = 10_000, seed: int = 0) -> list[Comparison]:
+def compare(
+    a: Path, b: Path, *, metric: str | None = None, tie: float = 0.0, resamples: int = 10_000, seed: int = 0
+) -> list[Comparison]:
     """The comparisons on the data sets that two runs share. Raises RunError where pairs or protocols differ."""
     folders = [only(folder) for folder in (a, b)]
     names = labels(folders) if folders[0] != folders[1] else [str(folders[0])] * 2
-    runs = [{record.dataset: record for record in records_of(run, label)} for run, label in zip(folders, names, strict=True)]
+    runs = [
+        {record.dataset: record for record in records_of(run, label)} for run, label in zip(folders, names, strict=True)
+    ]
     shared = [name for name in runs[0] if name in runs[1]]
     if not shared:
-        raise RunError(f"{a} has the data sets {', '.join(runs[0])}, {b} has {', '.join(runs[1])}: there is nothing to compare")
-    return [_compare(runs[0][name], runs[1][name], metric=metric, tie=tie, resamples=resamples, seed=seed) for name in shared]
+        raise RunError(
+            f"{a} has the data sets {', '.join(runs[0])}, {b} has {', '.join(runs[1])}: there is nothing to compare"
+        )
+    return [
+        _compare(runs[0][name], runs[1][name], metric=metric, tie=tie, resamples=resamples, seed=seed)
+        for name in shared
+    ]
 
 
 def only(folder: Path) -> Path:
@@ -100,10 +116,16 @@ def in_words(found: Comparison) -> str:
     sure = found.over_shapes or found.over_pairs
     verdict = "the interval holds 0: no difference is shown" if sure[0] <= 0 <= sure[1] else "the interval leaves 0 out"
     over = "shapes" if found.over_shapes else "pairs"
-    missing = f" {found.left_out} pairs that failed or have no figure in one of the runs are left out." if found.left_out else ""
+    missing = (
+        f" {found.left_out} pairs that failed or have no figure in one of the runs are left out."
+        if found.left_out
+        else ""
+    )
     return (
-        f"{found.dataset}: {found.metric} {found.mean_a:.3f} → {found.mean_b:.3f}; 95 % over {over} {_interval(sure)}, {verdict}. "
-        f"B is better in {found.better} of {found.pairs} pairs, as good in {found.ties}, worse in {found.worse}.{missing}"
+        f"{found.dataset}: {found.metric} {found.mean_a:.3f} → {found.mean_b:.3f}; 95 % over {over} "
+        f"{_interval(sure)}, {verdict}. "
+        f"B is better in {found.better} of {found.pairs} pairs, as good in {found.ties}, worse in "
+        f"{found.worse}.{missing}"
     )
 
 
@@ -114,8 +136,11 @@ def bootstrap_over_pairs(differences: Float[ndarray, " p"], *, resamples: int, s
     return _percentiles(np.array([count @ differences / n for count in counts]))
 
 
-def bootstrap_over_shapes(differences: Float[ndarray, " p"], ends: Int[ndarray, "p 2"], *, resamples: int, seed: int) -> Interval | None:
-    """95 % percentile interval of the mean difference, shapes drawn with replacement; a pair counts (times shape 1) × (times shape 2).
+def bootstrap_over_shapes(
+    differences: Float[ndarray, " p"], ends: Int[ndarray, "p 2"], *, resamples: int, seed: int
+) -> Interval | None:
+    """95 % percentile interval of the mean difference, shapes drawn with replacement; a pair counts (times shape 1)
+    × (times shape 2).
 
     None for fewer than three shapes. A pair of a shape with itself counts as often as the shape.
     """
@@ -137,11 +162,16 @@ def _compare(a: Record, b: Record, *, metric: str | None, tie: float, resamples:
     if rows[0].keys() != rows[1].keys():
         lonely = sorted(rows[0].keys() ^ rows[1].keys())
         shown = "; ".join(" – ".join(filter(None, pair)) for pair in lonely[:3])
-        raise RunError(f"{a.dataset}: {len(lonely)} pairs are in one run only ({shown} …); evaluate both on the same pairs")
+        raise RunError(
+            f"{a.dataset}: {len(lonely)} pairs are in one run only ({shown} …); evaluate both on the same pairs"
+        )
     metric = metric or next((name for name in _METRICS if all(_has(some, name) for some in rows)), _METRICS[0])
     for record, some in zip((a, b), rows, strict=True):
         if not _has(some, metric):
-            raise RunError(f"{record.run / 'pairs.csv'} has no {metric} of a pair of {a.dataset}; choose another column with --metric")
+            raise RunError(
+                f"{record.run / 'pairs.csv'} has no {metric} of a pair of "
+                f"{a.dataset}; choose another column with --metric"
+            )
     rows = [pair_rows(record, metric) for record in (a, b)]
     pairs = [pair for pair in rows[0] if rows[0][pair].get(metric) and rows[1][pair].get(metric)]
     if not pairs:
@@ -151,7 +181,11 @@ def _compare(a: Record, b: Record, *, metric: str | None, tie: float, resamples:
     gains = np.where(np.abs(differences) <= tie, 0.0, differences) * (1 if metric.startswith(_HIGHER) else -1)
     return Comparison(
         **{"dataset": a.dataset, "metric": metric, "pairs": len(pairs), "left_out": len(rows[0]) - len(pairs)},
-        **{"mean_a": float(values[0].mean()), "mean_b": float(values[1].mean()), "difference": float(differences.mean())},
+        **{
+            "mean_a": float(values[0].mean()),
+            "mean_b": float(values[1].mean()),
+            "difference": float(differences.mean()),
+        },
         over_pairs=bootstrap_over_pairs(differences, resamples=resamples, seed=seed),
         over_shapes=bootstrap_over_shapes(differences, _ends(rows[0], pairs), resamples=resamples, seed=seed),
         p_value=float(wilcoxon(differences).pvalue) if differences.any() else 1.0,
@@ -162,14 +196,23 @@ def _compare(a: Record, b: Record, *, metric: str | None, tie: float, resamples:
 def check_protocols(a: Record, b: Record) -> None:
     """Raises RunError where two runs were measured under other rules; the method may differ."""
     rules = [{key: value for key, value in record.protocol.items() if key not in METHOD} for record in (a, b)]
-    keys = [key for key in dict.fromkeys([*rules[0], *rules[1]]) if (rules[0].get(key) or None) != (rules[1].get(key) or None)]
+    keys = [
+        key
+        for key in dict.fromkeys([*rules[0], *rules[1]])
+        if (rules[0].get(key) or None) != (rules[1].get(key) or None)
+    ]
     if keys:
         changes = "; ".join(f"{key} {rules[0].get(key)!r} in A, {rules[1].get(key)!r} in B" for key in keys)
-        raise RunError(f"{a.dataset}: the protocols differ, the figures do not compare: {changes}. Evaluate both under the same rules")
+        raise RunError(
+            f"{a.dataset}: the protocols differ, the figures do not compare: "
+            f"{changes}. Evaluate both under the same rules"
+        )
 
 
 def pair_rows(record: Record, metric: str | None = None) -> dict[Pair, Mapping[str, str]]:
-    """The rows of a data set in pairs.csv by the names of the pair; the metric, if one is named, is a column of numbers."""
+    """The rows of a data set in pairs.csv by the names of the pair; the metric, if one is named,
+    is a column of numbers.
+    """
     rows = read_pairs(record.run, metric)
     rows = [row for row in rows if (row["dataset"], row["split"]) == (record.dataset, record.result["split"])]
     return {tuple(row.get(name) or "" for name in _NAMES): row for row in rows}
@@ -199,7 +242,20 @@ def _interval(interval: Interval | None) -> str:
 
 
 def _table(found: Sequence[Comparison]) -> str:
-    heads = ["data set", "metric", "A", "B", "B - A", "95 % over pairs", "over shapes", "Wilcoxon p", "pairs", "better", "ties", "worse"]
+    heads = [
+        "data set",
+        "metric",
+        "A",
+        "B",
+        "B - A",
+        "95 % over pairs",
+        "over shapes",
+        "Wilcoxon p",
+        "pairs",
+        "better",
+        "ties",
+        "worse",
+    ]
     body = [
         [
             *(c.dataset, c.metric, f"{c.mean_a:.3f}", f"{c.mean_b:.3f}", f"{c.difference:+.3f}"),

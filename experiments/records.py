@@ -1,7 +1,8 @@
-"""What finished runs left behind: a record for each data set on which a run was measured, and what tells two runs apart.
+"""What finished runs left behind: a record for each data set on which a run was measured,
+and what tells two runs apart.
 
-Runs that differ by their seed alone have the same `Record.identity`. It is made of everything in ``config.yaml`` that can change a
-figure (of the training's, too, where a checkpoint was evaluated), and of the protocol.
+Runs that differ by their seed alone have the same `Record.identity`. It is made of everything in ``config.yaml`` that
+can change a figure (of the training's, too, where a checkpoint was evaluated), and of the protocol.
 """
 
 import json
@@ -15,9 +16,37 @@ from typing import Any
 from experiments.run_files import MissingRun, RunError, read_metrics, read_overrides, read_yaml
 
 # Keys of config.yaml that change no figure, or that stand there a second time.
-_ASIDE = ("ckpt", "predictions", "resume", "run", "paths", "logger", "view", "module", "data.datasets", "data.test", "data.cache_dir")
-_ASIDE_BY_END = ("seed", "root", "cache_dir", "num_workers", "prepare_workers", "memory_shapes", "backend", "enable_progress_bar")
-_ASIDE_OF_TRAINER = ("default_root_dir", "accelerator", "devices", "log_every_n_steps", "enable_model_summary", "profiler")
+_ASIDE = (
+    "ckpt",
+    "predictions",
+    "resume",
+    "run",
+    "paths",
+    "logger",
+    "view",
+    "module",
+    "data.datasets",
+    "data.test",
+    "data.cache_dir",
+)
+_ASIDE_BY_END = (
+    "seed",
+    "root",
+    "cache_dir",
+    "num_workers",
+    "prepare_workers",
+    "memory_shapes",
+    "backend",
+    "enable_progress_bar",
+)
+_ASIDE_OF_TRAINER = (
+    "default_root_dir",
+    "accelerator",
+    "devices",
+    "log_every_n_steps",
+    "enable_model_summary",
+    "profiler",
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +59,8 @@ class Record:
     facts: Mapping[str, Any]  # what stands beside ``results`` there
     seed: int | None  # of the training where something was trained
     typed: Sequence[str]  # overrides on the command lines of the run and of its checkpoint's training
-    settings: Mapping[str, Any]  # "solver.blur": 0.01, …; "training.…" are those of a checkpoint; empty without config.yaml
+    # "solver.blur": 0.01, …; "training.…" are those of a checkpoint; empty without config.yaml
+    settings: Mapping[str, Any]
 
     @property
     def dataset(self) -> str:
@@ -78,17 +108,23 @@ class Record:
 
 
 def run_folders(folders: Sequence[Path]) -> list[Path]:
-    """The folders that hold a metrics.json, in the order given; jobs of a sweep by their numbers. Raises FileNotFoundError."""
+    """The folders that hold a metrics.json, in the order given; jobs of a sweep by their numbers.
+    Raises FileNotFoundError.
+    """
     found = []
     for folder in folders:
         if not folder.exists():
             raise MissingRun(f"there is no folder {folder}; give the folder of a run, or one that holds runs")
         if folder.is_file():
             raise RunError(f"{folder} is a file; give the folder of the run")
-        below = [folder] if (folder / "metrics.json").is_file() else [path.parent for path in folder.rglob("metrics.json")]
+        below = (
+            [folder] if (folder / "metrics.json").is_file() else [path.parent for path in folder.rglob("metrics.json")]
+        )
         if not below:
             raise MissingRun(f"no metrics.json in {folder} or below it: no run there has finished its evaluation")
-        found += sorted(below, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))])
+        found += sorted(
+            below, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+        )
     return list(dict.fromkeys(found))
 
 
@@ -106,14 +142,20 @@ def records_of(run: Path, label: str) -> Iterator[Record]:
     config = read_yaml(run / "config.yaml")
     trained = training_of(config, content.get("checkpoint"))
     settings, seed = settings_of(config, content.get("checkpoint"), trained and read_yaml(trained / "config.yaml"))
-    typed = [text for folder in (run, trained) if folder for text in read_overrides(folder / ".hydra" / "overrides.yaml")]
+    typed = [
+        text for folder in (run, trained) if folder for text in read_overrides(folder / ".hydra" / "overrides.yaml")
+    ]
     facts = {key: value for key, value in content.items() if key != "results"}
     for result in content["results"]:
-        yield Record(run, label, result, facts, seed if seed is not None else result["protocol"].get("seed"), typed, settings)
+        yield Record(
+            run, label, result, facts, seed if seed is not None else result["protocol"].get("seed"), typed, settings
+        )
 
 
 def by_seed(records: Iterable[Record]) -> list[tuple[list[Record], list[Record]]]:
-    """Records grouped with those that differ by their seed alone, one of each seed: the newest. And those that a newer one replaces."""
+    """Records grouped with those that differ by their seed alone, one of each seed: the newest.
+    And those that a newer one replaces.
+    """
     groups: dict[str, list[Record]] = {}
     for record in records:
         groups.setdefault(record.identity, []).append(record)
@@ -134,7 +176,9 @@ def training_of(config: Mapping[str, Any], checkpoint: str | None) -> Path | Non
     return next((place.parent.parent for place in places if (place.parent.parent / "config.yaml").is_file()), None)
 
 
-def settings_of(config: Mapping[str, Any], checkpoint: str | None, trained: Mapping[str, Any] | None) -> tuple[dict[str, Any], int | None]:
+def settings_of(
+    config: Mapping[str, Any], checkpoint: str | None, trained: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], int | None]:
     """Everything in a configuration that can change a figure, in one level, and the seed.
 
     A checkpoint brings the configuration of its training; where that is gone, its path stands for it.
@@ -155,14 +199,16 @@ def settings_of(config: Mapping[str, Any], checkpoint: str | None, trained: Mapp
 def differences_in_words(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     """In what some settings differ from others: "solver.blur 0.02", "solver ZoomOut", "without loss.consistency".
 
-    Where a part is another object altogether its name stands for all that is in it. An option that one of them does not have is passed
-    over: another version of the program wrote it.
+    Where a part is another object altogether its name stands for all that is in it. An option that one of them does not
+    have is passed over: another version of the program wrote it.
     """
     keys = [key for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key)]
     parts = [key.removesuffix("._target_") for key in keys if key.endswith("._target_")]
     parts = [part for part in parts if not any(part.startswith(f"{above}.") for above in parts)]
     words = [_part_in_words(ours.get(f"{part}._target_"), theirs.get(f"{part}._target_"), part) for part in parts]
-    options = [key for key in keys if key in ours and key in theirs and not any(key.startswith(f"{part}.") for part in parts)]
+    options = [
+        key for key in keys if key in ours and key in theirs and not any(key.startswith(f"{part}.") for part in parts)
+    ]
     return words + [f"{key} {ours[key]}" for key in options]
 
 
@@ -182,7 +228,9 @@ def _flat(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     folder = (config.get("paths") or {}).get("output_dir")
     for key, value in _leaves(config):
         top, end = key.split(".")[0], key.rsplit(".", 1)[-1]
-        aside = any(key == name or key.startswith(f"{name}.") for name in _ASIDE) or (top == "trainer" and end in _ASIDE_OF_TRAINER)
+        aside = any(key == name or key.startswith(f"{name}.") for name in _ASIDE) or (
+            top == "trainer" and end in _ASIDE_OF_TRAINER
+        )
         if aside or end in _ASIDE_BY_END or (folder and folder in str(value)):
             continue
         yield key, value

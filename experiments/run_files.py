@@ -1,4 +1,6 @@
-"""The files that a run left, read with care: what somebody cut, edited or wrote with another program is told by its name and line."""
+"""The files that a run left, read with care: what somebody cut,
+edited or wrote with another program is told by its name and line.
+"""
 
 import csv
 from collections.abc import Mapping
@@ -38,22 +40,33 @@ def read_metrics(run: Path) -> dict[str, Any]:
 def _check_result(result: Any, where: str) -> None:
     if not isinstance(result, dict):
         raise RunError(f"{where} is no mapping. {_AGAIN}")
-    for key, kind, wanted in (("dataset", str, "text"), ("split", str, "text"), ("pairs", int, "number"), ("protocol", dict, "mapping")):
+    for key, kind, wanted in (
+        ("dataset", str, "text"),
+        ("split", str, "text"),
+        ("pairs", int, "number"),
+        ("protocol", dict, "mapping"),
+    ):
         if not isinstance(result.get(key), kind):
             raise RunError(f"{where} has no {key}, a {wanted}. {_AGAIN}")
     _check_figures(result.get("metrics"), f"{where}.metrics")
     parts = result.get("subsets") or {}
-    if not isinstance(parts, dict) or not all(isinstance(part, dict) and isinstance(part.get("pairs"), int) for part in parts.values()):
+    if not isinstance(parts, dict) or not all(
+        isinstance(part, dict) and isinstance(part.get("pairs"), int) for part in parts.values()
+    ):
         raise RunError(f"{where}.subsets is no mapping of subsets, each with its pairs. {_AGAIN}")
     for name, part in parts.items():
         _check_figures(part.get("metrics"), f"{where}.subsets.{name}.metrics")
     if parts:
         _check_figures(result.get("metrics_unweighted"), f"{where}.metrics_unweighted")
     curve = result.get("pck_curve")
-    if curve and not (isinstance(curve, dict) and _are_numbers(curve.get("thresholds")) and _are_numbers(curve.get("pck"))):
+    if curve and not (
+        isinstance(curve, dict) and _are_numbers(curve.get("thresholds")) and _are_numbers(curve.get("pck"))
+    ):
         raise RunError(f"{where}.pck_curve has no lists thresholds and pck of numbers. {_AGAIN}")
     if curve and len(curve["thresholds"]) != len(curve["pck"]):
-        raise RunError(f"{where}.pck_curve has {len(curve['thresholds'])} thresholds and {len(curve['pck'])} values. {_AGAIN}")
+        raise RunError(
+            f"{where}.pck_curve has {len(curve['thresholds'])} thresholds and {len(curve['pck'])} values. {_AGAIN}"
+        )
 
 
 def _check_figures(figures: Any, where: str) -> None:
@@ -106,7 +119,9 @@ def read_pairs(run: Path, numbers: str | None = None) -> list[dict[str, str]]:
     """The rows of pairs.csv; with ``numbers`` the name of a column that holds numbers or nothing. Raises RunError."""
     path = run / "pairs.csv"
     if not path.is_file():
-        raise MissingRun(f"{path} does not exist: the run did not finish its evaluation, or the file was moved; evaluate it again")
+        raise MissingRun(
+            f"{path} does not exist: the run did not finish its evaluation, or the file was moved; evaluate it again"
+        )
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)

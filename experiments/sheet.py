@@ -35,30 +35,49 @@ class Sheet:
     def common(self) -> list[str]:
         """What is to be remarked on every figure of ours."""
         entries = [cell.entry for row in self.cells for cell in row if cell.entry]
-        return [remark for remark in entries[0].remarks if all(remark in entry.remarks for entry in entries)] if entries else []
+        return (
+            [remark for remark in entries[0].remarks if all(remark in entry.remarks for entry in entries)]
+            if entries
+            else []
+        )
 
     @cached_property
     def letters(self) -> dict[str, str]:
         """The letter of each other remark, in the order of the cells."""
-        remarks = dict.fromkeys(remark for row in self.cells for cell in row if cell.entry for remark in cell.entry.remarks)
+        remarks = dict.fromkeys(
+            remark for row in self.cells for cell in row if cell.entry for remark in cell.entry.remarks
+        )
         names = [*ascii_lowercase, *(a + b for a in ascii_lowercase for b in ascii_lowercase)]
         return dict(zip((remark for remark in remarks if remark not in self.common), names, strict=False))
 
     def marks(self, cell: Cell) -> str:
         """The letters of a cell: "a,c"."""
-        return ",".join(self.letters[remark] for remark in cell.entry.remarks if remark in self.letters) if cell.entry else ""
+        return (
+            ",".join(self.letters[remark] for remark in cell.entry.remarks if remark in self.letters)
+            if cell.entry
+            else ""
+        )
 
     def notes(self) -> list[tuple[str, str]]:
         """Letters with their remarks; first, without a letter, what holds for all."""
         all_of = [("", f"All figures of ours: {'; '.join(self.common)}.")] if self.common else []
-        return [*all_of, *((letter, remark) for remark, letter in self.letters.items()), *(("", remark) for remark in self.remarks)]
+        return [
+            *all_of,
+            *((letter, remark) for remark, letter in self.letters.items()),
+            *(("", remark) for remark in self.remarks),
+        ]
 
 
-def sheets_markdown(sheets: Sequence[Sheet], source: str, behind: Sequence[Sequence[str]], left_out: Sequence[str]) -> str:
+def sheets_markdown(
+    sheets: Sequence[Sheet], source: str, behind: Sequence[Sequence[str]], left_out: Sequence[str]
+) -> str:
     """All tables, the runs behind our figures, and what is in none of them."""
     parts = [source]
     for sheet in sheets:
-        body = [[label, *(_in_markdown(sheet, cell) for cell in row)] for label, row in zip(sheet.labels, sheet.cells, strict=True)]
+        body = [
+            [label, *(_in_markdown(sheet, cell) for cell in row)]
+            for label, row in zip(sheet.labels, sheet.cells, strict=True)
+        ]
         parts += [f"## {sheet.title}", markdown(["method", *sheet.heads], body, words=1)]
         notes = [f"- [{letter}] {remark}" if letter else f"- {remark}" for letter, remark in sheet.notes()]
         parts += ["\n".join(notes)] if notes else []
@@ -79,7 +98,9 @@ def _environment(sheet: Sheet, source: str) -> str:
     if any(name for name, _ in sheet.groups):
         ends = [1 + sum(width for _, width in sheet.groups[: i + 1]) for i in range(len(sheet.groups))]
         spans = [f"\\multicolumn{{{width}}}{{c}}{{{escaped(name)}}}" for name, width in sheet.groups]
-        rules = [f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end, (_, width) in zip(ends, sheet.groups, strict=True)]
+        rules = [
+            f"\\cmidrule(lr){{{end - width + 1}-{end}}}" for end, (_, width) in zip(ends, sheet.groups, strict=True)
+        ]
         heads = [" & ".join(["", *spans]) + r" \\", " ".join(rules), *heads]
     body = [
         " & ".join([escaped(label), *(_in_latex(sheet, cell) for cell in row)]) + r" \\"
@@ -87,7 +108,11 @@ def _environment(sheet: Sheet, source: str) -> str:
     ]
     notes = [f"$^{{{letter}}}$\\,{escaped(remark)}." if letter else escaped(remark) for letter, remark in sheet.notes()]
     below = ["\\par\\smallskip\\raggedright\\footnotesize", " ".join(notes)] if notes else []
-    lines = [f"\\caption{{{escaped(f'{sheet.title}. {source}')}}}", tabular("l" + "r" * len(sheet.short), heads, body), *below]
+    lines = [
+        f"\\caption{{{escaped(f'{sheet.title}. {source}')}}}",
+        tabular("l" + "r" * len(sheet.short), heads, body),
+        *below,
+    ]
     return "\n".join([r"\begin{table}", r"\centering\small", *lines, r"\end{table}"])
 
 

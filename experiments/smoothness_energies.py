@@ -51,7 +51,9 @@ class Smoothness:
 
 
 def rayleigh_quotients(shape: Shape, features: Float[ndarray, "n c"]) -> tuple[Float[ndarray, " c"], float]:
-    """The energy of each channel, NaN where it is constant, and that of all channels together. ValueError when all are constant."""
+    """The energy of each channel, NaN where it is constant, and that of all channels together.
+    ValueError when all are constant.
+    """
     verts, faces = shape.verts.double().cpu().numpy(), shape.faces.cpu().numpy()
     stiffness, mass = cotangent_stiffness(verts, faces), lumped_mass(verts, faces)
     values = features.astype(np.float64)

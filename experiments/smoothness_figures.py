@@ -32,7 +32,9 @@ def save_features(portraits: Mapping[str, Portrait], path: Path, *, up: str = "y
     """A row for each network: principal colours of its features, then channels from the smoothest to the roughest."""
     shapes = [portrait.shape for portrait in portraits.values()]
     first = shapes[0]
-    view = broadest_view(first.verts.double().numpy(), first.faces.numpy(), view=View(up=up, front=front, azimuth=20.0, elevation=10.0))
+    view = broadest_view(
+        first.verts.double().numpy(), first.faces.numpy(), view=View(up=up, front=front, azimuth=20.0, elevation=10.0)
+    )
     stage = Stage.around(shapes, view=view, height=420, max_width=420)
     pictures = []
     for name, portrait in portraits.items():
@@ -45,7 +47,9 @@ def save_features(portraits: Mapping[str, Portrait], path: Path, *, up: str = "y
             panels.append(Panel(image, f"{label}: {portrait.quotients[channel]:.0f}"))
         note = f"{portrait.shape.name}, Dirichlet energy of all channels {portrait.total:.0f}"
         pictures.append(Picture(name, tuple(panels), note=note))
-    unit = "each channel on its own scale; numbers are Dirichlet energies of channels of variance 1 on a surface of area 1"
+    unit = (
+        "each channel on its own scale; numbers are Dirichlet energies of channels of variance 1 on a surface of area 1"
+    )
     last = pictures[-1]
     pictures[-1] = Picture(last.title, last.panels, last.note, ColourBar(FEATURE_MAP, "low", "high", unit))
     return save_figure(sheet(pictures), path)
@@ -61,7 +65,9 @@ def chosen_channels(quotients: Float[ndarray, " c"]) -> dict[str, int]:
 
 
 def principal_colours(features: Float[ndarray, "n c"]) -> Float[ndarray, "n 3"]:
-    """The three directions of largest variance as a colour: the first as lightness, the others as hue. Signs are arbitrary."""
+    """The three directions of largest variance as a colour: the first as lightness, the others as hue.
+    Signs are arbitrary.
+    """
     centred = features - features.mean(axis=0)
     left, singular, _ = np.linalg.svd(centred, full_matrices=False)
     scores = np.zeros((len(features), 3))
@@ -72,14 +78,20 @@ def principal_colours(features: Float[ndarray, "n c"]) -> Float[ndarray, "n 3"]:
 
 
 def save_energies(channels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], path: Path) -> Path:
-    """A panel for each data set, a line for each network: its channels in the order of their energies, mean over shapes.
+    """A panel for each data set, a line for each network: its channels in the order of their energies,
+    mean over shapes.
 
     ``channels[dataset][network]`` holds the energies of the channels of each shape.
     """
     figure = new_figure(4.6 * len(channels), 3.4)
     panels = figure.subplots(1, len(channels), squeeze=False, sharey=True)[0]
     for panel, (dataset, networks) in zip(panels, channels.items(), strict=True):
-        dress(panel, xlabel="channels, from smooth to rough, %", ylabel="Dirichlet energy" if panel is panels[0] else "", title=dataset)
+        dress(
+            panel,
+            xlabel="channels, from smooth to rough, %",
+            ylabel="Dirichlet energy" if panel is panels[0] else "",
+            title=dataset,
+        )
         for i, (name, shapes) in enumerate(networks.items()):
             share = np.linspace(0, 100, 101)
             curves = np.array([np.quantile(energies, share / 100) for energies in shapes])

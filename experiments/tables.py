@@ -1,13 +1,15 @@
-"""Tables 1 and 2 of the paper with the figures of our own runs beside the published ones, from the metrics.json that the runs left.
+"""Tables 1 and 2 of the paper with the figures of our own runs beside the published ones,
+from the metrics.json that the runs left.
 
     python -m experiments.tables RUN_DIR … [--latex] [--out DIR]
 
-A folder without a metrics.json stands for all runs below it; experiments/runs when none is given. A cell reads "published / **ours**".
-Letters name what sets a figure of ours apart: another protocol, a data set that stands in for another, the length of the training.
-Runs that differ by their seed alone become mean ± standard deviation; of two runs with the same settings and seed the newer counts.
-A variant of a method (another loss, another solver at the test) gets a row of its own; the method is the run with the fewest overrides
-of its parts. What has no place in tables 1 and 2 follows in a third table, with published figures on those sets where there are some.
---out writes tables.md and tables.tex.
+A folder without a metrics.json stands for all runs below it; experiments/runs when none is given. A cell reads
+"published / **ours**". Letters name what sets a figure of ours apart: another protocol, a data set that stands in for
+another, the length of the training. Runs that differ by their seed alone become mean ± standard deviation; of two runs
+with the same settings and seed the newer counts. A variant of a method (another loss, another solver at the test) gets
+a row of its own; the method is the run with the fewest overrides of its parts. What has no place in tables 1 and 2
+follows in a third table, with published figures on those sets where there are some. --out writes tables.md and
+tables.tex.
 """
 
 import argparse
@@ -29,7 +31,9 @@ _RUNS = Path(__file__).parent / "runs"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the tables."""
-    parser = argparse.ArgumentParser("python -m experiments.tables", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m experiments.tables", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("folders", nargs="*", type=Path, metavar="RUN_DIR", default=[_RUNS])
     parser.add_argument("--latex", action="store_true", help="print LaTeX instead of Markdown")
     parser.add_argument("--out", type=Path, metavar="DIR", help="also write tables.md and tables.tex there")
@@ -56,7 +60,9 @@ def tables(folders: Sequence[Path]) -> tuple[str, str]:
         sheets.append(sheet_of(content, placed))
     if rest:
         sheets.append(other_sets(rest, published))
-    source = f"Published: {published.content['source']}. Mean geodesic errors × 100 in units of √area, published / ours."
+    source = (
+        f"Published: {published.content['source']}. Mean geodesic errors × 100 in units of √area, published / ours."
+    )
     behind = [origin(entry) for entry in entries]
     return sheets_markdown(sheets, source, behind, left_out), sheets_latex(sheets, source)
 
@@ -79,12 +85,18 @@ class _Row:
 
 
 def sheet_of(content: Mapping[str, Any], entries: Sequence[Entry]) -> Sheet:
-    """A table of the paper: its rows, each followed by the variants of our runs, then the methods that it has no row for."""
+    """A table of the paper: its rows, each followed by the variants of our runs,
+    then the methods that it has no row for.
+    """
     tests = list(content["tests"])
     rows: list[_Row] = []
     waiting = list(entries)
     for row in content["rows"]:
-        figures = {(group, test): value for group, some in row["figures"].items() for test, value in zip(tests, some, strict=True)}
+        figures = {
+            (group, test): value
+            for group, some in row["figures"].items()
+            for test, value in zip(tests, some, strict=True)
+        }
         own = [entry for entry in waiting if entry.is_of(row["method"], tuned=bool(row.get("tuned")))]
         waiting = [entry for entry in waiting if entry not in own]
         rows += _filled(_Row(row["label"], figures), own, content)
@@ -114,9 +126,19 @@ def other_sets(entries: Sequence[Entry], published: Published) -> Sheet:
         same.append(entry)
         labelled.append(f"{label} → {entry.first.dataset}")
         cells.append([Cell(next((row["figure"] for row in published.others if _reports(row, entry)), None), entry)])
-    sets = dict.fromkeys(row["dataset"] for row in published.others if any(row["dataset"] == entry.role for entry in entries))
+    sets = dict.fromkeys(
+        row["dataset"] for row in published.others if any(row["dataset"] == entry.role for entry in entries)
+    )
     remarks += [f"Published on {name}, at second hand: {_listed(published.others, name)}" for name in sets]
-    return Sheet("Other sets and trainings, for which the paper has no table", [("", 1)], ["error"], ["error"], labelled, cells, remarks)
+    return Sheet(
+        "Other sets and trainings, for which the paper has no table",
+        [("", 1)],
+        ["error"],
+        ["error"],
+        labelled,
+        cells,
+        remarks,
+    )
 
 
 def origin(entry: Entry) -> list[str]:
@@ -133,7 +155,9 @@ def _filled(row: _Row, entries: Iterable[Entry], content: Mapping[str, Any]) -> 
     """The row with the entries of its method, and further rows for variants and for what finds its cell taken."""
     entries = list(entries)
     # first the method as configured: the fewest overrides, then the most cells
-    bases = sorted(entries, key=lambda base: (base.changes, -len({column_of(e, content) for e in entries if not e.variant(base)})))
+    bases = sorted(
+        entries, key=lambda base: (base.changes, -len({column_of(e, content) for e in entries if not e.variant(base)}))
+    )
     rows = {"": row}
     for entry in entries:
         column, change = column_of(entry, content), entry.variant(bases[0])
@@ -154,7 +178,9 @@ def _varied(label: str, change: str, number: int) -> str:
 
 
 def _reports(row: Mapping[str, Any], entry: Entry) -> bool:
-    """Whether a published figure is of this method on this set, trained on what the run was trained on as far as is known."""
+    """Whether a published figure is of this method on this set,
+    trained on what the run was trained on as far as is known.
+    """
     human = entry.trained_on is not None and entry.trained_on <= {"faust", "scape", "humans"}
     if "humans" in row["label"] and not human:
         return False

@@ -7,13 +7,21 @@ from pathlib import Path
 
 from tests.composing import CONFIGS, ROOT
 
-_OVERRIDE = re.compile(r"(?<![\w.=/{<\"'-])(?P<typed>(?:~|\+\+?)?(?P<key>[a-z][\w.]*(?:@[\w.]+)?)=(?P<value>\[[^\]]*\]|[^\s;,)\]`\"'…]*))")
+_OVERRIDE = re.compile(
+    r"(?<![\w.=/{<\"'-])(?P<typed>(?:~|\+\+?)?(?P<key>[a-z][\w.]*(?:@[\w.]+)?)=(?P<value>\[[^\]]*\]|[^\s;,)\]`\"'…]*))"
+)
 
 
 def texts_in(path: Path) -> Iterator[str]:
     """The string literals of a module that are no docstrings; ``¤`` stands for what an f-string fills in."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    within = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node) if part is not node}
+    within = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr)
+        for part in ast.walk(node)
+        if part is not node
+    }
     within |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
     for node in ast.walk(tree):
         if id(node) in within:
@@ -60,11 +68,17 @@ def advised_by_documents() -> list[tuple[str, str, str, str]]:
 
 
 def commands() -> list[tuple[str, str]]:
-    """Document and command of every line of code that calls an entry point or make, and of such spans; without comments."""
+    """Document and command of every line of code that calls an entry point or make, and of such spans;
+    without comments.
+    """
     found = []
     for name in DOCUMENTS:
         text = (ROOT / name).read_text(encoding="utf-8")
-        lines = [line for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) for line in block.replace("\\\n", " ").splitlines()]
+        lines = [
+            line
+            for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+            for line in block.replace("\\\n", " ").splitlines()
+        ]
         lines += re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
         lines = [line.split(" #")[0].strip() for line in lines]
         lines = [re.sub(r"^(train|eval|match)\.py", r"python \g<0>", line) for line in lines]

@@ -1,4 +1,6 @@
-"""Shapes and data sets that tests share. Type annotations of the package are executed: shapes and dtypes are checked at every call."""
+"""Shapes and data sets that tests share. Type annotations of the package are executed:
+shapes and dtypes are checked at every call.
+"""
 
 import os
 from collections.abc import Iterator
@@ -33,7 +35,9 @@ def real_data_dir() -> Path:
     """The folder of the research data sets; skips where there is none."""
     folder = Path(os.environ.get("PULLBACK_DATA_DIR") or Path(__file__).resolve().parents[2] / "shared" / "data")
     if not (folder / "FAUST_r").is_dir():
-        pytest.skip(f"needs the research data: no FAUST_r in {folder}; set PULLBACK_DATA_DIR to the folder that holds it")
+        pytest.skip(
+            f"needs the research data: no FAUST_r in {folder}; set PULLBACK_DATA_DIR to the folder that holds it"
+        )
     return folder
 
 
@@ -48,7 +52,9 @@ def icosphere() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def permuted_twin(icosphere) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(verts, faces, permutation): vertex j of the twin is vertex ``permutation[j]`` of the icosphere, a point map twin → icosphere."""
+    """(verts, faces, permutation): vertex j of the twin is vertex ``permutation[j]`` of the icosphere,
+    a point map twin → icosphere.
+    """
     verts, faces = icosphere
     permutation = np.random.default_rng(7).permutation(len(verts))
     return verts[permutation], np.argsort(permutation)[faces], permutation
@@ -62,7 +68,9 @@ def tiny_shape(icosphere):
 
 @pytest.fixture(scope="session")
 def tiny_pair(tiny_shape, permuted_twin):
-    """The icosphere and its permuted twin, with complete ground truth and distances: the true ``p2p21`` is the permutation."""
+    """The icosphere and its permuted twin, with complete ground truth and distances:
+    the true ``p2p21`` is the permutation.
+    """
     from pullback.geometry.geodesic import geodesic_rows
     from pullback.types import GeodesicRows, ShapePair
 
@@ -85,14 +93,18 @@ def shape_of(name: str, verts: np.ndarray, faces: np.ndarray, k: int = 60):
 
     operators = compute_operators(verts, faces, k=k)
     single = {name: torch.from_numpy(getattr(operators, name)).float() for name in ("verts", "evals", "evecs", "mass")}
-    gradients = [torch.from_numpy(matrix.toarray()).float().to_sparse_csr() for matrix in (operators.grad_x, operators.grad_y)]
+    gradients = [
+        torch.from_numpy(matrix.toarray()).float().to_sparse_csr() for matrix in (operators.grad_x, operators.grad_y)
+    ]
     basis = Eigenbasis(single["evals"], single["evecs"], single["mass"])
     return Shape(name, single["verts"], torch.from_numpy(operators.faces), basis, *gradients)
 
 
 @pytest.fixture(params=["off+corres", "shapes+correspondences"])
 def fake_faust(request, tmp_path) -> Path:
-    """A folder as FAUST_r, in either layout: eight small training and four small test shapes, and no more (``allow_missing``)."""
+    """A folder as FAUST_r, in either layout: eight small training and four small test shapes,
+    and no more (``allow_missing``).
+    """
     root = tmp_path / "FAUST_r"
     write_faust(root, [*range(8), *range(80, 84)], layout=request.param.split("+"))
     return root

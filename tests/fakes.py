@@ -8,7 +8,9 @@ from tests.meshes import sphere
 
 
 def body(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(verts, faces, vertex of each template point): a lop-sided blob of 162 vertices, mirror-symmetric in x, in an order of its own."""
+    """(verts, faces, vertex of each template point): a lop-sided blob of 162 vertices, mirror-symmetric in x,
+    in an order of its own.
+    """
     verts, faces = sphere(2)
     _, y, z = verts.T
     radius = 1 + (0.1 + 0.01 * number) * np.sin(2 * y + 0.5) + 0.1 * np.cos(3 * z + 0.1 * number)
@@ -27,7 +29,9 @@ def mirrored_points() -> np.ndarray:
 def write_mesh(path: Path, verts: np.ndarray, faces: np.ndarray) -> None:
     """ASCII OFF as in FAUST_r."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [" ".join(f"{value:.16g}" for value in vertex) for vertex in verts] + [f"3 {a} {b} {c} " for a, b, c in faces]
+    rows = [" ".join(f"{value:.16g}" for value in vertex) for vertex in verts] + [
+        f"3 {a} {b} {c} " for a, b, c in faces
+    ]
     path.write_text(f"OFF\n{len(verts)} {len(faces)} 0\n" + "\n".join(rows) + "\n")
 
 

@@ -62,7 +62,9 @@ def full(cache: Path, patch: pytest.MonkeyPatch) -> None:
 def _failing_below(cache: Path, number: int, patch: pytest.MonkeyPatch) -> None:
     def guarded(call: Callable) -> Callable:
         def checked(path, flags=0, *arguments, **options):
-            opened = (isinstance(flags, int) and flags & os.O_CREAT) or (isinstance(flags, str) and set(flags) & set("xwa"))
+            opened = (isinstance(flags, int) and flags & os.O_CREAT) or (
+                isinstance(flags, str) and set(flags) & set("xwa")
+            )
             if (call is os.mkdir or opened) and not isinstance(path, int) and Path(path).is_relative_to(cache):
                 raise OSError(number, os.strerror(number), str(path))
             return call(path, flags, *arguments, **options)

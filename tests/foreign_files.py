@@ -22,7 +22,10 @@ def honest_checkpoint() -> Mapping[str, Any]:
     cfg = composed("train", *TINY)
     backbone = made(cfg.backbone)
     weights = {f"backbone.{name}": values.clone() for name, values in backbone.state_dict().items()}
-    told = {key: plain(cfg)[key] for key in ("backbone", "solver", "loss", "dataset", "data", "method_name", "monitor", "weights", "seed")}
+    told = {
+        key: plain(cfg)[key]
+        for key in ("backbone", "solver", "loss", "dataset", "data", "method_name", "monitor", "weights", "seed")
+    }
     return {"state_dict": weights, "config": told, "global_step": 5}
 
 
@@ -49,7 +52,9 @@ def write_predictions(folder: Path, fingerprint: Mapping[str, Any]) -> Path:
 
 
 def calls(canary: Path) -> dict[str, dict[str, Any]]:
-    """Nodes of a configuration that would leave a file ``canary`` if anything called them, and some that would do other harm."""
+    """Nodes of a configuration that would leave a file ``canary`` if anything called them,
+    and some that would do other harm.
+    """
     text = f"__import__('pathlib').Path({str(canary)!r}).touch()"
     shell = f"touch {canary}"
     cpp = {"name": "x", "cpp_sources": "int x;", "build_directory": str(canary.parent)}
@@ -82,12 +87,18 @@ def calls(canary: Path) -> dict[str, dict[str, Any]]:
         "instantiate": {"_target_": "hydra.utils.instantiate", "config": {"_target_": "os.system", "command": shell}},
         "call": {"_target_": "hydra.utils.call", "config": {"_target_": "os.system", "command": shell}},
         "_locate": {"_target_": "hydra._internal.utils._locate", "path": "os.system"},
-        "partial": {"_target_": "functools.partial", "_args_": [{"_target_": "hydra.utils.get_method", "path": "os.system"}, shell]},
+        "partial": {
+            "_target_": "functools.partial",
+            "_args_": [{"_target_": "hydra.utils.get_method", "path": "os.system"}, shell],
+        },
         "reduce": {"_target_": "functools.reduce", "_args_": ["x"]},
         "made": {"_target_": "pullback.runtime.settings.made", "cfg": {"_target_": "os.system", "command": shell}},
         "write_atomically": {"_target_": "pullback.files.write_atomically", "path": str(canary), "write": "x"},
         "our import of torch": {"_target_": "pullback.tasks.weights.torch.save", "obj": 1, "f": str(canary)},
-        "our import of subprocess": {"_target_": "pullback.tasks.provenance.subprocess.run", "args": ["touch", str(canary)]},
+        "our import of subprocess": {
+            "_target_": "pullback.tasks.provenance.subprocess.run",
+            "args": ["touch", str(canary)],
+        },
         "our import of a class": {"_target_": "pullback.runtime.file_match.Path.touch", "_args_": [str(canary)]},
         "a method": {"_target_": "pullback.solvers.zoomout.ZoomOut.__init__.__globals__.get", "key": "x"},
         "a method of a class": {"_target_": "pullback.nn.diffusion_net.DiffusionNet.load_state_dict", "x": 1},

@@ -1,4 +1,6 @@
-"""DiffusionNets with the module names and equations of other code bases, written down anew: what their weight files hold, and compute."""
+"""DiffusionNets with the module names and equations of other code bases, written down anew:
+what their weight files hold, and compute.
+"""
 
 import torch
 from torch import nn
@@ -29,7 +31,9 @@ class Diffusion(nn.Module):
 
 
 class Block(nn.Module):
-    """A block whose linear layers are called ``miniMLP{linear}000`` and so on, as in a Sequential with dropout and activations between."""
+    """A block whose linear layers are called ``miniMLP{linear}000`` and so on,
+    as in a Sequential with dropout and activations between.
+    """
 
     def __init__(self, width, *, form, linear, hidden=None):
         super().__init__()
@@ -47,7 +51,9 @@ class Block(nn.Module):
 
     def forward(self, x, shape, k):
         basis = shape.basis.first(k)
-        diffused = basis.evecs @ (torch.exp(-basis.evals[:, None] * self.diffusion.diffusion_time.clamp_min(1e-8)) * basis.project(x))
+        diffused = basis.evecs @ (
+            torch.exp(-basis.evals[:, None] * self.diffusion.diffusion_time.clamp_min(1e-8)) * basis.project(x)
+        )
         parts = [x, diffused]
         if hasattr(self, "gradient_features"):
             parts.append(self.gradient_features(shape.grad_x @ diffused, shape.grad_y @ diffused))
@@ -102,7 +108,11 @@ def ulrssm_checkpoint(network, *, parallel=""):
 
 
 def dpfm_state(extractor):
-    """A network with a DiffusionNet as its extractor, and a refiner around it that also has a first_lin and a last_lin."""
-    around = nn.ModuleDict({"first_lin": nn.Linear(6, 8), "last_lin": nn.Linear(8, 6), "layers": nn.ModuleList([nn.Conv1d(8, 8, 1)])})
+    """A network with a DiffusionNet as its extractor,
+    and a refiner around it that also has a first_lin and a last_lin.
+    """
+    around = nn.ModuleDict(
+        {"first_lin": nn.Linear(6, 8), "last_lin": nn.Linear(8, 6), "layers": nn.ModuleList([nn.Conv1d(8, 8, 1)])}
+    )
     whole = nn.ModuleDict({"feature_extractor": extractor, "feat_refiner": around})
     return whole.state_dict()

@@ -1,7 +1,8 @@
 """Broken files for every reader, and the verdict on what it makes of them: right, or an error that names the file.
 
-A ``test_fuzz_*.py`` offers ``SUBJECTS``, the readers with good files to break. In the suite each meets a few mutations that
-hypothesis chooses; ``python -m tests.fuzzing --inputs 2000`` tries as many as one likes and prints what became of them.
+A ``test_fuzz_*.py`` offers ``SUBJECTS``, the readers with good files to break. In the suite each meets a few mutations
+that hypothesis chooses; ``python -m tests.fuzzing --inputs 2000`` tries as many as one likes and prints what became of
+them.
 """
 
 import argparse
@@ -34,7 +35,8 @@ class Subject:
     read: Callable[[Path], Any]  # as a command reads it: with every check that follows before anything is computed
     check: Callable[[Any], None]  # raises AssertionError unless what was read makes sense
     same: Callable[[Any, Any], bool] | None = None  # whether two readings agree, for changes that must not matter
-    harmless: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)  # changes of the bytes that must not matter, by name
+    # changes of the bytes that must not matter, by name
+    harmless: Mapping[str, Callable[[bytes], bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,45 @@ def verdict(subject: Subject, path: Path) -> Verdict:
 
 # What stands in for a number, or for a word.
 HOSTILE = (
-    *("", "-1", "0", "nan", "-inf", "1e400", "1.7", "²", "٣", "1_0", "0x10", "9" * 20, "1e18", "2147483648", "-2147483648", "4294967295"),
-    *("x", "#", "\\", '"', "{", "]", "\0", "\ufeff", "ä", "\u2028", "1,5", "--1", "+", "1e", ".", "/", "1/", "//1", "999999999999"),
+    *(
+        "",
+        "-1",
+        "0",
+        "nan",
+        "-inf",
+        "1e400",
+        "1.7",
+        "²",
+        "٣",
+        "1_0",
+        "0x10",
+        "9" * 20,
+        "1e18",
+        "2147483648",
+        "-2147483648",
+        "4294967295",
+    ),
+    *(
+        "x",
+        "#",
+        "\\",
+        '"',
+        "{",
+        "]",
+        "\0",
+        "\ufeff",
+        "ä",
+        "\u2028",
+        "1,5",
+        "--1",
+        "+",
+        "1e",
+        ".",
+        "/",
+        "1/",
+        "//1",
+        "999999999999",
+    ),
 )
 HOSTILE_BYTES = (
     *(b"\0", b"\xff", b"\x80"),
@@ -223,7 +262,9 @@ def main() -> None:
 def _table(counts: Mapping[str, Counter[str]]) -> str:
     outcomes = (RIGHT, REFUSED, NAMELESS, WRONG, SLOW)
     rows = [("reader", "inputs", *outcomes)]
-    rows += [(name, str(count.total()), *(str(count[outcome]) for outcome in outcomes)) for name, count in counts.items()]
+    rows += [
+        (name, str(count.total()), *(str(count[outcome]) for outcome in outcomes)) for name, count in counts.items()
+    ]
     total = sum(counts.values(), Counter())
     rows.append(("all", str(total.total()), *(str(total[outcome]) for outcome in outcomes)))
     lines = [f"| {' | '.join(row)} |" for row in rows]

@@ -1,4 +1,6 @@
-"""Writers of small data sets of photographs in the true on-disk formats. Independent of the package, which is tested on them."""
+"""Writers of small data sets of photographs in the true on-disk formats. Independent of the package,
+which is tested on them.
+"""
 
 import csv
 import json

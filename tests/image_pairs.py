@@ -1,4 +1,6 @@
-"""Pairs of photographs whose true correspondence is an affine map of pixel places, so that every figure can be worked out by hand."""
+"""Pairs of photographs whose true correspondence is an affine map of pixel places,
+so that every figure can be worked out by hand.
+"""
 
 import torch
 from torch import Tensor

@@ -114,7 +114,9 @@ OBJ = {
     "plain.obj": obj_text(),
     "materials.obj": "mtllib a.mtl\no a\n"
     + obj_text().replace("f 1 2 4", "g b\nusemtl red\ns 1\nf 1 2 4").replace("f 1 4 3", "usemtl c\nf 1 4 3"),
-    "textures.obj": obj_text().replace("f 1 3 2", "vt 0 0\nvt 1 0\nvn 0 0 1\nf 1/1/1 3/2/1 2/2/1").replace("f 1 4 3", "f 1//1 4//1 3//1"),
+    "textures.obj": obj_text()
+    .replace("f 1 3 2", "vt 0 0\nvt 1 0\nvn 0 0 1\nf 1/1/1 3/2/1 2/2/1")
+    .replace("f 1 4 3", "f 1//1 4//1 3//1"),
     "negative.obj": obj_text().replace("f 1 3 2", "f -5 -3 -4"),
     "relative.obj": RELATIVE,
     "relative_textures.obj": RELATIVE.replace("f -3 -1 -2", "vt 0 0\nvn 0 0 1\nf -3/-1/-1 -1/-1/-1 -2/-1/-1"),
@@ -161,7 +163,8 @@ def ply_texcoords():
     face = "uchar flag, list uchar int vertex_indices, list uchar float texcoord, double area"
     body = VERTS.astype("<f4").tobytes()
     body += b"".join(
-        struct.pack(f"<BB3iB{2 * i}fd", 7, 3, *corners, 2 * i, *[0.5] * (2 * i), 1.0) for i, corners in enumerate(FACES.tolist())
+        struct.pack(f"<BB3iB{2 * i}fd", 7, 3, *corners, 2 * i, *[0.5] * (2 * i), 1.0)
+        for i, corners in enumerate(FACES.tolist())
     )
     return ply_header("binary_little_endian", face=face).encode() + body
 
@@ -173,7 +176,9 @@ PLY = {
     "UPPER.PLY": ply_text(),
     "vertex_index.ply": ply_text(face="list uchar int vertex_index"),
     "latin1.ply": ply_text(before="comment né à Zürich\n").encode("latin-1"),
-    "latin1_binary.ply": ply_bytes().replace(b"element vertex", "comment né à Zürich\nelement vertex".encode("latin-1"), 1),
+    "latin1_binary.ply": ply_bytes().replace(
+        b"element vertex", "comment né à Zürich\nelement vertex".encode("latin-1"), 1
+    ),
     "marked.ply": "\ufeff" + ply_text(),
     "marked_binary.ply": b"\xef\xbb\xbf" + ply_bytes(),
     "utf16.ply": ply_text().encode("utf-16"),
@@ -190,10 +195,14 @@ PLY = {
     "trailing_newline.ply": ply_bytes() + b"\n",
     "trailing_text.ply": ply_text() + "\n\nmade by \xe9\n",
     "doubles.ply": ply_text(vertex=DOUBLES),
-    "windows_nan.ply": ply_header("ascii", vertex="".join(f"property float {each}\n" for each in ("x", "y", "z", "quality", "radius")))
+    "windows_nan.ply": ply_header(
+        "ascii", vertex="".join(f"property float {each}\n" for each in ("x", "y", "z", "quality", "radius"))
+    )
     + rows(VERTS, after=" -1.#IND00 1.#QNAN")
     + rows(FACES, "3 "),
-    "order.ply": ply_header("ascii", vertex="property float z\nproperty uchar red\nproperty float x\nproperty float y\n")
+    "order.ply": ply_header(
+        "ascii", vertex="property float z\nproperty uchar red\nproperty float x\nproperty float y\n"
+    )
     + rows([[z, 255, x, y] for x, y, z in VERTS])
     + rows(FACES, "3 "),
     "edges_after.ply": ply_text(after=EDGES) + "0 1\n1 2\n",

@@ -32,7 +32,7 @@ def subdivide(verts: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndar
     middle = verts[unique].mean(axis=1)
     radius = np.linalg.norm(verts[unique], axis=2).mean(axis=1, keepdims=True)
     middle = middle / np.linalg.norm(middle, axis=1, keepdims=True) * radius
-    ab, bc, ca = (inverse.reshape(3, -1) + len(verts))
+    ab, bc, ca = inverse.reshape(3, -1) + len(verts)
     a, b, c = faces.T
     split = np.concatenate([np.stack(t, axis=1) for t in ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))])
     return np.concatenate([verts, middle]), split.astype(np.int64)

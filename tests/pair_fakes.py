@@ -25,25 +25,35 @@ def true_map(a: int, b: int) -> np.ndarray:
 
 
 def template_rows(name: str) -> np.ndarray:
-    """The points of ``body`` that the template of a class knows, in its order: other ones, and as many, in each class."""
+    """The points of ``body`` that the template of a class knows, in its order: other ones, and as many,
+    in each class.
+    """
     seed = sum(map(ord, name))
     return np.random.default_rng(seed).permutation(162)[: 100 + seed % 50]
 
 
 def write_dt4d(root: Path, classes: dict[str, Sequence[int]], cross: Iterable[str], *, release: str = "DT4D_r") -> None:
-    """DT4D-H: poses of each class by the numbers of their bodies, and the ``cross`` files such as crypto_drake, in either release.
+    """DT4D-H: poses of each class by the numbers of their bodies, and the ``cross`` files such as crypto_drake,
+    in either release.
 
-    The first pose of a class is its template. In the first release (``release`` is not DT4D_r) it has no ``.vts`` file, its vertices
-    being the points of the template.
+    The first pose of a class is its template. In the first release (``release`` is not DT4D_r) it has no ``.vts`` file,
+    its vertices being the points of the template.
     """
     remeshed = release == "DT4D_r"
     for name, numbers in classes.items():
         points = template_points(name, numbers[0], remeshed=remeshed)
         for i, number in enumerate(numbers):
             verts, faces, places = body(number)
-            write_mesh(root / (f"off/{name}" if remeshed else name) / f"Pose{number:03d}{'.off' if remeshed else '.obj'}", verts, faces)
+            write_mesh(
+                root / (f"off/{name}" if remeshed else name) / f"Pose{number:03d}{'.off' if remeshed else '.obj'}",
+                verts,
+                faces,
+            )
             if i or remeshed:
-                write_numbers(root / (f"corres/{name}" if remeshed else f"{name}/corres") / f"Pose{number:03d}.vts", places[points])
+                write_numbers(
+                    root / (f"corres/{name}" if remeshed else f"{name}/corres") / f"Pose{number:03d}.vts",
+                    places[points],
+                )
         if not remeshed:
             for path in (root / name).glob("*.obj"):
                 verts, faces, _ = body(int(path.stem[4:]))
@@ -52,8 +62,12 @@ def write_dt4d(root: Path, classes: dict[str, Sequence[int]], cross: Iterable[st
     for stem in cross:
         a, b = stem.split("_")
         points_a, points_b = (template_points(name, classes.get(name, [0])[0], remeshed=remeshed) for name in (a, b))
-        near = np.linalg.norm(sphere_points()[points_a][:, None] - sphere_points()[points_b][None], axis=2).argmin(axis=1)
-        write_numbers(root / ("corres/cross_category_corres" if remeshed else "cross_category_corres") / f"{stem}.vts", near)
+        near = np.linalg.norm(sphere_points()[points_a][:, None] - sphere_points()[points_b][None], axis=2).argmin(
+            axis=1
+        )
+        write_numbers(
+            root / ("corres/cross_category_corres" if remeshed else "cross_category_corres") / f"{stem}.vts", near
+        )
 
 
 def template_points(name: str, first: int, *, remeshed: bool) -> np.ndarray:

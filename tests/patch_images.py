@@ -28,7 +28,9 @@ def from_features(name, grid, size, patches, basis_feat, feat, *, k):
 def flipped_copy(image):
     """The mirror image of a photograph with a whole grid, and the true point map copy → photograph."""
     p2p21 = torch.arange(image.n).view(image.grid).flip(1).flatten()
-    copy = from_features("flipped", image.grid, image.size, image.patches, image.basis_feat[p2p21], image.feat[p2p21], k=image.basis.k)
+    copy = from_features(
+        "flipped", image.grid, image.size, image.patches, image.basis_feat[p2p21], image.feat[p2p21], k=image.basis.k
+    )
     return copy, p2p21
 
 

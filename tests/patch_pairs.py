@@ -1,4 +1,6 @@
-"""Tiny photographs as solvers see them: a patch graph with random edge weights, its eigenbasis by dense algebra, smooth features."""
+"""Tiny photographs as solvers see them: a patch graph with random edge weights, its eigenbasis by dense algebra,
+smooth features.
+"""
 
 from dataclasses import replace
 
@@ -17,13 +19,17 @@ def patch_basis(grid: tuple[int, int], *, k: int = K, seed: int = 0) -> Eigenbas
     node = torch.arange(n).view(rows, cols)
     adjacency = torch.zeros(n, n, dtype=torch.float64)
     for start, end in ((node[:, :-1], node[:, 1:]), (node[:-1], node[1:])):
-        adjacency[start.flatten(), end.flatten()] = 0.5 + 0.5 * torch.rand(start.numel(), generator=generator, dtype=torch.float64)
+        adjacency[start.flatten(), end.flatten()] = 0.5 + 0.5 * torch.rand(
+            start.numel(), generator=generator, dtype=torch.float64
+        )
     adjacency = adjacency + adjacency.T
     evals, evecs = torch.linalg.eigh(torch.diag(adjacency.sum(dim=1)) - adjacency)
     return Eigenbasis(evals[:k].clamp_min(0).float(), evecs[:, :k].float().contiguous(), torch.ones(n))
 
 
-def patch_image(grid: tuple[int, int] = (5, 6), *, k: int = K, channels: int = 12, seed: int = 0, name: str = "one") -> PatchImage:
+def patch_image(
+    grid: tuple[int, int] = (5, 6), *, k: int = K, channels: int = 12, seed: int = 0, name: str = "one"
+) -> PatchImage:
     """All patches of a grid, with random features of two branches."""
     generator = torch.Generator().manual_seed(seed + 1000)
     n = grid[0] * grid[1]
@@ -38,9 +44,11 @@ def unrelated_pair(name: str = "pair", *, grids=((5, 6), (4, 7)), k: int = K, se
 
 
 def twin_pair(signs: torch.Tensor | None = None, *, k: int = K, seed: int = 0) -> tuple[PatchPair, torch.Tensor]:
-    """A photograph and its copy with shuffled patches and flipped eigenfunctions: the true map 1 → 2 is ``diag(signs)``.
+    """A photograph and its copy with shuffled patches and flipped eigenfunctions:
+    the true map 1 → 2 is ``diag(signs)``.
 
-    The copy's features are shuffled along; its grid is no longer that of its neighbours, which only positions could tell.
+    The copy's features are shuffled along; its grid is no longer that of its neighbours, which only positions could
+    tell.
     """
     one = patch_image(k=k, seed=seed)
     order = torch.randperm(one.n, generator=torch.Generator().manual_seed(seed + 5))

@@ -1,4 +1,6 @@
-"""Writers of published data sets of meshes in their true on-disk formats: the right names, with small bodies as shapes."""
+"""Writers of published data sets of meshes in their true on-disk formats: the right names,
+with small bodies as shapes.
+"""
 
 import shutil
 from collections.abc import Sequence
@@ -19,7 +21,9 @@ TOSCA_NAMES = [
 ]
 
 
-def write_set(root: Path, names: Sequence[str], *, layout: Sequence[str] = ("off", "corres"), distinct: int = 1) -> None:
+def write_set(
+    root: Path, names: Sequence[str], *, layout: Sequence[str] = ("off", "corres"), distinct: int = 1
+) -> None:
     """Shapes of these names with ground truth; ``distinct`` different bodies, copied as often as needed."""
     for i, name in enumerate(names):
         if i < distinct:

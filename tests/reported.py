@@ -3,4 +3,7 @@
 import os
 from pathlib import Path
 
-CASES = Path(os.environ.get("PULLBACK_DATA_DIR") or Path(__file__).resolve().parents[2] / "shared" / "data").parent / "cases"
+CASES = (
+    Path(os.environ.get("PULLBACK_DATA_DIR") or Path(__file__).resolve().parents[2] / "shared" / "data").parent
+    / "cases"
+)

@@ -66,7 +66,10 @@ def gltf_two_primitives():
     document, data = gltf_document()
     first, second = dict(document["accessors"][1], count=6), dict(document["accessors"][1], count=6, byteOffset=12)
     document["accessors"][1:] = [first, second]
-    document["meshes"][0]["primitives"] += [{"attributes": {"POSITION": 0}, "indices": 2}, {"attributes": {"POSITION": 0}, "mode": 0}]
+    document["meshes"][0]["primitives"] += [
+        {"attributes": {"POSITION": 0}, "indices": 2},
+        {"attributes": {"POSITION": 0}, "mode": 0},
+    ]
     return glb(document, data)
 
 
@@ -77,7 +80,11 @@ def gltf_sparse():
         {"buffer": 0, "byteOffset": start, "byteLength": 1},
         {"buffer": 0, "byteOffset": start + 4, "byteLength": 12},
     ]
-    document["accessors"][0]["sparse"] = {"count": 1, "indices": {"bufferView": 2, "componentType": 5121}, "values": {"bufferView": 3}}
+    document["accessors"][0]["sparse"] = {
+        "count": 1,
+        "indices": {"bufferView": 2, "componentType": 5121},
+        "values": {"bufferView": 3},
+    }
     document["buffers"][0]["byteLength"] = start + 16
     return glb(document, data + b"\3\0\0\0" + struct.pack("<3f", 0, 0, 1))
 
@@ -117,13 +124,20 @@ POLYGONS = "\nPOLYGONS 4 16\n" + rows(FACES, "3 ")
 VTK = {
     "polydata.vtk": vtk_text("DATASET POLYDATA\n" + POINTS + "POLYGONS 4 16\n" + rows(FACES, "3 ")),
     "polydata_data.vtk": vtk_text(
-        "DATASET POLYDATA\nFIELD FieldData 1\nTIME 1 1 double\n0.5\n" + POINTS + "LINES 1 3\n2 0 1\nPOLYGONS 4 16\n" + rows(FACES, "3 ")
+        "DATASET POLYDATA\nFIELD FieldData 1\nTIME 1 1 double\n0.5\n"
+        + POINTS
+        + "LINES 1 3\n2 0 1\nPOLYGONS 4 16\n"
+        + rows(FACES, "3 ")
         + "POINT_DATA 5\nSCALARS s float 1\nLOOKUP_TABLE default\n1 2 3 4 5\n"
     ),
     "points_a_line.vtk": vtk_text("DATASET POLYDATA\nPOINTS 5 double\n" + words(rows(VERTS), " ") + POLYGONS),
     "strips.vtk": vtk_text("DATASET POLYDATA\n" + POINTS + "TRIANGLE_STRIPS 1 7\n6 0 2 1 3 0 2\n"),
     "grid.vtk": vtk_text(
-        "DATASET UNSTRUCTURED_GRID\n" + POINTS + "CELLS 6 21\n1 4\n" + rows(FACES, "3 ") + "2 0 1\nCELL_TYPES 6\n1 5 5 7 5 3\n"
+        "DATASET UNSTRUCTURED_GRID\n"
+        + POINTS
+        + "CELLS 6 21\n1 4\n"
+        + rows(FACES, "3 ")
+        + "2 0 1\nCELL_TYPES 6\n1 5 5 7 5 3\n"
     ),
     "binary.vtk": vtk_text("").replace("ASCII", "BINARY").encode()
     + b"DATASET POLYDATA\nPOINTS 5 double\n"
@@ -133,20 +147,24 @@ VTK = {
     + b"\n",
     "version5.vtk": vtk_text(
         "DATASET POLYDATA\n" + POINTS + "METADATA\nINFORMATION 0\n\nPOLYGONS 5 12\n"
-        "OFFSETS vtktypeint64\n0 3 6 9 12\nCONNECTIVITY vtktypeint64\n"
-        + rows(FACES)
+        "OFFSETS vtktypeint64\n0 3 6 9 12\nCONNECTIVITY vtktypeint64\n" + rows(FACES)
     ).replace("3.0", "5.1", 1),
-    "windows.vtk": vtk_text("DATASET POLYDATA\n" + POINTS + "POLYGONS 4 16\n" + rows(FACES, "3 ")).replace("\n", "\r\n"),
-}  # fmt: skip
+    "windows.vtk": vtk_text("DATASET POLYDATA\n" + POINTS + "POLYGONS 4 16\n" + rows(FACES, "3 ")).replace(
+        "\n", "\r\n"
+    ),
+}
 
 VTU = {
-    "text.vtu": '<?xml version="1.0"?>\n<VTKFile type="UnstructuredGrid" version="0.1" byte_order="LittleEndian">\n<UnstructuredGrid>\n'
-    '<Piece NumberOfPoints="5" NumberOfCells="4">\n<Points><DataArray type="Float64" NumberOfComponents="3" format="ascii">\n'
+    "text.vtu": '<?xml version="1.0"?>\n<VTKFile type="UnstructuredGrid" version="0.1" '
+    'byte_order="LittleEndian">\n<UnstructuredGrid>\n'
+    '<Piece NumberOfPoints="5" NumberOfCells="4">\n<Points><DataArray type="Float64" NumberOfComponents="3" '
+    'format="ascii">\n'
     + rows(VERTS)
     + '</DataArray></Points>\n<Cells><DataArray type="Int32" Name="connectivity" format="ascii">\n'
     + rows(FACES)
     + '</DataArray>\n<DataArray type="Int32" Name="offsets" format="ascii">3 6 9 12</DataArray>\n'
-    '<DataArray type="UInt8" Name="types" format="ascii">5 5 5 5</DataArray></Cells>\n</Piece>\n</UnstructuredGrid>\n</VTKFile>\n'
+    '<DataArray type="UInt8" Name="types" format="ascii">5 5 5 '
+    "5</DataArray></Cells>\n</Piece>\n</UnstructuredGrid>\n</VTKFile>\n"
 }
 
 

@@ -1,6 +1,7 @@
 """Slivers in good meshes: the surface hardly changes, the triangulation becomes as bad as people's meshes are.
 
-Each function takes a closed mesh and gives it with ``count`` bad places of relative ``size``; old vertices keep their numbers.
+Each function takes a closed mesh and gives it with ``count`` bad places of relative ``size``; old vertices keep their
+numbers.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,9 @@ Mesh = tuple[np.ndarray, np.ndarray]
 
 
 def caps(verts: np.ndarray, faces: np.ndarray, *, count: int, size: float) -> Mesh:
-    """T-junctions closed by a flat triangle: a vertex on an edge (but for ``size`` of its length) that one side of it does not use."""
+    """T-junctions closed by a flat triangle: a vertex on an edge (but for ``size`` of its length)
+    that one side of it does not use.
+    """
     added, kept, new = [], np.ones(len(faces), bool), []
     for face, _, (a, b, c, _) in _edges(faces, count):
         m = len(verts) + len(added)
@@ -121,7 +124,9 @@ def tube(around: int, along: int, *, length: float) -> Mesh:
 
 
 def _edges(faces: np.ndarray, count: int) -> list[tuple[int, int, tuple[int, int, int, int]]]:
-    """Well-spread edges whose faces do not touch: (face, the face across, (a, b, c, d)) with c and d opposite to the edge ab."""
+    """Well-spread edges whose faces do not touch: (face, the face across, (a, b, c, d))
+    with c and d opposite to the edge ab.
+    """
     half_edges, start = half_edges_by_edge(faces)
     here, there = half_edges[start[:-1]], half_edges[start[:-1] + 1]
     busy, found = np.zeros(faces.max() + 1, bool), []

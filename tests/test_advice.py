@@ -1,4 +1,6 @@
-"""What messages, comments and documents tell people to type works: options exist, choices compose, commands are accepted."""
+"""What messages, comments and documents tell people to type works: options exist, choices compose,
+commands are accepted.
+"""
 
 import re
 import shlex
@@ -24,7 +26,10 @@ CONTEXTS = (
     *(("eval", ("dataset=tss", f"solver={name}")) for name in ("paper", "release")),
     *(("eval", ("dataset=tss", f"fusion={name}")) for name in ("sd_dinov2", "dinov2_layers9_11", "cnn_gradients")),
     *(("train", (f"solver={name}",)) for name in ("sampled_zoomout", "regularised", "discrete")),
-    *(("train", (text,)) for text in ("recipe=paper", "method=consistent_fmaps", "backbone=landmarks", "backbone=diffusion_net_xyz")),
+    *(
+        ("train", (text,))
+        for text in ("recipe=paper", "method=consistent_fmaps", "backbone=landmarks", "backbone=diffusion_net_xyz")
+    ),
     ("eval", ("adaptation=fine_tuning", "loss=[orthogonality,consistency]")),
     ("train", ("logger=wandb",)),
 )
@@ -35,7 +40,15 @@ EXAMPLES = {
     **{f"branch@fusion.{branch}.backbone=NAME": "sd21" for branch in ("basis", "loss")},
 }
 # Of classes and functions, in messages to those who call them from Python.
-FOR_PYTHON = ("geometry/", "mapping/", "figures/", "metrics/", "types.py", "runtime/command_line.py", "runtime/path_options.py")
+FOR_PYTHON = (
+    "geometry/",
+    "mapping/",
+    "figures/",
+    "metrics/",
+    "types.py",
+    "runtime/command_line.py",
+    "runtime/path_options.py",
+)
 IN_PYTHON = ("inference_mode", "weights_only", "sample", "image_size", "heads", "epochs")
 ELSEWHERE = {"sigma", "constant", "hydra.mode", "sweep"}  # of scripts of the ledger, and what code looks for
 
@@ -95,7 +108,9 @@ DOCUMENTED = advised_by_documents()
 
 
 def refused(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:
-    found = [(place, typed, problem_with(typed, key, value)) for place, typed, key, value in rows if key not in ELSEWHERE]
+    found = [
+        (place, typed, problem_with(typed, key, value)) for place, typed, key, value in rows if key not in ELSEWHERE
+    ]
     return [f"{place}: {typed}: {problem}" for place, typed, problem in found if problem]
 
 
@@ -162,5 +177,10 @@ def test_what_a_program_cannot_do_without_is_not_dropped():
 
 @pytest.mark.parametrize("fusion", ["dinov2_sd", "dinov2_layers9_11", "vit_folder_layers7_9", "cnn_gradients"])
 def test_a_branch_of_a_fusion_of_two_is_replaced_as_a_whole(fusion):
-    replaced = composed("eval", "dataset=tss", f"fusion={fusion}", "branch@fusion.loss.backbone=sd21").fusion.loss.backbone
-    assert replaced == composed("eval", "dataset=tss", "fusion=sd_sd", "branch@fusion.basis.backbone=sd21").fusion.basis.backbone
+    replaced = composed(
+        "eval", "dataset=tss", f"fusion={fusion}", "branch@fusion.loss.backbone=sd21"
+    ).fusion.loss.backbone
+    assert (
+        replaced
+        == composed("eval", "dataset=tss", "fusion=sd_sd", "branch@fusion.basis.backbone=sd21").fusion.basis.backbone
+    )

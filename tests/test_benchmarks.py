@@ -58,12 +58,16 @@ def test_a_slow_contender_has_rounds_of_its_own(monkeypatch):
 
 
 def test_rows_hold_median_spread_and_the_ratio_to_the_fastest_peer(monkeypatch):
-    contenders, _ = durations(monkeypatch, {"slow": [8, 9, 10], "quick": [4, 2, 3], "ours": [1, 1, 4], "twin": [0.5, 0.5, 0.5]})
+    contenders, _ = durations(
+        monkeypatch, {"slow": [8, 9, 10], "quick": [4, 2, 3], "ours": [1, 1, 4], "twin": [0.5, 0.5, 0.5]}
+    )
     rows = by_name(compare("work", {"n": 1}, contenders, ours="ours", also_ours=["twin"], same=equal))
     assert rows["slow"].seconds == 9
     assert rows["quick"].seconds == 3
     assert rows["quick"].spread == pytest.approx(2 / 3)
-    assert {name: row.ratio for name, row in rows.items()} == pytest.approx({"slow": 1 / 3, "quick": 1, "ours": 3, "twin": 6})
+    assert {name: row.ratio for name, row in rows.items()} == pytest.approx(
+        {"slow": 1 / 3, "quick": 1, "ours": 3, "twin": 6}
+    )
     assert [name for name, row in rows.items() if row.ours] == ["ours", "twin"]
 
 
@@ -108,10 +112,24 @@ def test_peak_memory_is_that_of_a_known_allocation_even_when_it_is_gone_at_the_e
 
 
 def test_the_report_leaves_a_file_that_reads_back_as_the_same_rows(tmp_path, capsys):
-    options = harness.start(harness.arguments("text"), ["--threads", str(torch.get_num_threads()), "--output", str(tmp_path / "out.json")])
+    options = harness.start(
+        harness.arguments("text"), ["--threads", str(torch.get_num_threads()), "--output", str(tmp_path / "out.json")]
+    )
     report = Report(__file__, options)
     rows = [
-        Row("work", {"n": 5000, "k": 3}, "ours", "cpu", 0.5, spread=0.1, rounds=3, peak_bytes=2**20, peak_by="VmHWM", ratio=2.0, ours=True),
+        Row(
+            "work",
+            {"n": 5000, "k": 3},
+            "ours",
+            "cpu",
+            0.5,
+            spread=0.1,
+            rounds=3,
+            peak_bytes=2**20,
+            peak_by="VmHWM",
+            ratio=2.0,
+            ours=True,
+        ),
         Row("work", {"n": 5000, "k": 3}, "peer", "cpu", None, rounds=0, note="out of memory"),
     ]
     report.add(rows)
@@ -127,7 +145,13 @@ def test_the_report_leaves_a_file_that_reads_back_as_the_same_rows(tmp_path, cap
 def test_the_markdown_table_names_the_machine_and_marks_our_rows(tmp_path, capsys):
     report = Report(__file__, None)
     report.path = tmp_path / "out.json"
-    report.add([Row("a|b", {"n": n}, name, "cpu", 0.5, ratio=1.0, ours=name == "mine") for n in (1, 2) for name in ("mine", "theirs")])
+    report.add(
+        [
+            Row("a|b", {"n": n}, name, "cpu", 0.5, ratio=1.0, ours=name == "mine")
+            for n in (1, 2)
+            for name in ("mine", "theirs")
+        ]
+    )
     capsys.readouterr()
     table.main([str(report.path)])
     text = capsys.readouterr().out
@@ -158,13 +182,20 @@ def test_a_dense_step_that_would_not_fit_is_not_tried(monkeypatch):
     monkeypatch.setattr(training_step, "available", lambda: 10**9)
     allowed = training_step.allowed_bytes(Namespace(memory=None))
     assert training_step.too_large("dense", 2000, {"dense": 100}, allowed) == ""
-    assert training_step.too_large("dense", 4000, {"dense": 100}, allowed).startswith("out of memory at 4,000 vertices: 2 GB by")
+    assert training_step.too_large("dense", 4000, {"dense": 100}, allowed).startswith(
+        "out of memory at 4,000 vertices: 2 GB by"
+    )
     assert training_step.too_large("blocked", 4000, {"blocked": 100}, allowed) == ""
-    assert training_step.too_large("dense", 4000, {"dense": 100}, training_step.allowed_bytes(Namespace(memory=2.0))) == ""
+    assert (
+        training_step.too_large("dense", 4000, {"dense": 100}, training_step.allowed_bytes(Namespace(memory=2.0))) == ""
+    )
 
 
 def test_matrices_are_extrapolated_without_what_every_backend_holds():
-    rows = [Row("work", {"vertices": 100}, name, "cpu", 1.0, peak_bytes=peak) for name, peak in (("dense", 70_000), ("blocked", 50_000))]
+    rows = [
+        Row("work", {"vertices": 100}, name, "cpu", 1.0, peak_bytes=peak)
+        for name, peak in (("dense", 70_000), ("blocked", 50_000))
+    ]
     assert training_step.bytes_of_matrices(rows) == {"dense": 2.0}
     assert training_step.bytes_of_matrices(rows[:1]) == {}
 
@@ -209,8 +240,14 @@ def test_the_dense_peer_of_the_two_branch_network_computes_the_same(tiny_pair):
     from pullback.solvers.two_branch import TwoBranch
 
     found = {}
-    for name, solver in {"dense": PlainDenseTwoBranch(k=20, backend="dense"), "ours": TwoBranch(k=20, backend="blocked")}.items():
-        features = [torch.randn(shape.n, 8, generator=torch.manual_seed(i)) for i, shape in enumerate((tiny_pair.shape1, tiny_pair.shape2))]
+    for name, solver in {
+        "dense": PlainDenseTwoBranch(k=20, backend="dense"),
+        "ours": TwoBranch(k=20, backend="blocked"),
+    }.items():
+        features = [
+            torch.randn(shape.n, 8, generator=torch.manual_seed(i))
+            for i, shape in enumerate((tiny_pair.shape1, tiny_pair.shape2))
+        ]
         for feat in features:
             feat.requires_grad_()
         match = solver(*features, tiny_pair.shape1.basis, tiny_pair.shape2.basis)

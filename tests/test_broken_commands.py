@@ -16,7 +16,12 @@ from pullback.runtime.command_line import UsageError
 from pullback.runtime.doorway import tell, telling
 
 SLOW = (
-    *("pullback.runtime.build", "pullback.runtime.origin", "pullback.runtime.file_match", "pullback.runtime.photo_match"),
+    *(
+        "pullback.runtime.build",
+        "pullback.runtime.origin",
+        "pullback.runtime.file_match",
+        "pullback.runtime.photo_match",
+    ),
     "experiments.smoothness_energies",
 )
 
@@ -33,7 +38,8 @@ def ended(case: Case, folder: Path, monkeypatch, capsys) -> tuple[str, int | str
     monkeypatch.chdir(folder)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     if "-m" not in case.arguments:
-        monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)  # one run; it composes the configuration only to know that
+        # one run; it composes the configuration only to know that
+        monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
     monkeypatch.setattr(sys, "argv", [f"{case.command}.py", *case.arguments])
     with pytest.raises(SystemExit) as end:
         if case.command in PROGRAMS:
@@ -50,7 +56,9 @@ def test_a_mistake_is_one_paragraph_before_the_slow_imports(case, files, monkeyp
     assert verdict(case, *ended(case, files, monkeypatch, capsys)) == "one paragraph"
 
 
-@pytest.mark.parametrize("command", [["match", "body.off", "bodi.off"], ["eval", "dataset=spair71k"], ["train", "data.k=abc"]])
+@pytest.mark.parametrize(
+    "command", [["match", "body.off", "bodi.off"], ["eval", "dataset=spair71k"], ["train", "data.k=abc"]]
+)
 def test_neither_torch_nor_lightning_is_imported_for_a_mistake(command, files):
     program, *arguments = command
     script = (
@@ -79,7 +87,10 @@ def test_a_mistake_in_a_sweep_is_told_with_its_job_and_the_others_go_on(monkeypa
     (sweep,) = (tmp_path / "experiments" / "sweeps" / "train").iterdir()  # its folder needs no name
     assert sorted(path.name for path in sweep.iterdir()) == ["0", "1", "multirun.yaml"]
     assert code == 1 and "Traceback" not in message
-    assert "error: job 0 (data.k=-1): data.k=-1 is too small" in message and "error: job 1 (data.k=-2): data.k=-2 is too small" in message
+    assert (
+        "error: job 0 (data.k=-1): data.k=-1 is too small" in message
+        and "error: job 1 (data.k=-2): data.k=-2 is too small" in message
+    )
 
 
 def test_a_fault_of_the_program_shows_where_it_happened_and_asks_for_a_report(capsys):
@@ -111,7 +122,10 @@ def test_closed_streams_change_no_exit_code():
 def test_an_interrupt_outside_of_the_work_is_one_sentence(capsys):
     with pytest.raises(SystemExit) as end, telling():
         raise KeyboardInterrupt
-    assert end.value.code == 130 and capsys.readouterr().err == "\nstopped by Ctrl-C; give the same command to begin again\n"
+    assert (
+        end.value.code == 130
+        and capsys.readouterr().err == "\nstopped by Ctrl-C; give the same command to begin again\n"
+    )
 
 
 def test_a_full_disk_is_told_with_the_file(capsys):

@@ -8,20 +8,32 @@ from tests.run_folders import LOSS
 from tests.run_folders import mesh_run as meshes
 from tests.told import told
 
-PROTOCOL = {"pairs": "all", "pck_reference": "image1", "mode": "closed_form", "solver": "closed_form: rows", "fusion": "a + b", "seed": 0}
+PROTOCOL = {
+    "pairs": "all",
+    "pck_reference": "image1",
+    "mode": "closed_form",
+    "solver": "closed_form: rows",
+    "fusion": "a + b",
+    "seed": 0,
+}
 
 
 def run(folder, *, pck=0.5, solver="closed_form", overrides=(), **protocol):
     """A folder as an evaluation on photographs leaves it."""
     metrics = {"pck@0.10": pck, "epe": 12.345, "keypoint_mse": None}
-    parts = {"cars": {"pairs": 3, "failed": 0, "metrics": metrics}, "things": {"pairs": 1, "failed": 0, "metrics": {**metrics, "epe": 2.0}}}
+    parts = {
+        "cars": {"pairs": 3, "failed": 0, "metrics": metrics},
+        "things": {"pairs": 1, "failed": 0, "metrics": {**metrics, "epe": 2.0}},
+    }
     result = {
         **{"dataset": "tss", "split": "test", "pairs": 4, "failed": 0, "protocol": PROTOCOL | protocol},
         **{"metrics": metrics, "metrics_unweighted": metrics | {"pck@0.10": 0.25}, "subsets": parts},
     }
     (folder / ".hydra").mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"results": [result]}))
-    (folder / "config.yaml").write_text(yaml.safe_dump({"solver": {"_target_": "x.PatchMatching", "optimiser": {"mode": "paper"}}}))
+    (folder / "config.yaml").write_text(
+        yaml.safe_dump({"solver": {"_target_": "x.PatchMatching", "optimiser": {"mode": "paper"}}})
+    )
     choices = {"hydra": {"runtime": {"choices": {"fusion": "dinov2_sd", "solver": solver}}}}
     (folder / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(choices))
     (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(["dataset=tss", *overrides]))
@@ -29,9 +41,22 @@ def run(folder, *, pck=0.5, solver="closed_form", overrides=(), **protocol):
 
 
 def mesh_run(folder):
-    protocol = {"pairs": "unordered", "geodesics": "dijkstra", "refinement": "none", "checkpoint": "last, step 6, trained on humans"}
+    protocol = {
+        "pairs": "unordered",
+        "geodesics": "dijkstra",
+        "refinement": "none",
+        "checkpoint": "last, step 6, trained on humans",
+    }
     metrics = {"geodesic_error_x100": 3.02, "pck@0.10": 0.991}
-    result = {"dataset": "humans", "split": "test", "pairs": 45, "failed": 1, "protocol": protocol, "metrics": metrics, "pck_curve": None}
+    result = {
+        "dataset": "humans",
+        "split": "test",
+        "pairs": 45,
+        "failed": 1,
+        "protocol": protocol,
+        "metrics": metrics,
+        "pck_curve": None,
+    }
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"results": [result]}))
     return folder
@@ -81,7 +106,12 @@ def test_subsets_and_their_plain_mean_are_shown_when_asked_for(tmp_path, capsys)
     lines = table(capsys, run(tmp_path / "a"), "--subsets", "--metrics", "epe,pck@0.10")[2:]
     names = ["tss (test)", "tss (test): cars", "tss (test): things", "tss (test): mean of subsets"]
     assert [line[1] for line in lines] == names
-    assert [line[3:] for line in lines] == [["4", "12.35", "50.0"], ["3", "12.35", "50.0"], ["1", "2.00", "50.0"], ["4", "12.35", "25.0"]]
+    assert [line[3:] for line in lines] == [
+        ["4", "12.35", "50.0"],
+        ["3", "12.35", "50.0"],
+        ["1", "2.00", "50.0"],
+        ["4", "12.35", "25.0"],
+    ]
 
 
 def test_meshes_are_compared_too(tmp_path, capsys):
@@ -134,7 +164,9 @@ def test_evaluated_checkpoints_take_seed_and_settings_from_their_trainings(tmp_p
 
 
 def test_checkpoints_whose_trainings_are_gone_are_not_taken_for_seeds(tmp_path, capsys):
-    runs = [meshes(tmp_path / name, checkpoint=f"gone/{name}/checkpoints/best.ckpt", seed=i) for i, name in enumerate("ab")]
+    runs = [
+        meshes(tmp_path / name, checkpoint=f"gone/{name}/checkpoints/best.ckpt", seed=i) for i, name in enumerate("ab")
+    ]
     assert [line[0] for line in table(capsys, *runs)[2:]] == ["a", "b"]
 
 

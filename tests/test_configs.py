@@ -23,8 +23,21 @@ from pullback.runtime.settings import plain
 
 FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name != "local")
 NAMES = [path.relative_to(CONFIGS).as_posix() for path in FILES]
-LAID_OVER = ("task", "files", "recipe", "method", "experiment", "sweep", "debug", "cluster")  # groups whose files change a whole run
-TRAINING_GROUPS = ("backbone", "solver", "optimizer", "scheduler", "trainer", "logger", "recipe", "method", "sweep", "debug", "adaptation")
+# groups whose files change a whole run
+LAID_OVER = ("task", "files", "recipe", "method", "experiment", "sweep", "debug", "cluster")
+TRAINING_GROUPS = (
+    "backbone",
+    "solver",
+    "optimizer",
+    "scheduler",
+    "trainer",
+    "logger",
+    "recipe",
+    "method",
+    "sweep",
+    "debug",
+    "adaptation",
+)
 NEEDS_PACKAGE = {"slurm": "submitit"}
 DIFFS = [(group, option) for group in ("experiment", "recipe", "method", "debug") for option in options(group)]
 AXIOMATIC = ("discrete", "landmarks_zoomout", "nearest", "zoomout")  # methods without anything to train
@@ -67,7 +80,9 @@ def test_every_target_exists_and_takes_what_is_written(path):
         parameters = inspect.signature(located(written["_target_"])).parameters.values()
         known = {parameter.name for parameter in parameters}
         if not any(parameter.kind == inspect.Parameter.VAR_KEYWORD for parameter in parameters):
-            assert {key for key in written if not key.startswith("_") and key != "defaults"} <= known, written["_target_"]
+            assert {key for key in written if not key.startswith("_") and key != "defaults"} <= known, written[
+                "_target_"
+            ]
 
 
 WHOLE_GROUPS = ("backbone", "solver", "loss", "branch", "graph", "dataset")
@@ -90,7 +105,9 @@ def test_every_fusion_resolves_to_two_complete_branches(fusion):
     resolved = plain(composed("eval", "dataset=tss", f"fusion={fusion}"))
     assert resolved["module"]["fusion"] == resolved["fusion"]
     for written in targets(resolved["fusion"]):
-        assert set(inspect.signature(located(written["_target_"])).parameters) == {key for key in written if key != "_target_"}
+        assert set(inspect.signature(located(written["_target_"])).parameters) == {
+            key for key in written if key != "_target_"
+        }
 
 
 IMAGE_DATASETS = [name for name in options("dataset") if "defaults" in yaml_of("dataset", name)]
@@ -103,7 +120,11 @@ def test_a_data_set_of_photographs_chooses_its_task(dataset, solver):
     root = ["dataset.image_folder.root=DIR"] if dataset == "image_folder" else []
     cfg = composed("eval", f"dataset={dataset}", f"solver={solver}", *root)
     check(cfg)
-    assert (cfg.kind, cfg.get("backbone"), cfg.module._target_) == ("photographs", None, "pullback.tasks.image.ImageMatching")
+    assert (cfg.kind, cfg.get("backbone"), cfg.module._target_) == (
+        "photographs",
+        None,
+        "pullback.tasks.image.ImageMatching",
+    )
     assert cfg.graph.k == 200 and cfg.solver._target_ == "pullback.solvers.patch_matching.PatchMatching"
 
 
@@ -176,7 +197,8 @@ def test_every_experiment_recipe_and_learned_method_builds(choice, data_dir, tmp
 def test_a_learned_method_is_the_whole_recipe_and_as_long_as_the_others(method):
     cfg = composed("train", f"method={method}")
     assert cfg.method_name == method
-    assert set(cfg.solver) == {"_target_", *inspect.signature(located(cfg.solver._target_)).parameters}  # nothing of recipe=fast is left
+    # nothing of recipe=fast is left
+    assert set(cfg.solver) == {"_target_", *inspect.signature(located(cfg.solver._target_)).parameters}
     assert all("_target_" in term for term in cfg.loss.values())
     assert (cfg.trainer.max_steps, cfg.trainer.val_check_interval, cfg.monitor) == (1000, 100, "val/loss")
 
@@ -186,7 +208,9 @@ def test_a_method_without_training_is_for_evaluations(method):
     cfg = composed("eval", f"method={method}")
     check(cfg)
     assert cfg.method_name == method
-    with pytest.raises(ConfigError, match=r"training needs gradients but the solver .* passes none; .* keep it for eval\.py"):
+    with pytest.raises(
+        ConfigError, match=r"training needs gradients but the solver .* passes none; .* keep it for eval\.py"
+    ):
         check(composed("train", f"method={method}"))
 
 
@@ -195,7 +219,11 @@ def test_an_experiment_changes_a_method_and_not_the_reverse():
 
 
 def test_values_of_a_term_that_was_not_chosen_are_dropped(data_dir, tmp_path):
-    run = build(composed("train", "recipe=fast", "loss=[orthogonality]", "trainer=cpu", "data.val_shapes=2", output_dir=tmp_path))
+    run = build(
+        composed(
+            "train", "recipe=fast", "loss=[orthogonality]", "trainer=cpu", "data.val_shapes=2", output_dir=tmp_path
+        )
+    )
     assert list(run.module.losses) == list(run.config["loss"]) == ["orthogonality"]
 
 
@@ -207,7 +235,11 @@ def test_a_diff_repeats_no_default(group, option):
     default = composed("train", *bare, *choices)
     absent = object()
     repeated = [key for key, value in leaves(written) if same(OmegaConf.select(default, key, default=absent), value)]
-    usual = [choice_of(entry) for entry in yaml.safe_load((CONFIGS / "train.yaml").read_text())["defaults"] if isinstance(entry, dict)]
+    usual = [
+        choice_of(entry)
+        for entry in yaml.safe_load((CONFIGS / "train.yaml").read_text())["defaults"]
+        if isinstance(entry, dict)
+    ]
     assert repeated + [choice for choice in choices if choice in usual] == []
 
 

@@ -1,4 +1,6 @@
-"""The programs from end to end, on tiny data in the true on-disk format: train → resume → evaluate → score, and two files in, a map out."""
+"""The programs from end to end, on tiny data in the true on-disk format: train → resume → evaluate → score,
+and two files in, a map out.
+"""
 
 import csv
 import json
@@ -18,9 +20,20 @@ from pullback.runtime.checks import ConfigError
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 SMALL = ["data.k=40", "data.val_shapes=3", "data.prepare_workers=1", "trainer=cpu", "trainer.enable_progress_bar=false"]
-TINY_NETWORK = ["backbone.network.width=16", "backbone.network.n_blocks=1", "backbone.network.k=30", "backbone.descriptor.k=40"]
+TINY_NETWORK = [
+    "backbone.network.width=16",
+    "backbone.network.n_blocks=1",
+    "backbone.network.k=30",
+    "backbone.descriptor.k=40",
+]
 TINY_SOLVER = ["solver.k_init=10", "solver.step=5", "solver.n_steps=2"]
-SHORT = ["recipe=paper", "trainer.max_steps=8", "trainer.val_check_interval=3", "trainer.log_every_n_steps=1", "callbacks.last.minutes=0.0"]
+SHORT = [
+    "recipe=paper",
+    "trainer.max_steps=8",
+    "trainer.val_check_interval=3",
+    "trainer.log_every_n_steps=1",
+    "callbacks.last.minutes=0.0",
+]
 
 
 def run(program: str, *arguments: str, folder: Path | None = None, capsys=None) -> str:
@@ -51,7 +64,12 @@ def home(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def faust(home) -> list[str]:
-    return ["dataset=faust", "dataset.faust.allow_missing=true", f"paths.data_dir={home / 'data'}", f"paths.cache_dir={home / 'cache'}"]
+    return [
+        "dataset=faust",
+        "dataset.faust.allow_missing=true",
+        f"paths.data_dir={home / 'data'}",
+        f"paths.cache_dir={home / 'cache'}",
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +80,22 @@ def trained(home, faust) -> Path:
 
 
 def test_a_training_leaves_everything_that_its_user_needs(trained):
-    for file in ("metrics.json", "pairs.csv", "config.yaml", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "report/index.html"):
+    for file in (
+        "metrics.json",
+        "pairs.csv",
+        "config.yaml",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "report/index.html",
+    ):
         assert (trained / file).is_file(), file
     assert len(list((trained / "predictions" / "faust").glob("*.npz"))) == 3
     (result,) = metrics(trained)["results"]
     assert (result["dataset"], result["split"], result["pairs"]) == ("faust", "test", 3)
     assert 0 < result["metrics"]["geodesic_error_x100"] < 200
-    assert result["protocol"]["checkpoint"].startswith("best val/geodesic_error on pairs of held-out training shapes, step ")
+    assert result["protocol"]["checkpoint"].startswith(
+        "best val/geodesic_error on pairs of held-out training shapes, step "
+    )
     assert result["protocol"]["refinement"].startswith("DiffZoomOut 10 → 20 by 5 (blur 0.01")
 
 
@@ -90,7 +117,9 @@ def test_an_interrupted_run_that_is_resumed_equals_one_that_was_not(trained, hom
     with pytest.raises(InterruptedError):
         run("train", *overrides, "+callbacks.stop={_target_:tests.interruption.StopAfter,pairs:4}", folder=folder)
     run("train", *overrides, "run=[match,score]", folder=folder)
-    weights = [torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for path in (folder, trained)]
+    weights = [
+        torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for path in (folder, trained)
+    ]
     for name, values in weights[1].items():
         torch.testing.assert_close(weights[0][name], values, rtol=0, atol=0)
     assert figures(folder) == figures(trained)
@@ -108,13 +137,29 @@ def test_evaluating_a_checkpoint_repeats_the_figures_of_its_training(trained, ho
 
 
 def test_the_command_line_wins_over_the_checkpoint(trained, home, faust):
-    run("eval", *faust, *SMALL, f"ckpt={trained}/checkpoints/best.ckpt", "solver.n_steps=1", "run=[match,score]", folder=home / "shorter")
+    run(
+        "eval",
+        *faust,
+        *SMALL,
+        f"ckpt={trained}/checkpoints/best.ckpt",
+        "solver.n_steps=1",
+        "run=[match,score]",
+        folder=home / "shorter",
+    )
     (result,) = metrics(home / "shorter")["results"]
     assert result["protocol"]["refinement"].startswith("DiffZoomOut 10 → 15 by 5")
 
 
 def test_the_control_of_a_training_has_its_network_with_the_weights_of_step_0(trained, home, faust):
-    run("eval", *faust, *SMALL, f"ckpt={trained}/checkpoints/best.ckpt", "untrained=true", "run=[match,score]", folder=home / "control")
+    run(
+        "eval",
+        *faust,
+        *SMALL,
+        f"ckpt={trained}/checkpoints/best.ckpt",
+        "untrained=true",
+        "run=[match,score]",
+        folder=home / "control",
+    )
     control, result = metrics(home / "control")["results"][0], metrics(trained)["results"][0]
     assert control["protocol"]["checkpoint"] == "none: untrained, seed 0"
     assert control["protocol"]["refinement"] == result["protocol"]["refinement"]
@@ -133,7 +178,10 @@ def test_stored_predictions_are_scored_again_without_a_model(trained, home, faus
 
 
 def test_pairs_that_were_matched_are_not_matched_again(home, faust):
-    overrides, folder = [*faust, *SMALL, *TINY_SOLVER, "backbone=raw_wks", "backbone.descriptor.k=40", "solver=zoomout"], home / "axiomatic"
+    overrides, folder = (
+        [*faust, *SMALL, *TINY_SOLVER, "backbone=raw_wks", "backbone.descriptor.k=40", "solver=zoomout"],
+        home / "axiomatic",
+    )
     overrides.append("run=[match,score]")
     run("eval", *overrides, folder=folder)
     assert metrics(folder)["results"][0]["protocol"]["checkpoint"] == "none: nothing to train"
@@ -150,7 +198,12 @@ def test_a_folder_without_ground_truth_trains_and_selects_by_its_loss(home):
     write_faust(home / "own", range(8))
     for path in (home / "own" / "corres").iterdir():
         path.unlink()
-    own = ["dataset=folder", f"dataset.folder.root={home / 'own'}", f"paths.cache_dir={home / 'cache'}", "data.val_shapes=2"]
+    own = [
+        "dataset=folder",
+        f"dataset.folder.root={home / 'own'}",
+        f"paths.cache_dir={home / 'cache'}",
+        "data.val_shapes=2",
+    ]
     run("train", *own, *SMALL, *TINY_NETWORK, *TINY_SOLVER, *SHORT, folder=home / "blind")
     (result,) = metrics(home / "blind")["results"]
     assert result["metrics"]["geodesic_error_x100"] is None and result["metrics"]["coverage"] > 0
@@ -168,10 +221,25 @@ def test_a_sweep_runs_each_of_its_values(home, faust):
 def test_two_files_are_matched_in_the_vertex_numbers_of_the_files(home, icosphere, permuted_twin, capsys):
     verts, faces = icosphere
     twin, twin_faces, permutation = permuted_twin
-    write_mesh(home / "source.off", np.concatenate([[[9.0, 9.0, 9.0]], verts]), faces + 1)  # vertex 0 belongs to no face
-    write_mesh(home / "target.off", np.concatenate([twin, twin[:1]]), twin_faces)  # nor does the last one; it lies on vertex 0
-    small = ["data.k=60", "backbone.descriptor.k=60", "solver.k_init=20", "solver.n_steps=3", f"paths.cache_dir={home / 'cache'}"]
-    printed = run("match", f"source={home / 'source.off'}", f"target={home / 'target.off'}", *small, folder=home / "match", capsys=capsys)
+    # vertex 0 belongs to no face
+    write_mesh(home / "source.off", np.concatenate([[[9.0, 9.0, 9.0]], verts]), faces + 1)
+    # nor does the last one; it lies on vertex 0
+    write_mesh(home / "target.off", np.concatenate([twin, twin[:1]]), twin_faces)
+    small = [
+        "data.k=60",
+        "backbone.descriptor.k=60",
+        "solver.k_init=20",
+        "solver.n_steps=3",
+        f"paths.cache_dir={home / 'cache'}",
+    ]
+    printed = run(
+        "match",
+        f"source={home / 'source.off'}",
+        f"target={home / 'target.off'}",
+        *small,
+        folder=home / "match",
+        capsys=capsys,
+    )
     stored = np.load(home / "match" / "match.npz")
     expected = 1 + np.append(permutation, permutation[0])
     np.testing.assert_array_equal(stored["p2p21"], expected)
@@ -193,11 +261,14 @@ def test_two_files_are_matched_by_a_checkpoint(trained, home, capsys):
 @pytest.mark.parametrize("program", ["train", "eval", "match"])
 def test_help_is_quick_because_nothing_heavy_is_imported(program):
     command = [sys.executable, "-X", "importtime", f"{program}.py", "--help"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"PYTHONPATH": "src", "PATH": ""}, check=True)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={"PYTHONPATH": "src", "PATH": ""}, check=True
+    )
     imported = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert not imported & {"torch", "lightning", "numpy", "scipy", "matplotlib"}
     solvers = (
-        "closed_form, concat, diff_zoomout, discrete, nearest, paper, paper_cpu, raw_basis, raw_loss, regularised, release, "
+        "closed_form, concat, diff_zoomout, discrete, nearest, paper, "
+        "paper_cpu, raw_basis, raw_loss, regularised, release, "
         "sampled_zoomout, two_branch, zoomout"
     )
     assert f"solver: {solvers}" in done.stdout
@@ -205,14 +276,22 @@ def test_help_is_quick_because_nothing_heavy_is_imported(program):
 
 @pytest.fixture(scope="module")
 def landmark_pair(home, icosphere, permuted_twin) -> tuple[list[str], np.ndarray]:
-    """Arguments that match a mesh, with a loose vertex in front, to its permuted twin by landmarks; the true map in file numbers."""
+    """Arguments that match a mesh, with a loose vertex in front, to its permuted twin by landmarks;
+    the true map in file numbers.
+    """
     verts, faces = icosphere
     twin, twin_faces, permutation = permuted_twin
     write_mesh(home / "first.off", np.concatenate([[[9.0, 9.0, 9.0]], verts]), faces + 1)
     write_mesh(home / "second.off", twin, twin_faces)
     targets = np.array([3, 100, 250, 400, 600])
     (home / "pairs.txt").write_text("# source target\n" + "".join(f"{permutation[j] + 2} {j + 1}\n" for j in targets))
-    small = ["data.k=60", "backbone.descriptor.k=60", "solver.k_init=20", "solver.n_steps=3", f"paths.cache_dir={home / 'cache'}"]
+    small = [
+        "data.k=60",
+        "backbone.descriptor.k=60",
+        "solver.k_init=20",
+        "solver.n_steps=3",
+        f"paths.cache_dir={home / 'cache'}",
+    ]
     files = [f"source={home / 'first.off'}", f"target={home / 'second.off'}", f"landmarks={home / 'pairs.txt'}"]
     return files + small, permutation + 1
 
@@ -221,7 +300,11 @@ def test_two_files_are_matched_from_landmarks_in_the_vertex_numbers_of_the_files
     arguments, expected = landmark_pair
     printed = run("match", *arguments, folder=home / "landmarks", capsys=capsys)
     np.testing.assert_array_equal(np.loadtxt(home / "landmarks" / "p2p21.txt", dtype=int), 1 + expected)
-    assert "LandmarkKernels" in printed and "the 5 landmarks land 0.0000 √area" in printed and "nothing was learned" not in printed
+    assert (
+        "LandmarkKernels" in printed
+        and "the 5 landmarks land 0.0000 √area" in printed
+        and "nothing was learned" not in printed
+    )
     found = metrics(home / "landmarks")
     assert found["landmarks"]["each"] == [0.0] * 5 and found["coverage"] == pytest.approx(1, abs=1e-5)
     stages = [entry["stage"] for entry in found["stages"]]
@@ -240,11 +323,17 @@ def test_two_files_are_matched_from_landmarks_in_the_vertex_numbers_of_the_files
 )
 def test_landmarks_and_features_that_contradict_each_other_are_refused(home, landmark_pair, arguments, message):
     with pytest.raises(ConfigError, match=message):
-        run("match", *landmark_pair[0][:2], *(arguments if "landmarks=null" in arguments else [landmark_pair[0][2], *arguments]))
+        run(
+            "match",
+            *landmark_pair[0][:2],
+            *(arguments if "landmarks=null" in arguments else [landmark_pair[0][2], *arguments]),
+        )
 
 
 def test_landmarks_beside_a_checkpoint_are_refused(home, trained, landmark_pair):
-    with pytest.raises(ConfigError, match=r"landmarks=.*pairs\.txt and ckpt=.* are two kinds of features; give one of them"):
+    with pytest.raises(
+        ConfigError, match=r"landmarks=.*pairs\.txt and ckpt=.* are two kinds of features; give one of them"
+    ):
         run("match", *landmark_pair[0][:3], f"ckpt={trained}/checkpoints/best.ckpt")
 
 

@@ -16,13 +16,18 @@ def test_a_panel_for_each_set_and_a_line_for_each_run_that_looks_the_same_in_all
     runs = [mesh_run(tmp_path / "a", error=2.0), mesh_run(tmp_path / "b", error=4.0, method="ulrssm")]
     later = mesh_run(tmp_path / "c", error=4.0, dataset="scape")
     panels = panels_of(records(*runs, later))
-    assert {title: list(lines) for title, lines in panels.items()} == {"faust (test)": ["a  2.00", "b  4.00"], "scape (test)": ["c  4.00"]}
+    assert {title: list(lines) for title, lines in panels.items()} == {
+        "faust (test)": ["a  2.00", "b  4.00"],
+        "scape (test)": ["c  4.00"],
+    }
     assert [line.style for lines in panels.values() for line in lines.values()] == [0, 1, 2]
     np.testing.assert_allclose(panels["faust (test)"]["b  4.00"].share, [0.0, 0.8, 1.0])
 
 
 def test_seeds_become_their_mean_in_a_band(tmp_path):
-    panels = panels_of(records(*(mesh_run(tmp_path / str(seed), seed=seed, error=error) for seed, error in enumerate([1.0, 2.0, 6.0]))))
+    panels = panels_of(
+        records(*(mesh_run(tmp_path / str(seed), seed=seed, error=error) for seed, error in enumerate([1.0, 2.0, 6.0])))
+    )
     ((label, curve),) = panels["faust (test)"].items()
     assert label == "0 (3 seeds)  3.00"
     np.testing.assert_allclose([curve.band[0][1], curve.share[1], curve.band[1][1]], [0.7, 0.85, 0.95])

@@ -1,4 +1,6 @@
-"""The programs on photographs, from end to end: evaluate, resume, score again, compare methods, and two photographs in, a flow out."""
+"""The programs on photographs, from end to end: evaluate, resume, score again, compare methods, and two photographs in,
+a flow out.
+"""
 
 import csv
 import shutil
@@ -14,7 +16,13 @@ from pullback.data.image_truth import read_flo
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
-SMALL = ["fusion=gradients_gradients", "fusion.basis.backbone.size=128", "graph.k=40", "trainer=cpu", "trainer.enable_progress_bar=false"]
+SMALL = [
+    "fusion=gradients_gradients",
+    "fusion.basis.backbone.size=128",
+    "graph.k=40",
+    "trainer=cpu",
+    "trainer.enable_progress_bar=false",
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +50,9 @@ def test_an_evaluation_leaves_everything_that_its_user_needs(evaluated):
     assert result["protocol"]["mode"] == "closed_form" and "DenseGradients" in result["protocol"]["fusion"]
     for name in ("pck@0.05", "pck@0.10", "pck@0.20", "epe", "smoothness", "mean_keypoint_error"):
         assert 0 <= result["metrics"][name] < 500, name
-        assert name in result["metrics_unweighted"] and all(name in part["metrics"] for part in result["subsets"].values())
+        assert name in result["metrics_unweighted"] and all(
+            name in part["metrics"] for part in result["subsets"].values()
+        )
     with (evaluated / "pairs.csv").open() as file:
         assert {row["status"] for row in csv.DictReader(file)} == {"ok"}
 
@@ -56,7 +66,12 @@ def test_a_limit_leaves_pairs_out_and_says_so(home, photos):
 
 def test_a_stopped_evaluation_keeps_its_pairs(home, photos):
     with pytest.raises(SystemExit) as caught:
-        run("eval", *photos, "+callbacks.stop={_target_:tests.interruption.SignalAfter,pairs:2,number:15}", folder=home / "stopped")
+        run(
+            "eval",
+            *photos,
+            "+callbacks.stop={_target_:tests.interruption.SignalAfter,pairs:2,number:15}",
+            folder=home / "stopped",
+        )
     assert caught.value.code == 143
     assert len(list((home / "stopped" / "predictions").rglob("*.npz"))) == 2
 
@@ -72,8 +87,16 @@ def test_pairs_that_were_matched_are_not_matched_again(home, photos, evaluated):
 
 
 def test_stored_matches_are_scored_again_without_a_network(home, photos, evaluated, monkeypatch):
-    monkeypatch.setattr("pullback.nn.handcrafted.DenseGradients.freeze", lambda *args, **kwargs: pytest.fail("a network was built"))
-    again = ["dataset=photos", "data.test_pairs=3", "trainer=cpu", "run=[score]", f"predictions={evaluated}/predictions"]
+    monkeypatch.setattr(
+        "pullback.nn.handcrafted.DenseGradients.freeze", lambda *args, **kwargs: pytest.fail("a network was built")
+    )
+    again = [
+        "dataset=photos",
+        "data.test_pairs=3",
+        "trainer=cpu",
+        "run=[score]",
+        f"predictions={evaluated}/predictions",
+    ]
     run("eval", *again, folder=home / "scored")
     assert figures(home / "scored") == figures(evaluated)
     assert metrics(home / "scored")["results"][0]["protocol"] == metrics(evaluated)["results"][0]["protocol"]
@@ -88,7 +111,14 @@ def test_features_can_be_prepared_ahead(home, photos):
 
 
 def test_a_crop_changes_the_question_and_the_protocol_says_so(home, photos):
-    run("eval", *photos, "dataset.photos.root=" + str(ROOT / "data" / "photos"), "data.crop=box", "run=[match,score]", folder=home / "crop")
+    run(
+        "eval",
+        *photos,
+        "dataset.photos.root=" + str(ROOT / "data" / "photos"),
+        "data.crop=box",
+        "run=[match,score]",
+        folder=home / "crop",
+    )
     (result,) = metrics(home / "crop")["results"]
     assert result["protocol"]["crop"] == "box" and result["failed"] == 0
 
@@ -120,8 +150,13 @@ def test_a_file_that_is_no_photograph_is_named(home):
 def test_a_photograph_with_nothing_on_it_is_warned_of_wherever_its_match_is_read(home, capsys):
     source = ROOT / "data" / "photos" / "chelsea.jpg"
     write_photo(home / "black.png", torch.zeros(3, 120, 160, dtype=torch.uint8))
-    printed = run("match", f"source={source}", f"target={home / 'black.png'}", *SMALL[:3], folder=home / "nothing", capsys=capsys)
-    assert "black.png: 160 × 120 pixels" in printed and "; there is nothing on it: every pixel has the colour (0, 0, 0)" in printed
+    printed = run(
+        "match", f"source={source}", f"target={home / 'black.png'}", *SMALL[:3], folder=home / "nothing", capsys=capsys
+    )
+    assert (
+        "black.png: 160 × 120 pixels" in printed
+        and "; there is nothing on it: every pixel has the colour (0, 0, 0)" in printed
+    )
     written = metrics(home / "nothing")
     assert written["source"]["notes"] == [] and written["target"]["notes"][0].startswith("there is nothing on it")
     assert "there is nothing on it" in (home / "nothing" / "report" / "index.html").read_text()
@@ -133,7 +168,14 @@ def test_an_evaluation_warns_of_a_photograph_with_nothing_on_it_in_log_figures_a
     write_photo(root / "a.png", read_photo(ROOT / "data" / "photos" / "chelsea.jpg").pixels)
     write_photo(root / "b.png", torch.zeros(3, 120, 160, dtype=torch.uint8))
     folder = home / "nothing_evaluated"
-    run("eval", "dataset=image_folder", f"dataset.image_folder.root={root}", *SMALL, f"paths.cache_dir={home / 'cache'}", folder=folder)
+    run(
+        "eval",
+        "dataset=image_folder",
+        f"dataset.image_folder.root={root}",
+        *SMALL,
+        f"paths.cache_dir={home / 'cache'}",
+        folder=folder,
+    )
     assert "b: there is nothing on it" in (folder / "eval.log").read_text()
     (result,) = metrics(folder)["results"]
     assert list(result["notes"]) == ["a-b"] and "b: there is nothing on it" in result["notes"]["a-b"]

@@ -1,4 +1,6 @@
-"""Where the answer is known, every mode as configured finds it: a photograph and itself, its mirror image, its copy at another size."""
+"""Where the answer is known, every mode as configured finds it: a photograph and itself, its mirror image,
+its copy at another size.
+"""
 
 import pytest
 import torch
@@ -18,7 +20,9 @@ BASELINES = ["raw_basis", "raw_loss", "concat"]
 
 
 def solver(name: str):
-    return instantiate(composed("eval", "dataset=photos", f"solver={name}", *QUICK.get(name, [])).solver, _convert_="all")
+    return instantiate(
+        composed("eval", "dataset=photos", f"solver={name}", *QUICK.get(name, [])).solver, _convert_="all"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,12 @@ def home(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def train(home) -> list[str]:
     """The overrides of a tiny training."""
-    faust = ["dataset=faust", "dataset.faust.allow_missing=true", f"paths.data_dir={home / 'data'}", f"paths.cache_dir={home / 'cache'}"]
+    faust = [
+        "dataset=faust",
+        "dataset.faust.allow_missing=true",
+        f"paths.data_dir={home / 'data'}",
+        f"paths.cache_dir={home / 'cache'}",
+    ]
     return [*faust, *SMALL, *TINY_NETWORK, *TINY_SOLVER, *SHORT, "run=[match,score]"]
 
 
@@ -40,7 +45,9 @@ def trained(home, train) -> Path:
 @pytest.fixture(scope="module")
 def evaluate(train) -> list[str]:
     """The overrides of an evaluation, of an untrained network: six pairs of four shapes."""
-    return [override for override in train if override not in SHORT and not override.startswith("data.val")] + ["untrained=true"]
+    return [override for override in train if override not in SHORT and not override.startswith("data.val")] + [
+        "untrained=true"
+    ]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -58,8 +65,9 @@ def test_a_stopped_evaluation_keeps_its_pairs_and_goes_on(home, evaluate, number
         run("eval", *evaluate, stopping(2, number), folder=folder)
     assert caught.value.code == STATUS[number]
     word = "SIGTERM" if number == signal.SIGTERM else "Ctrl-C"
-    assert f"stopped by {word}; all pairs so far are kept; the same command goes on from there with hydra.run.dir={folder}" in (
-        capsys.readouterr().err
+    assert (
+        f"stopped by {word}; all pairs so far are kept; the same command goes on from there with hydra.run.dir={folder}"
+        in (capsys.readouterr().err)
     )
     kept = {path: path.stat().st_mtime_ns for path in (folder / "predictions").rglob("*.npz")}
     assert len(kept) == 2 and not (folder / "metrics.json").exists()
@@ -76,7 +84,9 @@ def test_a_stopped_training_goes_on_exactly(home, train, trained, number, capsys
     assert caught.value.code == STATUS[number]
     assert f"resume=auto hydra.run.dir={folder}" in capsys.readouterr().err
     step = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
-    assert step == (5 if number == signal.SIGTERM else 3), "SIGTERM ends the step and keeps it; Ctrl-C goes back to the last checkpoint"
+    assert step == (5 if number == signal.SIGTERM else 3), (
+        "SIGTERM ends the step and keeps it; Ctrl-C goes back to the last checkpoint"
+    )
     run("train", *train, "resume=auto", folder=folder)
     for name, values in weights(trained).items():
         assert torch.equal(weights(folder)[name], values)
@@ -90,8 +100,14 @@ def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(home, train
     last.write_bytes(last.read_bytes()[:5000])
     run("train", *train, "resume=auto", folder=folder)
     printed = capsys.readouterr().out
-    assert "last.ckpt is no checkpoint of plain tensors, or is damaged" in printed and "goes on from last-previous.ckpt" in printed
-    assert metrics(folder)["results"][0]["protocol"]["checkpoint"] == metrics(trained)["results"][0]["protocol"]["checkpoint"]
+    assert (
+        "last.ckpt is no checkpoint of plain tensors, or is damaged" in printed
+        and "goes on from last-previous.ckpt" in printed
+    )
+    assert (
+        metrics(folder)["results"][0]["protocol"]["checkpoint"]
+        == metrics(trained)["results"][0]["protocol"]["checkpoint"]
+    )
     for name, values in weights(trained).items():
         assert torch.equal(weights(folder)[name], values)
 
@@ -115,7 +131,9 @@ def test_a_cache_that_cannot_be_written_ends_a_preparation_and_no_evaluation(eva
     """Its place is taken by a file."""
     (tmp_path / "cache").write_text("")
     overrides = [*evaluate, f"paths.cache_dir={tmp_path / 'cache'}", "trainer.limit_predict_batches=1"]
-    with pytest.raises(OSError, match=r"cache cannot be written: Not a directory\. Remove what stands .*paths\.cache_dir=DIR"):
+    with pytest.raises(
+        OSError, match=r"cache cannot be written: Not a directory\. Remove what stands .*paths\.cache_dir=DIR"
+    ):
         run("eval", *overrides, "run=[prepare]", folder=tmp_path / "prepare")
     capsys.readouterr()
     run("eval", *overrides, "run=[match,score]", folder=tmp_path / "match")

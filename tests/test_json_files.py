@@ -49,6 +49,11 @@ def test_bytes_of_no_encoding_a_folder_and_a_huge_file_are_refused_by_name(tmp_p
     (tmp_path / "folder.json").mkdir()
     with open(tmp_path / "huge.json", "wb") as file:
         file.truncate(65 * 2**20)
-    for name, message in (("a", "not a JSON file"), ("folder", ".*cannot be read"), ("huge", "65 MiB are more than"), ("none", "")):
+    for name, message in (
+        ("a", "not a JSON file"),
+        ("folder", ".*cannot be read"),
+        ("huge", "65 MiB are more than"),
+        ("none", ""),
+    ):
         with pytest.raises(UserError, match=rf"{name}\.json:? ?{message}"):
             read_json(tmp_path / f"{name}.json")

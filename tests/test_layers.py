@@ -1,4 +1,6 @@
-"""The drawing of the layers (design: architecture, section 2), enforced: who may import whom, and the one home of each heavy dependency."""
+"""The drawing of the layers (design: architecture, section 2), enforced: who may import whom,
+and the one home of each heavy dependency.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -48,7 +50,8 @@ HOMES = {
     "wandb": [],  # only named in configs/logger/wandb.yaml
     "tensorboard": [],
 }
-# Written in the language of Triton, hence importing it at once: imported themselves when they are needed, by nobody but each other.
+# Written in the language of Triton, hence importing it at once: imported themselves when they are needed, by nobody but
+# each other.
 KERNELS = "mapping/triton_kernels"
 # Imported by the code that needs them, when it needs them.
 OPTIONAL = {
@@ -85,7 +88,9 @@ def part_of(path: str) -> str:
 
 
 def violations(path: str, source: str) -> list[str]:
-    """What a file of the package, or an entry point, breaks of the drawing; ``path`` is relative to the package (or to the root)."""
+    """What a file of the package, or an entry point, breaks of the drawing;
+    ``path`` is relative to the package (or to the root).
+    """
     part = "entry point" if path in ENTRY_POINTS else part_of(path)
     found = []
     for module, at_import_time in imports_of(source):
@@ -95,7 +100,9 @@ def violations(path: str, source: str) -> list[str]:
         elif top in HOMES and not any(path.startswith(home) for home in HOMES[top]):
             found.append(f"{path}: {top} has its home in {', '.join(HOMES[top]) or 'the configuration only'}")
         if ".".join(below).startswith(KERNELS.replace("/", ".")) and at_import_time and not path.startswith(KERNELS):
-            found.append(f"{path}: {'.'.join(below[:2])} imports triton and must be imported inside the function that needs it")
+            found.append(
+                f"{path}: {'.'.join(below[:2])} imports triton and must be imported inside the function that needs it"
+            )
         if top in OPTIONAL and at_import_time and not (top == "triton" and path.startswith(KERNELS)):
             found.append(f"{path}: {top} is optional and must be imported inside the function that needs it")
         if part == "entry point" and top in ("torch", "lightning") and at_import_time:
@@ -133,8 +140,16 @@ def test_file_keeps_to_the_drawing(name, path):
         ("tasks/callbacks.py", "def f():\n    import wandb", "wandb has its home in the configuration only"),
         ("mapping/softmap_keops.py", "import pykeops.torch", "must be imported inside the function"),
         ("mapping/softmap_triton.py", "def f():\n    import triton", "triton has its home in mapping/triton_kernels"),
-        ("mapping/softmap_triton.py", "from pullback.mapping import triton_kernels", "imports triton and must be imported inside"),
-        ("nn/cnn.py", "from pullback.mapping.triton_kernels_launch import forward", "imports triton and must be imported inside"),
+        (
+            "mapping/softmap_triton.py",
+            "from pullback.mapping import triton_kernels",
+            "imports triton and must be imported inside",
+        ),
+        (
+            "nn/cnn.py",
+            "from pullback.mapping.triton_kernels_launch import forward",
+            "imports triton and must be imported inside",
+        ),
         ("train.py", "import torch", "is slow to import"),
     ],
 )
@@ -143,5 +158,7 @@ def test_a_file_that_leaves_the_drawing_is_found(path, source, message):
 
 
 def test_lower_layers_and_lazy_optional_imports_are_allowed():
-    assert violations("mapping/softmap_keops.py", "from pullback.types import SoftMap\ndef f():\n    import pykeops") == []
+    assert (
+        violations("mapping/softmap_keops.py", "from pullback.types import SoftMap\ndef f():\n    import pykeops") == []
+    )
     assert violations("tasks/mesh.py", "import lightning\nfrom pullback.solvers.zoomout import ZoomOut") == []

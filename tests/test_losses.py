@@ -73,7 +73,9 @@ def test_a_two_way_match_adds_both_directions(tiny_pair):
     both = replace(forward, reverse=backward)
     term = Orthogonality()
     assert torch.allclose(term(both, tiny_pair), term(forward, tiny_pair) + term(backward, tiny_pair))
-    assert float(Bijectivity()(both, tiny_pair)) == pytest.approx(float(bijectivity(forward.fmap12_init, backward.fmap12_init)))
+    assert float(Bijectivity()(both, tiny_pair)) == pytest.approx(
+        float(bijectivity(forward.fmap12_init, backward.fmap12_init))
+    )
 
 
 def test_the_consistency_target_is_fixed_unless_asked_otherwise(tiny_pair):

@@ -1,4 +1,6 @@
-"""Every learned method on tiny shapes in the true on-disk format: its losses teach the whole network, and a run of it can be repeated."""
+"""Every learned method on tiny shapes in the true on-disk format: its losses teach the whole network,
+and a run of it can be repeated.
+"""
 
 import numpy as np
 import pytest
@@ -24,7 +26,12 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def faust(home) -> list[str]:
-    return ["dataset=faust", "dataset.faust.allow_missing=true", f"paths.data_dir={home / 'data'}", f"paths.cache_dir={home / 'cache'}"]
+    return [
+        "dataset=faust",
+        "dataset.faust.allow_missing=true",
+        f"paths.data_dir={home / 'data'}",
+        f"paths.cache_dir={home / 'cache'}",
+    ]
 
 
 def tiny_solver(method: str) -> list[str]:
@@ -55,7 +62,9 @@ def test_every_weight_of_the_network_learns_and_the_loss_of_a_pair_falls(method,
         loss.backward()
         losses.append(float(loss))
         optimiser.step()
-    still = [name for name, weight in module.backbone.named_parameters() if weight.grad is None or not weight.grad.any()]
+    still = [
+        name for name, weight in module.backbone.named_parameters() if weight.grad is None or not weight.grad.any()
+    ]
     assert still == [] and np.isfinite(losses).all()
     assert min(losses[1:]) < losses[0]
 
@@ -72,7 +81,10 @@ def test_a_two_branch_training_is_tested_by_the_map_that_its_protocol_names(trai
     (result,) = metrics(trained)["results"]
     assert 0 < result["metrics"]["geodesic_error_x100"] < 200
     assert result["protocol"]["refinement"].startswith("TwoBranch (")
-    assert all(said in result["protocol"]["refinement"] for said in ("k 20", "lam 100.0", "mask resolvent", "read_out spectral"))
+    assert all(
+        said in result["protocol"]["refinement"]
+        for said in ("k 20", "lam 100.0", "mask resolvent", "read_out spectral")
+    )
     assert metrics(trained)["method"] == "ulrssm"
     assert result["protocol"]["checkpoint"].startswith("best val/loss on pairs of held-out training shapes")
 
@@ -86,7 +98,9 @@ def test_its_checkpoint_is_evaluated_again_and_read_out_otherwise(trained, home,
 
 
 def test_maps_that_are_found_late_are_found_in_full_precision(home, faust):
-    """Validation and test read point maps when the solver has long returned: mixed precision must have ended there too."""
+    """Validation and test read point maps when the solver has long returned:
+    mixed precision must have ended there too.
+    """
     short = ["trainer.max_steps=2", "trainer.val_check_interval=2", "trainer.precision=bf16-mixed", "run=[match,score]"]
     run("train", *faust, *SMALL, *TINY_NETWORK, "method=ulrssm", "solver.k=20", *short, folder=home / "mixed")
     assert 0 < figures(home / "mixed")[0]["geodesic_error_x100"] < 200
@@ -95,7 +109,16 @@ def test_maps_that_are_found_late_are_found_in_full_precision(home, faust):
 @pytest.mark.parametrize("method", AXIOMATIC)
 def test_an_axiomatic_method_is_evaluated_by_its_name(method, home, faust):
     small = ["solver.k=20"] if method == "nearest" else ["solver.k_init=10", "solver.step=5", "solver.n_steps=2"]
-    run("eval", *faust, *SMALL, f"method={method}", *small, "backbone.descriptor.k=40", "run=[match,score]", folder=home / method)
+    run(
+        "eval",
+        *faust,
+        *SMALL,
+        f"method={method}",
+        *small,
+        "backbone.descriptor.k=40",
+        "run=[match,score]",
+        folder=home / method,
+    )
     (result,) = metrics(home / method)["results"]
     assert metrics(home / method)["method"] == method
     assert 0 <= result["metrics"]["geodesic_error_x100"] < 200

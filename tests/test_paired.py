@@ -15,14 +15,20 @@ DRAWS = {"resamples": 500, "seed": 0}
 
 def two_runs(tmp_path, errors_a, errors_b, **protocol):
     a, b = mesh_run(tmp_path / "a"), mesh_run(tmp_path / "b", method="ulrssm", refinement="two branches", **protocol)
-    return write_pairs(a, dict(zip(PAIRS, errors_a, strict=True))), write_pairs(b, dict(zip(PAIRS, errors_b, strict=True)))
+    return write_pairs(a, dict(zip(PAIRS, errors_a, strict=True))), write_pairs(
+        b, dict(zip(PAIRS, errors_b, strict=True))
+    )
 
 
 def test_difference_counts_and_test_are_those_of_the_pairs(tmp_path):
     errors = np.random.default_rng(0).uniform(1, 4, size=(2, len(PAIRS))).round(3)
     (found,) = compare(*two_runs(tmp_path, *errors), **DRAWS)
     difference = errors[1] - errors[0]
-    assert found.pairs == 28 and found.mean_a == pytest.approx(errors[0].mean()) and found.difference == pytest.approx(difference.mean())
+    assert (
+        found.pairs == 28
+        and found.mean_a == pytest.approx(errors[0].mean())
+        and found.difference == pytest.approx(difference.mean())
+    )
     assert (found.better, found.ties, found.worse) == ((difference < 0).sum(), 0, (difference > 0).sum())
     assert found.p_value == pytest.approx(wilcoxon(errors[0], errors[1]).pvalue)
     assert found.over_pairs[0] < found.difference < found.over_pairs[1]

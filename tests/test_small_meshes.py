@@ -1,6 +1,5 @@
 """Meshes with fewer vertices than a method takes eigenfunctions: everything adapts, or says what is missing."""
 
-
 import numpy as np
 import pytest
 import torch
@@ -26,7 +25,14 @@ from pullback.solvers.zoomout import DiffZoomOut, ZoomOut
 from pullback.tasks.matching import match_shapes
 from pullback.types import ShapePair
 
-SOLVERS = [ZoomOut(), SampledZoomOut(), DiffZoomOut(two_way=True), DiscreteOptimisation(), RegularisedSolver(), TwoBranch()]
+SOLVERS = [
+    ZoomOut(),
+    SampledZoomOut(),
+    DiffZoomOut(two_way=True),
+    DiscreteOptimisation(),
+    RegularisedSolver(),
+    TwoBranch(),
+]
 SOLVERS.append(FeatureNearest())
 
 
@@ -85,7 +91,9 @@ def test_a_small_irregular_mesh_is_mapped_to_itself(prepared):
 
 def test_a_network_and_its_losses_take_small_meshes(prepared, icosphere):
     backbone = Backbone(WKS(16), DiffusionNet(in_channels=16, out_channels=8, width=8, n_blocks=1))
-    small, grid, large = (loaded.shape for loaded in (prepared("sphere42"), prepared("grid"), prepared("large", icosphere)))
+    small, grid, large = (
+        loaded.shape for loaded in (prepared("sphere42"), prepared("grid"), prepared("large", icosphere))
+    )
     for shape1, shape2 in ((small, grid), (large, grid)):
         found = DiffZoomOut(two_way=True, n_steps=3)(backbone(shape1), backbone(shape2), shape1.basis, shape2.basis)
         for loss in (Orthogonality(), Bijectivity(), LaplacianCommutativity(), Consistency()):
@@ -109,7 +117,10 @@ def test_too_few_eigenfunctions_of_a_symmetric_shape_are_refused(prepared, tmp_p
 @pytest.mark.parametrize("name", ["octahedron", "sphere12"])
 def test_vertices_that_nothing_tells_apart_are_refused_and_the_advice_helps(prepared, name):
     shape = prepared(name)
-    with pytest.raises(MeshError, match=rf"{name}\.off: its .* vertices all have the same features .* landmarks=FILE backbone=landmarks"):
+    with pytest.raises(
+        MeshError,
+        match=rf"{name}\.off: its .* vertices all have the same features .* landmarks=FILE backbone=landmarks",
+    ):
         match(shape, shape, ZoomOut())
     points = torch.tensor(MESHES[name][1][0])  # the corners of a face
     found = match(shape, shape, ZoomOut(), LandmarkFeatures(LandmarkKernels()), landmarks=(points, points))

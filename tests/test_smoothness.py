@@ -23,7 +23,9 @@ def test_the_energy_of_an_eigenfunction_is_its_eigenvalue(tiny_shape):
 def test_scale_and_mean_of_a_channel_do_not_change_its_energy(tiny_shape):
     features = tiny_shape.basis.evecs[:, 1:9].double().numpy() @ np.random.default_rng(0).normal(size=(8, 3))
     changed = features * [1.0, -20.0, 0.01] + [0.0, 5.0, -3.0]
-    assert np.allclose(*(smoothness_energies.rayleigh_quotients(tiny_shape, values)[0] for values in (features, changed)))
+    assert np.allclose(
+        *(smoothness_energies.rayleigh_quotients(tiny_shape, values)[0] for values in (features, changed))
+    )
 
 
 def test_the_energy_of_all_channels_does_not_change_when_they_are_rotated(tiny_shape):
@@ -65,7 +67,13 @@ def home(tmp_path_factory):
     """A small FAUST_r, and the checkpoint of a tiny network that was never trained."""
     home = tmp_path_factory.mktemp("home")
     write_faust(home / "data" / "FAUST_r", [80, 81])
-    sizes = ["backbone.network.width=8", "backbone.network.n_blocks=1", "backbone.network.k=20", "backbone.descriptor.k=20", "data.k=30"]
+    sizes = [
+        "backbone.network.width=8",
+        "backbone.network.n_blocks=1",
+        "backbone.network.k=20",
+        "backbone.descriptor.k=20",
+        "data.k=30",
+    ]
     solver = ["solver.k_init=10", "solver.step=5", "solver.n_steps=2"]
     cfg = composed("eval", *places(home), *sizes, *solver, output_dir=home / "run")
     run = build(cfg)
@@ -91,7 +99,11 @@ def test_checkpoints_are_compared_in_numbers_and_pictures(home, tmp_path, capsys
     for shape in results[0]["shapes"]:
         assert len(shape["channels"]) == 32 and min(shape["channels"]) >= 0.99 * shape["lowest"] > 0
     lines = (tmp_path / "smoothness.md").read_text().splitlines()
-    assert lines[2].startswith("| trained | faust | 2 | ") and lines[3].rstrip(" |")[-6:] in ("0 of 2", "1 of 2", "2 of 2")
+    assert lines[2].startswith("| trained | faust | 2 | ") and lines[3].rstrip(" |")[-6:] in (
+        "0 of 2",
+        "1 of 2",
+        "2 of 2",
+    )
     for name in ("smoothness_faust.png", "smoothness_channels.png"):
         assert (tmp_path / name).stat().st_size > 10_000
     assert "| trained | faust | 2 |" in capsys.readouterr().out
@@ -100,4 +112,6 @@ def test_checkpoints_are_compared_in_numbers_and_pictures(home, tmp_path, capsys
 def test_the_command_is_kept_without_the_folders_of_this_machine():
     assert smoothness.shortened("/home/me/runs/a/checkpoints/best.ckpt") == "…/a/checkpoints/best.ckpt"
     assert smoothness.shortened("paths.cache_dir=/home/me/a/very/deep/cache") == "paths.cache_dir=…/very/deep/cache"
-    assert smoothness.shortened("dataset=faust") == "dataset=faust" and smoothness.shortened("two words") == "'two words'"
+    assert (
+        smoothness.shortened("dataset=faust") == "dataset=faust" and smoothness.shortened("two words") == "'two words'"
+    )

@@ -46,6 +46,8 @@ def test_step_sizes_all_end_at_the_same_size():
 
 
 def test_backends_differ_in_nothing_but_the_backend():
-    dense, blocked = (OmegaConf.to_container(composed("train", "sweep=backends", *job).solver) for job in jobs("backends"))
+    dense, blocked = (
+        OmegaConf.to_container(composed("train", "sweep=backends", *job).solver) for job in jobs("backends")
+    )
     assert (dense.pop("backend"), blocked.pop("backend")) == ("dense", "blocked")
     assert dense == blocked and dense["refinement"] == "soft"

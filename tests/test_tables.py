@@ -56,7 +56,10 @@ def test_the_published_tables_are_complete():
 
 
 def test_our_figure_stands_beside_the_published_one_of_its_training_and_test(tmp_path, capsys):
-    runs = [mesh_run(tmp_path / "a", error=1.853), mesh_run(tmp_path / "b", error=4.75, method="ulrssm", trained_on=("scape", "faust"))]
+    runs = [
+        mesh_run(tmp_path / "a", error=1.853),
+        mesh_run(tmp_path / "b", error=4.75, method="ulrssm", trained_on=("scape", "faust")),
+    ]
     cells = rows_of(printed(capsys, *runs))
     assert cells["Table 1", "Ours", "F → F"].startswith("1.9 / **1.85**")
     assert cells["Table 1", "Ours", "F → S"] == "2.4"
@@ -66,11 +69,16 @@ def test_our_figure_stands_beside_the_published_one_of_its_training_and_test(tmp
 
 def test_a_stand_in_takes_the_column_of_the_set_and_says_so(tmp_path, capsys):
     rules = {"pairs": "listed", "notes": f"{PAPERS} | given 6 landmarks"}
-    text = printed(capsys, mesh_run(tmp_path / "a", dataset="shrec19_subset", trained_on=("faust", "scape_acvd"), **rules))
+    text = printed(
+        capsys, mesh_run(tmp_path / "a", dataset="shrec19_subset", trained_on=("faust", "scape_acvd"), **rules)
+    )
     cell = rows_of(text)["Table 1", "Ours", "F+S → S19"]
     assert cell.startswith("3.6 / **2.00**")
     said = remarks_of(text, cell)
-    assert "tested on shrec19_subset, not shrec19: 39 of the 407 pairs" in said and "trained on scape_acvd, not scape" in said
+    assert (
+        "tested on shrec19_subset, not shrec19: 39 of the 407 pairs" in said
+        and "trained on scape_acvd, not scape" in said
+    )
     assert "given 6 landmarks" in said and PAPERS not in said and "pairs listed" not in said
 
 
@@ -86,7 +94,11 @@ def test_a_stand_in_takes_the_column_of_the_set_and_says_so(tmp_path, capsys):
         ({"pairs_scored": 188, "failed": 2}, "2 pairs failed"),
         ({"fine_tuning": "15 Adam steps a pair"}, "tuned to each test pair: 15 Adam steps a pair"),
         ({}, "1,000 training steps on meshes simplified to 1,500 vertices"),
-        ({}, "checkpoint: best val/loss on pairs of held-out training shapes (published: best error on SHREC'19, a test set)"),
+        (
+            {},
+            "checkpoint: best val/loss on pairs of held-out training shapes "
+            "(published: best error on SHREC'19, a test set)",
+        ),
     ],
 )
 def test_what_differs_from_the_published_protocol_is_remarked(tmp_path, capsys, change, words):
@@ -103,7 +115,10 @@ def test_letters_are_given_where_runs_differ_and_one_line_serves_all_where_they_
     runs = [mesh_run(tmp_path / "a"), mesh_run(tmp_path / "b", dataset="scape", notes="given 6 landmarks")]
     text = printed(capsys, *runs)
     cells = rows_of(text)
-    assert cells["Table 1", "Ours", "F → F"] == "1.9 / **2.00**" and cells["Table 1", "Ours", "F → S"] == "2.4 / **2.00** [a]"
+    assert (
+        cells["Table 1", "Ours", "F → F"] == "1.9 / **2.00**"
+        and cells["Table 1", "Ours", "F → S"] == "2.4 / **2.00** [a]"
+    )
     assert "- [a] given 6 landmarks" in text and "- All figures of ours: edge-graph" in text
 
 
@@ -125,7 +140,10 @@ def test_seeds_become_one_figure_with_its_spread(tmp_path, capsys):
 
 
 def test_the_newer_of_two_equal_runs_counts_and_the_older_is_named(tmp_path, capsys):
-    runs = [mesh_run(tmp_path / "new", error=1.0, started="2026-03-01"), mesh_run(tmp_path / "old", error=9.0, started="2026-01-01")]
+    runs = [
+        mesh_run(tmp_path / "new", error=1.0, started="2026-03-01"),
+        mesh_run(tmp_path / "old", error=9.0, started="2026-01-01"),
+    ]
     text = printed(capsys, *runs)
     assert rows_of(text)["Table 1", "Ours", "F → F"].startswith("1.9 / **1.00**")
     assert "new (older: old)" in text
@@ -135,7 +153,9 @@ def test_an_ablation_stands_in_a_row_that_says_what_it_lacks(tmp_path, capsys):
     runs = [
         mesh_run(tmp_path / "a", error=2.0),
         mesh_run(tmp_path / "b", error=5.0, config={"loss": LOSS}, typed=["loss=[orthogonality]", "paths.cache_dir=x"]),
-        mesh_run(tmp_path / "c", error=3.0, config={"solver": {"_target_": "x.FeatureNearest"}}, typed=["solver=nearest"]),
+        mesh_run(
+            tmp_path / "c", error=3.0, config={"solver": {"_target_": "x.FeatureNearest"}}, typed=["solver=nearest"]
+        ),
         mesh_run(tmp_path / "d", error=4.0, config={"solver": SOLVER | {"blur": 0.05}}, typed=["solver.blur=0.05"]),
     ]
     cells = rows_of(printed(capsys, *reversed(runs)))
@@ -149,7 +169,11 @@ def test_a_checkpoint_tested_later_stands_in_the_row_of_its_training(tmp_path, c
     training = mesh_run(tmp_path / "train", config={"loss": LOSS})
     best = str(training / "checkpoints" / "best.ckpt")
     later = mesh_run(tmp_path / "eval", error=3.0, dataset="scape", config={"loss": {}}, checkpoint=best)
-    others = [mesh_run(tmp_path / "full"), mesh_run(tmp_path / "full2", dataset="scape"), mesh_run(tmp_path / "full3", dataset="shrec19")]
+    others = [
+        mesh_run(tmp_path / "full"),
+        mesh_run(tmp_path / "full2", dataset="scape"),
+        mesh_run(tmp_path / "full3", dataset="shrec19"),
+    ]
     cells = rows_of(printed(capsys, *others, training, later))
     assert cells["Table 1", "Ours: without loss.consistency", "F → S"].startswith("– / **3.00**")
 
@@ -165,18 +189,25 @@ def test_older_runs_are_placed_by_what_they_say_and_marked(tmp_path, capsys):
     text = printed(capsys, mesh_run(tmp_path / "a", trained_on=None))
     cell = rows_of(text)["Table 1", "Ours", "F → F"]
     assert cell.startswith("1.9 / **2.00**")
-    assert "did not write its method down" in remarks_of(text, cell) and "whether weights were tuned" in remarks_of(text, cell)
+    assert "did not write its method down" in remarks_of(text, cell) and "whether weights were tuned" in remarks_of(
+        text, cell
+    )
 
 
 def test_an_untrained_network_is_not_the_method(tmp_path, capsys):
-    text = printed(capsys, mesh_run(tmp_path / "a", trained_on=(), weights="none: untrained, seed 0", method="simplified"))
+    text = printed(
+        capsys, mesh_run(tmp_path / "a", trained_on=(), weights="none: untrained, seed 0", method="simplified")
+    )
     cells = rows_of(text)
     assert cells["Table 1", "Ours", "F → F"] == "1.9"
     assert cells["Table 1", "Ours, untrained network", "F"].startswith("– / **2.00**")
 
 
 def test_what_the_paper_has_no_cell_for_comes_with_figures_of_others(tmp_path, capsys):
-    runs = [mesh_run(tmp_path / "a", dataset="smal", trained_on=("smal",)), mesh_run(tmp_path / "b", dataset="smal", error=40.0)]
+    runs = [
+        mesh_run(tmp_path / "a", dataset="smal", trained_on=("smal",)),
+        mesh_run(tmp_path / "b", dataset="smal", error=40.0),
+    ]
     runs += [mesh_run(tmp_path / "c", dataset="faust", trained_on=("humans",))]
     text = printed(capsys, *runs)
     cells, title = rows_of(text), "Other sets and trainings, for which the paper has no table"

@@ -1,4 +1,6 @@
-"""eval.py with what happens at test time, from end to end: weights tuned to each pair, and points of the ground truth given."""
+"""eval.py with what happens at test time, from end to end: weights tuned to each pair,
+and points of the ground truth given.
+"""
 
 import json
 from pathlib import Path
@@ -146,7 +148,12 @@ def test_points_of_a_ground_truth_that_is_not_there_are_refused(home):
     write_faust(home / "own", range(4))
     for path in (home / "own" / "corres").iterdir():
         path.unlink()
-    own = ["dataset=folder", f"dataset.folder.root={home / 'own'}", "dataset.folder.test_share=0.5", f"paths.cache_dir={home / 'cache'}"]
+    own = [
+        "dataset=folder",
+        f"dataset.folder.root={home / 'own'}",
+        "dataset.folder.test_share=0.5",
+        f"paths.cache_dir={home / 'cache'}",
+    ]
     with pytest.raises(ConfigError, match="which pairs of folder do not have"):
         run("eval", *own, *SMALL, *LANDMARKED, folder=home / "blind")
 

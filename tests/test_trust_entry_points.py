@@ -65,7 +65,12 @@ def test_a_match_with_a_hostile_checkpoint_is_refused_by_name(part, meshes, tmp_
 def test_a_match_by_a_broken_network_is_an_error_and_no_map(weights, message, meshes, tmp_path):
     changed = {name: weights(values) for name, values in honest_checkpoint()["state_dict"].items()}
     with pytest.raises(UserError, match=message):
-        run("match", *meshes, f"ckpt={write_checkpoint(tmp_path / 'x.ckpt', state_dict=changed)}", folder=tmp_path / "run")
+        run(
+            "match",
+            *meshes,
+            f"ckpt={write_checkpoint(tmp_path / 'x.ckpt', state_dict=changed)}",
+            folder=tmp_path / "run",
+        )
     assert not (tmp_path / "run" / "p2p21.txt").exists()
 
 
@@ -73,7 +78,9 @@ def test_a_signature_that_is_no_number_is_an_error_and_no_map(tmp_path):
     (tmp_path / "tetrahedron.off").write_text(TETRAHEDRON)
     files = [f"{side}={tmp_path / 'tetrahedron.off'}" for side in ("source", "target")]
     small = ["data.k=3", "backbone.descriptor.k=3", "solver.k_init=2", "solver.step=1", "solver.n_steps=1"]
-    with pytest.raises(UserError, match="tetrahedron: spectral descriptors need at least 2 different positive eigenvalues"):
+    with pytest.raises(
+        UserError, match="tetrahedron: spectral descriptors need at least 2 different positive eigenvalues"
+    ):
         run("match", *files, *small, f"paths.cache_dir={tmp_path / 'cache'}", folder=tmp_path / "run")
     assert not (tmp_path / "run" / "p2p21.txt").exists()
 
@@ -92,5 +99,12 @@ def test_a_training_does_not_go_on_from_a_hostile_file(tmp_path):
 
     checkpoint = write_checkpoint(tmp_path / "x.ckpt", optimizer_states=[Call()])
     with pytest.raises(UserError, match=r"x\.ckpt is no checkpoint of plain tensors"):
-        run("train", *TINY, "trainer=cpu", f"resume={checkpoint}", f"paths.cache_dir={tmp_path / 'cache'}", folder=tmp_path / "run")
+        run(
+            "train",
+            *TINY,
+            "trainer=cpu",
+            f"resume={checkpoint}",
+            f"paths.cache_dir={tmp_path / 'cache'}",
+            folder=tmp_path / "run",
+        )
     assert not (tmp_path / "canary").exists()

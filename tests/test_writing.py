@@ -16,7 +16,9 @@ OLD, NEW = b"old " * 1000, b"new " * 2000
 
 
 def killed_at(stage, path, previous):
-    """A writer whose process ends without a word: while it writes, before its bytes are on the disk, before and after the exchange."""
+    """A writer whose process ends without a word: while it writes, before its bytes are on the disk,
+    before and after the exchange.
+    """
     replace = os.replace
 
     def write(file):
@@ -36,7 +38,9 @@ def killed_at(stage, path, previous):
     elif stage == "exchanging":
         os.replace = end
     elif stage == "exchanged":
-        os.replace = lambda *arguments: (replace(*arguments), os._exit(9)) if arguments[1] == path else replace(*arguments)
+        os.replace = lambda *arguments: (
+            (replace(*arguments), os._exit(9)) if arguments[1] == path else replace(*arguments)
+        )
     write_atomically(path, write, previous=previous)
 
 
@@ -71,7 +75,10 @@ def test_the_file_before_is_kept_also_where_there_are_no_hard_links(tmp_path, mo
 def test_a_full_disk_costs_no_file_and_is_told_in_a_sentence(tmp_path):
     path = tmp_path / "x.bin"
     path.write_bytes(OLD)
-    with file_size_limit(6000), pytest.raises(CannotWrite, match=r"x\.bin cannot be written: File too large\. Make room.*hydra\.run\.dir"):
+    with (
+        file_size_limit(6000),
+        pytest.raises(CannotWrite, match=r"x\.bin cannot be written: File too large\. Make room.*hydra\.run\.dir"),
+    ):
         write_atomically(path, lambda file: file.write(NEW))
     assert path.read_bytes() == OLD
     assert list(tmp_path.iterdir()) == [path]
@@ -122,7 +129,10 @@ def test_only_temporary_files_of_the_dead_are_swept_up(tmp_path):
 
 
 def test_a_full_disk_under_another_librarys_pen_is_told_too(tmp_path):
-    with pytest.raises(CannotWrite, match=r"metrics\.csv cannot be written: No space.*Make room"), telling_full_disks(tmp_path):
+    with (
+        pytest.raises(CannotWrite, match=r"metrics\.csv cannot be written: No space.*Make room"),
+        telling_full_disks(tmp_path),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "metrics.csv"))
     with pytest.raises(FileNotFoundError), telling_full_disks(tmp_path):
         (tmp_path / "nothing").read_text()

@@ -1,1 +1,3 @@
-"""Benchmarks, each a module: ``python -m experiments.benchmarks.NAME`` checks results for equality, times them and writes NAME.json."""
+"""Benchmarks, each a module: ``python -m experiments.benchmarks.NAME`` checks results for equality,
+times them and writes NAME.json.
+"""

@@ -1,11 +1,14 @@
-"""Soft maps, searches, ZoomOut and training steps on a GPU: the fused Triton kernels against KeOps, blocks and plain dense PyTorch.
+"""Soft maps, searches, ZoomOut and training steps on a GPU: the fused Triton kernels against KeOps,
+blocks and plain dense PyTorch.
 
-    python -m experiments.benchmarks.gpu                     5,000 to 100,000 points; exit code 2 where there is no CUDA device
-    python -m experiments.benchmarks.gpu --device cpu --tiny a rehearsal on a CPU (with TRITON_INTERPRET=1 of the kernels as well)
+    python -m experiments.benchmarks.gpu                     5,000 to 100,000 points; exit code 2 where there is no CUDA
+    device python -m experiments.benchmarks.gpu --device cpu --tiny a rehearsal on a CPU (with TRITON_INTERPRET=1 of the
+    kernels as well)
 
-Rows of soft maps say how much of the device's matrix product they reach: arithmetic is counted as one needs it at least, four products
-with the embedding and three with the functions for a map and its gradients, over the rate of a large TF32 product divided by three,
-the rate of products that are accurate to float32 in that format. Training steps are measured by ``training_step --device cuda``.
+Rows of soft maps say how much of the device's matrix product they reach: arithmetic is counted as one needs it at
+least, four products with the embedding and three with the functions for a map and its gradients, over the rate of a
+large TF32 product divided by three, the rate of products that are accurate to float32 in that format. Training steps
+are measured by ``training_step --device cuda``.
 """
 
 import argparse
@@ -48,10 +51,15 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--device", default="cuda", help="where the maps are computed (default: %(default)s)")
     parser.add_argument("--tiny", action="store_true", help="a rehearsal with a few points")
-    parser.add_argument("--parts", nargs="+", default=("maps", "searches", "zoomout", "training"), help="what to run (default: all)")
+    parser.add_argument(
+        "--parts", nargs="+", default=("maps", "searches", "zoomout", "training"), help="what to run (default: all)"
+    )
     options = start(parser)
     if torch.device(options.device).type == "cuda" and not torch.cuda.is_available():
-        print("this benchmark needs a CUDA device, and PyTorch sees none (--device cpu --tiny rehearses it)", file=sys.stderr)
+        print(
+            "this benchmark needs a CUDA device, and PyTorch sees none (--device cpu --tiny rehearses it)",
+            file=sys.stderr,
+        )
         sys.exit(2)
     report = Report(__file__, options)
     ceiling = product_rate(report, options)
@@ -68,11 +76,15 @@ def main() -> None:
         refinements(report, options)
     report.finish()
     if "training" in options.parts and not options.tiny:
-        training_step.main(["--device", options.device, "--rounds", str(options.rounds), *(["--full"] if options.full else [])])
+        training_step.main(
+            ["--device", options.device, "--rounds", str(options.rounds), *(["--full"] if options.full else [])]
+        )
 
 
 def product_rate(report: Report, options: argparse.Namespace) -> float:
-    """Operations a second of a large TF32 product on this device, divided by three; a row for it and for half precision."""
+    """Operations a second of a large TF32 product on this device, divided by three;
+    a row for it and for half precision.
+    """
     n = 256 if options.tiny else 8192
     a, b = (torch.randn(n, n, device=options.device) for _ in range(2))
     rates, before = {}, torch.get_float32_matmul_precision()
@@ -93,9 +105,11 @@ def product_rate(report: Report, options: argparse.Namespace) -> float:
 
 
 def problem_of(n: int, p: int, q: int, *, order: str, device: str) -> Problem:
-    """Smooth functions of many frequencies on two spheres of n points each, like spectral embeddings, and a blur of 1 %.
+    """Smooth functions of many frequencies on two spheres of n points each, like spectral embeddings,
+    and a blur of 1 %.
 
-    In local order points follow a spiral, much as vertices of a mesh have neighbours near; random order is the worst case.
+    In local order points follow a spiral, much as vertices of a mesh have neighbours near; random order is the worst
+    case.
     """
     generator = torch.Generator().manual_seed(0)
     frequency = torch.randn(3, p + q, generator=generator, dtype=torch.float64) * torch.linspace(0.3, 2, p + q)
@@ -119,7 +133,11 @@ def spiral(n: int, turn: float) -> Float[Tensor, "n 3"]:
 def soft_maps(report: Report, problem: Problem, sizes: dict, ceiling: float, options: argparse.Namespace) -> None:
     """A map and its gradients for both embeddings and the functions."""
     kinds = {"dense": DenseSoftMap, "blocked": BlockedSoftMap, "keops": KeopsSoftMap, "triton": TritonSoftMap}
-    runs = {name: Contender(lambda kind=kind: pulled_back(kind, problem)) for name, kind in kinds.items() if available(name, options)}
+    runs = {
+        name: Contender(lambda kind=kind: pulled_back(kind, problem))
+        for name, kind in kinds.items()
+        if available(name, options)
+    }
     if sizes["n"] > DENSE_MOST:
         runs.pop("dense")
     if "keops" in runs and sizes["n"] > 20_000:
@@ -137,7 +155,9 @@ def soft_maps(report: Report, problem: Problem, sizes: dict, ceiling: float, opt
         figures={ours: accuracy(problem, kinds[ours])},
     )
     operations = 2 * sizes["n"] ** 2 * (4 * sizes["p"] + 3 * sizes["q"])
-    report.add([replace(row, figures={**row.figures, "share of ceiling": operations / row.seconds / ceiling}) for row in rows])
+    report.add(
+        [replace(row, figures={**row.figures, "share of ceiling": operations / row.seconds / ceiling}) for row in rows]
+    )
 
 
 def pulled_back(kind: type, problem: Problem) -> list[Tensor]:
@@ -169,12 +189,17 @@ def searches(report: Report, problem: Problem, sizes: dict, options: argparse.Na
     """Nearest neighbours and the largest distance."""
     query, reference = problem[:2]
     sizes = {"n": sizes["n"], "p": sizes["p"]}
-    for work, ours, keops in (("nearest", nearest, keops_nearest), ("largest distance", largest_distance, keops_largest)):
+    for work, ours, keops in (
+        ("nearest", nearest, keops_nearest),
+        ("largest distance", largest_distance, keops_largest),
+    ):
         plain = plain_nearest if work == "nearest" else plain_largest
         runs = {"dense": Contender(lambda plain=plain: plain(query, reference))} if sizes["n"] <= DENSE_MOST else {}
         runs["blocked"] = Contender(lambda ours=ours: without_triton(ours, query, reference))
         if available("keops", options):
-            runs["keops"] = Contender(lambda keops=keops: keops(query, reference), rounds=1 if sizes["n"] > 20_000 else None)
+            runs["keops"] = Contender(
+                lambda keops=keops: keops(query, reference), rounds=1 if sizes["n"] > 20_000 else None
+            )
         if available("triton", options) and options.device != "cpu":
             runs["triton"] = Contender(lambda ours=ours: ours(query, reference))
         report.add(
@@ -228,7 +253,9 @@ def same_search(mine: Tensor, theirs: Tensor, problem: Problem) -> None:
 
 
 def refinements(report: Report, options: argparse.Namespace) -> None:
-    """ZoomOut from 30 to 130 eigenfunctions by the solvers of ``benchmarks.zoomout``, beside the figures of the paper."""
+    """ZoomOut from 30 to 130 eigenfunctions by the solvers of ``benchmarks.zoomout``,
+    beside the figures of the paper.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for n in (1_000,) if options.tiny else PAPER["hard"]:
             problem = zoomout.problem_of(n, Path(folder)).to(options.device)

@@ -1,10 +1,11 @@
-"""What every benchmark is made of: contenders whose results must agree before they are timed, in turn, A B A B; rows; a report.
+"""What every benchmark is made of: contenders whose results must agree before they are timed, in turn, A B A B; rows;
+a report.
 
     parser = arguments(__doc__)
     options = start(parser)                          # reads the command line and sets the threads
     report = Report(__file__, options)
-    report.add(compare("soft map", {"n": 5000}, {"dense": dense, "ours": ours}, ours="ours", same=same, rounds=options.rounds))
-    report.finish()                                  # the table and the JSON file
+    report.add(compare("soft map", {"n": 5000}, {"dense": dense, "ours": ours}, ours="ours", same=same,
+    rounds=options.rounds)) report.finish()                                  # the table and the JSON file
 """
 
 import argparse
@@ -73,14 +74,17 @@ def compare(
     figures: Mapping[str, Mapping[str, float | str]] | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> list[Row]:
-    """Times all contenders in turn, after one run each to warm up, in which ``same(result, result of the first contender)`` must not raise.
+    """Times all contenders in turn, after one run each to warm up, in which ``same(result,
+    result of the first contender)`` must not raise.
 
-    The first contender is the readable reference. All that are neither ``ours`` nor in ``also_ours`` are peers. A contender that
-    disagrees raises AssertionError with its name, before anything is timed.
+    The first contender is the readable reference. All that are neither ``ours`` nor in ``also_ours`` are peers. A
+    contender that disagrees raises AssertionError with its name, before anything is timed.
     """
     mine = {ours, *also_ours}
     if not mine <= set(contenders):
-        raise ValueError(f"{sorted(mine - set(contenders))} are no contenders of {work!r}; there are {list(contenders)}")
+        raise ValueError(
+            f"{sorted(mine - set(contenders))} are no contenders of {work!r}; there are {list(contenders)}"
+        )
     runs = {name: each if isinstance(each, Contender) else Contender(each) for name, each in contenders.items()}
     _check(work, runs, same)
     seconds, peaks = _in_turn({name: replace(run, rounds=run.rounds or rounds) for name, run in runs.items()}, device)
@@ -116,7 +120,9 @@ def _check(work: str, runs: Mapping[str, Contender], same: Callable[[Any, Any], 
             try:
                 same(result, reference)
             except Exception as error:
-                raise AssertionError(f"{work}: {name} does not agree with {first}, so nothing is timed: {error}") from error
+                raise AssertionError(
+                    f"{work}: {name} does not agree with {first}, so nothing is timed: {error}"
+                ) from error
 
 
 def _in_turn(runs: Mapping[str, Contender], device: str) -> tuple[dict[str, list[float]], dict[str, list[PeakMemory]]]:
@@ -148,7 +154,9 @@ def arguments(description: str) -> argparse.ArgumentParser:
     """The command line that all benchmarks share; a script may add options of its own before ``start`` reads it."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parser.add_argument("--threads", type=int, default=cores, help="of PyTorch, BLAS and KeOps alike (default: %(default)s, every core)")
+    parser.add_argument(
+        "--threads", type=int, default=cores, help="of PyTorch, BLAS and KeOps alike (default: %(default)s, every core)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="timed rounds of each contender (default: %(default)s)")
     parser.add_argument("--full", action="store_true", help="all sizes, however long they take")
     parser.add_argument("--output", type=Path, help="the JSON file to write (default: beside the script)")
@@ -165,7 +173,9 @@ def start(parser: argparse.ArgumentParser, command: Sequence[str] | None = None)
 
 
 def set_threads(threads: int) -> None:
-    """So many threads for PyTorch, for BLAS, and through the environment for what is loaded later: KeOps, worker processes."""
+    """So many threads for PyTorch, for BLAS, and through the environment for what is loaded later: KeOps,
+    worker processes.
+    """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     torch.set_num_threads(threads)
@@ -181,7 +191,9 @@ class Report:
         self.rows: list[Row] = []
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Keeps rows, prints each at once, and writes the file anew, so that a run that is stopped leaves what it measured."""
+        """Keeps rows, prints each at once, and writes the file anew,
+        so that a run that is stopped leaves what it measured.
+        """
         for row in rows:
             print(" | ".join(cells(asdict(row))), flush=True)
         self.rows += rows
@@ -226,7 +238,9 @@ HEADS = ("work", "sizes", "backend", "device", "seconds", "spread", "peak", "rat
 
 def cells(row: Mapping[str, Any]) -> list[str]:
     """A row as text, under HEADS."""
-    seconds = "–" if row["seconds"] is None else f"{row['seconds']:.3g}" if row["seconds"] < 100 else f"{row['seconds']:.0f}"
+    seconds = (
+        "–" if row["seconds"] is None else f"{row['seconds']:.3g}" if row["seconds"] < 100 else f"{row['seconds']:.0f}"
+    )
     spread = "–" if row["spread"] is None else f"{100 * row['spread']:.0f} %"
     peak = "–" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:,.0f} MB"
     ratio = "–" if row["ratio"] is None else f"{row['ratio']:.2f} ×"

@@ -3,8 +3,8 @@
     python -m experiments.benchmarks.image_eigensolvers
 
 The reference is the dense solver in float64. "subspace" is the largest sine of an angle between the found space and the
-reference's, for all k functions and for the first half: what a functional map feels, whatever happens inside repeated eigenvalues.
-BLAS has one thread inside of all but block Lanczos.
+reference's, for all k functions and for the first half: what a functional map feels, whatever happens inside repeated
+eigenvalues. BLAS has one thread inside of all but block Lanczos.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,9 @@ Pairs = tuple[np.ndarray, np.ndarray]  # eigenvalues, eigenvectors
 
 
 def smooth_features(grid: tuple[int, int], channels: int = 64, cell: int = 4) -> torch.Tensor:
-    """Seeded features (n, channels) of a photograph-like graph: a smooth part with edges of ``cell`` patches, and a little noise."""
+    """Seeded features (n, channels) of a photograph-like graph: a smooth part with edges of ``cell`` patches,
+    and a little noise.
+    """
     generator = torch.Generator().manual_seed(0)
     coarse = torch.randn(1, channels, -(-grid[0] // cell), -(-grid[1] // cell), generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, size=grid, mode="bicubic")[0].flatten(1).T
@@ -51,7 +53,9 @@ def measure(grid: tuple[int, int], weights: str, k: int, rounds: int) -> list[Ro
         found[solver] = solve_eigenproblem(laplacian, mass, k=k, solver=solver)
         return found[solver]
 
-    contenders = {name: Contender(lambda name=name: solve(name), rounds=1 if name == "eigh" else rounds) for name in SOLVERS}
+    contenders = {
+        name: Contender(lambda name=name: solve(name), rounds=1 if name == "eigh" else rounds) for name in SOLVERS
+    }
     sizes = {"grid": f"{grid[0]} × {grid[1]}", "k": k}
     rows = compare(f"{weights} weights", sizes, contenders, ours="lanczos", same=same_eigenvalues)
     exact = found["eigh"]

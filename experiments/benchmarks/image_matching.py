@@ -2,8 +2,8 @@
 
     python -m experiments.benchmarks.image_matching
 
-The eigenbasis is that of one photograph. The parts of ``solver=closed_form`` as configured, and the released optimisation by Gram
-matrices and literally, on seeded features; the two must give the same map before they are timed.
+The eigenbasis is that of one photograph. The parts of ``solver=closed_form`` as configured, and the released
+optimisation by Gram matrices and literally, on seeded features; the two must give the same map before they are timed.
 """
 
 from collections.abc import Sequence
@@ -44,12 +44,16 @@ def main(command: Sequence[str] | None = None) -> None:
     sizes = {"grid": f"{grid[0]} × {grid[1]}", "k": options.k}
     pair = PatchPair("pair", photograph(grid, options.k, flipped=False), photograph(grid, options.k, flipped=True))
     closed, refinement = ClosedForm(), SoftMapRefinement()
-    readout = Readout(embedding=["spectral", "adjoint"], normalise="patch", position="window_soft_argmax", window=3, temperature=0.1)
+    readout = Readout(
+        embedding=["spectral", "adjoint"], normalise="patch", position="window_soft_argmax", window=3, temperature=0.1
+    )
     first = closed([pair])[0].fmap12
     fmap12 = refinement(pair, first)
     feat = pair.image1.basis_feat
     parts = {
-        "eigenbasis of one photograph": lambda: grid_basis(feat, grid, k=options.k, weights="release", normalisation="none"),
+        "eigenbasis of one photograph": lambda: grid_basis(
+            feat, grid, k=options.k, weights="release", normalisation="none"
+        ),
         "closed form": lambda: closed([pair]),
         "refinement": lambda: refinement(pair, first),
         "read-out": lambda: readout(pair, fmap12),
@@ -58,10 +62,13 @@ def main(command: Sequence[str] | None = None) -> None:
     for name, part in parts.items():
         report.add(compare(name, sizes, {"closed_form": part}, ours="closed_form", same=None, rounds=options.rounds))
     literal, gram = (
-        ReleaseOptimiser(Refiner(hidden=64, layers=1, encoding="raster", skip=False), steps=200, gram=gram) for gram in (False, True)
+        ReleaseOptimiser(Refiner(hidden=64, layers=1, encoding="raster", skip=False), steps=200, gram=gram)
+        for gram in (False, True)
     )
     optimisers = {"literally": lambda: literal([pair]), "Gram matrices": lambda: gram([pair])}
-    report.add(compare("release, 200 steps", sizes, optimisers, ours="Gram matrices", same=same_map, rounds=options.rounds))
+    report.add(
+        compare("release, 200 steps", sizes, optimisers, ours="Gram matrices", same=same_map, rounds=options.rounds)
+    )
     report.finish()
 
 

@@ -13,10 +13,11 @@ _SELF = Path("/proc/self")
 
 
 class PeakMemory:
-    """``with PeakMemory() as peak: …`` then ``peak.bytes``: the most that was in use above what was in use at the start.
+    """``with PeakMemory() as peak: …`` then ``peak.bytes``:
+    the most that was in use above what was in use at the start.
 
-    On a CPU the kernel's high-water mark of the resident set (``VmHWM``), which a process may reset; where it may not, a thread
-    that looks every few milliseconds; outside Linux nothing (``bytes`` is None). ``method`` says which.
+    On a CPU the kernel's high-water mark of the resident set (``VmHWM``), which a process may reset; where it may not,
+    a thread that looks every few milliseconds; outside Linux nothing (``bytes`` is None). ``method`` says which.
     """
 
     def __init__(self, device: str = "cpu"):
@@ -62,7 +63,9 @@ class _Sampler:
 
 
 def give_back() -> None:
-    """Returns freed memory to the system, so that what one contender left behind is not lent to the next one for nothing."""
+    """Returns freed memory to the system, so that what one contender left behind is not lent to the next one for
+    nothing.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
     if trim is not None:
         trim(0)

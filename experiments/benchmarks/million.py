@@ -1,12 +1,13 @@
-"""``match.py`` on two meshes of a million vertices, as a user runs it: seconds and peak memory of each stage, and the error of the map.
+"""``match.py`` on two meshes of a million vertices, as a user runs it: seconds and peak memory of each stage,
+and the error of the map.
 
     python -m experiments.benchmarks.million                 about 80,000 vertices each, a minute or two
-    python -m experiments.benchmarks.million --full          a million and more (FAUST_r: 1.28 million; embedded humans: 2 million)
-    python -m experiments.benchmarks.million --levels 3 --options solver=zoomout data.basis=sampled
+    python -m experiments.benchmarks.million --full          a million and more (FAUST_r: 1.28 million; embedded humans:
+    2 million) python -m experiments.benchmarks.million --levels 3 --options solver=zoomout data.basis=sampled
 
-Two scans of FAUST_r, or two embedded humans where there is none, are subdivided (every triangle in four, as often as ``--levels``
-says), so that their vertices come first and keep their ground truth. Six of these, far apart, are the landmarks; the error is
-measured at the others, along the edges of the subdivided source.
+Two scans of FAUST_r, or two embedded humans where there is none, are subdivided (every triangle in four, as often as
+``--levels`` says), so that their vertices come first and keep their ground truth. Six of these, far apart, are the
+landmarks; the error is measured at the others, along the edges of the subdivided source.
 """
 
 import os
@@ -42,7 +43,12 @@ NEAR = 0.2  # units of √area: so far the first search along edges goes
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--pair", choices=PAIRS, default="faust" if FAUST.is_dir() else "humans", help="which scans (default: %(default)s)")
+    parser.add_argument(
+        "--pair",
+        choices=PAIRS,
+        default="faust" if FAUST.is_dir() else "humans",
+        help="which scans (default: %(default)s)",
+    )
     parser.add_argument("--levels", type=int, help="subdivisions (default: as many as the size takes)")
     parser.add_argument("--options", nargs="*", default=OPTIONS, help="for match.py (default: %(default)s)")
     options = start(parser)
@@ -91,13 +97,21 @@ def measured(folder: Path, pair: str, levels: int | None, full: bool, options: l
 
 
 def summed(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, int]]:
-    """Name, seconds and peak of each stage, those inside another one after a dot; the steps of the refinement together."""
+    """Name, seconds and peak of each stage, those inside another one after a dot;
+    the steps of the refinement together.
+    """
     result: dict[str, tuple[float, int]] = {}
     outer = ""
     for entry in stages:
         outer = entry["stage"] if entry["depth"] == 0 else outer
         step = entry["stage"].startswith("refinement ")
-        name = "all steps of the refinement" if step else entry["stage"] if entry["depth"] == 0 else f"{outer} · {entry['stage']}"
+        name = (
+            "all steps of the refinement"
+            if step
+            else entry["stage"]
+            if entry["depth"] == 0
+            else f"{outer} · {entry['stage']}"
+        )
         seconds, peak = result.get(name, (0.0, 0))
         result[name] = (seconds + entry["seconds"], max(peak, entry["peak_bytes"]))
     return [(name, *figures) for name, figures in result.items()]
@@ -105,7 +119,11 @@ def summed(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, int]]:
 
 def run_match(folder: Path, names: list[str], options: list[str]) -> tuple[float, dict]:
     """Seconds of the whole process, with nothing cached, and the metrics.json that it leaves."""
-    files = [f"source={folder / names[0]}.off", f"target={folder / names[1]}.off", f"landmarks={folder / 'landmarks.txt'}"]
+    files = [
+        f"source={folder / names[0]}.off",
+        f"target={folder / names[1]}.off",
+        f"landmarks={folder / 'landmarks.txt'}",
+    ]
     places = [f"paths.cache_dir={folder / 'cache'}", f"hydra.run.dir={folder / 'run'}"]
     before = time.perf_counter()
     subprocess.run([sys.executable, ROOT / "match.py", *files, *places, "device=cpu", *options], cwd=ROOT, check=True)

@@ -2,10 +2,11 @@
 
     python -m experiments.benchmarks.preprocessing [--full] [--data humans]
 
-FAUST_r where PULLBACK_DATA_DIR holds it, else the embedded humans. Three things: the stages of one shape (one thread, median over a
-few seeded shapes), the geodesics of one test shape by each method, and the whole data set by ``prepare_all`` with as many processes as
---threads: shapes, and distances from the landmarks of the test shapes. Without --full the last is extrapolated from a few shapes, and
-the row says so. What the processes prepared must equal what one process prepares.
+FAUST_r where PULLBACK_DATA_DIR holds it, else the embedded humans. Three things: the stages of one shape (one thread,
+median over a few seeded shapes), the geodesics of one test shape by each method, and the whole data set by
+``prepare_all`` with as many processes as --threads: shapes, and distances from the landmarks of the test shapes.
+Without --full the last is extrapolated from a few shapes, and the row says so. What the processes prepared must equal
+what one process prepares.
 """
 
 import os
@@ -59,8 +60,12 @@ def stage_rows(shapes: Sequence[ShapeFiles], cache: Path, sizes: Mapping[str, in
     return [_row(f"one shape: {name}", sizes, values, figures=shares[name]) for name, values in seconds.items()]
 
 
-def geodesic_method_rows(files: ShapeFiles, cache: Path, sizes: Mapping[str, int | str], *, sources: int, rounds: int) -> list[Row]:
-    """A row for each method: distances from ``sources`` landmarks to all vertices, and what all landmarks take at that pace."""
+def geodesic_method_rows(
+    files: ShapeFiles, cache: Path, sizes: Mapping[str, int | str], *, sources: int, rounds: int
+) -> list[Row]:
+    """A row for each method: distances from ``sources`` landmarks to all vertices,
+    and what all landmarks take at that pace.
+    """
     loaded = ShapeLibrary(SETTINGS, cache).load(files)
     verts, faces = loaded.shape.verts.double().numpy(), loaded.shape.faces.numpy()
     everything = np.unique(loaded.corr.numpy())
@@ -78,14 +83,20 @@ def geodesic_method_rows(files: ShapeFiles, cache: Path, sizes: Mapping[str, int
             {**sizes, "rows": len(few)},
             seconds[method],
             backend=method,
-            figures={f"seconds for all {len(everything):,} landmarks, extrapolated": paces[method]} if len(few) < len(everything) else {},
+            figures={f"seconds for all {len(everything):,} landmarks, extrapolated": paces[method]}
+            if len(few) < len(everything)
+            else {},
         )
         for method in METHODS
     ]
 
 
-def whole_rows(shapes: Sequence[ShapeFiles], test: Sequence[ShapeFiles], folder: Path, *, workers: int, some: int, few: int) -> list[Row]:
-    """The data set in parallel: its shapes, and the distances of its test shapes. ``some`` shapes and ``few`` test shapes are timed."""
+def whole_rows(
+    shapes: Sequence[ShapeFiles], test: Sequence[ShapeFiles], folder: Path, *, workers: int, some: int, few: int
+) -> list[Row]:
+    """The data set in parallel: its shapes, and the distances of its test shapes.
+    ``some`` shapes and ``few`` test shapes are timed.
+    """
     rows = []
     kinds = (
         ("all shapes", shapes, some, None),
@@ -94,15 +105,26 @@ def whole_rows(shapes: Sequence[ShapeFiles], test: Sequence[ShapeFiles], folder:
     for work, files, count, method in kinds:
         timed_shapes, cache = files[:count], folder / work.replace(" ", "-")
         if method is not None:
-            prepare_all([Job(each, SETTINGS) for each in timed_shapes], cache, workers=workers)  # distances alone are timed
+            # distances alone are timed
+            prepare_all([Job(each, SETTINGS) for each in timed_shapes], cache, workers=workers)
         seconds, note = in_parallel([Job(each, SETTINGS, method) for each in timed_shapes], len(files), cache, workers)
-        rows.append(_row(work, {"shapes": len(files), "processes": workers}, [seconds], backend=method or "prepare_all", note=note))
+        rows.append(
+            _row(
+                work,
+                {"shapes": len(files), "processes": workers},
+                [seconds],
+                backend=method or "prepare_all",
+                note=note,
+            )
+        )
     check_same(shapes[0], folder / "one", folder / "all-shapes")
     return rows
 
 
 def in_parallel(jobs: Sequence[Job], total: int, cache: Path, workers: int) -> tuple[float, str]:
-    """Seconds for ``total`` shapes, and how they were found: those of the jobs, and for the others the pace of the later jobs."""
+    """Seconds for ``total`` shapes, and how they were found: those of the jobs,
+    and for the others the pace of the later jobs.
+    """
     kind = "operators/*.npz" if jobs[0].geodesics is None else "geodesics/*.npy"
     begun = time.perf_counter()
     prepare_all(jobs, cache, workers=workers)
@@ -118,7 +140,9 @@ def check_same(files: ShapeFiles, cache1: Path, cache2: Path) -> None:
     """Raises AssertionError unless both caches hold the same operators of a shape."""
     shape1, shape2 = (load_shape(files.mesh, SETTINGS, cache, name=files.name).shape for cache in (cache1, cache2))
     for name in ("evals", "evecs", "mass"):
-        np.testing.assert_allclose(getattr(shape1.basis, name), getattr(shape2.basis, name), rtol=1e-5, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(shape1.basis, name), getattr(shape2.basis, name), rtol=1e-5, atol=1e-5, err_msg=name
+        )
 
 
 def _row(
@@ -132,13 +156,26 @@ def _row(
 ) -> Row:
     median = statistics.median(seconds)
     spread = (max(seconds) - min(seconds)) / median if len(seconds) > 1 and median > 0 else None
-    return Row(work, sizes, backend, "cpu", median, spread=spread, rounds=len(seconds), ours=True, figures=figures or {}, note=note)
+    return Row(
+        work,
+        sizes,
+        backend,
+        "cpu",
+        median,
+        spread=spread,
+        rounds=len(seconds),
+        ours=True,
+        figures=figures or {},
+        note=note,
+    )
 
 
 def main(command: Sequence[str] | None = None) -> None:
     parser = arguments(__doc__)
     parser.add_argument("--data", choices=("faust", "humans"), help="default: faust if it is there")
-    parser.add_argument("--some", type=int, default=10, help="shapes that stand for all of them, without --full (default: %(default)s)")
+    parser.add_argument(
+        "--some", type=int, default=10, help="shapes that stand for all of them, without --full (default: %(default)s)"
+    )
     options = start(parser, command)
     dataset = dataset_of(options.data)
     test = dataset.shapes("test")
@@ -150,8 +187,14 @@ def main(command: Sequence[str] | None = None) -> None:
         set_threads(1)  # as in the processes that prepare shapes
         report.add(stage_rows(chosen[: 1 + 2 * options.rounds], folder / "one", sizes))
         few = 10**9 if options.full else 200
-        report.add(geodesic_method_rows(test[0], folder / "one", sizes, sources=few, rounds=1 if options.full else options.rounds))
-        some, few = (len(shapes), len(test)) if options.full else (max(options.some, options.threads + 1), 2 * options.threads)
+        report.add(
+            geodesic_method_rows(
+                test[0], folder / "one", sizes, sources=few, rounds=1 if options.full else options.rounds
+            )
+        )
+        some, few = (
+            (len(shapes), len(test)) if options.full else (max(options.some, options.threads + 1), 2 * options.threads)
+        )
         report.add(whole_rows(chosen, test, folder, workers=options.threads, some=some, few=few))
         set_threads(options.threads)
     report.finish()

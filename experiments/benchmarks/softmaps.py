@@ -1,12 +1,14 @@
-"""Soft maps and nearest neighbours on the CPU: dense PyTorch, KeOps, densemaps and sklearn against the blocked map and nearest.
+"""Soft maps and nearest neighbours on the CPU: dense PyTorch, KeOps,
+densemaps and sklearn against the blocked map and nearest.
 
     python -m experiments.benchmarks.softmaps [--full]
 
-Forward and backward for both embeddings and the functions, float32, a blur of 1 % of the largest distance. Embeddings: eigenfunctions of
-two bodies of data/humans and a functional map (see spectral_embeddings.py), or random ones, without structure. Values and gradients must
-agree with dense PyTorch before anything is timed. KeOps and densemaps, which is made of it, run once; at 20,000 points KeOps carries 500
-rows, and densemaps takes part at (32, 30) only. In --full they do all of it, beside brute force at 100,000 points, the KD-tree that pyFM
-uses from 20,000 and a search among a million. KeOps compiles for minutes when these widths meet it first, untimed.
+Forward and backward for both embeddings and the functions, float32, a blur of 1 % of the largest distance. Embeddings:
+eigenfunctions of two bodies of data/humans and a functional map (see spectral_embeddings.py), or random ones, without
+structure. Values and gradients must agree with dense PyTorch before anything is timed. KeOps and densemaps, which is
+made of it, run once; at 20,000 points KeOps carries 500 rows, and densemaps takes part at (32, 30) only. In --full they
+do all of it, beside brute force at 100,000 points, the KD-tree that pyFM uses from 20,000 and a search among a million.
+KeOps compiles for minutes when these widths meet it first, untimed.
 """
 
 import importlib.util
@@ -24,7 +26,8 @@ from pullback.mapping.softmap_blocked import BlockedSoftMap
 from pullback.mapping.softmap_keops import KeopsSoftMap
 
 SIZES = ((32, 30), (130, 130))
-# Points up to which KeOps takes a minute at most; and rows of a larger map that it is compared by, its time growing with the rows.
+# Points up to which KeOps takes a minute at most; and rows of a larger map that it is compared by, its time growing
+# with the rows.
 SMALL, PART = 5_000, 500
 # Relative to the largest entry: logits of -5000 in single precision.
 TOLERANCE = 2e-3
@@ -87,13 +90,24 @@ def soft_maps(report: Report, n: int, p: int, q: int, kind: str, *, rounds: int,
     if "keops" in contenders and (full or p < 100) and importlib.util.find_spec("densemaps") is not None:
         contenders["densemaps"] = Contender(step(densemaps, tensors), rounds=1)
     sizes = {"n": n, "embedding": p, "functions": q, "points": kind}
-    report.add(compare("soft map, forward + backward", sizes, contenders, ours="blocked", same=same_tensors, rounds=rounds))
+    report.add(
+        compare("soft map, forward + backward", sizes, contenders, ours="blocked", same=same_tensors, rounds=rounds)
+    )
     if has_keops() and kind == "spectral" and "keops" not in contenders:
         part = (tensors[0][:: n // PART].contiguous(), *tensors[1:])
         kinds = {"dense": dense, "blocked": blocked, "keops": keops}
         some = {name: Contender(step(run, part), rounds=1 if name == "keops" else None) for name, run in kinds.items()}
         sizes = {"n2": len(part[0]), "n1": n, "embedding": p, "functions": q, "points": kind}
-        report.add(compare("soft map of some rows, forward + backward", sizes, some, ours="blocked", same=same_tensors, rounds=rounds))
+        report.add(
+            compare(
+                "soft map of some rows, forward + backward",
+                sizes,
+                some,
+                ours="blocked",
+                same=same_tensors,
+                rounds=rounds,
+            )
+        )
 
 
 def large_soft_map(report: Report, n: int) -> None:
@@ -108,7 +122,9 @@ def large_soft_map(report: Report, n: int) -> None:
     note = f"of the peak {held / 1e6:.0f} MB are the result and the gradients, {held / 4e6:.0f} MB or more the scalar's"
     sizes = {"n": n, "embedding": 130, "functions": 130, "points": "spectral"}
     work = "soft map with largest distance"
-    report.add(compare(work, sizes, {"blocked": Contender(run, rounds=1)}, ours="blocked", same=None, notes={"blocked": note}))
+    report.add(
+        compare(work, sizes, {"blocked": Contender(run, rounds=1)}, ours="blocked", same=None, notes={"blocked": note})
+    )
 
 
 def searches(report: Report, n: int, p: int, kind: str, *, rounds: int, full: bool) -> None:

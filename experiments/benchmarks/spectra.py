@@ -1,12 +1,14 @@
-"""The 200 smallest eigenpairs of the cotangent Laplacian: ours against shift-invert ARPACK as scipy has it, called with its defaults.
+"""The 200 smallest eigenpairs of the cotangent Laplacian: ours against shift-invert ARPACK as scipy has it,
+called with its defaults.
 
     python -m experiments.benchmarks.spectra                 5,000 to 200,000 vertices; about five minutes on two cores
-    python -m experiments.benchmarks.spectra --full          a million vertices too, of which ours only (scipy: half an hour and more)
-    python -m experiments.benchmarks.spectra --sizes 5000 --k 100
+    python -m experiments.benchmarks.spectra --full          a million vertices too, of which ours only (scipy: half an
+    hour and more) python -m experiments.benchmarks.spectra --sizes 5000 --k 100
 
-An embedded human, simplified and subdivided to about as many vertices, and a real scan of SHREC'19 where PULLBACK_DATA_DIR is set. The
-residual is relative to the largest eigenvalue; the angle is that between the spaces of eigenfunctions, up to the widest gap in the upper
-half of the spectrum. Beyond 20,000 vertices everything runs once, and a disagreement is found after the run instead of before.
+An embedded human, simplified and subdivided to about as many vertices, and a real scan of SHREC'19 where
+PULLBACK_DATA_DIR is set. The residual is relative to the largest eigenvalue; the angle is that between the spaces of
+eigenfunctions, up to the widest gap in the upper half of the spectrum. Beyond 20,000 vertices everything runs once, and
+a disagreement is found after the run instead of before.
 """
 
 import math
@@ -85,7 +87,8 @@ def human(n: int, k: int) -> Problem:
     """An embedded human with about n vertices."""
     verts, faces = read_mesh(HUMAN)[:2]
     levels = max(0, math.ceil(math.log(n / (1.05 * len(verts)), 4)))
-    verts, faces, _ = coarsen(verts, faces, n // 4**levels)  # first, for a subdivided surface is flat in places and simplifies to slivers
+    # first, for a subdivided surface is flat in places and simplifies to slivers
+    verts, faces, _ = coarsen(verts, faces, n // 4**levels)
     for _ in range(levels):
         verts, faces = subdivide(verts, faces)
     return problem_of("human", verts, faces, k)
@@ -114,7 +117,17 @@ def measured(problem: Problem, rounds: int) -> list[Row]:
         seconds, peak = timed(lambda name=name, run=run: solutions.update({name: run()}))
         figures = problem.figures.setdefault(name, {})
         rows.append(
-            Row("eigenpairs", sizes, name, "cpu", seconds, peak_bytes=peak.bytes, peak_by=peak.method, ours=name == OURS, figures=figures)
+            Row(
+                "eigenpairs",
+                sizes,
+                name,
+                "cpu",
+                seconds,
+                peak_bytes=peak.bytes,
+                peak_by=peak.method,
+                ours=name == OURS,
+                figures=figures,
+            )
         )
     if PEER in solutions:
         same(solutions[OURS], solutions[PEER])

@@ -24,8 +24,9 @@ _COLUMNS = 130
 def embeddings(n: int, columns: int) -> tuple[Float[Tensor, "n p"], Float[Tensor, "n p"]]:
     """``(query, reference)``, float32, n points each, in random order.
 
-    Cotangent eigenfunctions of two embedded humans, subdivided once to 8,000 vertices; more points by linear interpolation on
-    further subdivisions; the functional map from the ground truth, refined twice by nearest neighbours.
+    Cotangent eigenfunctions of two embedded humans, subdivided once to 8,000 vertices; more points by linear
+    interpolation on further subdivisions; the functional map from the ground truth, refined twice by nearest
+    neighbours.
     """
     levels = 0
     while 4**levels * 7_700 < n:
@@ -63,13 +64,17 @@ def _finer(faces: Int[ndarray, "f 3"], values: Float[Tensor, "n p"], levels: int
     return dense
 
 
-def subdivide(values: Float[ndarray, "n c"], faces: Int[ndarray, "f 3"]) -> tuple[Float[ndarray, "m c"], Int[ndarray, "4*f 3"]]:
+def subdivide(
+    values: Float[ndarray, "n c"], faces: Int[ndarray, "f 3"]
+) -> tuple[Float[ndarray, "m c"], Int[ndarray, "4*f 3"]]:
     """Each triangle in four, with the means of two values at the midpoints of the edges."""
     edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     unique, at = np.unique(edges, axis=0, return_inverse=True)
     ab, bc, ca = at.reshape(-1, 3).T + len(values)
     a, b, c = faces.T
-    finer = np.concatenate([np.stack(corners, axis=1) for corners in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))])
+    finer = np.concatenate(
+        [np.stack(corners, axis=1) for corners in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
+    )
     return np.concatenate([values, values[unique].mean(axis=1)]), finer
 
 

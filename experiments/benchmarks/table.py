@@ -1,6 +1,6 @@
 """One Markdown table for each benchmark's JSON file, for the ledger.
 
-    python -m experiments.benchmarks.table [FILE.json …]
+python -m experiments.benchmarks.table [FILE.json …]
 """
 
 import argparse
@@ -19,17 +19,22 @@ def markdown(content: Mapping[str, Any]) -> str:
     """A benchmark's title, machine and rows; columns that say the same in every row stand above the table instead."""
     machine, commit = content["machine"], (content.get("commit") or "none")[:10] + ("+" if content.get("dirty") else "")
     versions = content["versions"]
-    with_gpu = f", {machine['gpu'][0]}" if machine["gpu"] and any(row["device"] != "cpu" for row in content["rows"]) else ""
+    with_gpu = (
+        f", {machine['gpu'][0]}" if machine["gpu"] and any(row["device"] != "cpu" for row in content["rows"]) else ""
+    )
     lines = [
         f"### {content['benchmark']}",
         "",
-        f"`{content['command']}`; {machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, {machine['memory_gib']} GiB"
+        f"`{content['command']}`; {machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"{machine['memory_gib']} GiB"
         f"{with_gpu}; torch {versions['torch']}, commit {commit}, {content['date'][:10]}.",
         "",
     ]
     body = [cells(row) for row in content["rows"]]
     kept = [i for i in range(len(HEADS)) if i in (0, 2, 4) or len({row[i] for row in body}) > 1]
-    common = [f"{HEADS[i]}: {body[0][i]}" for i in range(len(HEADS)) if i not in kept and body and body[0][i] not in ("", "–")]
+    common = [
+        f"{HEADS[i]}: {body[0][i]}" for i in range(len(HEADS)) if i not in kept and body and body[0][i] not in ("", "–")
+    ]
     lines += [f"In every row: {', '.join(common)}.", ""] if common else []
     lines += [_line([HEADS[i] for i in kept]), "|" + "---|" * len(kept)]
     for row, texts in zip(content["rows"], body, strict=True):
@@ -47,7 +52,9 @@ def main(command: Sequence[str] | None = None) -> None:
     for path in parser.parse_args(command).files or sorted(FOLDER.glob("*.json")):
         content = read_json(path)
         if not isinstance(content, dict) or "benchmark" not in content:
-            raise SystemExit(f"{path} is no result of the harness; make it anew with python -m experiments.benchmarks.{path.stem}")
+            raise SystemExit(
+                f"{path} is no result of the harness; make it anew with python -m experiments.benchmarks.{path.stem}"
+            )
         print(markdown(content), end="\n\n")
 
 

@@ -3,10 +3,11 @@
     python -m experiments.benchmarks.threads                 about five minutes on two quiet cores
     python -m experiments.benchmarks.threads --only "soft map" nearest --rounds 1
 
-Each kind of threads is a process of its own, which gets its environment before it loads PyTorch; they take turns. Then the same beside
-``--busy`` processes of one thread each, which end with this one whatever happens. Two human bodies of 5,000 vertices, 130 columns; a step
-of training is that of the quickstart, on 2,000. Results must agree between all kinds. "passive" stands for OMP_WAIT_POLICY=passive and
-GOMP_SPINCOUNT=0. Columns: ``speed-up`` over one thread beside as many processes; ``slowdown`` against the same threads when quiet.
+Each kind of threads is a process of its own, which gets its environment before it loads PyTorch; they take turns. Then
+the same beside ``--busy`` processes of one thread each, which end with this one whatever happens. Two human bodies of
+5,000 vertices, 130 columns; a step of training is that of the quickstart, on 2,000. Results must agree between all
+kinds. "passive" stands for OMP_WAIT_POLICY=passive and GOMP_SPINCOUNT=0. Columns: ``speed-up`` over one thread beside
+as many processes; ``slowdown`` against the same threads when quiet.
 """
 
 import contextlib
@@ -186,7 +187,9 @@ def measure(work: str, processes: list[Measuring], rounds: int) -> dict[str, lis
     return seconds
 
 
-def rows_of(work: str, n_busy: int, seconds: Mapping[str, list[float]], quiet: Mapping[tuple[str, str], float]) -> list[Row]:
+def rows_of(
+    work: str, n_busy: int, seconds: Mapping[str, list[float]], quiet: Mapping[tuple[str, str], float]
+) -> list[Row]:
     """A row for each kind; ``quiet`` holds the medians of work and kind on the quiet machine, once they are known."""
     medians = {kind: statistics.median(values) for kind, values in seconds.items()}
     rows = []

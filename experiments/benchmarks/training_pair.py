@@ -1,4 +1,6 @@
-"""One training pair of ``recipe=paper`` for the benchmark of that name: bodies of many sizes, and the step in a process of its own."""
+"""One training pair of ``recipe=paper`` for the benchmark of that name: bodies of many sizes,
+and the step in a process of its own.
+"""
 
 import contextlib
 import math
@@ -39,7 +41,8 @@ class Task:
     backend: str
     n: int
     n_steps: int  # of the refinement; with the map between features that makes 1 + n_steps soft maps
-    through: bool  # whether gradients flow through the refinement, or through the map between features only (as the recipe has it)
+    # whether gradients flow through the refinement, or through the map between features only (as the recipe has it)
+    through: bool
     device: str
     threads: int
     folder: str  # of the prepared shapes
@@ -61,7 +64,9 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class PlainDenseMap(DenseSoftMap):
-    """The map as one writes it down in PyTorch: distances by matrix product, gradients by autograd. The peer called dense."""
+    """The map as one writes it down in PyTorch: distances by matrix product, gradients by autograd.
+    The peer called dense.
+    """
 
     def weights(self) -> Float[Tensor, "n2 n1"]:
         return torch.softmax(-((torch.cdist(self.query, self.reference) / self.sigma) ** 2) / 2, dim=1)
@@ -80,7 +85,8 @@ class PlainDenseZoomOut(DiffZoomOut):
 def bodies(n: int, folder: str | Path, *, k: int = K) -> ShapePair:
     """Two embedded bodies with about n vertices each; prepared once and cached in the folder.
 
-    Simplified first and subdivided then: simplification of a subdivided, hence piecewise flat, surface would leave slivers.
+    Simplified first and subdivided then: simplification of a subdivided, hence piecewise flat, surface would leave
+    slivers.
     """
     folder, shapes = Path(folder), []
     for name in BODIES:
@@ -99,13 +105,17 @@ def bodies(n: int, folder: str | Path, *, k: int = K) -> ShapePair:
 
 def training_step(task: Task) -> Step:
     """Features, 1 + n_steps soft maps, losses and backward, built from the configuration: pair → loss and gradient."""
-    kind = f"solver._target_={__name__}.PlainDenseZoomOut" if task.backend == "dense" else f"solver.backend={task.backend}"
+    kind = (
+        f"solver._target_={__name__}.PlainDenseZoomOut" if task.backend == "dense" else f"solver.backend={task.backend}"
+    )
     changes = ["recipe=paper", f"solver.n_steps={task.n_steps}", f"loss.consistency.stop_gradient={not task.through}"]
     return step_of(task, [*changes, kind])
 
 
 def step_of(task: Task, overrides: Sequence[str]) -> Step:
-    """A step of ``python train.py`` with these overrides. The same random numbers, of dropout for one, in every step."""
+    """A step of ``python train.py`` with these overrides. The same random numbers, of dropout for one,
+    in every step.
+    """
     register_resolvers(ROOT)
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "configs")):
         cfg = compose("train", overrides=[*overrides, "paths.output_dir=unused"])
@@ -126,7 +136,9 @@ def step_of(task: Task, overrides: Sequence[str]) -> Step:
 
 
 class StepProcess:
-    """A process that takes steps when it is told to, so that several can be measured in turn, each with memory of its own."""
+    """A process that takes steps when it is told to, so that several can be measured in turn,
+    each with memory of its own.
+    """
 
     def __init__(self, task: Task):
         self.task = task
@@ -171,7 +183,11 @@ def _serve(connection: Connection, task: Task) -> None:
             connection.send(_measured(step, pair, task.device))
     except (MemoryError, RuntimeError, ImportError) as error:
         memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-        connection.send(f"out of memory at {task.n:,} vertices" if memory else f"{type(error).__name__}: {str(error).splitlines()[0]}")
+        connection.send(
+            f"out of memory at {task.n:,} vertices"
+            if memory
+            else f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        )
     except EOFError:
         return
 
@@ -187,7 +203,9 @@ WARM_UP = 1000  # vertices
 
 
 def limit_memory(most: int | None = None, *, share: float = 0.9) -> None:
-    """Forbids this process to take more than ``most`` bytes, or a share of the memory that is free now: it fails, and not the machine."""
+    """Forbids this process to take more than ``most`` bytes, or a share of the memory that is free now: it fails,
+    and not the machine.
+    """
     free = available()
     if free is not None:
         size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

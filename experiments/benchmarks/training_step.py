@@ -2,12 +2,13 @@
 
     python -m experiments.benchmarks.training_step [--device cuda] [--full]
 
-A pair of ``recipe=paper``: WKS and DiffusionNet on two bodies, a soft map between features, soft maps of differentiable ZoomOut,
-losses, backward. Backends: plain dense PyTorch, KeOps, blocked and, on CUDA, Triton, each in a process of its own, in turn. Gradients
-of all parameters must agree before a size is timed (from 6,000 vertices on a CPU: before it is reported). Writes training_step.json and
-training_step.png; with --device cuda training_step_cuda.json and .png.
+A pair of ``recipe=paper``: WKS and DiffusionNet on two bodies, a soft map between features, soft maps of differentiable
+ZoomOut, losses, backward. Backends: plain dense PyTorch, KeOps, blocked and, on CUDA, Triton, each in a process of its
+own, in turn. Gradients of all parameters must agree before a size is timed (from 6,000 vertices on a CPU: before it is
+reported). Writes training_step.json and training_step.png; with --device cuda training_step_cuda.json and .png.
 
-KeOps compiles for minutes before maps of different widths run: on a CPU it takes part in --full only, with 1 + 2 maps and 1 + 10.
+KeOps compiles for minutes before maps of different widths run: on a CPU it takes part in --full only, with 1 + 2 maps
+and 1 + 10.
 """
 
 import argparse
@@ -48,7 +49,8 @@ def works(options: argparse.Namespace) -> list[Work]:
         sizes = (*sizes, 32000, 50000) if options.full else sizes
         slow = [
             Work("pair, 1 + 2 maps", 2, False, (1000, 2000), ("dense", "keops", "blocked")),
-            Work(through, 10, True, (2000, 5000), ("dense", "blocked")),  # subnormal numbers make dense maps take minutes here
+            # subnormal numbers make dense maps take minutes here
+            Work(through, 10, True, (2000, 5000), ("dense", "blocked")),
         ]
         return [Work(recipe, 10, False, sizes, ("dense", *keops, "blocked")), *(slow if options.full else [])]
     sizes = (2000, 5000, 8000, 20000, 50000, *((100000, 200000) if options.full else ()))
@@ -63,7 +65,11 @@ def measure(work: Work, n: int, options: argparse.Namespace, folder: str, expect
     pair, device = bodies(n, folder, k=work.k), options.device
     quick = device != "cpu" or n < 6_000
     allowed = allowed_bytes(options) if device == "cpu" else None
-    refused = {name: missing(name) or too_large(name, n, expected, allowed) for name in work.backends if name in options.backends}
+    refused = {
+        name: missing(name) or too_large(name, n, expected, allowed)
+        for name in work.backends
+        if name in options.backends
+    }
     facts = (work.n_steps, work.through, device, options.threads, folder, work.made_by, work.k, allowed)
     tasks = {name: Task(name, n, *facts) for name, reason in refused.items() if not reason}
     processes = {name: StepProcess(task) for name, task in tasks.items()}
@@ -71,7 +77,9 @@ def measure(work: Work, n: int, options: argparse.Namespace, folder: str, expect
     try:
         refused |= {name: process.wait() for name, process in processes.items()}
         for i in range(1 + options.rounds if quick else 1):
-            for name in [name for name in tasks if not refused[name] and not (name == "keops" and device == "cpu" and i > 2)]:
+            for name in [
+                name for name in tasks if not refused[name] and not (name == "keops" and device == "cpu" and i > 2)
+            ]:
                 step = processes[name].step()
                 if isinstance(step, str):
                     refused[name] = step
@@ -94,7 +102,9 @@ def check(work: str, first: Mapping[str, Measured]) -> None:
         mine, theirs = (np.asarray(first[each].gradient, dtype=np.float64) for each in (name, names[0]))
         difference = np.linalg.norm(mine - theirs) / np.linalg.norm(theirs)
         if not difference < TOLERANCE:
-            raise AssertionError(f"{work}: the gradient of {name} differs from that of {names[0]} by {difference:.1e}; nothing is timed")
+            raise AssertionError(
+                f"{work}: the gradient of {name} differs from that of {names[0]} by {difference:.1e}; nothing is timed"
+            )
 
 
 def row_of(work: str, sizes: Mapping[str, int], name: str, device: str, steps: Sequence[Measured], refused: str) -> Row:
@@ -130,11 +140,16 @@ def missing(backend: str) -> str:
 
 
 def too_large(backend: str, n: int, expected: Mapping[str, float], allowed: int | None) -> str:
-    """Why a backend is not tried with n vertices: what it took at a smaller size, extrapolated, is more bytes than it may take."""
+    """Why a backend is not tried with n vertices: what it took at a smaller size, extrapolated,
+    is more bytes than it may take.
+    """
     needed = expected.get(backend, 0) * n**2
     if backend != "dense" or allowed is None or needed < allowed:
         return ""
-    return f"out of memory at {n:,} vertices: {needed / 1e9:.0f} GB by extrapolation for its matrices alone, {allowed / 1e9:.0f} GB allowed"
+    return (
+        f"out of memory at {n:,} vertices: {needed / 1e9:.0f} GB by extrapolation for its matrices alone, "
+        f"{allowed / 1e9:.0f} GB allowed"
+    )
 
 
 def allowed_bytes(options: argparse.Namespace) -> int | None:
@@ -152,12 +167,16 @@ def options_of(description: str, command: Sequence[str] | None) -> argparse.Name
     parser.add_argument("--backends", nargs="+", default=("dense", "keops", "blocked", "triton"), help="leave some out")
     parser.add_argument("--largest", type=int, help="no size above this number of vertices")
     parser.add_argument("--sizes", type=int, nargs="+", help="these numbers of vertices instead of the usual ones")
-    parser.add_argument("--memory", type=float, help="GiB that a process may take on a CPU (default: nine tenths of what is free)")
+    parser.add_argument(
+        "--memory", type=float, help="GiB that a process may take on a CPU (default: nine tenths of what is free)"
+    )
     return start(parser, command)
 
 
 def bytes_of_matrices(rows: Sequence[Row]) -> dict[str, float]:
-    """What the dense backend took for each pair of vertices: its peak above that of ours, which holds everything else. A lower bound."""
+    """What the dense backend took for each pair of vertices: its peak above that of ours, which holds everything else.
+    A lower bound.
+    """
     peaks = {row.backend: row.peak_bytes for row in rows if row.peak_bytes}
     if not {"dense", "blocked"} <= peaks.keys():
         return {}

@@ -1,12 +1,14 @@
-"""Time and peak memory of one training pair of a two-branch network (Cao et al. 2023) against the number of vertices, up to 50,000.
+"""Time and peak memory of one training pair of a two-branch network (Cao et al. 2023) against the number of vertices,
+up to 50,000.
 
     python -m experiments.benchmarks.two_branch [--full] [--memory 16] [--device cuda]
 
-A pair of ``method=ulrssm``: features of two bodies, regularised functional maps of 200 eigenfunctions and soft maps of the same features,
-both ways, losses, backward. Dense is the soft map as that method writes it, ``softmax(cosine / 0.07)`` of all pairs of vertices, in plain
-PyTorch; blocked (on CUDA also Triton) is ours, the same numbers without the matrix. Each runs in a process of its own; gradients of all
-parameters must agree before a size is timed (from 6,000 vertices on a CPU: before it is reported). What would not fit into the memory is
-not tried, and the row says how much it would take. Writes two_branch.json and two_branch.png, with --device cuda two_branch_cuda.*.
+A pair of ``method=ulrssm``: features of two bodies, regularised functional maps of 200 eigenfunctions and soft maps of
+the same features, both ways, losses, backward. Dense is the soft map as that method writes it, ``softmax(cosine /
+0.07)`` of all pairs of vertices, in plain PyTorch; blocked (on CUDA also Triton) is ours, the same numbers without the
+matrix. Each runs in a process of its own; gradients of all parameters must agree before a size is timed (from 6,000
+vertices on a CPU: before it is reported). What would not fit into the memory is not tried, and the row says how much it
+would take. Writes two_branch.json and two_branch.png, with --device cuda two_branch_cuda.*.
 """
 
 import argparse
@@ -48,13 +50,26 @@ class PlainDenseTwoBranch(TwoBranch):
 def two_branch_step(task: Task) -> Step:
     """A step of ``method=ulrssm``."""
     kind = "solver._target_=experiments.benchmarks.two_branch.PlainDenseTwoBranch"
-    return step_of(task, ["method=ulrssm", f"solver.k={task.k}", kind if task.backend == "dense" else f"solver.backend={task.backend}"])
+    return step_of(
+        task,
+        ["method=ulrssm", f"solver.k={task.k}", kind if task.backend == "dense" else f"solver.backend={task.backend}"],
+    )
 
 
 def works(options: argparse.Namespace) -> list[Work]:
     """What is measured on a device."""
     sizes = (2000, 5000, 10000, 20000, 50000) if options.full or options.device != "cpu" else (2000, 5000, 10000)
-    return [Work(WORK, 0, True, sizes, ("dense", "blocked", *(() if options.device == "cpu" else ("triton",))), two_branch_step, K)]
+    return [
+        Work(
+            WORK,
+            0,
+            True,
+            sizes,
+            ("dense", "blocked", *(() if options.device == "cpu" else ("triton",))),
+            two_branch_step,
+            K,
+        )
+    ]
 
 
 def main(command: Sequence[str] | None = None) -> None:

@@ -4,8 +4,8 @@
     python -m experiments.benchmarks.zoomout --full          5,000, 50,000 and 100,000 vertices, pyFM everywhere
     python -m experiments.benchmarks.zoomout --device cuda   ours on the GPU beside pyFM on the CPU
 
-Two embedded humans, simplified or subdivided to about as many vertices. All contenders start from the same features: the points in the
-basis of shape 2, by a functional map of size 30 from the ground truth, with noise.
+Two embedded humans, simplified or subdivided to about as many vertices. All contenders start from the same features:
+the points in the basis of shape 2, by a functional map of size 30 from the ground truth, with noise.
 """
 
 import math
@@ -33,7 +33,8 @@ from pullback.types import Shape
 HUMANS = Path(__file__).resolve().parents[2] / "data" / "humans"
 BODIES = ("human_003", "human_005")  # two people
 SIZES = {False: (5_000, 20_000), True: (5_000, 50_000, 100_000)}
-SMALL = 10_000  # vertices up to which the eigenbasis is the exact one (ZoomOut does not care), pyFM takes seconds, and rounds are many
+# vertices up to which the eigenbasis is the exact one (ZoomOut does not care), pyFM takes seconds, and rounds are many
+SMALL = 10_000
 K, K_INIT, STEP = 130, 30, 10
 NOISE = 0.02  # of the entries of the first functional map
 
@@ -92,13 +93,19 @@ def contenders(problem: Problem, *, double: bool) -> dict[str, Contender]:
     """All of ours on one problem, where it lies; ``double``: hard ZoomOut in float64 too."""
     sizes = {"k_init": K_INIT, "step": STEP, "n_steps": (K - K_INIT) // STEP}
     in_float64 = problem.to(torch.float64)
-    exact = {"hard float64": Contender(lambda: by_solver(ZoomOut(**sizes), in_float64, exact=True), rounds=1)} if double else {}
+    exact = (
+        {"hard float64": Contender(lambda: by_solver(ZoomOut(**sizes), in_float64, exact=True), rounds=1)}
+        if double
+        else {}
+    )
     return exact | {
         "hard": Contender(lambda: by_solver(ZoomOut(**sizes), problem, exact=True)),
         "sampled": Contender(lambda: by_solver(SampledZoomOut(**sizes), problem)),
         "differentiable": Contender(lambda: by_solver(DiffZoomOut(**sizes), problem)),
         "differentiable + backward": Contender(lambda: by_solver(DiffZoomOut(**sizes), problem, backward=True)),
-        "sampled, soft + backward": Contender(lambda: by_solver(SampledZoomOut(**sizes, blur=0.01), problem, backward=True)),
+        "sampled, soft + backward": Contender(
+            lambda: by_solver(SampledZoomOut(**sizes, blur=0.01), problem, backward=True)
+        ),
     }
 
 
@@ -124,13 +131,17 @@ def by_pyfm(problem: Problem) -> Found:
     mass2 = _double(problem.shape2.basis.mass)
     first = knn_query(_double(problem.feat1), _double(problem.feat2))
     start = p2p_to_FM(first, evecs1[:, :K_INIT], evecs2[:, :K_INIT], A2=mass2)
-    fmap12, p2p21 = zoomout_refine(start, evecs1, evecs2, nit=(K - K_INIT) // STEP, step=STEP, A2=mass2, return_p2p=True)
+    fmap12, p2p21 = zoomout_refine(
+        start, evecs1, evecs2, nit=(K - K_INIT) // STEP, step=STEP, A2=mass2, return_p2p=True
+    )
     p2p21 = torch.from_numpy(np.asarray(p2p21).astype(np.int64))
     return Found(torch.from_numpy(fmap12), p2p21, problem.shape1.verts[p2p21], exact=True)
 
 
 def same(found: Found, reference: Found) -> None:
-    """The exact ones agree but for ties within rounding; approximations send points to within two edges of a mesh of 5,000 vertices."""
+    """The exact ones agree but for ties within rounding;
+    approximations send points to within two edges of a mesh of 5,000 vertices.
+    """
     apart = (found.places - reference.places).double().norm(dim=1)
     if not (found.exact and reference.exact):
         if apart.mean() > 0.03:
@@ -141,7 +152,9 @@ def same(found: Found, reference: Found) -> None:
     bound, share = (1e-9, 1.0) if found.fmap12.dtype == reference.fmap12.dtype == torch.float64 else (1e-3, 0.995)
     equal = (found.p2p21 == reference.p2p21).double().mean()
     if difference > bound or equal < share:
-        raise AssertionError(f"functional maps differ by {difference:.1e} and {equal:.2%} of the points go to the same vertex")
+        raise AssertionError(
+            f"functional maps differ by {difference:.1e} and {equal:.2%} of the points go to the same vertex"
+        )
 
 
 def problem_of(n: int, folder: Path) -> Problem:

@@ -33,8 +33,12 @@ class Body:
         if gap.max() > 1e-6 or not np.array_equal(self.mirror[self.mirror], np.arange(len(template))):
             raise RuntimeError("anny's template is not mirror symmetric: another version? (0.6.2 is)")
         weights, bones = self.model.vertex_bone_weights.numpy(), self.model.vertex_bone_indices.numpy()
-        per_bone = np.array([next((d for part, d in PART_DENSITY.items() if name.startswith(part)), 1.0) for name in self.bones])
-        self.density = self._sealed((weights * per_bone[bones]).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True))
+        per_bone = np.array(
+            [next((d for part, d in PART_DENSITY.items() if name.startswith(part)), 1.0) for name in self.bones]
+        )
+        self.density = self._sealed(
+            (weights * per_bone[bones]).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
+        )
 
     def _seal(self, cavity_file):
         """Cut off mouth and eye cavities and close each rim by a fan around a new vertex."""
@@ -64,7 +68,10 @@ class Body:
         self.faces = np.concatenate([faces, np.array(fans)])
         mesh = Trimesh(self._sealed(self.model.template_vertices.numpy()), self.faces, process=False)
         if not (mesh.is_watertight and mesh.euler_number == 2 and mesh.volume > 0):
-            raise RuntimeError("the sealed template is not a closed, outward surface of genus 0: another version of anny? (0.6.2 works)")
+            raise RuntimeError(
+                "the sealed template is not a closed, outward surface of "
+                "genus 0: another version of anny? (0.6.2 works)"
+            )
 
     def _sealed(self, values):
         """Values (n, q) at the model's vertices -> at the sealed body's."""
@@ -95,10 +102,16 @@ class Body:
             raise_, forward, swing = pose.get(f"{key}arm", (0, 0, 0))
             arm = Rotation.from_euler("yzx", (-sign * raise_, -sign * forward, -swing), degrees=True)
             turned |= spread(arm, {f"shoulder01.{side}": 0.25, f"upperarm01.{side}": 0.75})
-            hinge = np.cross(*np.diff(heads[[self.bones[f"{b}.{side}"] for b in ("upperarm01", "lowerarm01", "wrist")]], axis=0))
-            turned[f"lowerarm01.{side}"] = Rotation.from_rotvec(np.deg2rad(pose.get(f"{key}elbow", 0)) * hinge / np.linalg.norm(hinge))
+            hinge = np.cross(
+                *np.diff(heads[[self.bones[f"{b}.{side}"] for b in ("upperarm01", "lowerarm01", "wrist")]], axis=0)
+            )
+            turned[f"lowerarm01.{side}"] = Rotation.from_rotvec(
+                np.deg2rad(pose.get(f"{key}elbow", 0)) * hinge / np.linalg.norm(hinge)
+            )
             flexion, abduction, out = pose.get(f"{key}hip", (0, 0, 0))
-            turned[f"upperleg01.{side}"] = Rotation.from_euler("zxy", (sign * out, -flexion, -sign * abduction), degrees=True)
+            turned[f"upperleg01.{side}"] = Rotation.from_euler(
+                "zxy", (sign * out, -flexion, -sign * abduction), degrees=True
+            )
             turned[f"lowerleg01.{side}"] = Rotation.from_euler("x", pose.get(f"{key}knee", 0), degrees=True)
         return turned
 
@@ -130,4 +143,7 @@ def mirrored(pose):
 def jittered(pose, degrees, rng):
     """The pose with every angle it names (and the spine and neck) moved by a normal deviate."""
     full = {"spine": (0, 0, 0), "neck": (0, 0, 0)} | pose
-    return {key: tuple(np.add(v, rng.normal(0, degrees, 3))) if np.ndim(v) else v + rng.normal(0, degrees) for key, v in full.items()}
+    return {
+        key: tuple(np.add(v, rng.normal(0, degrees, 3))) if np.ndim(v) else v + rng.normal(0, degrees)
+        for key, v in full.items()
+    }

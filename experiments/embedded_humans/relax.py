@@ -6,7 +6,8 @@ from scipy.spatial import cKDTree
 
 from .surface import quality, undirected_edges, unit_normals, vertex_frames
 
-FLAT = 0.7  # cosine: an edge across a sharper crease is not flipped, its ends are not relaxed, no triangle may turn further
+# cosine: an edge across a sharper crease is not flipped, its ends are not relaxed, no triangle may turn further
+FLAT = 0.7
 SLIVER = 0.25  # quality below which a triangle's own normal means nothing, and it is collapsed where that helps
 ROUNDS = 6
 
@@ -45,7 +46,8 @@ def flip_edges(points, faces):
 
 
 def relax(points, faces, surface, normals):
-    """Move each point half way to the mean of its neighbours, back onto the surface (points and unit normals); no triangle may fold.
+    """Move each point half way to the mean of its neighbours, back onto the surface (points and unit normals);
+    no triangle may fold.
 
     Points at creases stay: at this size a finger is all creases, and the mean of its neighbours lies inside.
     """
@@ -56,7 +58,8 @@ def relax(points, faces, surface, normals):
     adjacency = coo_matrix((np.ones(2 * len(edges)), np.concatenate([edges, edges[:, ::-1]]).T), shape=(n, n)).tocsr()
     target = (points + adjacency @ points / np.bincount(edges.ravel(), minlength=n)[:, None]) / 2
     near = cKDTree(surface).query(target, k=12)[1]
-    agrees = (normals[near] * vertex_frames(points, faces)[0][:, None]).sum(axis=2) > 0  # never the far side of a thin part
+    # never the far side of a thin part
+    agrees = (normals[near] * vertex_frames(points, faces)[0][:, None]).sum(axis=2) > 0
     anchor = near[np.arange(n), agrees.argmax(axis=1)]
     moved = target - ((target - surface[anchor]) * normals[anchor]).sum(axis=1, keepdims=True) * normals[anchor]
     back = np.union1d(creased, np.flatnonzero(~agrees.any(axis=1)))
@@ -69,7 +72,9 @@ def relax(points, faces, surface, normals):
 
 
 def collapse_slivers(points, faces):
-    """Collapse an edge of each sliver where the mesh stays a manifold, upright and of better quality: faces, and old id -> new (n,)."""
+    """Collapse an edge of each sliver where the mesh stays a manifold, upright and of better quality: faces,
+    and old id -> new (n,).
+    """
     normals, onto = vertex_frames(points, faces)[0], np.arange(len(points))
     around = [set() for _ in points]
     for f, corners in enumerate(faces):
@@ -84,7 +89,12 @@ def collapse_slivers(points, faces):
             moved = sorted(around[u] - around[v])
             after = np.where(faces[moved] == u, v, faces[moved])
             gain = quality(points, after).min() - quality(points, faces[sorted(around[u])]).min()
-            if len(link) == 2 and gain > 0 and upright(points, after, normals).all() and len(around[v]) + len(moved) - 2 > 4:
+            if (
+                len(link) == 2
+                and gain > 0
+                and upright(points, after, normals).all()
+                and len(around[v]) + len(moved) - 2 > 4
+            ):
                 options.append((gain, u, v))
         if options:
             _, u, v = max(options)
@@ -101,7 +111,9 @@ def collapse_slivers(points, faces):
 
 
 def improve(points, faces, surface, normals):
-    """Alternate flips, collapses and relaxation on the surface; the mesh stays a closed manifold. Points, faces, and old id -> new."""
+    """Alternate flips, collapses and relaxation on the surface; the mesh stays a closed manifold. Points, faces,
+    and old id -> new.
+    """
     onto = np.arange(len(points))
     for turn in range(ROUNDS):
         flips = 1

@@ -16,8 +16,8 @@ REACH = 0.95  # times the root of the mean area: how far a cluster may extend fr
 def dual_faces(labels, faces):
     """Triangles of the clusters, oriented as the surface: those met in both orientations (a collapsed flap) cancel.
 
-    The image of a closed surface's fundamental class is a cycle, so what remains has no boundary. Also returns the clusters of
-    triangles met more than once in one orientation, which no manifold has.
+    The image of a closed surface's fundamental class is a cycle, so what remains has no boundary. Also returns the
+    clusters of triangles met more than once in one orientation, which no manifold has.
     """
     corner = labels[faces]
     corner = corner[(corner[:, 0] != corner[:, 1]) & (corner[:, 1] != corner[:, 2]) & (corner[:, 2] != corner[:, 0])]
@@ -30,13 +30,17 @@ def dual_faces(labels, faces):
 
 
 def defects(faces, n_vertices):
-    """Vertices at which `faces` fail to be a closed manifold: on an edge without exactly two faces, with several fans, or unused."""
+    """Vertices at which `faces` fail to be a closed manifold: on an edge without exactly two faces, with several fans,
+    or unused.
+    """
     edges, row, count = undirected_edges(faces)
     bad = set(edges[count != 2].ravel())
     bad.update(np.flatnonzero(np.bincount(faces.ravel(), minlength=n_vertices) == 0))
-    # A corner is one (face, vertex); corners of a vertex are joined where their faces share an edge: one class for each fan.
+    # A corner is one (face, vertex); corners of a vertex are joined where their faces share an edge: one class for each
+    # fan.
     corner_of = np.arange(3 * len(faces)).reshape(-1, 3)
-    ends = np.concatenate([corner_of[:, [0, 1]], corner_of[:, [1, 2]], corner_of[:, [2, 0]]])  # half edge k of all faces
+    # half edge k of all faces
+    ends = np.concatenate([corner_of[:, [0, 1]], corner_of[:, [1, 2]], corner_of[:, [2, 0]]])
     edge_id = row.reshape(-1, 3).T.ravel()
     flat = faces.ravel()
     key = np.concatenate([edge_id * n_vertices + flat[ends[:, 0]], edge_id * n_vertices + flat[ends[:, 1]]])
@@ -50,7 +54,9 @@ def defects(faces, n_vertices):
 
 
 def collapsed_borders(labels, edges, coarse):
-    """Clusters that touch in the surface but share no edge of the dual mesh: rings around a limb, and discs in another cluster."""
+    """Clusters that touch in the surface but share no edge of the dual mesh: rings around a limb,
+    and discs in another cluster.
+    """
     n = labels.max() + 1
     ends = np.sort(labels[edges], axis=1)
     touching = np.unique(ends[ends[:, 0] != ends[:, 1]] @ [n, 1])
@@ -80,7 +86,9 @@ def connected_pieces(labels, edges):
 
 
 def merge_small(labels, edges, areas, smallest, candidates=None):
-    """Give clusters below the area `smallest` (of `candidates`, or all) to the neighbour with the longest common border."""
+    """Give clusters below the area `smallest` (of `candidates`, or all)
+    to the neighbour with the longest common border.
+    """
     labels = labels.copy()
     area = np.bincount(labels, weights=areas)
     small = area < smallest
@@ -124,19 +132,27 @@ def refine_to_manifold(labels, verts, faces, areas):
         labels = merge_small(connected_pieces(labels, edges), edges, areas, SPECK * mean_area)
         coarse, doubled = dual_faces(labels, faces)
         unused = set(np.setdiff1d(np.arange(labels.max() + 1), coarse))
-        bad = defects(coarse, labels.max() + 1) | set(doubled) | collapsed_borders(labels, edges, coarse) | stretched(labels, verts, areas)
+        bad = (
+            defects(coarse, labels.max() + 1)
+            | set(doubled)
+            | collapsed_borders(labels, edges, coarse)
+            | stretched(labels, verts, areas)
+        )
         if not bad:
             return labels, coarse
         area = np.bincount(labels, weights=areas)
         specks = {c for c in unused if area[c] < LOST * mean_area}
         labels = merge_small(split_clusters(labels, bad - specks, verts), edges, areas, np.inf, candidates=specks)
-    raise RuntimeError(f"remeshing left {len(bad)} non-manifold vertices after {MAX_REFINEMENTS} refinements; try another seed")
+    raise RuntimeError(
+        f"remeshing left {len(bad)} non-manifold vertices after {MAX_REFINEMENTS} refinements; try another seed"
+    )
 
 
 def remesh(verts, faces, density, *, n_vertices, rng):
     """Remesh a closed surface to about `n_vertices`, more densely where `density` (n,) is high.
 
-    Returns vertices, faces and the vertex that stands for each vertex of the input. The random order decides where clusters grow.
+    Returns vertices, faces and the vertex that stands for each vertex of the input. The random order decides where
+    clusters grow.
     """
     import pyacvd
     import pyvista
@@ -146,7 +162,9 @@ def remesh(verts, faces, density, *, n_vertices, rng):
     order = rng.permutation(len(fine_verts))
     rank = np.argsort(order)
     shuffled = rank[fine_faces][rng.permutation(len(fine_faces))]
-    clustering = pyacvd.Clustering(pyvista.PolyData.from_regular_faces(fine_verts[order], shuffled), weights=weights[order])
+    clustering = pyacvd.Clustering(
+        pyvista.PolyData.from_regular_faces(fine_verts[order], shuffled), weights=weights[order]
+    )
     labels = np.asarray(clustering.cluster(n_vertices))[rank].astype(np.int64)
     labels, coarse_faces = refine_to_manifold(labels, fine_verts, fine_faces, areas)
     points = cluster_points(labels, fine_verts, normals, areas)

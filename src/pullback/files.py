@@ -1,4 +1,6 @@
-"""Files: texts in whichever encoding they come, JSON within bounds, and (from `writing`) results that are whole or not there at all."""
+"""Files: texts in whichever encoding they come, JSON within bounds, and (from `writing`)
+results that are whole or not there at all.
+"""
 
 import codecs
 import json
@@ -44,7 +46,9 @@ class MissingFileError(UserError, FileNotFoundError):
 
 
 class UnreadableFileError(UserError, OSError):
-    """A file that is there but cannot be read: a folder, or one that its owner keeps to himself. The message names it."""
+    """A file that is there but cannot be read: a folder, or one that its owner keeps to himself.
+    The message names it.
+    """
 
 
 class TextFileError(UserError, ValueError):
@@ -56,10 +60,14 @@ class JsonError(UserError, ValueError):
 
 
 def read_bytes(path: Path, *, what: str = "file") -> bytes:
-    """All bytes of a file; ``what`` it is, for the message. Raises MissingFileError and UnreadableFileError, which name it."""
+    """All bytes of a file; ``what`` it is, for the message. Raises MissingFileError and UnreadableFileError,
+    which name it.
+    """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
-            raise UnreadableFileError(f"the {what} {path} is no file but a device or a pipe, which may never end. Give a file")
+            raise UnreadableFileError(
+                f"the {what} {path} is no file but a device or a pipe, which may never end. Give a file"
+            )
         return path.read_bytes()
     except UnreadableFileError:
         raise
@@ -74,22 +82,29 @@ def read_bytes(path: Path, *, what: str = "file") -> bytes:
 def read_text(path: Path, *, what: str = "file") -> str:
     """The text of a file, without byte order mark and with ``\\n`` at the end of every line.
 
-    UTF-8, UTF-16 and UTF-32 are told apart by their marks, UTF-16 without one by its zeros; what is none of them is taken for
-    Latin-1, so that accents in names and comments survive. Raises as ``read_bytes``, and TextFileError for damaged UTF-16 or UTF-32.
+    UTF-8, UTF-16 and UTF-32 are told apart by their marks, UTF-16 without one by its zeros; what is none of them is
+    taken for Latin-1, so that accents in names and comments survive. Raises as ``read_bytes``, and TextFileError for
+    damaged UTF-16 or UTF-32.
     """
     data = read_bytes(path, what=what)
     try:
         return decoded(data).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise TextFileError(f"{path}: begins like {error.encoding} text but is not ({error.reason}). Save it as UTF-8") from None
+        raise TextFileError(
+            f"{path}: begins like {error.encoding} text but is not ({error.reason}). Save it as UTF-8"
+        ) from None
 
 
 def read_lines(path: Path, *, what: str = "file") -> list[str]:
-    """The lines of a text, split at line ends only (not at form feeds and the like). Raises as ``read_text``, and for a zero byte."""
+    """The lines of a text, split at line ends only (not at form feeds and the like). Raises as ``read_text``,
+    and for a zero byte.
+    """
     lines = read_text(path, what=what).rstrip("\0\x1a").split("\n")  # zeros and Ctrl-Z: how some systems fill up a file
     for number, line in enumerate(lines, start=1):
         if "\0" in line:
-            raise TextFileError(f"{path}, line {number}: a zero byte, so it is damaged or not text. Copy the {what} again")
+            raise TextFileError(
+                f"{path}, line {number}: a zero byte, so it is damaged or not text. Copy the {what} again"
+            )
     return lines
 
 
@@ -120,8 +135,8 @@ def _unmarked_utf16(head: bytes) -> str | None:
 def read_json(path: str | Path) -> Any:
     """What a JSON file holds, in UTF-8 (with a byte order mark or without), UTF-16 or UTF-32.
 
-    Raises as ``read_bytes``, and JsonError for what is no JSON (NaN and Infinity are none), larger than 64 MiB, or nested more than
-    50 levels deep.
+    Raises as ``read_bytes``, and JsonError for what is no JSON (NaN and Infinity are none), larger than 64 MiB, or
+    nested more than 50 levels deep.
     """
     path = Path(path)
     if not path.exists():
@@ -129,7 +144,10 @@ def read_json(path: str | Path) -> Any:
     try:
         size = path.stat().st_size
         if size > _MOST_JSON:
-            raise JsonError(f"{path}: {size / 2**20:.0f} MiB are more than a JSON file of ours holds ({_MOST_JSON // 2**20} MiB at most)")
+            raise JsonError(
+                f"{path}: {size / 2**20:.0f} MiB are more than a JSON file of "
+                f"ours holds ({_MOST_JSON // 2**20} MiB at most)"
+            )
         content = json.loads(read_bytes(path, what="JSON file"), parse_constant=_no_number)
     except RecursionError:
         raise JsonError(f"{path}: nested more than {_DEEPEST_JSON} levels deep. Is it damaged?") from None

@@ -1,4 +1,6 @@
-"""One process at a time: locks on files, which the operating system takes back when their owner dies, however it dies."""
+"""One process at a time: locks on files, which the operating system takes back when their owner dies,
+however it dies.
+"""
 
 import contextlib
 import os
@@ -16,7 +18,9 @@ _LONGEST_NAP = 0.5
 
 
 def try_lock(descriptor: int) -> bool:
-    """Locks an open file unless another one has it locked. Closing it ends the lock. Raises OSError where the disk knows no locks."""
+    """Locks an open file unless another one has it locked. Closing it ends the lock.
+    Raises OSError where the disk knows no locks.
+    """
     try:
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,10 +35,11 @@ def try_lock(descriptor: int) -> bool:
 
 @contextlib.contextmanager
 def turn(path: Path, *, waiting: Callable[[], object]) -> Iterator[None]:
-    """Within, no other process (or thread) is in a ``turn`` of the same path. ``waiting`` is called once when it takes longer.
+    """Within, no other process (or thread) is in a ``turn`` of the same path.
+    ``waiting`` is called once when it takes longer.
 
-    The file is there while somebody holds the lock, and goes with the last one; a killed owner leaves the file, but not the lock.
-    Raises OSError where no file can be made, or none can be locked. Ctrl-C ends the wait.
+    The file is there while somebody holds the lock, and goes with the last one; a killed owner leaves the file, but not
+    the lock. Raises OSError where no file can be made, or none can be locked. Ctrl-C ends the wait.
     """
     descriptor = _waited_for(path, waiting)
     try:

@@ -1,8 +1,8 @@
 """Loss terms of functional map learning: pure functions first, then the terms that carry a weight.
 
-A term is called with a :class:`~pullback.types.Match` and its pair and returns a weighted scalar. ``scale="mean"`` multiplies the
-squared Frobenius norm by 100 over the number of entries, as the authors' released code does; ``scale="sum"`` is the plain norm
-of the papers. Weights of the two are not interchangeable.
+A term is called with a :class:`~pullback.types.Match` and its pair and returns a weighted scalar. ``scale="mean"``
+multiplies the squared Frobenius norm by 100 over the number of entries, as the authors' released code does;
+``scale="sum"`` is the plain norm of the papers. Weights of the two are not interchangeable.
 """
 
 from abc import ABC, abstractmethod
@@ -28,7 +28,9 @@ def bijectivity(fmap12: Float[Tensor, "k2 k1"], fmap21: Float[Tensor, "k1 k2"]) 
 
 
 def commutativity(fmap12: Float[Tensor, "k2 k1"], mask: Float[Tensor, "k2 k1"]) -> Float[Tensor, ""]:
-    """``‖fmap12 ⊙ mask‖²``: zero for a map that commutes with the Laplacians, when the mask vanishes on equal eigenvalues."""
+    """``‖fmap12 ⊙ mask‖²``: zero for a map that commutes with the Laplacians,
+    when the mask vanishes on equal eigenvalues.
+    """
     return ((fmap12 * mask) ** 2).sum()
 
 
@@ -73,7 +75,9 @@ class DirectedTerm(Term):
 
 
 class Orthogonality(DirectedTerm):
-    """:func:`orthogonality` of the initial map or, with ``of="final"``, of the refined one (gradients through all of ZoomOut)."""
+    """:func:`orthogonality` of the initial map or, with ``of="final"``,
+    of the refined one (gradients through all of ZoomOut).
+    """
 
     def __init__(self, weight: float = 1.0, *, of: str = "initial", scale: str = "sum"):
         super().__init__(weight, scale=scale)
@@ -87,10 +91,11 @@ class Orthogonality(DirectedTerm):
 
 
 class Consistency(DirectedTerm):
-    """``‖fmap12_init - fmap12[:k, :k]‖²``: the initial map against the same block of the refined one (Magnet & Ovsjanikov 2024, eq. 7).
+    """``‖fmap12_init - fmap12[:k, :k]‖²``: the initial map against the same block of the refined one (Magnet &
+    Ovsjanikov 2024, eq. 7).
 
-    The block is itself the functional map of the refined point map at the smaller size. By default it is a fixed target;
-    ``stop_gradient=False`` lets gradients flow through the refinement as well.
+    The block is itself the functional map of the refined point map at the smaller size. By default it is a fixed
+    target; ``stop_gradient=False`` lets gradients flow through the refinement as well.
     """
 
     def __init__(self, weight: float = 1.0, *, stop_gradient: bool = True, scale: str = "sum"):
@@ -122,7 +127,9 @@ class Bijectivity(Term):
 
     def value(self, match: Match, pair: ShapePair) -> Float[Tensor, ""]:
         if match.reverse is None:
-            raise ValueError("the bijectivity term needs maps in both directions; use solver.two_way=true or drop the term")
+            raise ValueError(
+                "the bijectivity term needs maps in both directions; use solver.two_way=true or drop the term"
+            )
         return self._scaled(bijectivity(match.fmap12_init, match.reverse.fmap12_init), match.fmap12_init)
 
 
@@ -131,7 +138,10 @@ class Supervised(Term):
 
     def value(self, match: Match, pair: ShapePair) -> Float[Tensor, ""]:
         if pair.corr1 is None or pair.corr2 is None:
-            raise ValueError(f"the supervised term needs ground truth, and pair {pair.name} has none; drop the term or add .vts files")
+            raise ValueError(
+                f"the supervised term needs ground truth, and pair {pair.name} "
+                "has none; drop the term or add .vts files"
+            )
         k2, k1 = match.fmap12.shape
         basis1, basis2 = pair.shape1.basis.first(k1), pair.shape2.basis.first(k2)
         truth = torch.linalg.lstsq(basis2.evecs[pair.corr2], basis1.evecs[pair.corr1]).solution

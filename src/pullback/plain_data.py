@@ -1,4 +1,6 @@
-"""Data that strangers wrote, as plain containers of bounded size: strings, numbers and nothing that is more than it looks."""
+"""Data that strangers wrote, as plain containers of bounded size: strings,
+numbers and nothing that is more than it looks.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +12,8 @@ _DEEPEST = 32  # containers in containers
 _MOST = 20_000  # values altogether, each counted as often as it is reached
 _LONGEST = 10_000  # characters of one text
 _LARGEST = 2**64  # of whole numbers
-# What a terminal obeys (C0 and C1 but for tabs and line ends), what turns the direction of writing, and what is no character at all.
+# What a terminal obeys (C0 and C1 but for tabs and line ends), what turns the direction of writing, and what is no
+# character at all.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -21,8 +24,9 @@ class PlainDataError(UserError, ValueError):
 def plain_data(value: Any, *, what: str) -> Any:
     """A copy of the value in dicts with texts as keys, lists, texts, numbers, truth values and None.
 
-    Containers that hold themselves, that are nested without reason, or that unfold to millions of values are refused, and so are
-    texts with control characters, which a terminal would obey. Raises PlainDataError with ``what`` as the subject of its message.
+    Containers that hold themselves, that are nested without reason, or that unfold to millions of values are refused,
+    and so are texts with control characters, which a terminal would obey. Raises PlainDataError with ``what`` as the
+    subject of its message.
     """
     counted = 0
 
@@ -34,7 +38,10 @@ def plain_data(value: Any, *, what: str) -> Any:
         if depth > _DEEPEST:
             raise PlainDataError(f"{what} is nested more than {_DEEPEST} deep, or in itself, at {place[:60]}…")
         if isinstance(value, Mapping):
-            return {_text(key, place, what): copied(below, f"{place}.{key}".lstrip("."), depth + 1) for key, below in value.items()}
+            return {
+                _text(key, place, what): copied(below, f"{place}.{key}".lstrip("."), depth + 1)
+                for key, below in value.items()
+            }
         if isinstance(value, list | tuple):
             return [copied(below, f"{place}[{i}]", depth + 1) for i, below in enumerate(value)]
         if value is None or type(value) in (bool, float):
@@ -52,7 +59,9 @@ def printable(text: str, *, longest: int = _LONGEST) -> str:
 
 
 def with_visible_controls(text: str) -> str:
-    """A text for the terminal, in which what it would obey is written out: ``\\x1b`` is four characters. File names stay as they are."""
+    """A text for the terminal, in which what it would obey is written out: ``\\x1b`` is four characters.
+    File names stay as they are.
+    """
     return _CONTROLS.sub(lambda found: found[0] if found[0] >= "\ud800" else repr(found[0])[1:-1], text)
 
 

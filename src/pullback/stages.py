@@ -1,6 +1,7 @@
 """What a long computation is doing: named stages with their time and peak memory, for whoever listens.
 
-Deep functions say ``with stage("cleaning"):``, which costs nothing until somebody up the stack says ``with listening(StageClock()):``.
+Deep functions say ``with stage("cleaning"):``, which costs nothing until somebody up the stack says ``with
+listening(StageClock()):``.
 """
 
 import contextlib

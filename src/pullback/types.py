@@ -34,7 +34,9 @@ def _moved(value: Any, *args: Any, **kwargs: Any) -> Any:
 
 @dataclass(frozen=True)
 class PointSample(Movable):
-    """A few points, well spread over a domain, that stand for all of it: each carries the mass of the points around it."""
+    """A few points, well spread over a domain, that stand for all of it:
+    each carries the mass of the points around it.
+    """
 
     points: Int[Tensor, " s"]  # ascending ids
     mass: Float[Tensor, " s"]  # > 0; the same sum as that of the whole domain
@@ -65,7 +67,9 @@ class Eigenbasis(Movable):
         if k > self.k == self.n:
             return self
         if k > self.k:
-            raise ValueError(f"{k} eigenfunctions are needed but only {self.k} are stored; prepare more with data.k={k}")
+            raise ValueError(
+                f"{k} eigenfunctions are needed but only {self.k} are stored; prepare more with data.k={k}"
+            )
         return self if k == self.k else replace(self, evals=self.evals[:k], evecs=self.evecs[:, :k])
 
     def project(self, values: Float[Tensor, "n *c"]) -> Float[Tensor, "k *c"]:
@@ -110,7 +114,9 @@ class GeodesicRows(Movable):
 
 @dataclass(frozen=True)
 class ShapePair(Movable):
-    """Two shapes and what is known of their correspondence. Training needs no ground truth: the optional fields stay None."""
+    """Two shapes and what is known of their correspondence. Training needs no ground truth:
+    the optional fields stay None.
+    """
 
     shape1: Shape
     shape2: Shape
@@ -164,7 +170,9 @@ class Match:
 
 @dataclass(frozen=True)
 class Photo(Movable):
-    """A photograph, and what is known of the object on it. Pixel coordinates: x right, y down, pixel centres at integers."""
+    """A photograph, and what is known of the object on it. Pixel coordinates: x right, y down,
+    pixel centres at integers.
+    """
 
     name: str
     pixels: UInt8[Tensor, "3 H W"]  # red, green, blue
@@ -184,8 +192,9 @@ class Photo(Movable):
 class ImagePair(Movable):
     """Two photographs and what is known of their correspondence.
 
-    Maps run 2 → 1: questions are asked on image 2, answers lie on image 1. Which photograph of a pair is number 2 is for the data set
-    to say: the target of dense benchmarks (``flow2.flo``), the source of keypoint benchmarks, whose keypoints are carried over.
+    Maps run 2 → 1: questions are asked on image 2, answers lie on image 1. Which photograph of a pair is number 2 is
+    for the data set to say: the target of dense benchmarks (``flow2.flo``), the source of keypoint benchmarks, whose
+    keypoints are carried over.
     """
 
     name: str
@@ -194,14 +203,17 @@ class ImagePair(Movable):
     subset: str = ""  # the part of its data set that it is averaged in
     keypoints1: Float[Tensor, "t 2"] | None = None  # xy in pixels; row i of both is the same point
     keypoints2: Float[Tensor, "t 2"] | None = None
-    flow21: Float[Tensor, "2 H2 W2"] | None = None  # for each pixel of image 2 the displacement to its match in image 1; channel 0 is x
+    # for each pixel of image 2 the displacement to its match in image 1; channel 0 is x
+    flow21: Float[Tensor, "2 H2 W2"] | None = None
     known2: Bool[Tensor, "H2 W2"] | None = None  # the pixels of image 2 whose flow is known and counts
     mirrored: bool = False  # the object is seen from the other side: left and right are exchanged
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user of the pair should know of how its photographs were read, each with the photograph's name."""
-        return tuple(dict.fromkeys(f"{photo.name}: {note}" for photo in (self.image1, self.image2) for note in photo.notes))
+        return tuple(
+            dict.fromkeys(f"{photo.name}: {note}" for photo in (self.image1, self.image2) for note in photo.notes)
+        )
 
 
 @dataclass(frozen=True)
@@ -211,7 +223,8 @@ class PatchImage(Movable):
     name: str
     grid: tuple[int, int]  # rows and columns of the patch grid, which covers the whole photograph evenly
     size: tuple[int, int]  # height and width of the photograph in pixels
-    patches: Int[Tensor, " n"]  # ascending row-major indices of the patches in the graph; all of them unless there is a mask
+    # ascending row-major indices of the patches in the graph; all of them unless there is a mask
+    patches: Int[Tensor, " n"]
     basis: Eigenbasis  # of the patch graph; mass 1 for each patch
     basis_feat: Float[Tensor, "n cb"]  # of the branch that weighs the graph
     feat: Float[Tensor, "n c"]  # of the loss branch: the descriptors that the functional map aligns
@@ -238,9 +251,11 @@ class PatchPair(Movable):
 class PatchMatch(Movable):
     """What a solver finds for a pair of photographs. Without a functional map (a baseline), those fields are None."""
 
-    p2p21: Int[Tensor, " n2"]  # for each patch in the graph of image 2 one in the graph of image 1: an index into ``image1.patches``
+    # for each patch in the graph of image 2 one in the graph of image 1: an index into ``image1.patches``
+    p2p21: Int[Tensor, " n2"]
     xy21: Float[Tensor, "n2 2"]  # the place of its match in pixels of image 1, finer than a patch where the read-out is
     fmap12: Float[Tensor, "k2 k1"] | None = None
     fmap12_init: Float[Tensor, "k2 k1"] | None = None  # before regularisation or optimisation
-    losses: Float[Tensor, " terms"] | None = None  # the weighted terms of the optimiser's loss at its end, in the order of its ``terms``
+    # the weighted terms of the optimiser's loss at its end, in the order of its ``terms``
+    losses: Float[Tensor, " terms"] | None = None
     reverse: "PatchMatch | None" = None  # the same in the other direction, when asked for

@@ -13,7 +13,8 @@ from pullback.errors import UserError
 from pullback.locks import try_lock
 
 _PARTIAL = ".partial"
-_UNLOCKABLE_AFTER = 3600.0  # seconds without a write after which a temporary file is given up where the disk knows no locks
+# seconds without a write after which a temporary file is given up where the disk knows no locks
+_UNLOCKABLE_AFTER = 3600.0
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ADVICE = {
@@ -41,9 +42,11 @@ class CannotWrite(UserError, OSError):
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, previous: Path | None = None) -> None:
-    """``write`` fills a temporary file beside ``path``, which then takes its place in one step. Makes the folder if needed.
+    """``write`` fills a temporary file beside ``path``, which then takes its place in one step.
+    Makes the folder if needed.
 
-    The file that was there before is kept as ``previous``, if that is given. Raises CannotWrite; nothing is changed then.
+    The file that was there before is kept as ``previous``, if that is given. Raises CannotWrite; nothing is changed
+    then.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}{_PARTIAL}")
     try:
@@ -74,7 +77,8 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 def sweep(folder: Path, *, older_than: float = 2.0) -> None:
-    """Removes what killed processes left in a folder and the two levels below it: temporary files that nobody is writing.
+    """Removes what killed processes left in a folder and the two levels below it:
+    temporary files that nobody is writing.
 
     Files touched in the last ``older_than`` seconds are left alone.
     """
@@ -89,7 +93,9 @@ def sweep(folder: Path, *, older_than: float = 2.0) -> None:
 
 @contextlib.contextmanager
 def telling_full_disks(folder: Path) -> Iterator[None]:
-    """Within, a disk that is full or read-only ends the program with a sentence, whoever was writing (a logger of another library)."""
+    """Within, a disk that is full or read-only ends the program with a sentence,
+    whoever was writing (a logger of another library).
+    """
     try:
         yield
     except OSError as error:

@@ -50,7 +50,11 @@ def test_a_failed_computation_and_a_failed_write_leave_nothing(tmp_path):
     def fail(*_):
         raise KeyboardInterrupt
 
-    for compute, write in [(fail, save), (lambda: 1, fail), (lambda: 1, lambda file, value: (file.write(b"half"), fail()))]:
+    for compute, write in [
+        (fail, save),
+        (lambda: 1, fail),
+        (lambda: 1, lambda file, value: (file.write(b"half"), fail())),
+    ]:
         with pytest.raises(KeyboardInterrupt):
             cached(tmp_path / "x.npy", compute, save=write, load=load)
         assert list(tmp_path.iterdir()) == []
@@ -128,7 +132,9 @@ def test_a_cache_that_cannot_be_written_costs_time_and_one_warning(tmp_path, mon
     cache = tmp_path / "cache"
     broken(cache, monkeypatch)
     for value in (1.0, 2.0):
-        found = cached(cache / "operators" / f"{value}.npy", lambda value=value: np.full(3, value), save=halves, load=load)
+        found = cached(
+            cache / "operators" / f"{value}.npy", lambda value=value: np.full(3, value), save=halves, load=load
+        )
         assert found.dtype == np.float16 and found.tolist() == [value] * 3, "as it would have been read"
     (told,) = (record.getMessage() for record in caplog.records)
     assert f"the cache {cache} cannot be written: " in told
@@ -198,10 +204,15 @@ def test_many_processes_compute_each_value_once_and_leave_no_locks(tmp_path):
 def test_processes_that_want_overlapping_sets_do_not_wait_in_a_circle(tmp_path):
     def want_all(names):
         paths = [tmp_path / "kind" / f"{name}.npy" for name in names]
-        found = cached_together(paths, lambda missing: [np.full(2, int(path.stem)) for path in missing], save=save, load=load)
+        found = cached_together(
+            paths, lambda missing: [np.full(2, int(path.stem)) for path in missing], save=save, load=load
+        )
         os._exit(0 if [value[0] for value in found] == [int(name) for name in names] else 1)
 
-    processes = [multiprocessing.get_context("fork").Process(target=want_all, args=(names,)) for names in ("123", "321", "231", "1323")]
+    processes = [
+        multiprocessing.get_context("fork").Process(target=want_all, args=(names,))
+        for names in ("123", "321", "231", "1323")
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -215,7 +226,13 @@ def test_who_waits_for_another_process_says_for_what(tmp_path, monkeypatch, capl
     process.start()
     while not (tmp_path / "log").exists():
         time.sleep(0.005)
-    value = cached(tmp_path / "kind" / "a.npy", lambda: pytest.fail("the other one computes it"), save=save, load=load, what="body.off")
+    value = cached(
+        tmp_path / "kind" / "a.npy",
+        lambda: pytest.fail("the other one computes it"),
+        save=save,
+        load=load,
+        what="body.off",
+    )
     process.join()
     assert len(value) == 5
     assert "waiting for another process that prepares body.off" in caplog.text

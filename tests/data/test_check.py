@@ -163,7 +163,10 @@ def test_the_exit_code_says_whether_all_is_in_order(data, capsys):
 @pytest.mark.parametrize(
     ("typed", "says"),
     [
-        ("nowhere", "there is no folder nowhere; give the one that holds FAUST_r and the others, or set PULLBACK_DATA_DIR"),
+        (
+            "nowhere",
+            "there is no folder nowhere; give the one that holds FAUST_r and the others, or set PULLBACK_DATA_DIR",
+        ),
         ("", "there is no folder with an empty name; give"),
         ("notes.txt", "notes.txt is a file; give"),
         ("faust", "faust is no folder; a data set by its name is: --sets faust"),
@@ -182,7 +185,8 @@ def test_what_is_no_data_folder_is_told_with_what_to_type(data, monkeypatch, cap
 
 def test_torch_is_not_imported_for_a_mistake():
     script = (
-        "import sys; from pullback.data.check import main; main(['nowhere']); sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
+        "import sys; from pullback.data.check import main; main(['nowhere']); sys.exit('torch' in sys.modules "
+        "or 'scipy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(ROOT / "src")}).returncode == 0
 
@@ -201,7 +205,11 @@ def test_without_a_folder_the_environment_names_it(data, monkeypatch, capsys):
         ("comments.off", "OFF\n# 9 9 9\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2"),
         ("dos.off", "OFF\r\n3 1 0\r\n0 0 0\r\n1 0 0\r\n0 1 0\r\n3 0 1 2\r\n"),
         ("plain.obj", "v 0 0 0\nvn 0 0 1\nv 1 0 0\nvt 0 0\nv 0 1 0\nf 1/1 2/1 3/1\n"),
-        ("ascii.stl", "solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 0\nendloop\nendfacet\nendsolid\n"),
+        (
+            "ascii.stl",
+            "solid a\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 "
+            "0\nendloop\nendfacet\nendsolid\n",
+        ),
     ],
 )
 def test_vertices_are_counted_as_they_are_read(tmp_path, name, text):

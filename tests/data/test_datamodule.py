@@ -1,4 +1,6 @@
-"""What Lightning is given: which pairs for training, validation and tests, and that nothing of a test set is in the others."""
+"""What Lightning is given: which pairs for training, validation and tests,
+and that nothing of a test set is in the others.
+"""
 
 import pytest
 import torch
@@ -154,7 +156,9 @@ def test_all_shapes_have_the_sample_and_the_basis_that_were_asked_for(module):
     for data, count in ((plain, 70), (sampled, 120)):
         data.prepare_data()
         for loader in (data.train_dataloader(), data.val_dataloader(), *data.test_dataloader()):
-            assert all(len(shape.basis.sample.points) == count for pair in loader for shape in (pair.shape1, pair.shape2))
+            assert all(
+                len(shape.basis.sample.points) == count for pair in loader for shape in (pair.shape1, pair.shape2)
+            )
     exact, rough = (data.test_sets[0][0].shape1.basis.evals for data in (plain, sampled))
     assert 0 < ((rough - exact)[1:] / exact[1:]).max() < 0.1
 
@@ -209,14 +213,18 @@ def test_tests_may_be_done_on_other_data_sets(root, tmp_path):
 
 def test_preparation_passes_by_what_a_test_set_does_not_have(tmp_path):
     write_shrec19(tmp_path / "SHREC19_r", [1, 2], [(1, 2)])
-    data = PairDataModule([Shrec19(tmp_path / "SHREC19_r", allow_missing=True)], tmp_path / "cache", k=15, prepare_workers=1)
+    data = PairDataModule(
+        [Shrec19(tmp_path / "SHREC19_r", allow_missing=True)], tmp_path / "cache", k=15, prepare_workers=1
+    )
     data.prepare_data()
     assert len(list((tmp_path / "cache" / "operators").iterdir())) == 2
 
 
 def test_absent_test_sets_are_told_before_a_training(root, tmp_path):
     faust, shrec = Faust(root, allow_missing=True), Shrec19(tmp_path / "nowhere")
-    with pytest.raises(MissingDataError, match=r"(?s)without them: dataset@test=\[faust\].*shrec19: looked in .*nowhere"):
+    with pytest.raises(
+        MissingDataError, match=r"(?s)without them: dataset@test=\[faust\].*shrec19: looked in .*nowhere"
+    ):
         PairDataModule([faust], tmp_path / "cache", test=[faust, shrec], k=15).look_for_tests()
     with pytest.raises(MissingDataError, match=r"without them: run=\[\]"):
         PairDataModule([faust], tmp_path / "cache", test=[shrec], k=15).look_for_tests()
@@ -227,7 +235,11 @@ def test_the_pairs_of_each_set_are_counted_in_the_log(module, caplog):
     caplog.set_level("INFO")
     data = module(val_pairs=2, test_pairs=4)
     _ = data.train_set, data.val_set, data.test_sets
-    counts = ("10 training pairs, of 5 shapes", "2 of 3 validation pairs, of 3 shapes", "4 of 6 test pairs, of 4 shapes")
+    counts = (
+        "10 training pairs, of 5 shapes",
+        "2 of 3 validation pairs, of 3 shapes",
+        "4 of 6 test pairs, of 4 shapes",
+    )
     assert all(f"faust: {count}" in caplog.text for count in counts)
 
 

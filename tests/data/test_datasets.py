@@ -47,7 +47,9 @@ def test_faust_is_split_by_its_numbers_in_both_layouts(fake_faust):
 
 
 def test_an_incomplete_faust_says_what_it_lacks_and_where_to_get_it(fake_faust):
-    with pytest.raises(MissingDataError, match=r"of 80 shapes, 72 in all: tr_reg_008\.off.* 67 more\.\n.*register at https") as caught:
+    with pytest.raises(
+        MissingDataError, match=r"of 80 shapes, 72 in all: tr_reg_008\.off.* 67 more\.\n.*register at https"
+    ) as caught:
         Faust(fake_faust).shapes("train")
     assert str(fake_faust) in str(caught.value)
 
@@ -66,7 +68,9 @@ def test_a_complete_split_is_accepted_even_if_the_other_one_is_absent(tmp_path):
 
 
 def test_an_absent_data_set_says_where_it_was_looked_for(tmp_path):
-    with pytest.raises(MissingDataError, match=r"FAUST_r \(it does not exist\) for off/ with corres/ or shapes/ with correspondences/"):
+    with pytest.raises(
+        MissingDataError, match=r"FAUST_r \(it does not exist\) for off/ with corres/ or shapes/ with correspondences/"
+    ):
         Faust(tmp_path / "FAUST_r").shapes("train")
     (tmp_path / "FAUST_r").mkdir()
     with pytest.raises(MissingDataError, match=r"(?s)exists, but has neither.*dataset\.faust\.root="):
@@ -172,6 +176,8 @@ def test_a_shape_whose_name_would_command_the_terminal_is_refused():
 
 def test_too_few_meshes_for_a_pair_are_told_as_what_their_user_can_mend(tmp_path):
     write_mesh(tmp_path / "a.off", *body(0)[:2])
-    with pytest.raises(NoPairs, match=r"folder: the test split has \d shapes, and a pair needs two\. Give another") as told:
+    with pytest.raises(
+        NoPairs, match=r"folder: the test split has \d shapes, and a pair needs two\. Give another"
+    ) as told:
         at_least_two(Folder(tmp_path), "test")
     assert isinstance(told.value, UserError)

@@ -9,7 +9,13 @@ from pullback.data.dataset import MissingDataError
 from pullback.data.dt4d import Dt4d
 from pullback.geometry.cleaning import MeshError
 
-CLASSES = {"crypto": range(5), "drake": range(5, 10), "mousey": range(10, 14), "pumpkinhulk": range(14, 17), "zlorp": range(17, 22)}
+CLASSES = {
+    "crypto": range(5),
+    "drake": range(5, 10),
+    "mousey": range(10, 14),
+    "pumpkinhulk": range(14, 17),
+    "zlorp": range(17, 22),
+}
 CROSS = ["crypto_drake", "crypto_zlorp", "crypto_pumpkinhulk", "drake_crypto"]
 
 
@@ -81,13 +87,20 @@ def test_pairs_across_classes_go_through_the_files_that_there_are(root, module):
 
 def test_pumpkinhulk_is_left_out(root):
     for split in ("train", "test"):
-        assert {files.name.split("/")[0] for files in Dt4d(root).shapes(split)} == {"crypto", "drake", "mousey", "zlorp"}
+        assert {files.name.split("/")[0] for files in Dt4d(root).shapes(split)} == {
+            "crypto",
+            "drake",
+            "mousey",
+            "zlorp",
+        }
 
 
 def test_every_class_has_its_share_of_validation_shapes(module):
     data = module("intra", "inter", val_shapes=7)
     held_out = {files.name for files in data.val_set.used()}
-    assert held_out <= {f"{name}/Pose{i:03d}" for name, i in [("crypto", 1), ("crypto", 2), ("drake", 6), ("drake", 7)]} | {
+    assert held_out <= {
+        f"{name}/Pose{i:03d}" for name, i in [("crypto", 1), ("crypto", 2), ("drake", 6), ("drake", 7)]
+    } | {
         "mousey/Pose011",
         "mousey/Pose010",
         "zlorp/Pose018",
@@ -124,7 +137,9 @@ def test_lists_may_lie_elsewhere(root, tmp_path):
 def test_what_is_missing_is_named(root, tmp_path):
     for path in [*root.rglob("Pose004.o*"), *root.rglob("Pose018.vts")]:
         path.unlink()
-    with pytest.raises(MissingDataError, match=r"zlorp: 1 shapes have no \.vts file in .* \(Pose018\), but only the first"):
+    with pytest.raises(
+        MissingDataError, match=r"zlorp: 1 shapes have no \.vts file in .* \(Pose018\), but only the first"
+    ):
         Dt4d(root).shapes("test")
     for path in root.rglob("Pose018.o*"):
         path.unlink()
@@ -140,7 +155,9 @@ def test_without_files_across_there_are_no_pairs_across(root):
         path.unlink()
     for path in root.rglob("drake_crypto.vts"):
         path.unlink()
-    with pytest.raises(MissingDataError, match=r"no shapes of two classes A and B with a file cross_category_corres/A_B\.vts"):
+    with pytest.raises(
+        MissingDataError, match=r"no shapes of two classes A and B with a file cross_category_corres/A_B\.vts"
+    ):
         Dt4d(root, pairing="inter").pairs("test")
 
 

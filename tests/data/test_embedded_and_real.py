@@ -61,7 +61,8 @@ def test_real_scans_are_prepared_paired_and_measured(real_data_dir, tmp_path):
     for shape in (pair.shape1, pair.shape2):
         gram = shape.basis.project(shape.basis.evecs)
         assert torch.allclose(gram, torch.eye(40), atol=1e-4)
-        assert 5 < float(shape.basis.evals[1]) * float(pair.geodesics1.dist.max()) ** 2 < 30  # like the first mode of a rod
+        # like the first mode of a rod
+        assert 5 < float(shape.basis.evals[1]) * float(pair.geodesics1.dist.max()) ** 2 < 30
     coarse = next(iter(data.train_dataloader()))
     assert abs(coarse.shape1.n - 1500) <= 30
     assert coarse.corr1.shape == (5000,)

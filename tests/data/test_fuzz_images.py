@@ -1,4 +1,6 @@
-"""Broken files for the readers of photographs and of what is known of them: what is read makes sense, or an error names the file."""
+"""Broken files for the readers of photographs and of what is known of them: what is read makes sense,
+or an error names the file.
+"""
 
 import io
 import json
@@ -72,7 +74,12 @@ def flow() -> bytes:
 
 
 def annotation() -> bytes:
-    sides = {"src_imname": "2008_000001.jpg", "trg_imname": "2008_000002.jpg", "src_bndbox": [4, 5, 20, 18], "trg_bndbox": [6, 3, 25, 19]}
+    sides = {
+        "src_imname": "2008_000001.jpg",
+        "trg_imname": "2008_000002.jpg",
+        "src_bndbox": [4, 5, 20, 18],
+        "trg_bndbox": [6, 3, 25, 19],
+    }
     points = {"src_kps": [[5, 6], [19, 17], [11, 9]], "trg_kps": [[7, 4], [25, 18], [15, 12]]}
     return json.dumps({**sides, **points, "category": "cat", "mirror": 0}).encode()
 
@@ -161,8 +168,15 @@ SUBJECTS = [
     ),
     Subject("annotations of SPair", {SPAIR: annotation()}, read_spair, check_pairs),
     Subject("pairs.json", {"pairs.json": pairs_of_photos()}, lambda path: read_all(Photos(around(path))), check_pairs),
-    Subject("pairs of PF-PASCAL", {"test_pairs.csv": pascal()}, lambda path: read_all(PFPascal(around(path))), check_pairs),
-    Subject("metrics.json", {"metrics.json": b'{"results": [{"pairs": 2}], "started": "now"}'}, read_results, lambda content: None),
+    Subject(
+        "pairs of PF-PASCAL", {"test_pairs.csv": pascal()}, lambda path: read_all(PFPascal(around(path))), check_pairs
+    ),
+    Subject(
+        "metrics.json",
+        {"metrics.json": b'{"results": [{"pairs": 2}], "started": "now"}'},
+        read_results,
+        lambda content: None,
+    ),
     Subject("JSON", {"a.json": annotation()}, read_json, json.dumps),
 ]
 

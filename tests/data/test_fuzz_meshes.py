@@ -75,7 +75,10 @@ SUBJECTS = (
     Subject(".vtu", VTUS, read_and_clean, check_mesh),
     Subject(".gz of meshes", PACKED, read_and_clean, check_mesh),
     Subject(
-        ".vts", {"a.vts": VTS, "b.vts": VTS.replace(b"\n", b".000e+00\r\n")}, lambda path: read_vts(path, n_vertices=30), check_ids(30)
+        ".vts",
+        {"a.vts": VTS, "b.vts": VTS.replace(b"\n", b".000e+00\r\n")},
+        lambda path: read_vts(path, n_vertices=30),
+        check_ids(30),
     ),
     Subject(".map rows", {"1_2.map": VTS}, count_rows, lambda count: None),
     Subject("landmarks", {"pairs.txt": LANDMARKS}, lambda path: read_landmarks(path, n1=30, n2=30), check_ids(30)),
@@ -118,7 +121,8 @@ def test_a_look_at_a_broken_file_counts_what_the_reader_finds_or_both_refuse(tmp
     broken()
 
 
-# Cut anywhere, these files lack something that they announce or that must end them. (An .obj file may end after any line.)
+# Cut anywhere, these files lack something that they announce or that must end them. (An .obj file may end after any
+# line.)
 COMPLETE = {
     "plain.off": MESHES["off"]["plain.off"],
     "binary.off": MESHES["off"]["binary.off"],
@@ -171,7 +175,9 @@ PLAIN = [
 
 
 @given(
-    st.sampled_from(PLAIN), st.lists(st.sampled_from(sorted(HARMLESS)), max_size=3, unique=True), st.sampled_from(["", "-sig", "16", "gz"])
+    st.sampled_from(PLAIN),
+    st.lists(st.sampled_from(sorted(HARMLESS)), max_size=3, unique=True),
+    st.sampled_from(["", "-sig", "16", "gz"]),
 )
 @settings(EXAMPLES, max_examples=150)
 def test_changes_that_mean_nothing_change_nothing(tmp_path_factory, name, changes, wrapping):
@@ -214,7 +220,8 @@ HOSTILE = {
     "a.gltf": SCENES["gltf"]["inside.gltf"].replace(b'"count": 5', b'"count": 500000000000'),
     "b.gltf": b"[" * 100_000,
     "c.gltf": b'{"asset": {"version": "2.0"}, "scenes": [{"nodes": [0]}], "nodes": [{"children": [0]}]}',
-    "d.gltf": b'{"asset": {"version": "2.0"}, "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}], "accessors": '
+    "d.gltf": b'{"asset": {"version": "2.0"}, "meshes": [{"primitives": '
+    b'[{"attributes": {"POSITION": 0}}]}], "accessors": '
     b'[{"componentType": 5126, "count": 1000000000000, "type": "VEC3"}]}',
     "a.vtk": SCENES["vtk"]["polydata.vtk"].replace(b"POINTS 5", b"POINTS 999999999999"),
     "b.vtk": SCENES["vtk"]["binary.vtk"].replace(b"POLYGONS 4 16", b"POLYGONS 999999999999 999999999999"),

@@ -35,7 +35,8 @@ def test_a_pair_of_tss_with_nothing_to_measure_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "mirrored"), [(b"\xef\xbb\xbf1\r\n", True), (b" 0 \n\n", False), (b"1\x00", None), (b"2", None), (b"1" * 10**6, None)]
+    ("content", "mirrored"),
+    [(b"\xef\xbb\xbf1\r\n", True), (b" 0 \n\n", False), (b"1\x00", None), (b"2", None), (b"1" * 10**6, None)],
 )
 def test_whether_a_pair_of_tss_is_mirrored_is_one_digit(tmp_path, content, mirrored):
     folder = tmp_path / "JODS" / "suv_01_02"
@@ -54,8 +55,19 @@ def photos(root: Path, **changes) -> Photos:
     write_image(root / "two.png", scene(2, 20, 26))
     write_image(root / "mask.png", rectangle(20, 26, (4, 4, 20, 16)))
     write_image(root / "disparity.png", np.full((20, 26), 400, np.uint16))
-    truth = {"mask1": "mask.png"} if "warp" in changes else {"disparity": "disparity.png", "box1": [2, 3, 20, 15], "box2": [2, 3, 20, 15]}
-    pair = {"name": "a", "subset": "s", "category": "cup", "image1": "one.png", "image2": "two.png", "keypoints2": [[8, 9], [12, 11]]}
+    truth = (
+        {"mask1": "mask.png"}
+        if "warp" in changes
+        else {"disparity": "disparity.png", "box1": [2, 3, 20, 15], "box2": [2, 3, 20, 15]}
+    )
+    pair = {
+        "name": "a",
+        "subset": "s",
+        "category": "cup",
+        "image1": "one.png",
+        "image2": "two.png",
+        "keypoints2": [[8, 9], [12, 11]],
+    }
     changed = {key: value for key, value in (pair | truth | changes).items() if value is not ...}
     (root / "pairs.json").write_text(json.dumps([changed]))
     return Photos(root)

@@ -108,7 +108,16 @@ def test_keypoints_and_boxes_of_no_number_are_refused(spair, number):
 @pytest.mark.parametrize(
     "name",
     [
-        *("/etc/passwd", "../../../secret.jpg", "a/../../b.jpg", "..", "C:\\a.jpg", "..\\..\\a.jpg", "\\\\host\\a.jpg", "~/a.jpg"),
+        *(
+            "/etc/passwd",
+            "../../../secret.jpg",
+            "a/../../b.jpg",
+            "..",
+            "C:\\a.jpg",
+            "..\\..\\a.jpg",
+            "\\\\host\\a.jpg",
+            "~/a.jpg",
+        ),
         *("a\0.jpg", "", 3, None),
     ],
 )

@@ -29,7 +29,9 @@ def pair():
     flow21 = torch.zeros(2, 44, 42)
     flow21[0], flow21[1] = 4.0, -3.0
     keypoints2 = torch.tensor([[10.0, 10.0], [29.0, 21.0], [15.5, 12.25]])
-    return ImagePair("a-b", image1, image2, "cups", keypoints2 + torch.tensor([4.0, -3.0]), keypoints2, flow21, image2.mask, True)
+    return ImagePair(
+        "a-b", image1, image2, "cups", keypoints2 + torch.tensor([4.0, -3.0]), keypoints2, flow21, image2.mask, True
+    )
 
 
 @pytest.fixture
@@ -67,7 +69,9 @@ def test_a_crop_is_the_object(pair, crop):
 @pytest.mark.parametrize("crop", ["box", "mask"])
 def test_every_statement_about_a_pair_survives_its_crop(pair, crop, margin):
     """Colours under keypoints, at flow targets and in boxes are those of the whole photographs."""
-    pair = replace(pair, flow21=pair.flow21 + 0.25 * torch.randn(pair.flow21.shape, generator=torch.Generator().manual_seed(0)))
+    pair = replace(
+        pair, flow21=pair.flow21 + 0.25 * torch.randn(pair.flow21.shape, generator=torch.Generator().manual_seed(0))
+    )
     cropped = crop_pair(pair, crop, margin=margin)
 
     def colours(image, xy):
@@ -115,7 +119,9 @@ def test_a_crop_of_what_is_not_known_is_refused_with_a_way_out(pair):
     empty = replace(pair, image1=replace(pair.image1, mask=torch.zeros(40, 50, dtype=torch.bool)))
     with pytest.raises(ValueError, match=r"photo1 of the pair a-b: the mask is empty"):
         crop_pair(empty, "mask")
-    far = replace(pair, image1=replace(pair.image1, box=torch.tensor([90.0, 90.0, 95.0, 99.0])), keypoints1=None, keypoints2=None)
+    far = replace(
+        pair, image1=replace(pair.image1, box=torch.tensor([90.0, 90.0, 95.0, 99.0])), keypoints1=None, keypoints2=None
+    )
     with pytest.raises(ValueError, match=r"lies outside of 50 × 40 pixels"):
         crop_pair(far, "box")
     with pytest.raises(ValueError, match="crop=tight is unknown; use one of none, box, mask"):
@@ -222,4 +228,6 @@ def test_a_pair_that_cannot_be_read_comes_as_the_reason_and_ends_nothing(own, wo
 
 def test_a_pair_that_cannot_be_cropped_fails_alone(own):
     (loader,) = ImagePairDataModule([own], crop="box").predict_dataloader()
-    assert all(isinstance(pair, UnreadPair) and "use data.crop=none" in pair.reason for batch in loader for pair in batch)
+    assert all(
+        isinstance(pair, UnreadPair) and "use data.crop=none" in pair.reason for batch in loader for pair in batch
+    )

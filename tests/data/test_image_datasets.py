@@ -63,7 +63,9 @@ def test_tss_asks_on_photograph_2_and_answers_on_photograph_1(tss_root):
     assert torch.equal(pair.known2, pair.image2.mask)
     assert pair.flow21.shape == (2, 26, 30)
     rows, columns = pair.known2.nonzero().T
-    there = pair.image1.pixels[:, rows + pair.flow21[1, rows, columns].long(), columns + pair.flow21[0, rows, columns].long()]
+    there = pair.image1.pixels[
+        :, rows + pair.flow21[1, rows, columns].long(), columns + pair.flow21[0, rows, columns].long()
+    ]
     assert torch.equal(there, pair.image2.pixels[:, rows, columns])  # the object was copied, pixel by pixel
     assert (folder / "flow2.flo").stat().st_size == 12 + 8 * 26 * 30
 
@@ -81,7 +83,8 @@ def test_both_directions_of_tss_are_two_pairs_with_1_and_2_exchanged(tss_root):
 def test_pixels_without_flow_do_not_count_and_are_counted(tss_root):
     folder = tss_root / "PASCAL" / "busd_01_02"
     flow = np.zeros((26, 30, 2))
-    flow[8, 5], flow[9, 6, 1], flow[10, 7, 0], flow[0, 0] = 1e10, np.nan, -np.inf, 1e10  # the last lies outside of the mask
+    # the last lies outside of the mask
+    flow[8, 5], flow[9, 6, 1], flow[10, 7, 0], flow[0, 0] = 1e10, np.nan, -np.inf, 1e10
     write_flow(folder / "flow2.flo", flow)
     tss = TSS(tss_root, allow_missing=True)
     pair = by_name(tss, "PASCAL-busd_01_02")
@@ -107,7 +110,9 @@ def test_categories_of_tss_are_words(tss_root):
 
 
 def test_an_incomplete_tss_says_how_many_it_found(tss_root):
-    with pytest.raises(MissingDataError, match=r"(?s)2 of 195 FG3DCar, 1 of 81 JODS, 2 of 124 PASCAL.*allow_missing=true") as caught:
+    with pytest.raises(
+        MissingDataError, match=r"(?s)2 of 195 FG3DCar, 1 of 81 JODS, 2 of 124 PASCAL.*allow_missing=true"
+    ) as caught:
         TSS(tss_root).check()
     assert str(tss_root) in str(caught.value)
     assert TSS(tss_root, allow_missing=True).check().startswith("tss: 5 pairs (2 FG3DCar, 1 JODS, 2 PASCAL)")
@@ -203,7 +208,10 @@ def test_the_unit_of_pck_is_that_of_most_papers_and_can_be_chosen(tmp_path):
     assert ImageFolder(tmp_path).pck_reference == "image1"
     for kind in usual:
         assert kind(tmp_path, pck_reference="both").pck_reference == "both"
-        with pytest.raises(ValueError, match=rf"dataset\.{kind.name}\.pck_reference=box is unknown; use one of image1, image2, both, box1"):
+        with pytest.raises(
+            ValueError,
+            match=rf"dataset\.{kind.name}\.pck_reference=box is unknown; use one of image1, image2, both, box1",
+        ):
             kind(tmp_path, pck_reference="box")
 
 

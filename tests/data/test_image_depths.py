@@ -1,4 +1,6 @@
-"""Photographs of every depth and mode: 12 and 16 bits, signed, floating point, Lab, several frames; and what is said of them."""
+"""Photographs of every depth and mode: 12 and 16 bits, signed, floating point, Lab, several frames;
+and what is said of them.
+"""
 
 import numpy as np
 import pytest
@@ -71,7 +73,13 @@ def test_sixteen_bit_colours_of_tiff_too(tmp_path, order):
 
 @pytest.mark.parametrize(
     ("low", "high", "dtype", "sample_format"),
-    [(-3000, 3000, np.int32, 2), (-5e6, 2e9, np.int32, 2), (0, 200, np.int32, 2), (-3.5, 40.25, np.float32, 3), (0, 255, np.float32, 3)],
+    [
+        (-3000, 3000, np.int32, 2),
+        (-5e6, 2e9, np.int32, 2),
+        (0, 200, np.int32, 2),
+        (-3.5, 40.25, np.float32, 3),
+        (0, 255, np.float32, 3),
+    ],
 )
 def test_signed_and_floating_point_values_are_stretched(tmp_path, low, high, dtype, sample_format):
     (tmp_path / "a.tif").write_bytes(tiff(ramp(low, high, dtype), "<", sample_format=sample_format))
@@ -136,7 +144,8 @@ def test_a_mask_and_disparities_are_turned_as_their_photograph_is(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"Exif\0\0", b"MM\0*" + b"\xff" * 30, b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 20, b"x" * 40]
+    "content",
+    [b"", b"Exif\0\0", b"MM\0*" + b"\xff" * 30, b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 20, b"x" * 40],
 )
 @pytest.mark.parametrize("ending", [".png", ".webp", ".jpg"])
 def test_damaged_exif_data_are_no_reason_to_refuse_a_photograph(tmp_path, recwarn, content, ending):

@@ -1,4 +1,6 @@
-"""Files that would fill the memory, that are no photographs, or that lead out of their data set: refused by name; and empty pictures."""
+"""Files that would fill the memory, that are no photographs, or that lead out of their data set: refused by name;
+and empty pictures.
+"""
 
 import io
 import resource
@@ -29,17 +31,26 @@ def chunk(name: bytes, content: bytes) -> bytes:
 def png_of(width: int, height: int, content: bytes = b"", kind: int = 2) -> bytes:
     """A PNG that says it has this size, and unpacks to ``content``."""
     header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", content or zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", content or zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 # --- too large
 
 
-@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (100_000, 100_000), (2_000_000_000, 1), (60_000, 30_000)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(20_000, 20_000), (100_000, 100_000), (2_000_000_000, 1), (60_000, 30_000)]
+)
 def test_a_photograph_that_is_too_large_is_said_to_be_large_and_not_damaged(tmp_path, recwarn, width, height):
     (tmp_path / "a.png").write_bytes(png_of(width, height))
     for read in (read_pixels, read_mask):
-        with pytest.raises(ImageError, match=rf"a\.png: {width:,} × {height:,} pixels are too many \(up to 200 million") as raised:
+        with pytest.raises(
+            ImageError, match=rf"a\.png: {width:,} × {height:,} pixels are too many \(up to 200 million"
+        ) as raised:
             read(tmp_path / "a.png")
         assert "damaged" not in str(raised.value)
     assert not [warning for warning in recwarn if "Bomb" in warning.category.__name__]
@@ -47,10 +58,13 @@ def test_a_photograph_that_is_too_large_is_said_to_be_large_and_not_damaged(tmp_
 
 def test_a_small_file_that_unpacks_to_a_gigabyte_is_refused_before_it_does(tmp_path):
     rows = zlib.compressobj(9)
-    content = b"".join(rows.compress(bytes(12_000 * 3 + 1)) for _ in range(60)) + rows.flush()  # the rest would be as easy
+    # the rest would be as easy
+    content = b"".join(rows.compress(bytes(12_000 * 3 + 1)) for _ in range(60)) + rows.flush()
     (tmp_path / "bomb.png").write_bytes(png_of(12_000, 12_000, content))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ImageError, match=r"bomb\.png: 12,000 × 12,000 pixels in a file of [\d,]+ bytes: it was made to fill the memory"):
+    with pytest.raises(
+        ImageError, match=r"bomb\.png: 12,000 × 12,000 pixels in a file of [\d,]+ bytes: it was made to fill the memory"
+    ):
         read_photo(tmp_path / "bomb.png")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
@@ -113,7 +127,10 @@ def test_a_long_strip_is_not_shrunk_to_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<!DOCTYPE html><html><body>404 Not Found", "not a photograph but a web page: .*open the address in a browser"),
+        (
+            b"<!DOCTYPE html><html><body>404 Not Found",
+            "not a photograph but a web page: .*open the address in a browser",
+        ),
         (b'{"error": "not found"}', "not a photograph but text .*download the picture again"),
         (b"%PDF-1.7\n", "not a photograph but a PDF document: save the page"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", r"not a photograph but a drawing \(SVG\): export it as a PNG"),
@@ -187,7 +204,9 @@ def test_noise_of_a_camera_and_a_speck_are_nothing_on_it_either(tmp_path):
 
 def test_a_thumbnail_of_a_few_pixels_is_told(tmp_path):
     write_image(tmp_path / "a.png", scene(1, 8, 9))
-    assert read_photo(tmp_path / "a.png").notes == ("it has only 9 × 8 pixels, on which there is next to nothing to match",)
+    assert read_photo(tmp_path / "a.png").notes == (
+        "it has only 9 × 8 pixels, on which there is next to nothing to match",
+    )
 
 
 def test_a_transparent_picture_is_told_once(tmp_path):

@@ -1,4 +1,6 @@
-"""Reading photographs, masks, flows and keypoints: every kind of file that people have, and what is said of the broken ones."""
+"""Reading photographs, masks, flows and keypoints: every kind of file that people have,
+and what is said of the broken ones.
+"""
 
 import struct
 
@@ -42,7 +44,8 @@ def test_a_colour_photograph_is_read_as_it_is(tmp_path, pixels):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(tmp_path, pixels, orientation):
-    # How a camera stores an upright picture for each orientation: the inverse of what a viewer must do (EXIF 2.3, table 6).
+    # How a camera stores an upright picture for each orientation: the inverse of what a viewer must do (EXIF 2.3, table
+    # 6).
     stored = {
         1: pixels,
         2: pixels[:, ::-1],
@@ -90,7 +93,9 @@ def test_cmyk_palette_and_bilevel_files_are_colours(tmp_path, pixels):
     for name in ("cmyk.tif", "palette.png"):
         assert np.abs(colours(read_pixels(tmp_path / name)).astype(int) - flat).max() <= 3
     Image.fromarray(pixels[..., 0] > 100).save(tmp_path / "bilevel.png")
-    assert np.array_equal(colours(read_pixels(tmp_path / "bilevel.png"))[..., 2], np.where(pixels[..., 0] > 100, 255, 0))
+    assert np.array_equal(
+        colours(read_pixels(tmp_path / "bilevel.png"))[..., 2], np.where(pixels[..., 0] > 100, 255, 0)
+    )
 
 
 def test_a_palette_with_a_transparent_colour_is_laid_on_white(tmp_path):

@@ -1,4 +1,6 @@
-"""Photographs that are odd and whole: forms of TIFF, dead pixels, PNG files with damaged descriptions, masks that JPEG has blurred."""
+"""Photographs that are odd and whole: forms of TIFF, dead pixels, PNG files with damaged descriptions,
+masks that JPEG has blurred.
+"""
 
 import io
 import struct
@@ -24,7 +26,14 @@ def planes(colours: np.ndarray, order: str) -> bytes:
     height, width, _ = colours.shape
     one = height * width * colours.itemsize
     content = tiff(colours.transpose(2, 0, 1).reshape(3 * height, width), order)
-    entries = {256: [width], 257: [height], 258: [8 * colours.itemsize] * 3, 259: [1], 262: [2], 273: [8, 8 + one, 8 + 2 * one]}
+    entries = {
+        256: [width],
+        257: [height],
+        258: [8 * colours.itemsize] * 3,
+        259: [1],
+        262: [2],
+        273: [8, 8 + one, 8 + 2 * one],
+    }
     entries |= {277: [3], 278: [height], 279: [one] * 3, 284: [2]}
     at, far = 8 + 3 * one, b""
     far_at = at + 2 + 12 * len(entries) + 4
@@ -73,7 +82,9 @@ def test_values_with_and_without_a_sign_are_told_apart(tmp_path):
 )
 def test_numbers_of_tiff_that_pillow_cannot_read_are_named_with_what_to_do(tmp_path, dtype, kind, colours, said):
     (tmp_path / "a.tif").write_bytes(tiff(np.zeros((4, 5, *colours), dtype), "<", sample_format=kind))
-    with pytest.raises(ImageError, match=rf"a\.tif: a TIFF of {said} numbers a pixel.*: save it as a 16-bit PNG, or its grey values"):
+    with pytest.raises(
+        ImageError, match=rf"a\.tif: a TIFF of {said} numbers a pixel.*: save it as a 16-bit PNG, or its grey values"
+    ):
         read_pixels(tmp_path / "a.tif")
 
 
@@ -144,7 +155,9 @@ def test_small_numbers_of_sixteen_bit_colours_are_on_the_mask(tmp_path):
     assert np.array_equal(read_mask(tmp_path / "a.png").numpy(), mask)
 
 
-@pytest.mark.parametrize(("head", "name"), [(b"OFF\n3 1 0\n", "a.off"), (b"ply\n", "a.ply"), (b"glTF\2\0\0\0", "a.glb")])
+@pytest.mark.parametrize(
+    ("head", "name"), [(b"OFF\n3 1 0\n", "a.off"), (b"ply\n", "a.ply"), (b"glTF\2\0\0\0", "a.glb")]
+)
 def test_a_mesh_that_is_called_a_photograph_is_told_its_name(tmp_path, head, name):
     (tmp_path / "a.jpg").write_bytes(head + bytes(30))
     with pytest.raises(ImageError, match=rf"a\.jpg: not an image\. It begins like a mesh: call it {name}"):

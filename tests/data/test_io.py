@@ -51,16 +51,25 @@ BROKEN = {
     "really_binary.off": (b"\xff\xfe\x00\x01" * 10, "not an OFF file"),
     "no_counts.off": ("OFF\nzero 1 2\n", "numbers of vertices and faces"),
     "only_keyword.off": ("OFF\n", "numbers of vertices and faces"),
-    "few_vertices.off": (off_text(VERTS[:3], FACES[:0], announced=(5, 4)), "5 vertices and 4 faces announced, 3 and 0 found"),
+    "few_vertices.off": (
+        off_text(VERTS[:3], FACES[:0], announced=(5, 4)),
+        "5 vertices and 4 faces announced, 3 and 0 found",
+    ),
     "few_faces.off": (off_text(faces=FACES[:2], announced=(5, 4)), "5 vertices and 4 faces announced, 5 and 2 found"),
-    "few_announced.off": (off_text(announced=(4, 4)).replace("9.0", "1"), "line 7: a face of fewer than three corners, and 1 lines after"),
+    "few_announced.off": (
+        off_text(announced=(4, 4)).replace("9.0", "1"),
+        "line 7: a face of fewer than three corners, and 1 lines after",
+    ),
     "cut_line.off": (off_text()[:-4], "line 11: .* does not list as many vertices"),
     "words_inside.off": (off_text().replace("9.0", "nine"), "three numbers"),
     "cut_face.obj": (obj_text()[:-4], "fewer than three"),
     "cut_vertex.obj": ("v 0 0 0\nv 1 0", "three numbers"),
     "words_inside.obj": (obj_text().replace("f 1 2 4", "f one 2 4"), "not a vertex number"),
     "back_too_far.obj": (obj_text().replace("f 1 2 4", "f 1 2 -6"), "line 7: a face has the corner -1"),
-    "missing_vertex.obj": (obj_text().replace("f 1 2 4", "f 1 2 6"), "line 7: a face has the corner 5, counted from 0, but there are 5"),
+    "missing_vertex.obj": (
+        obj_text().replace("f 1 2 4", "f 1 2 6"),
+        "line 7: a face has the corner 5, counted from 0, but there are 5",
+    ),
     "slashes.obj": (obj_text().replace("f 1 2 4", "f 1 2\t/1 4"), "line 7: .* not a vertex number"),
     "zero.obj": (obj_text().replace("f 1 2 4", "f 0 1 3"), "count from 1"),
     "few_faces.ply": (ply_text()[:-16], r"announces 5 of vertex, 4 of face, but only 7 lines"),
@@ -104,7 +113,9 @@ def test_ground_truth_counts_from_1_in_files_and_from_0_in_memory(tmp_path):
     assert read_vts(tmp_path / "a.vts", n_vertices=5).tolist() == [0, 4, 4, 2]
 
 
-@pytest.mark.parametrize("content", ["1\n5\n3", "1.0\n5.0\n3.0\n", "1.000e+00\r\n5.000e+00\r\n3.000e+00\r\n", "  1 \n  5\n  3\n\n"])
+@pytest.mark.parametrize(
+    "content", ["1\n5\n3", "1.0\n5.0\n3.0\n", "1.000e+00\r\n5.000e+00\r\n3.000e+00\r\n", "  1 \n  5\n  3\n\n"]
+)
 def test_whole_numbers_are_read_however_they_are_written(tmp_path, content):
     assert read_vts(saved(tmp_path, "a.vts", content), n_vertices=5).tolist() == [0, 4, 2]
 
@@ -141,11 +152,17 @@ def test_missing_ground_truth_is_named(tmp_path):
 
 
 LOCATED = {
-    "a.ply": (ply_text().replace("3 1 2 3", "3 1 2"), "line 17: the list vertex_indices of this face does not have as many"),
+    "a.ply": (
+        ply_text().replace("3 1 2 3", "3 1 2"),
+        "line 17: the list vertex_indices of this face does not have as many",
+    ),
     "b.ply": (ply_text().replace("3 1 2 3", "3 1 2 3 4"), "line 17: this face has 1 numbers more than the header says"),
     "c.ply": (ply_text().replace("3 1 2 3", "3 1 2 1.7"), "line 17: 1.7 in vertex_indices is not a vertex number"),
     "d.ply": (ply_text().replace("3 1 2 3", "3 1 2 -1"), "line 17: a face has the corner -1"),
-    "e.ply": (ply_text().replace("3 1 2 3", "3 1 2 5"), "line 17: a face has the corner 5, counted from 0, but there are 5 vertices"),
+    "e.ply": (
+        ply_text().replace("3 1 2 3", "3 1 2 5"),
+        "line 17: a face has the corner 5, counted from 0, but there are 5 vertices",
+    ),
     "f.ply": (ply_text().replace("1.0 0.0 0.0", "1.0 0.0"), "line 11: this vertex has 2 numbers, too few for z"),
     "g.ply": (ply_text().replace("1.0 0.0 0.0", "1.0 null 0.0"), "line 11: 'null' is not a number"),
     "h.ply": (ply_text().replace("float y", "flout y"), "line 5: the property 'flout y' is not of a known type"),
@@ -160,7 +177,10 @@ LOCATED = {
     "a.stl": (stl_text().replace("endloop", "endlop", 1), "line 7: 'endlop' stands where endloop should"),
     "b.stl": (stl_text().replace("1.0 0.0 0.0", "1.0 l.0 0.0", 1), "line 6: 'l.0' is no coordinate"),
     "c.stl": (stl_text()[: -len("endsolid x\n")], "line 29: 4 triangles begin, and the file ends without endsolid"),
-    "a.vtk": ("# vtk DataFile Version 3.0\nt\nASCII\nDATASET STRUCTURED_POINTS\n", "line 4: 'DATASET STRUCTURED_POINTS' is no surface"),
+    "a.vtk": (
+        "# vtk DataFile Version 3.0\nt\nASCII\nDATASET STRUCTURED_POINTS\n",
+        "line 4: 'DATASET STRUCTURED_POINTS' is no surface",
+    ),
     "b.vtk": (
         "# vtk DataFile Version 3.0\nt\nASCII\nDATASET POLYDATA\nPOINTS 2 float\n0 0 0\n",
         "line 5: 6 numbers announced, 3 words follow",

@@ -1,4 +1,6 @@
-"""Data sets with keypoints: which pairs are found, whose keypoints are carried over, and what is said when files are not there."""
+"""Data sets with keypoints: which pairs are found, whose keypoints are carried over,
+and what is said when files are not there.
+"""
 
 import json
 import shutil
@@ -85,7 +87,9 @@ def test_splits_and_categories_of_spair_are_chosen_by_name(spair_root):
 
 
 def test_an_absent_spair_says_where_it_was_looked_for(spair_root, tmp_path):
-    with pytest.raises(MissingDataError, match=r"(?s)none/PairAnnotation/test \(it does not exist\).*cvlab.*dataset\.spair71k\.root="):
+    with pytest.raises(
+        MissingDataError, match=r"(?s)none/PairAnnotation/test \(it does not exist\).*cvlab.*dataset\.spair71k\.root="
+    ):
         SPair71k(tmp_path / "none").check()
     (spair_root / "JPEGImages" / "cat" / "2008_000003.jpg").unlink()
     with pytest.raises(MissingDataError, match=r"2008_000003\.jpg"):

@@ -49,7 +49,14 @@ def test_a_file_that_is_not_there_is_told_by_its_ending(tmp_path, ending):
 @pytest.mark.parametrize(
     "content",
     [
-        *(b"OFF\n3 1 0\n", b"ply\nformat ascii 1.0\n", b"solid a\n", b"# OBJ\nv 0 0 0\n", b"glTF\x02\x00\x00\x00", b'{"asset": {}}'),
+        *(
+            b"OFF\n3 1 0\n",
+            b"ply\nformat ascii 1.0\n",
+            b"solid a\n",
+            b"# OBJ\nv 0 0 0\n",
+            b"glTF\x02\x00\x00\x00",
+            b'{"asset": {}}',
+        ),
         *(b"v 0 0 0\n", b"3 1\n0 0 0\n", b"BM of a binary STL".ljust(84, b" "), b"P 1 2 3", b"", b"\x1f\x8b\x08"),
         b'<?xml version="1.0"?><VTKFile>',
     ],
@@ -116,4 +123,6 @@ def test_no_beginning_of_any_bytes_is_an_error(tmp_path):
 
 def test_asking_for_a_kind_imports_nothing_heavy():
     code = "import sys, pullback.data.kinds; print([name for name in ('torch', 'PIL', 'numpy') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

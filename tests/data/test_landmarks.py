@@ -13,7 +13,9 @@ def saved(tmp_path, text):
     return path
 
 
-@pytest.mark.parametrize("text", ["1 4\n2 5\n10 12\n", "# source target\n\n1 4\n2\t5  # the nose\r\n  10   12", "1,4\n2, 5\n10,12\n"])
+@pytest.mark.parametrize(
+    "text", ["1 4\n2 5\n10 12\n", "# source target\n\n1 4\n2\t5  # the nose\r\n  10   12", "1,4\n2, 5\n10,12\n"]
+)
 def test_landmarks_count_from_0_inside_and_keep_their_order(tmp_path, text):
     ids1, ids2 = read_landmarks(saved(tmp_path, text), n1=10, n2=12)
     np.testing.assert_array_equal(ids1, [0, 1, 9])
@@ -28,7 +30,10 @@ def test_landmarks_count_from_0_inside_and_keep_their_order(tmp_path, text):
         ("1 1\n2.5 2\n", r"line 2: '2.5 2' is not two"),
         ("nose nose\n", r"line 1: 'nose nose' is not two"),
         ("1 1\n0 2\n", r"line 2: the source has no vertex 0, but the vertices 1\.\.10\. Vertices count from 1 here"),
-        ("1 1\n2 13\n", r"line 2: the target has no vertex 13, but the vertices 1\.\.12\. Are the columns the wrong way round"),
+        (
+            "1 1\n2 13\n",
+            r"line 2: the target has no vertex 13, but the vertices 1\.\.12\. Are the columns the wrong way round",
+        ),
         ("11 1\n", r"line 1: the source has no vertex 11"),
         ("1 1\n2 -2\n", r"line 2: the target has no vertex -2"),
         ("1 1\n\n2 2\n1 3\n", r"line 4: vertex 1 of the source was in line 1 already; keep one"),

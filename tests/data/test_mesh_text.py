@@ -15,12 +15,26 @@ from pullback.data.readers.source import Source
 from pullback.data.readers.text import number_lines, word_lines
 
 AT_ONCE = {"off": (off_at_once, read_off_by_line), "obj": (obj_at_once, read_obj_by_line)}
-QUICK = ("plain", "windows", "comments", "glued", "no_keyword", "vertex_colours", "texture", "materials", "relative", "negative", "latin1")
+QUICK = (
+    "plain",
+    "windows",
+    "comments",
+    "glued",
+    "no_keyword",
+    "vertex_colours",
+    "texture",
+    "materials",
+    "relative",
+    "negative",
+    "latin1",
+)
 ORDERLY = {name: text for name, text in (OFF | OBJ).items() if name.split(".")[0] in QUICK} | {
     "indented.off": off_text().replace("\n", "\n\t "),
     "trailing.off": off_text() + "\n# the end\n1 2 3\n",
     "old_mac.off": off_text().replace("\n", "\n\r"),
-    "polygons.off": "OFF\n6 3 0\n" + "0 0 0\n1 0 0\n1 1 0\n0 1 0\n0 0 1\n2 0 0\n" + "4 0 1 2 3\n3 0 1 4 255 0 0\n5 0 1 2 3 4 0.5\n",
+    "polygons.off": "OFF\n6 3 0\n"
+    + "0 0 0\n1 0 0\n1 1 0\n0 1 0\n0 0 1\n2 0 0\n"
+    + "4 0 1 2 3\n3 0 1 4 255 0 0\n5 0 1 2 3 4 0.5\n",
     "polygons.obj": "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\nf 1 2 4\n",
     "indented.obj": obj_text().replace("\nf", "\n  f"),
     "windows.obj": obj_text().replace("\n", "\r\n"),
@@ -53,7 +67,9 @@ def test_an_odd_file_is_read_all_the_same(tmp_path, name):
 
 LEFT_TO_THE_OTHERS = {
     "short_vertex": off_text().replace("0.0 1.0 0.0\n", "0.0 1.0\n"),
-    "shared_out_wrongly": off_text().replace("0.0 1.0 0.0\n", "0.0 1.0\n").replace("0.0 0.0 1.0\n", "0.0 0.0 1.0 0.0\n"),
+    "shared_out_wrongly": off_text()
+    .replace("0.0 1.0 0.0\n", "0.0 1.0\n")
+    .replace("0.0 0.0 1.0\n", "0.0 0.0 1.0 0.0\n"),
     "fractional_corner": off_text().replace("3 0 1 3", "3 0 1.5 3"),
     "two_corners": off_text().replace("3 0 1 3", "2 0 1"),
     "word": off_text().replace("9.0", "nine"),

@@ -1,4 +1,6 @@
-"""Good files of every kind, from every kind of program, are read rightly: none is called damaged, and none is read wrongly."""
+"""Good files of every kind, from every kind of program, are read rightly: none is called damaged,
+and none is read wrongly.
+"""
 
 import gzip
 import json
@@ -46,7 +48,8 @@ def test_every_variant_gives_the_same_mesh(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["plain.off", "relative.obj", "binary.ply", "text.ply", "binary.stl", "text.stl", "plain.glb", "polydata.vtk"]
+    "name",
+    ["plain.off", "relative.obj", "binary.ply", "text.ply", "binary.stl", "text.stl", "plain.glb", "polydata.vtk"],
 )
 def test_a_packed_file_is_read_like_the_file_in_it(tmp_path, name):
     packed = saved(tmp_path, f"{name}.gz", gzip.compress(FILES[name]))
@@ -57,7 +60,9 @@ def test_a_packed_file_is_read_like_the_file_in_it(tmp_path, name):
 
 def test_a_file_packed_in_pieces_is_read_to_its_end(tmp_path):
     data = FILES["plain.off"]
-    check_right(read_mesh_file(saved(tmp_path, "a.off.gz", gzip.compress(data[:50]) + gzip.compress(data[50:]))), "a.off")
+    check_right(
+        read_mesh_file(saved(tmp_path, "a.off.gz", gzip.compress(data[:50]) + gzip.compress(data[50:]))), "a.off"
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,8 +136,16 @@ TRIANGLES = [[0, 1, 2], [0, 2, 3], [0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4], [
     [
         ("little.ply", ply_bytes("<", faces=MIXED)),
         ("big.ply", ply_bytes(">", faces=MIXED)),
-        ("text.ply", ply_header("ascii", f=6) + rows(VERTS) + "".join(f"{len(face)} {' '.join(map(str, face))}\n" for face in MIXED)),
-        ("mesh.off", f"OFF\n5 6 0\n{rows(VERTS)}" + "".join(f"{len(face)} {' '.join(map(str, face))} 0.5\n" for face in MIXED)),
+        (
+            "text.ply",
+            ply_header("ascii", f=6)
+            + rows(VERTS)
+            + "".join(f"{len(face)} {' '.join(map(str, face))}\n" for face in MIXED),
+        ),
+        (
+            "mesh.off",
+            f"OFF\n5 6 0\n{rows(VERTS)}" + "".join(f"{len(face)} {' '.join(map(str, face))} 0.5\n" for face in MIXED),
+        ),
         ("mesh.obj", rows(VERTS, "v ") + "".join(f"f {' '.join(str(i + 1) for i in face)}\n" for face in MIXED)),
         (
             "mesh.vtk",
@@ -239,7 +252,9 @@ def test_files_that_trimesh_writes_are_read(tmp_path, suffix):
 
 def test_a_list_of_formats_is_given_for_any_other(tmp_path):
     for name in ("scan.fbx", "scan", "scan.gz", "scan.tar.gz"):
-        with pytest.raises(MeshError, match=r"\.off, \.obj, \.ply, \.stl, \.glb, \.gltf, \.vtk, \.vtu, and \.gz of each"):
+        with pytest.raises(
+            MeshError, match=r"\.off, \.obj, \.ply, \.stl, \.glb, \.gltf, \.vtk, \.vtu, and \.gz of each"
+        ):
             read_mesh(saved(tmp_path, name, gzip.compress(b"x") if name.endswith("gz") else "x"))
 
 

@@ -1,6 +1,5 @@
 """The failing meshes of bug reports, where they are at hand: one body of 1,994 vertices in many guises."""
 
-
 import numpy as np
 import pytest
 from tests.reported import CASES
@@ -9,7 +8,14 @@ from pullback.data.io import read_landmarks, read_mesh, read_mesh_file
 from pullback.geometry.cleaning import MeshError, clean_mesh
 from pullback.geometry.operators import compute_operators
 
-BODIES = ("obj-relative-indices", "ply-mixed-polygons", "ply-trailing-bytes", "ply-header-text", "stl-not-exact", "off-headers")
+BODIES = (
+    "obj-relative-indices",
+    "ply-mixed-polygons",
+    "ply-trailing-bytes",
+    "ply-header-text",
+    "stl-not-exact",
+    "off-headers",
+)
 BODIES += ("obj-names-not-utf8", "obj-two-corner-face")
 
 

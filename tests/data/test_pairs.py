@@ -124,7 +124,9 @@ def test_distances_of_another_kind_are_computed_anew(shapes, library, caplog, ch
 
 def test_the_first_pairs_are_measured_as_among_all_of_them(shapes, library):
     selection = Selection("unordered", "a rule", drawn_from=10)
-    dataset = ShapePairDataset(paired(shapes, (0, 1), (0, 2), (1, 2)), library, geodesics="dijkstra", selection=selection)
+    dataset = ShapePairDataset(
+        paired(shapes, (0, 1), (0, 2), (1, 2)), library, geodesics="dijkstra", selection=selection
+    )
     first = dataset.first(2)
     assert [first.name(i) for i in range(len(first))] == [dataset.name(i) for i in range(2)]
     assert first.truths1 is dataset.truths1
@@ -162,7 +164,9 @@ def test_a_mirror_file_of_another_length_is_refused(shapes, library, tmp_path):
 
 def test_ground_truth_outside_of_the_mesh_is_refused(shapes, library, tmp_path):
     write_numbers(tmp_path / "corres" / "tr_reg_082.vts", np.append(body(82)[2][:-1], 162))
-    with pytest.raises(MeshError, match=r"tr_reg_082\.vts: vertex numbers run from 1 to 163, but the mesh has the vertices 1\.\.162"):
+    with pytest.raises(
+        MeshError, match=r"tr_reg_082\.vts: vertex numbers run from 1 to 163, but the mesh has the vertices 1\.\.162"
+    ):
         library.load(shapes[2])
 
 
@@ -203,7 +207,9 @@ class Given:
 
 def test_the_ground_truth_of_a_pair_goes_before_that_of_its_shapes(shapes, library):
     pair = PairFiles(shapes[0], shapes[1], Given((5, 9, 5), (1, 2, 3)))
-    dataset = ShapePairDataset([pair, PairFiles(shapes[0], shapes[2], Given((7,), (0,)))], library, geodesics="dijkstra")
+    dataset = ShapePairDataset(
+        [pair, PairFiles(shapes[0], shapes[2], Given((7,), (0,)))], library, geodesics="dijkstra"
+    )
     assert dataset[0].corr1.tolist() == [5, 9, 5]
     assert dataset[0].corr2.tolist() == [1, 2, 3]
     assert dataset[0].corr1_flipped is None

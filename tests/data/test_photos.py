@@ -61,7 +61,9 @@ def test_eight_pairs_need_no_download(pairs):
 
 
 def test_the_flow_explains_the_photographs(pairs):
-    """Image 1 at the matches looks like image 2 up to light: its grey levels correlate, and far better than without the flow."""
+    """Image 1 at the matches looks like image 2 up to light: its grey levels correlate,
+    and far better than without the flow.
+    """
     for pair in pairs:
         rows, columns = pair.known2.nonzero().numpy().T
         flow = pair.flow21[:, rows, columns].numpy()

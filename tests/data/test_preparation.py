@@ -46,7 +46,12 @@ def test_what_is_there_is_not_prepared_again(shapes, tmp_path, monkeypatch):
         return {job: preparation._prepare(job, cache) for job in jobs}
 
     monkeypatch.setattr(preparation, "_compute", compute)
-    jobs = [Job(shapes[0], SETTINGS), Job(shapes[0], SETTINGS, "heat"), Job(shapes[1], SETTINGS), Job(shapes[1], SETTINGS)]
+    jobs = [
+        Job(shapes[0], SETTINGS),
+        Job(shapes[0], SETTINGS, "heat"),
+        Job(shapes[1], SETTINGS),
+        Job(shapes[1], SETTINGS),
+    ]
     for _ in range(2):
         assert len(prepare_all(jobs, cache)) == 3
     assert computed == [[("tr_reg_000", "heat"), ("tr_reg_001", None)]]
@@ -57,7 +62,10 @@ def test_all_bad_files_are_named_at_once_and_the_good_ones_prepared(shapes, tmp_
     verts[3] = np.nan
     write_mesh(shapes[0].mesh, verts, faces)
     write_numbers(shapes[2].vts, places + 1)
-    with pytest.raises(MeshError, match=r"(?s)2 of 3 shapes could not be prepared:.*tr_reg_000\.off: .*NaN.*tr_reg_002\.vts: .* 2 to 163"):
+    with pytest.raises(
+        MeshError,
+        match=r"(?s)2 of 3 shapes could not be prepared:.*tr_reg_000\.off: .*NaN.*tr_reg_002\.vts: .* 2 to 163",
+    ):
         prepare_all([Job(shape, SETTINGS) for shape in shapes], tmp_path / "cache", workers=1)
     assert len(entries(tmp_path / "cache")) == 2
 
@@ -72,5 +80,10 @@ def test_what_was_changed_on_a_mesh_is_told_once(shapes, tmp_path, caplog):
 
 
 def test_operators_that_two_jobs_need_are_computed_by_one_process(shapes):
-    jobs = [Job(shapes[0], SETTINGS), Job(shapes[1], SETTINGS), Job(shapes[0], SETTINGS, "heat"), Job(shapes[0], PreparationSettings(k=9))]
+    jobs = [
+        Job(shapes[0], SETTINGS),
+        Job(shapes[1], SETTINGS),
+        Job(shapes[0], SETTINGS, "heat"),
+        Job(shapes[0], PreparationSettings(k=9)),
+    ]
     assert preparation._by_shape(jobs) == [[jobs[0], jobs[2]], [jobs[1]], [jobs[3]]]

@@ -1,4 +1,6 @@
-"""The published data sets of one folder: their names, splits, pairs and lists, on fakes of the right names and on the real files."""
+"""The published data sets of one folder: their names, splits, pairs and lists,
+on fakes of the right names and on the real files.
+"""
 
 import numpy as np
 import pytest
@@ -147,7 +149,10 @@ def test_lists_of_ones_own_replace_the_published_split(scape, tmp_path):
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
-        ({"train": ["mesh001", "mesh099"]}, r"train\.txt \(line 2\) names 1 shapes that the data set does not have: mesh099"),
+        (
+            {"train": ["mesh001", "mesh099"]},
+            r"train\.txt \(line 2\) names 1 shapes that the data set does not have: mesh099",
+        ),
         ({"train": ["mesh001", "mesh001"]}, r"train\.txt, line 2: mesh001 was named in line 1 already"),
         ({"train": ["mesh001"], "test": ["mesh001"]}, r"1 names are in both train\.txt and test\.txt \(mesh001\)"),
         ({}, r"looked in .* for train\.txt or test\.txt"),

@@ -22,8 +22,12 @@ def shown_on_2(pair, flow21):
     """Image 1 sampled where the flow leads from each pixel of image 2 (3, H2, W2)."""
     (height1, width1), (height2, width2) = pair.image1.size, pair.image2.size
     columns, rows = torch.meshgrid(torch.arange(width2), torch.arange(height2), indexing="xy")
-    grid = torch.stack([2 * (columns + flow21[0] + 0.5) / width1 - 1, 2 * (rows + flow21[1] + 0.5) / height1 - 1], dim=-1)
-    return torch.nn.functional.grid_sample(pair.image1.pixels[None].float(), grid[None], align_corners=False, padding_mode="border")[0]
+    grid = torch.stack(
+        [2 * (columns + flow21[0] + 0.5) / width1 - 1, 2 * (rows + flow21[1] + 0.5) / height1 - 1], dim=-1
+    )
+    return torch.nn.functional.grid_sample(
+        pair.image1.pixels[None].float(), grid[None], align_corners=False, padding_mode="border"
+    )[0]
 
 
 def test_the_flow_of_tss_shows_image_1_as_image_2(tss):
@@ -43,7 +47,10 @@ def test_the_objects_of_tss_match_each_other(tss):
     for i in range(len(tss)):
         pair = tss.load(i)
         rows, columns = pair.known2.nonzero().T
-        x, y = (columns + pair.flow21[0, rows, columns]).round().long(), (rows + pair.flow21[1, rows, columns]).round().long()
+        x, y = (
+            (columns + pair.flow21[0, rows, columns]).round().long(),
+            (rows + pair.flow21[1, rows, columns]).round().long(),
+        )
         height, width = pair.image1.size
         assert x.min() >= 0
         assert y.min() >= 0

@@ -100,7 +100,12 @@ def train(tmp_path, *, steps, resume=None, callbacks=(), workers=0, **options):
     module = Recorder()
     sampler = PairSampler(N, seed=5, random_direction=True)
     loader = ResumableLoader(Numbers(), sampler=sampler, collate_fn=lambda batch: batch[0], num_workers=workers)
-    silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    silent = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
     fixed = {"accelerator": "cpu", "max_epochs": -1, "default_root_dir": tmp_path}
     trainer = Trainer(max_steps=steps, callbacks=list(callbacks), **fixed, **silent, **options)
     loader.trainer = trainer
@@ -117,7 +122,9 @@ def uninterrupted(request, tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("when", [{"step": 3}, {"step": 7}, {"step": 10}, {"epoch": 0}, {"epoch": 1}, {"validation": 14}], ids=str)
+@pytest.mark.parametrize(
+    "when", [{"step": 3}, {"step": 7}, {"step": 10}, {"epoch": 0}, {"epoch": 1}, {"validation": 14}], ids=str
+)
 def test_a_resumed_run_sees_the_pairs_that_an_uninterrupted_one_sees(tmp_path, when, uninterrupted):
     options, whole = uninterrupted
     path = tmp_path / "stopped.ckpt"

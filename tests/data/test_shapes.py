@@ -46,7 +46,9 @@ def test_a_prepared_shape_holds_the_operators_in_single_precision(mesh, cache):
     verts, faces, _ = body(3)
     expected = compute_operators(verts, faces, k=20)
     assert shape.name == "body"
-    assert {t.dtype for t in (shape.verts, shape.basis.evals, shape.basis.evecs, shape.basis.mass, shape.grad_x)} == {torch.float32}
+    assert {t.dtype for t in (shape.verts, shape.basis.evals, shape.basis.evecs, shape.basis.mass, shape.grad_x)} == {
+        torch.float32
+    }
     assert torch.equal(shape.faces, torch.from_numpy(faces))
     assert np.allclose(shape.verts, expected.verts, atol=1e-6)
     assert np.allclose(shape.basis.evals, expected.evals, rtol=1e-4, atol=1e-3)
@@ -72,7 +74,8 @@ def test_a_prepared_shape_carries_a_sample_of_its_points(mesh, cache):
 
 def test_the_sampled_basis_is_an_approximation_of_the_exact_one(mesh, cache):
     exact, sampled = (
-        load_shape(mesh, dataclasses.replace(SETTINGS, samples=120, basis=basis), cache).shape.basis for basis in ("exact", "sampled")
+        load_shape(mesh, dataclasses.replace(SETTINGS, samples=120, basis=basis), cache).shape.basis
+        for basis in ("exact", "sampled")
     )
     assert torch.allclose(sampled.project(sampled.evecs), torch.eye(20), atol=1e-5)
     assert 0 < ((sampled.evals - exact.evals)[1:] / exact.evals[1:]).max() < 0.1
@@ -95,7 +98,14 @@ def test_the_key_is_the_content_of_the_file_and_not_its_place(mesh, cache, count
     assert len(count) == 2
 
 
-CHANGES = [{"k": 21}, {"components": "all"}, {"coarsen": 100}, {"laplacian": "robust"}, {"samples": 99}, {"basis": "sampled"}]
+CHANGES = [
+    {"k": 21},
+    {"components": "all"},
+    {"coarsen": 100},
+    {"laplacian": "robust"},
+    {"samples": 99},
+    {"basis": "sampled"},
+]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -168,7 +178,9 @@ def test_vertex_numbers_of_the_file_lead_to_the_same_places(tmp_path, cache):
     write_mesh(tmp_path / "a.off", scattered, place[faces])
     prepared = load_shape(tmp_path / "a.off", SETTINGS, cache)
     at = prepared.shape.verts[prepared.relabel(place)].double().numpy()
-    scale = np.sqrt(np.linalg.norm(np.cross(*np.diff(scattered[place[faces]], axis=1).transpose(1, 0, 2)), axis=1).sum() / 2)
+    scale = np.sqrt(
+        np.linalg.norm(np.cross(*np.diff(scattered[place[faces]], axis=1).transpose(1, 0, 2)), axis=1).sum() / 2
+    )
     moved = at - scattered[place] / scale
     assert np.allclose(moved, moved[0], atol=1e-5)
     assert "isolated" in prepared.notes[0]
@@ -178,7 +190,10 @@ def test_ground_truth_on_a_simplified_copy_is_the_nearest_vertex(mesh, cache):
     full, coarse = (load_shape(mesh, dataclasses.replace(SETTINGS, coarsen=coarsen), cache) for coarsen in (None, 80))
     ids = np.arange(full.shape.n)
     assert coarse.shape.n < 90
-    scale = torch.cdist(full.shape.verts, full.shape.verts).max() / torch.cdist(coarse.shape.verts, coarse.shape.verts).max()
+    scale = (
+        torch.cdist(full.shape.verts, full.shape.verts).max()
+        / torch.cdist(coarse.shape.verts, coarse.shape.verts).max()
+    )
     at = coarse.shape.verts[coarse.relabel(ids)] * scale
     assert (at - full.shape.verts).norm(dim=1).max() < 0.15  # two edges of the coarse mesh
     assert len(np.unique(coarse.relabel(ids))) == coarse.shape.n

@@ -120,7 +120,9 @@ def test_a_map_of_another_mesh_is_found_in_preparation(root, module):
     with pytest.raises(MeshError, match=r"7_2\.map: 100 rows for a mesh of 162 vertices"):
         module(landmarks=20).prepare_data()
     write_numbers(path, np.append(true_map(7, 2)[:-1], 162))
-    with pytest.raises(MeshError, match=r"7_2\.map: vertex numbers run from 1 to 163, but the mesh has the vertices 1\.\.162"):
+    with pytest.raises(
+        MeshError, match=r"7_2\.map: vertex numbers run from 1 to 163, but the mesh has the vertices 1\.\.162"
+    ):
         module().prepare_data()
 
 
@@ -158,11 +160,16 @@ def test_real_maps_fit_their_meshes_and_carry_neighbours_to_neighbours(real_data
         pytest.skip(f"needs a part of SHREC'19: no {root}")
     pairs = Shrec19(root, allow_missing=True).pairs("test")
     assert len(pairs) == 39
-    meshes = {files: read_mesh(files.mesh) for files in {files for pair in pairs for files in (pair.shape1, pair.shape2)}}
+    meshes = {
+        files: read_mesh(files.mesh) for files in {files for pair in pairs for files in (pair.shape1, pair.shape2)}
+    }
     assert len(meshes) == 13
     for pair in pairs:
         (verts1, _), (verts2, faces2) = meshes[pair.shape1], meshes[pair.shape2]
         rows = pair.truth.second(n2=len(verts2))
         images = verts1[pair.truth.first(n1=len(verts1))][np.argsort(rows)]
-        stretched, height = np.linalg.norm(images[faces2[:, 0]] - images[faces2[:, 1]], axis=1), np.ptp(verts1, axis=0).max()
+        stretched, height = (
+            np.linalg.norm(images[faces2[:, 0]] - images[faces2[:, 1]], axis=1),
+            np.ptp(verts1, axis=0).max(),
+        )
         assert np.median(stretched) < 0.02 * height

@@ -1,4 +1,6 @@
-"""Lists, ground truth and landmarks as people's editors save them: in any encoding, with any line ends, and with what is wrong in them."""
+"""Lists, ground truth and landmarks as people's editors save them: in any encoding, with any line ends,
+and with what is wrong in them.
+"""
 
 import numpy as np
 import pytest
@@ -77,14 +79,21 @@ def test_landmarks_may_be_written_as_spreadsheets_and_matlab_do(tmp_path, text):
 
 
 def test_what_is_missing_is_a_users_error_that_names_the_file(tmp_path):
-    for read in (read_names, count_rows, lambda path: read_vts(path, n_vertices=1), lambda path: read_landmarks(path, n1=1, n2=1)):
+    for read in (
+        read_names,
+        count_rows,
+        lambda path: read_vts(path, n_vertices=1),
+        lambda path: read_landmarks(path, n1=1, n2=1),
+    ):
         with pytest.raises(MissingFileError, match=r"nowhere\.txt"):
             read(tmp_path / "nowhere.txt")
 
 
 def test_split_lists_name_the_line_of_what_is_wrong(tmp_path):
     saved(tmp_path, "a\nb\nx\n", "utf-16", name="train.txt")
-    with pytest.raises(MissingDataError, match=r"train\.txt \(line 3\) names 1 shapes that the data set does not have: x"):
+    with pytest.raises(
+        MissingDataError, match=r"train\.txt \(line 3\) names 1 shapes that the data set does not have: x"
+    ):
         listed_splits(tmp_path, ["a", "b"])
     saved(tmp_path, "a\nb\n\na.off\n", name="train.txt")
     with pytest.raises(ListError, match=r"train\.txt, line 4: a was named in line 1 already"):

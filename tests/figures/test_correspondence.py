@@ -88,7 +88,9 @@ def test_a_sheet_shows_the_panels_pixel_for_pixel(ball):
     panel = picture.panels[0].image
     row, column = panel.shape[0] // 2, panel.shape[1] // 2
     colour = panel[row, column - 3 : column + 4, :3]
-    found = np.lib.stride_tricks.sliding_window_view(drawn[..., :3], (7, 3), axis=(1, 2)).reshape(drawn.shape[0], -1, 7, 3)
+    found = np.lib.stride_tricks.sliding_window_view(drawn[..., :3], (7, 3), axis=(1, 2)).reshape(
+        drawn.shape[0], -1, 7, 3
+    )
     assert (found == colour).all(axis=(2, 3)).sum() >= 4  # two panels in each of two pictures
     assert (drawn[0, 0] == 255).all()
 

@@ -27,8 +27,17 @@ def test_patch_values_lie_over_the_photograph_and_other_patches_are_unknown():
 
 def test_both_photographs_stand_side_by_side_for_each_eigenfunction():
     pair = PatchPair("pair", patch_image(), patch_image((3, 3), (30, 30)))
-    first, second = draw_eigenfunctions(pair, gradient_photo(40, 60), gradient_photo(30, 30), title="a pair", height=120)
-    assert [panel.label for panel in (*first.panels, *second.panels)] == ["image 1 · image 2", "φ 1", "φ 2", "φ 3", "φ 4", "φ 5"]
+    first, second = draw_eigenfunctions(
+        pair, gradient_photo(40, 60), gradient_photo(30, 30), title="a pair", height=120
+    )
+    assert [panel.label for panel in (*first.panels, *second.panels)] == [
+        "image 1 · image 2",
+        "φ 1",
+        "φ 2",
+        "φ 3",
+        "φ 4",
+        "φ 5",
+    ]
     image = first.panels[1].image
     assert image.shape == (120, 180 + 8 + 120, 4)
     assert (image[:, 180:188, 3] == 0).all() and (image[:, 188:, 3] == 255).all()

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from pullback.figures.curves import Curve, cumulative_figure, curves_of_results, pck_figure, read_training_log, training_figure
+from pullback.figures.curves import (
+    Curve,
+    cumulative_figure,
+    curves_of_results,
+    pck_figure,
+    read_training_log,
+    training_figure,
+)
 from pullback.figures.plot import figure_svg, inline_svg, save_figure
 
 
@@ -47,11 +54,21 @@ def series(values):
 
 
 def panels(figure):
-    return {axes.get_title(loc="left"): [line for line in axes.get_lines() if not line.get_label().startswith("_")] for axes in figure.axes}
+    return {
+        axes.get_title(loc="left"): [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+        for axes in figure.axes
+    }
 
 
 def test_loss_terms_share_a_panel_and_data_sets_share_that_of_their_metric():
-    names = ["train/loss", "train/loss/consistency", "val/humans/coverage", "val/faust/coverage", "val/geodesic_error", "lr-Adam"]
+    names = [
+        "train/loss",
+        "train/loss/consistency",
+        "val/humans/coverage",
+        "val/faust/coverage",
+        "val/geodesic_error",
+        "lr-Adam",
+    ]
     shown = panels(training_figure({name: series([3, 2, 1]) for name in names}))
     labels = {title: {line.get_label() for line in lines} for title, lines in shown.items() if lines}
     assert labels == {
@@ -64,7 +81,10 @@ def test_loss_terms_share_a_panel_and_data_sets_share_that_of_their_metric():
 
 def test_losses_over_many_magnitudes_get_a_logarithmic_axis():
     figure = training_figure({"train/loss/a": series([1e3, 1, 1e-3]), "val/coverage": series([1e3, 1, 1e-3])})
-    assert {axes.get_title(loc="left"): axes.get_yscale() for axes in figure.axes} == {"train loss": "log", "val coverage": "linear"}
+    assert {axes.get_title(loc="left"): axes.get_yscale() for axes in figure.axes} == {
+        "train loss": "log",
+        "val coverage": "linear",
+    }
 
 
 def test_a_long_noisy_series_is_smoothed_without_moving_its_level():
@@ -91,7 +111,10 @@ def test_no_two_of_a_dozen_lines_look_alike():
 
 def test_results_without_ground_truth_have_no_curve():
     curve = {"thresholds": [0.0, 0.1], "pck": [0.2, 0.9]}
-    rows = [{"dataset": "faust", "split": "test", "pck_curve": curve}, {"dataset": "mine", "split": "test", "pck_curve": None}]
+    rows = [
+        {"dataset": "faust", "split": "test", "pck_curve": curve},
+        {"dataset": "mine", "split": "test", "pck_curve": None},
+    ]
     assert curves_of_results(rows) == {"faust test": ([0.0, 0.1], [0.2, 0.9])}
 
 
@@ -124,7 +147,9 @@ def test_an_inline_plot_names_no_address_and_shares_no_identifier_with_another(f
     assert "http" not in first and first.startswith("<svg") and "var(--ink" in first and "var(--series1" in first
     identifiers = [set(part.split('"')[0] for part in svg.split(' id="')[1:]) for svg in (first, second)]
     assert identifiers[0] and not identifiers[0] & identifiers[1]
-    used = {part.split(")")[0] for part in first.split("url(#")[1:]} | {part.split('"')[0] for part in first.split('href="#')[1:]}
+    used = {part.split(")")[0] for part in first.split("url(#")[1:]} | {
+        part.split('"')[0] for part in first.split('href="#')[1:]
+    }
     assert used and used <= identifiers[0]
     assert "a &lt;b&gt; &amp; c" in first
 
@@ -136,7 +161,9 @@ def test_a_figure_of_unknown_kind_is_refused(figure, tmp_path):
 
 def test_panels_stand_side_by_side_and_a_line_keeps_its_look():
     curve, other = ([0.0, 0.1, 0.2], [0.1, 0.5, 0.9]), ([0.0, 0.1, 0.2], [0.2, 0.6, 1.0])
-    figure = cumulative_figure({"A": {"x": Curve(*curve), "y": Curve(*other)}, "B": {"y": Curve(*other, style=1)}}, limit=0.1)
+    figure = cumulative_figure(
+        {"A": {"x": Curve(*curve), "y": Curve(*other)}, "B": {"y": Curve(*other, style=1)}}, limit=0.1
+    )
     first, second = figure.axes
     assert [axes.get_title(loc="left") for axes in (first, second)] == ["A", "B"]
     assert first.get_lines()[1].get_color() == second.get_lines()[0].get_color() != first.get_lines()[0].get_color()

@@ -11,7 +11,9 @@ def test_the_map_is_shown_before_and_after_with_the_block_that_compares():
     after = torch.linspace(-1, 1, 30).reshape(6, 5)
     before = after[:4, :3] + 0.1
     images = [axes.get_images()[0].get_array() for axes in fmap_figure(before, after).axes if axes.get_images()]
-    for shown, expected in zip(images, [before, after[:4, :3], after, before.abs(), after[:4, :3].abs(), after.abs()], strict=True):
+    for shown, expected in zip(
+        images, [before, after[:4, :3], after, before.abs(), after[:4, :3].abs(), after.abs()], strict=True
+    ):
         np.testing.assert_allclose(shown, expected, rtol=1e-6)
 
 

@@ -28,7 +28,11 @@ def test_heat_glows_where_it_is_and_leaves_the_rest_grey():
 def test_no_heat_at_all_is_a_grey_photograph():
     photo = gradient_photo()
     nothing = np.full(photo.size, np.nan)
-    image = draw_heat_transfer(photo, photo, nothing, {"nothing": np.zeros(photo.size)}, title="").panels[0].image.astype(int)
+    image = (
+        draw_heat_transfer(photo, photo, nothing, {"nothing": np.zeros(photo.size)}, title="")
+        .panels[0]
+        .image.astype(int)
+    )
     assert np.ptp(image[..., :3], axis=-1).max() <= 1
 
 

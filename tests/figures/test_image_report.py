@@ -8,7 +8,14 @@ from pullback.figures.report_kinds import IMAGES
 
 
 def metrics(pck, **others):
-    return {"pck@0.10": pck, "epe": 12.34, "smoothness": 3.456, "smoothness_truth": None, "mean_keypoint_error": None, **others}
+    return {
+        "pck@0.10": pck,
+        "epe": 12.34,
+        "smoothness": 3.456,
+        "smoothness_truth": None,
+        "mean_keypoint_error": None,
+        **others,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +37,17 @@ def row():
 def page(row):
     image = np.full((8, 8, 4), 255, dtype=np.uint8)
     pairs = [{"pair": name, "pck@0.10": value, "status": status} for name, value, status in PAIRS]
-    gallery = Gallery("texture", "Texture transfer", [Picture("a pair", (Panel(image, "one"),))], "What there is to see.")
+    gallery = Gallery(
+        "texture", "Texture transfer", [Picture("a pair", (Panel(image, "one"),))], "What there is to see."
+    )
     fmaps = {"without regularisers": np.eye(3), "with regularisers": np.eye(3)}
     content = ReportContent(
-        title="photographs", kind=IMAGES, results=[row], pair_rows=pairs, galleries=[gallery, Gallery("heat", "Heat", [])], fmaps=fmaps
+        title="photographs",
+        kind=IMAGES,
+        results=[row],
+        pair_rows=pairs,
+        galleries=[gallery, Gallery("heat", "Heat", [])],
+        fmaps=fmaps,
     )
     return Page(report_html(content))
 

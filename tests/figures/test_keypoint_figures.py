@@ -34,7 +34,13 @@ def test_lines_are_blue_where_right_and_red_where_wrong():
 def test_points_are_drawn_where_they_are():
     height = 420
     picture = draw_keypoints(
-        GREY, GREY, np.array([[10.0, 30.0]]), np.array([[20.0, 70.0]]), title="", truth1=np.array([[80.0, 70.0]]), threshold=1.0
+        GREY,
+        GREY,
+        np.array([[10.0, 30.0]]),
+        np.array([[20.0, 70.0]]),
+        title="",
+        truth1=np.array([[80.0, 70.0]]),
+        threshold=1.0,
     )
     image = picture.panels[0].image
     scale = height / 100
@@ -57,4 +63,6 @@ def test_of_very_many_keypoints_some_are_drawn_and_it_is_said(monkeypatch):
     points = torch.tensor([[50.0, 5.0], *[[50.0, 80.0]] * 50, [50.0, 95.0]])
     picture = draw_keypoints(GREY, GREY, points, points, title="", truth1=points, threshold=10.0)
     assert picture.note == "52 of 52 right; 3 of 52 are drawn"
-    assert has_color(picture.panels[0].image[:50], RIGHT).any() and has_color(picture.panels[0].image[-50:], RIGHT).any()
+    assert (
+        has_color(picture.panels[0].image[:50], RIGHT).any() and has_color(picture.panels[0].image[-50:], RIGHT).any()
+    )

@@ -30,8 +30,16 @@ def linear(srgb):
 
 
 def oklab(rgb):
-    to_lms = np.array([[0.41222147, 0.53633254, 0.05144599], [0.2119035, 0.68069955, 0.10739696], [0.08830246, 0.28171884, 0.6299787]])
-    to_lab = np.array([[0.21045426, 0.79361779, -0.00407205], [1.9779985, -2.42859221, 0.45059371], [0.0259040, 0.78277177, -0.80867577]])
+    to_lms = np.array(
+        [[0.41222147, 0.53633254, 0.05144599], [0.2119035, 0.68069955, 0.10739696], [0.08830246, 0.28171884, 0.6299787]]
+    )
+    to_lab = np.array(
+        [
+            [0.21045426, 0.79361779, -0.00407205],
+            [1.9779985, -2.42859221, 0.45059371],
+            [0.0259040, 0.78277177, -0.80867577],
+        ]
+    )
     return np.cbrt(np.clip(rgb @ to_lms.T, 0, None)) @ to_lab.T
 
 
@@ -47,7 +55,9 @@ def test_lines_are_told_apart_by_colour_blind_eyes(colors, vision):
     assert distance[~np.eye(len(colors), dtype=bool)].min() > 0.11
 
 
-@pytest.mark.parametrize(("colors", "page"), [(SERIES_LIGHT, "#ffffff"), (SERIES_DARK, "#14171c")], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("colors", "page"), [(SERIES_LIGHT, "#ffffff"), (SERIES_DARK, "#14171c")], ids=["light", "dark"]
+)
 def test_lines_stand_out_from_their_page(colors, page):
     pair = [luminance([to_rgb(color) for color in colors]), luminance(to_rgb(page))]
     assert ((np.maximum(*pair) + 0.05) / (np.minimum(*pair) + 0.05)).min() >= 3

@@ -4,7 +4,13 @@ import torch
 from tests.figures.photographs import gradient_photo, left_half, shift, still
 
 from pullback.figures.page import picture as picture_html
-from pullback.figures.photo import dense_errors, draw_dense_correspondence, draw_photo_match, draw_texture_transfer, rainbow
+from pullback.figures.photo import (
+    dense_errors,
+    draw_dense_correspondence,
+    draw_photo_match,
+    draw_texture_transfer,
+    rainbow,
+)
 from pullback.figures.picture import Panel, Picture
 from pullback.figures.thumbnail import Thumbnail, panel_height, thumbnails
 from pullback.types import Photo
@@ -30,7 +36,8 @@ def test_a_shifted_flow_shifts_the_colours():
     h, w = source.shape[:2]
     inside = carried[-dy + 5 : h - 5, 5 : w - dx - 5]
     assert abs(inside - source[5 : h + dy - 5, dx + 5 : w - 5]).max() <= 3
-    assert (carried[:, w - dx + 5 :, 3] == 0).all() and (carried[: -dy - 5, :, 3] == 0).all()  # the match lies outside of image 1
+    # the match lies outside of image 1
+    assert (carried[:, w - dx + 5 :, 3] == 0).all() and (carried[: -dy - 5, :, 3] == 0).all()
 
 
 def test_x_and_y_are_not_exchanged_between_photographs_of_different_sizes():

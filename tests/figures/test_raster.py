@@ -6,8 +6,14 @@ from pullback.figures.raster import rasterise
 
 
 def slow_rasterise(points, faces, width, height):
-    """The nearest face at each pixel by testing every triangle at every pixel; -1 for none. Returns the closest call as well."""
-    face, depth, margin = np.full((height, width), -1), np.full((height, width), -np.inf), np.full((height, width), np.inf)
+    """The nearest face at each pixel by testing every triangle at every pixel; -1 for none.
+    Returns the closest call as well.
+    """
+    face, depth, margin = (
+        np.full((height, width), -1),
+        np.full((height, width), -np.inf),
+        np.full((height, width), np.inf),
+    )
     for y in range(height):
         for x in range(width):
             for i, (a, b, c) in enumerate(points[faces]):

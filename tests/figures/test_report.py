@@ -58,12 +58,16 @@ def results(dataset="faust", error=2.345):
 @pytest.fixture(scope="module")
 def full():
     image = np.zeros((20, 10, 4), dtype=np.uint8)
-    picture = Picture(f"best {EVIL}", (Panel(image, EVIL), Panel(image, "b")), note=EVIL, bar=ColourBar(FEATURE_MAP, "0", "1", EVIL))
+    picture = Picture(
+        f"best {EVIL}", (Panel(image, EVIL), Panel(image, "b")), note=EVIL, bar=ColourBar(FEATURE_MAP, "0", "1", EVIL)
+    )
     return ReportContent(
         title=f"A run {EVIL}",
         subtitle=EVIL,
         results=[results(), results(EVIL, None)],
-        pair_rows=[{"shape1": f"pair {i}", "shape2": EVIL, "message": "", "geodesic_error_x100": float(i)} for i in range(20)],
+        pair_rows=[
+            {"shape1": f"pair {i}", "shape2": EVIL, "message": "", "geodesic_error_x100": float(i)} for i in range(20)
+        ],
         correspondences=[picture],
         pck_curves={EVIL: ([0.0, 0.1], [0.1, 0.2])},
         fmaps=(np.eye(3), np.eye(6)),
@@ -85,7 +89,9 @@ def test_the_report_is_a_closed_page_with_every_section(html):
     page = Page(html)
     assert html.startswith("<!DOCTYPE html>")
     assert [value for tag, name, value in page.attributes if (tag, name) == ("section", "id")] == SECTIONS
-    assert [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")] == [f"#{name}" for name in SECTIONS]
+    assert [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")] == [
+        f"#{name}" for name in SECTIONS
+    ]
     assert "Left out" not in page.text
 
 
@@ -129,7 +135,10 @@ def test_pairs_come_worst_first_and_many_are_folded(full, html):
 
 
 def test_failed_pairs_come_before_all_others():
-    rows = [{"pair": "good", "geodesic_error_x100": 1.0}, {"pair": "lost", "status": "failed", "geodesic_error_x100": None}]
+    rows = [
+        {"pair": "good", "geodesic_error_x100": 1.0},
+        {"pair": "lost", "status": "failed", "geodesic_error_x100": None},
+    ]
     text = Page(report_html(ReportContent(title="failed", pair_rows=rows))).text
     assert text.index("lost") < text.index("good")
 
@@ -138,7 +147,15 @@ def test_a_section_without_data_is_left_out_and_named():
     page = Page(report_html(ReportContent(title="Only a command", command="python eval.py")))
     assert page.tags.count("section") == 1 and "python eval.py" in page.text
     assert "Left out" in page.text
-    for name in ("Results", "Correspondences", "PCK curve", "Functional map", "Learned features", "Training curves", "Configuration"):
+    for name in (
+        "Results",
+        "Correspondences",
+        "PCK curve",
+        "Functional map",
+        "Learned features",
+        "Training curves",
+        "Configuration",
+    ):
         assert name in page.text
 
 

@@ -85,7 +85,9 @@ def test_the_default_view_has_x_to_the_right_y_up_and_looks_along_minus_z():
     np.testing.assert_allclose(View().rotation(), np.eye(3), atol=1e-15)
 
 
-@pytest.mark.parametrize("view", [View(), View("z", "-y"), View("-y", "x", azimuth=40.0, elevation=-20.0), View(elevation=70.0)])
+@pytest.mark.parametrize(
+    "view", [View(), View("z", "-y"), View("-y", "x", azimuth=40.0, elevation=-20.0), View(elevation=70.0)]
+)
 def test_a_view_is_a_rotation(view):
     rotation = view.rotation()
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)

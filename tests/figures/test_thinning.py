@@ -32,7 +32,10 @@ def test_cubes_smaller_than_all_edges_leave_the_mesh_as_it_is():
 
 def test_the_picture_of_a_thinned_mesh_looks_like_that_of_the_whole(monkeypatch):
     verts, faces = sphere(5)
-    by_vertex, by_face = np.where(verts[:, [0]] < 0, RED, BLUE), np.where(verts[faces].mean(axis=1)[:, [0]] < 0, RED, BLUE)
+    by_vertex, by_face = (
+        np.where(verts[:, [0]] < 0, RED, BLUE),
+        np.where(verts[faces].mean(axis=1)[:, [0]] < 0, RED, BLUE),
+    )
     for colors in (by_vertex, by_face):
         whole = render(verts, faces, colors, width=40, height=50)
         with monkeypatch.context() as patch:
@@ -47,7 +50,9 @@ def test_feature_pictures_of_a_huge_mesh_draw_fewer_triangles(monkeypatch):
     feat = mesh.verts[:, [0, 1]]
     monkeypatch.setattr(stage, "MANY_FACES", 1000)
     original = Stage.draw
-    monkeypatch.setattr(Stage, "draw", lambda self, mesh, colors: drawn.append(len(mesh.faces)) or original(self, mesh, colors))
+    monkeypatch.setattr(
+        Stage, "draw", lambda self, mesh, colors: drawn.append(len(mesh.faces)) or original(self, mesh, colors)
+    )
     monkeypatch.setattr(stage, "SAMPLES", 0.1)  # coarse pictures, so that a small mesh is too fine for them
     pictures = draw_features(mesh, mesh, feat, feat, count=2)
     assert len(pictures) == 2 and len(drawn) == 4

@@ -41,7 +41,9 @@ def test_coordinates_that_are_not_finite_are_refused_with_file_and_vertex(value)
 def test_a_face_that_names_no_vertex_is_refused_with_file_and_face(index):
     verts, faces = sphere(0)
     faces[3, 2] = index
-    with pytest.raises(MeshError, match=r"scan\.off: 1 faces name vertices that do not exist, the first is face 3 .*vertices 0\.\.11"):
+    with pytest.raises(
+        MeshError, match=r"scan\.off: 1 faces name vertices that do not exist, the first is face 3 .*vertices 0\.\.11"
+    ):
         clean_mesh(verts, faces, name="scan.off")
 
 
@@ -139,7 +141,10 @@ def test_a_landmark_on_a_dropped_vertex_nearby_moves_to_the_nearest_kept_one():
 def test_a_landmark_on_a_dropped_vertex_far_away_is_refused():
     verts, faces = sphere(1)
     mesh = clean_mesh(np.concatenate([verts, [[9, 9, 9]]]), faces, name="scan.off")
-    with pytest.raises(MeshError, match=r"scan\.off: 1 landmarks lie on vertices that cleaning dropped, the first on vertex 43 \(from 1\)"):
+    with pytest.raises(
+        MeshError,
+        match=r"scan\.off: 1 landmarks lie on vertices that cleaning dropped, the first on vertex 43 \(from 1\)",
+    ):
         mesh.relabel(np.array([0, 42]))
 
 
@@ -205,7 +210,9 @@ def test_dust_beside_the_mesh_is_dropped():
 
 def test_two_large_pieces_are_refused_unless_told_what_to_do():
     verts, faces = two(sphere(2), (0.8 * sphere(1)[0], sphere(1)[1]))
-    with pytest.raises(MeshError, match=r"scan\.off: .* 2 separate pieces .*data\.components=largest .*data\.components=all"):
+    with pytest.raises(
+        MeshError, match=r"scan\.off: .* 2 separate pieces .*data\.components=largest .*data\.components=all"
+    ):
         clean_mesh(verts, faces, name="scan.off")
     assert len(clean_mesh(verts, faces, name="scan.off", components="largest").verts) == 162
     assert len(clean_mesh(verts, faces, name="scan.off", components="all").verts) == 162 + 42

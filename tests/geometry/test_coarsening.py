@@ -23,7 +23,8 @@ def test_the_surface_stays_where_it_was_and_keeps_its_sense(icosphere):
     area, area_before = face_areas(verts, faces).sum(), face_areas(*icosphere).sum()
     assert area == pytest.approx(area_before, rel=0.03)
     a, b, c = (verts[faces[:, i]] for i in range(3))
-    assert (np.einsum("fd,fd->f", np.cross(b - a, c - a), a + b + c) > 0).all()  # a star-shaped body seen from its middle
+    # a star-shaped body seen from its middle
+    assert (np.einsum("fd,fd->f", np.cross(b - a, c - a), a + b + c) > 0).all()
 
 
 def test_the_size_of_the_mesh_does_not_matter(icosphere):

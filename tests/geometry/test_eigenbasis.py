@@ -24,7 +24,8 @@ def test_spectrum_of_the_sphere_is_that_of_spherical_harmonics():
     verts, faces = sphere(4)
     operators = compute_operators(verts, faces, k=16)
     degrees = np.repeat([0, 1, 2, 3], [1, 3, 5, 7])
-    assert operators.evals == pytest.approx(4 * np.pi * degrees * (degrees + 1), rel=0.02, abs=1e-8)  # area 1: radius² = 1/4π
+    # area 1: radius² = 1/4π
+    assert operators.evals == pytest.approx(4 * np.pi * degrees * (degrees + 1), rel=0.02, abs=1e-8)
 
 
 def test_the_same_mesh_gives_the_same_bits_twice(icosphere):
@@ -79,7 +80,9 @@ def test_an_unknown_laplacian_is_refused_by_name(icosphere):
 def operators_of(*meshes):
     """Stiffness and mass of meshes side by side, without a connection, of total area 1."""
     scaled = [normalise_area(verts, faces) for verts, faces in meshes]
-    stiffness = sp.block_diag([cotangent_stiffness(verts, faces) for verts, (_, faces) in zip(scaled, meshes, strict=True)]).tocsr()
+    stiffness = sp.block_diag(
+        [cotangent_stiffness(verts, faces) for verts, (_, faces) in zip(scaled, meshes, strict=True)]
+    ).tocsr()
     mass = np.concatenate([lumped_mass(verts, faces) for verts, (_, faces) in zip(scaled, meshes, strict=True)])
     return stiffness, mass / mass.sum()
 

@@ -46,7 +46,8 @@ def test_no_edge_path_is_shorter_than_the_chord_polygon_allows(sphere):
 
 def test_edge_paths_on_a_diagonal_grid_have_their_closed_form():
     verts, faces = plane(9)
-    step = np.abs(np.sort(verts[:, :2] * 8, axis=1))  # from the corner (0, 0): diagonal steps first, straight ones for the rest
+    # from the corner (0, 0): diagonal steps first, straight ones for the rest
+    step = np.abs(np.sort(verts[:, :2] * 8, axis=1))
     expected = (np.sqrt(2) * step[:, 0] + (step[:, 1] - step[:, 0])) / 8
     np.testing.assert_allclose(geodesic_rows(verts, faces, np.array([0]))[0], expected, atol=1e-6)
 

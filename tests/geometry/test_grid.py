@@ -20,7 +20,9 @@ def feat():
 def slow_edges(rows, columns, patches):
     """Pairs of places in ``patches`` whose patches touch, by looking at all pairs."""
     at = [divmod(int(patch), columns) for patch in patches]
-    touching = [(i, j) for i in range(len(at)) for j in range(i) if abs(at[i][0] - at[j][0]) + abs(at[i][1] - at[j][1]) == 1]
+    touching = [
+        (i, j) for i in range(len(at)) for j in range(i) if abs(at[i][0] - at[j][0]) + abs(at[i][1] - at[j][1]) == 1
+    ]
     return {(j, i) for i, j in touching}
 
 
@@ -69,7 +71,9 @@ def test_the_laplacian_is_that_of_the_slow_dense_twin(feat, weights, normalisati
 def test_a_photograph_of_one_colour_has_equal_weights():
     edges = grid_edges(GRID)
     for kind in ("exponential", "release"):
-        assert torch.equal(edge_weights(torch.ones(35, 4), edges, kind=kind), torch.ones(edges.shape[1], dtype=torch.float64))
+        assert torch.equal(
+            edge_weights(torch.ones(35, 4), edges, kind=kind), torch.ones(edges.shape[1], dtype=torch.float64)
+        )
 
 
 def test_a_mostly_flat_photograph_keeps_finite_weights_that_fall_with_distance():

@@ -46,7 +46,11 @@ def test_the_size_of_the_block_does_not_matter(problem, expected, block):
 
 def test_a_full_basis_is_compressed_and_goes_on(problem, expected, monkeypatch):
     compressed = []
-    monkeypatch.setattr(lanczos._Basis, "compress", lambda self, keep, f=lanczos._Basis.compress: (compressed.append(keep), f(self, keep)))
+    monkeypatch.setattr(
+        lanczos._Basis,
+        "compress",
+        lambda self, keep, f=lanczos._Basis.compress: (compressed.append(keep), f(self, keep)),
+    )
     evals, evecs = smallest_eigenpairs(problem, 40, capacity=90)
     assert compressed
     assert evals == pytest.approx(expected[0][:40], abs=1e-8)
@@ -77,7 +81,9 @@ def test_as_many_eigenvalues_as_the_inertia_counts_lie_below_a_shift(problem):
     evals, _ = smallest_eigenpairs(problem, 100)
     gap = np.diff(evals[60:]).argmax() + 60
     shifted = (problem - (evals[gap] + evals[gap + 1]) / 2 * sp.eye(problem.shape[0])).tocsc()
-    lu = scipy.sparse.linalg.splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    lu = scipy.sparse.linalg.splu(
+        shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
     assert (lu.U.diagonal() < 0).sum() == gap + 1  # Sylvester
 
 

@@ -43,7 +43,8 @@ def test_flipped_faces_of_several_pieces_are_turned_as_by_a_walk(share):
     found, notes = orient_outward(verts, flipped)
     expected = walked(flipped)
     on_sphere = (faces < len(verts1)).all(axis=1)
-    for piece in (on_sphere, ~on_sphere):  # the walk leaves the sense of the first face: each piece as a whole may be turned
+    # the walk leaves the sense of the first face: each piece as a whole may be turned
+    for piece in (on_sphere, ~on_sphere):
         same = (found == expected).all(axis=1)[piece]
         assert same.all() or not same.any()
     np.testing.assert_array_equal(found, faces)

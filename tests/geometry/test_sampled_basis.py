@@ -70,7 +70,9 @@ def test_the_approximation_is_close_from_above_and_orthonormal(potato):
 
 def test_more_points_come_nearer_to_the_exact_spectrum(potato):
     exact = solve_eigenproblem(*problem(*potato, 1)[2:4], k=30)[0]
-    errors = [(sampled_eigenproblem(*problem(*potato, count), k=30)[0] - exact)[1:] / exact[1:] for count in (50, 150, 1000)]
+    errors = [
+        (sampled_eigenproblem(*problem(*potato, count), k=30)[0] - exact)[1:] / exact[1:] for count in (50, 150, 1000)
+    ]
     assert errors[0].mean() > 2 * errors[1].mean() > 4 * errors[2].mean()
 
 

@@ -15,7 +15,9 @@ from pullback.geometry.connectivity import (
 
 
 def torn(verts, faces, chart, *, glued=()):
-    """Every chart with vertices of its own, but for those that stay ``glued``; (verts, faces, the vertex that each copy is of)."""
+    """Every chart with vertices of its own, but for those that stay ``glued``; (verts, faces,
+    the vertex that each copy is of).
+    """
     corners = faces.astype(np.int64) + len(verts) * chart[:, None]
     corners = np.where(np.isin(faces, glued), faces, corners)
     copies, place = np.unique(corners, return_inverse=True)
@@ -66,7 +68,9 @@ def test_charts_that_meet_at_corners_are_sewn(noise):
 def test_sides_of_a_seam_that_an_exporter_rounded_differently_are_sewn():
     verts, faces = sphere(2)
     mesh_verts, mesh_faces, original = torn(verts + 1.7, faces, by_octant(verts, faces), glued=[5])
-    mesh_verts = np.where(np.arange(len(mesh_verts))[:, None] % 2, mesh_verts.astype(np.float32).astype(float), mesh_verts)
+    mesh_verts = np.where(
+        np.arange(len(mesh_verts))[:, None] % 2, mesh_verts.astype(np.float32).astype(float), mesh_verts
+    )
     assert is_sewn(clean_mesh(mesh_verts, mesh_faces, name="scan.off"), original, verts)
 
 
@@ -103,7 +107,9 @@ def test_a_touching_surface_beside_dust_is_not_joined_either():
     verts, faces = sphere(2)
     verts[[verts[:, 2].argmax(), verts[:, 2].argmin()]] = 0
     dust, its_faces = sphere(0)
-    mesh = clean_mesh(np.concatenate([verts, 0.01 * dust + 9]), np.concatenate([faces, its_faces + len(verts)]), name="scan.off")
+    mesh = clean_mesh(
+        np.concatenate([verts, 0.01 * dust + 9]), np.concatenate([faces, its_faces + len(verts)]), name="scan.off"
+    )
     assert len(mesh.verts) == len(verts)
 
 
@@ -169,7 +175,9 @@ def strip(count, width, *, half_turns):
     radius = 1 + across * np.cos(turn)
     verts = np.stack([radius * np.cos(t), radius * np.sin(t), across * np.sin(turn)], axis=1)
     i = (np.arange(count)[:, None] * (width + 1) + np.arange(width)).ravel()
-    return verts, np.concatenate([np.stack([i, i + width + 1, i + 1], 1), np.stack([i + 1, i + width + 1, i + width + 2], 1)])
+    return verts, np.concatenate(
+        [np.stack([i, i + width + 1, i + 1], 1), np.stack([i + 1, i + width + 1, i + width + 2], 1)]
+    )
 
 
 @pytest.mark.parametrize("half_turns", [0, 1, 2])

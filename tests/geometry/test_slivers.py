@@ -63,7 +63,10 @@ def test_a_body_with_slivers_is_mapped_to_itself(body, kind):
     """Original vertices land on themselves to 1 % of the diagonal."""
     verts, faces = body
     first, second = (operators_of(*mesh, k=60) for mesh in (body, kind(verts, faces, count=20, size=1e-9)))
-    basis1, basis2 = (Eigenbasis(*(torch.from_numpy(values).float() for values in (o.evals, o.evecs, o.mass))) for o in (first, second))
+    basis1, basis2 = (
+        Eigenbasis(*(torch.from_numpy(values).float() for values in (o.evals, o.evecs, o.mass)))
+        for o in (first, second)
+    )
     features = (wave_kernel_signature(basis) for basis in (basis1, basis2))
     p2p21 = ZoomOut(k_init=20, step=20, n_steps=2)(*features, basis1, basis2).p2p21.numpy()
     moved = np.linalg.norm(verts[p2p21[: len(verts)]] - verts, axis=1)
@@ -74,8 +77,9 @@ def test_a_body_with_slivers_is_mapped_to_itself(body, kind):
 def test_distances_on_slivers_are_those_of_the_surface(body, expected, method):
     found = operators_of(*beads(*body, count=20, size=1e-9), k=2)
     sources = np.array([5, len(found.verts) - 1])
-    rows, good = geodesic_rows(found.verts, found.faces, sources, method=method), geodesic_rows(
-        expected.verts, expected.faces, sources[:1], method=method
+    rows, good = (
+        geodesic_rows(found.verts, found.faces, sources, method=method),
+        geodesic_rows(expected.verts, expected.faces, sources[:1], method=method),
     )
     assert np.isfinite(rows).all()
     assert rows[0, : len(expected.verts)] == pytest.approx(good[0], abs=0.02)
@@ -87,7 +91,9 @@ def test_the_iteration_agrees_with_dense_algebra_on_slivers(icosphere, size):
     verts = normalise_area(verts, faces)
     stiffness, mass = cotangent_stiffness(verts, faces), lumped_mass(verts, faces)
     evals, _ = eigenbasis.solve_eigenproblem(stiffness, mass, k=60, solver="lanczos")
-    assert evals == pytest.approx(scipy.linalg.eigh(stiffness.toarray(), np.diag(mass), eigvals_only=True)[:60], rel=1e-5, abs=1e-3)
+    assert evals == pytest.approx(
+        scipy.linalg.eigh(stiffness.toarray(), np.diag(mass), eigvals_only=True)[:60], rel=1e-5, abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("place", [0, 0.3, 0.5, 1e-9])
@@ -131,7 +137,8 @@ def test_a_small_well_shaped_part_counts_in_full():
 
 
 @pytest.mark.parametrize(
-    "mesh", [fan(3000), fan(1000, height=1e-9), fan(1000, height=1e4), tube(6, 200, length=1e4), tube(300, 2, length=1e5)]
+    "mesh",
+    [fan(3000), fan(1000, height=1e-9), fan(1000, height=1e4), tube(6, 200, length=1e4), tube(300, 2, length=1e5)],
 )
 @pytest.mark.parametrize("basis", ["exact", "sampled"])
 def test_spokes_and_long_thin_bodies_have_operators(mesh, basis):
@@ -142,7 +149,9 @@ def test_spokes_and_long_thin_bodies_have_operators(mesh, basis):
 
 def test_a_vertex_far_away_leaves_a_sampled_basis_possible_and_the_note_says_which_one_it_is(icosphere):
     verts, faces = icosphere
-    found = operators_of(np.where(np.arange(len(verts))[:, None] == 7, 1e6, verts), faces, basis="sampled", samples=300, k=20)
+    found = operators_of(
+        np.where(np.arange(len(verts))[:, None] == 7, 1e6, verts), faces, basis="sampled", samples=300, k=20
+    )
     assert any("exact eigenfunctions were computed" in note for note in found.notes)
 
 

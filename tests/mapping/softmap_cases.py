@@ -12,7 +12,8 @@ from pullback.types import SoftMap
 def curve_embeddings(n2: int, n1: int, p: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Points of two noisy samplings of one curve in R^p, float64, in random order, far from the origin.
 
-    Neighbours are about 1/n of the curve apart, so that at 1 % several share a row of the map (random points would not).
+    Neighbours are about 1/n of the curve apart, so that at 1 % several share a row of the map (random points would
+    not).
     """
     generator = torch.Generator().manual_seed(seed)
     phase = torch.rand(p, generator=generator, dtype=torch.float64) * 6

@@ -15,7 +15,10 @@ def clustered(n2: int, n1: int, p: int, dtype: torch.dtype = torch.float64) -> t
 
 
 def squares(query: Tensor, reference: Tensor) -> Tensor:
-    return torch.cdist(query[:, :-1].double(), reference[:, :-1].double(), compute_mode="donot_use_mm_for_euclid_dist") ** 2
+    return (
+        torch.cdist(query[:, :-1].double(), reference[:, :-1].double(), compute_mode="donot_use_mm_for_euclid_dist")
+        ** 2
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 100, 1000, 4097])
@@ -25,14 +28,18 @@ def test_the_order_is_a_permutation_in_runs_of_at_most_a_leaf(n):
     assert int(count.sum()) == n and int(count.min()) > 0 and int(count.max()) <= LEAF
 
 
-@pytest.mark.parametrize("points", [torch.zeros(1000, 3), torch.arange(3.0).repeat(333)[:, None], torch.full((200, 2), torch.nan)])
+@pytest.mark.parametrize(
+    "points", [torch.zeros(1000, 3), torch.arange(3.0).repeat(333)[:, None], torch.full((200, 2), torch.nan)]
+)
 def test_equal_points_and_nan_are_ordered_too(points):
     order, count = leaf_order(points)
     assert torch.equal(order.sort().values, torch.arange(len(points))) and int(count.max()) <= LEAF
 
 
 def test_the_strips_of_a_curve_are_short_pieces_of_it_whatever_the_order_of_the_points():
-    points = torch.linspace(0, 1, 2048, dtype=torch.float64)[torch.randperm(2048, generator=torch.Generator().manual_seed(0)), None]
+    points = torch.linspace(0, 1, 2048, dtype=torch.float64)[
+        torch.randperm(2048, generator=torch.Generator().manual_seed(0)), None
+    ]
     assert all(float(points[rows].max() - points[rows].min()) < 1.1 * LEAF / 2048 for rows in compact_strips(points))
 
 

@@ -53,7 +53,9 @@ def test_full_precision_holds_inside_and_is_undone_outside(outside):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             assert (matrix @ matrix).dtype == torch.bfloat16
             with pytest.raises(KeyError), full_precision(torch.device("cpu")):
-                torch.testing.assert_close((matrix @ matrix).double(), matrix.double() @ matrix.double(), rtol=0, atol=1e-3)
+                torch.testing.assert_close(
+                    (matrix @ matrix).double(), matrix.double() @ matrix.double(), rtol=0, atol=1e-3
+                )
                 raise KeyError("settings are undone after errors too")
             assert torch.is_autocast_enabled("cpu")
         assert torch.get_float32_matmul_precision() == outside

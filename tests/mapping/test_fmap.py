@@ -41,10 +41,13 @@ def test_a_permutation_has_an_orthogonal_fmap_that_gives_it_back(tiny_pair):
 def test_maps_compose_in_opposite_orders(tiny_pair):
     basis1, basis2 = tiny_pair.shape1.basis, tiny_pair.shape2.basis
     p2p21 = true_map(tiny_pair)
-    p2p32 = torch.randperm(basis2.n, generator=torch.Generator().manual_seed(1))  # shape 3 is shape 1 seen through another permutation
+    # shape 3 is shape 1 seen through another permutation
+    p2p32 = torch.randperm(basis2.n, generator=torch.Generator().manual_seed(1))
     basis3 = Eigenbasis(basis2.evals, basis2.evecs[p2p32], basis2.mass[p2p32])
     fmap13 = fmap_from_pointmap(p2p21[p2p32], basis1, basis3)
-    assert torch.allclose(fmap13, fmap_from_pointmap(p2p32, basis2, basis3) @ fmap_from_pointmap(p2p21, basis1, basis2), atol=1e-3)
+    assert torch.allclose(
+        fmap13, fmap_from_pointmap(p2p32, basis2, basis3) @ fmap_from_pointmap(p2p21, basis1, basis2), atol=1e-3
+    )
 
 
 def test_a_hard_map_pulls_back_the_identity_to_its_own_matrix(tiny_pair):
@@ -56,7 +59,9 @@ def test_a_hard_map_pulls_back_the_identity_to_its_own_matrix(tiny_pair):
 def test_hard_maps_and_point_maps_have_the_same_fmap(tiny_pair):
     basis1, basis2 = tiny_pair.shape1.basis, tiny_pair.shape2.basis
     truth = true_map(tiny_pair)
-    assert torch.allclose(fmap_from_softmap(HardMap(truth, n1=basis1.n), basis1, basis2), fmap_from_pointmap(truth, basis1, basis2))
+    assert torch.allclose(
+        fmap_from_softmap(HardMap(truth, n1=basis1.n), basis1, basis2), fmap_from_pointmap(truth, basis1, basis2)
+    )
 
 
 def test_flipping_eigenvector_signs_changes_signs_of_the_fmap_and_keeps_the_point_map(tiny_pair):
@@ -121,7 +126,9 @@ def coefficients(seed: int = 0, rank: int = 12) -> tuple[torch.Tensor, torch.Ten
 def test_without_a_penalty_the_regularised_map_is_the_least_squares_fit():
     coeffs1, coeffs2 = coefficients()
     expected = torch.linalg.lstsq(coeffs1.T, coeffs2.T).solution.T
-    torch.testing.assert_close(regularised_fmap(coeffs1, coeffs2, torch.zeros(6, 4, dtype=torch.float64)), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        regularised_fmap(coeffs1, coeffs2, torch.zeros(6, 4, dtype=torch.float64)), expected, rtol=1e-6, atol=1e-6
+    )
 
 
 def test_the_regularised_map_is_a_minimum_of_its_energy():
@@ -153,7 +160,9 @@ def test_a_large_penalty_empties_exactly_the_entries_that_it_falls_on():
 
 def test_masks_have_the_rows_of_shape_2_and_vanish_on_equal_eigenvalues():
     evals1, evals2 = torch.tensor([0.0, 2.0, 5.0]), torch.tensor([0.0, 5.0])
-    assert torch.equal(penalty_mask("squared_difference", evals1, evals2), torch.tensor([[0.0, 4.0, 25.0], [25.0, 9.0, 0.0]]))
+    assert torch.equal(
+        penalty_mask("squared_difference", evals1, evals2), torch.tensor([[0.0, 4.0, 25.0], [25.0, 9.0, 0.0]])
+    )
     assert torch.equal(penalty_mask("resolvent", evals1, evals2, gamma=1.0), resolvent_mask(evals1, evals2, gamma=1.0))
     assert torch.equal(penalty_mask("none", evals1, evals2), torch.ones(2, 3))
     with pytest.raises(ValueError, match="mask='hard' is unknown; use one of resolvent, squared_difference, none"):

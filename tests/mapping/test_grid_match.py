@@ -56,7 +56,8 @@ def test_an_affine_map_is_recovered_exactly_between_patch_centres():
     pixels = all_pixels(SIZE2)
     found = flow.flatten(1).T + pixels
     assert torch.allclose(found[inner(SIZE2, GRID2)], affine(pixels)[inner(SIZE2, GRID2)], atol=1e-3)
-    assert (found - affine(pixels)).norm(dim=1).max() < 12  # beyond, off by the change of the displacement over half a patch
+    # beyond, off by the change of the displacement over half a patch
+    assert (found - affine(pixels)).norm(dim=1).max() < 12
 
 
 @pytest.mark.parametrize("wrong", ["true_division", "swapped_scale", "width_of_image_2"])
@@ -138,6 +139,10 @@ def test_a_heat_map_is_cut_off_below_zero_and_zero_outside_the_graph():
     fmap12 = image2.basis.evecs.T @ torch.tensor([[1.0] + 23 * [0.0], 24 * [-1.0], 24 * [1.0]]) @ image1.basis.evecs
     carried = heatmap_transfer(torch.ones(8, 12), fmap12, image1, image2)
     assert carried.min() == 0
-    assert carried[1, 1] == pytest.approx(1, abs=1e-4) and carried[7, 1] == 0 and carried[1, 4] == pytest.approx(0, abs=1e-5)
+    assert (
+        carried[1, 1] == pytest.approx(1, abs=1e-4)
+        and carried[7, 1] == 0
+        and carried[1, 4] == pytest.approx(0, abs=1e-5)
+    )
     with pytest.raises(ValueError, match=r"heat1 has size \(9, 9\) but photograph photo has \(8, 12\)"):
         heatmap_transfer(torch.ones(9, 9), fmap12, image1, image2)

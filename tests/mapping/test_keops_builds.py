@@ -50,12 +50,24 @@ def test_a_finished_build_stays(folder, caplog):
 @pytest.mark.parametrize(
     ("damage", "gone"),
     [
-        (lambda f: (f / "pykeops_cpp_579cda1fb0.cpython-311.so").write_bytes(b""), ["pykeops_cpp_579cda1fb0.cpython-311.so"]),
-        (lambda f: os.truncate(f / "pykeops_cpp_579cda1fb0.cpython-311.so", 5000), ["pykeops_cpp_579cda1fb0.cpython-311.so"]),
-        (lambda f: (f / "579cda1fb0.cpp").write_text(""), ["579cda1fb0.cpp", "579cda1fb0.nfo", "get_keops_dll_impl_cache.pkl"]),
+        (
+            lambda f: (f / "pykeops_cpp_579cda1fb0.cpython-311.so").write_bytes(b""),
+            ["pykeops_cpp_579cda1fb0.cpython-311.so"],
+        ),
+        (
+            lambda f: os.truncate(f / "pykeops_cpp_579cda1fb0.cpython-311.so", 5000),
+            ["pykeops_cpp_579cda1fb0.cpython-311.so"],
+        ),
+        (
+            lambda f: (f / "579cda1fb0.cpp").write_text(""),
+            ["579cda1fb0.cpp", "579cda1fb0.nfo", "get_keops_dll_impl_cache.pkl"],
+        ),
         (lambda f: (f / "579cda1fb0.cpp").unlink(), ["579cda1fb0.nfo", "get_keops_dll_impl_cache.pkl"]),
         (lambda f: (f / "579cda1fb0.nfo").unlink(), ["579cda1fb0.cpp", "get_keops_dll_impl_cache.pkl"]),
-        (lambda f: (f / "579cda1fb0.nfo").write_text(INFO[:30]), ["579cda1fb0.cpp", "579cda1fb0.nfo", "get_keops_dll_impl_cache.pkl"]),
+        (
+            lambda f: (f / "579cda1fb0.nfo").write_text(INFO[:30]),
+            ["579cda1fb0.cpp", "579cda1fb0.nfo", "get_keops_dll_impl_cache.pkl"],
+        ),
         (lambda f: (f / "get_keops_dll_impl_cache.pkl").write_bytes(b""), ["get_keops_dll_impl_cache.pkl"]),
         (lambda f: os.truncate(f / "get_keops_dll_impl_cache.pkl", 20), ["get_keops_dll_impl_cache.pkl"]),
     ],

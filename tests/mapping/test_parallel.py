@@ -63,7 +63,9 @@ WORK = {
     "sharp soft map": lambda: soft(1.0),
     "wide soft map": lambda: soft(100.0),
     "nearest": lambda: [nearest(*(x.float() for x in curve_embeddings(900, 700, 30)))],
-    "largest distance": lambda: [largest_distance(*(x / x.norm(dim=1, keepdim=True) for x in curve_embeddings(400, 500, 3)))],
+    "largest distance": lambda: [
+        largest_distance(*(x / x.norm(dim=1, keepdim=True) for x in curve_embeddings(400, 500, 3)))
+    ],
     "precise map": precise,
     "read-out": read_off,
 }
@@ -92,7 +94,9 @@ def test_gradients_pass_gradcheck_with_two_threads(monkeypatch):
     query, reference = curve_embeddings(9, 8, 3)
     feat1 = torch.randn(8, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     inputs = [x.requires_grad_() for x in (query, reference, feat1)]
-    assert torch.autograd.gradcheck(lambda q, r, f: BlockedSoftMap(q, r, torch.tensor(0.8).double()).pull_back(f), inputs)
+    assert torch.autograd.gradcheck(
+        lambda q, r, f: BlockedSoftMap(q, r, torch.tensor(0.8).double()).pull_back(f), inputs
+    )
 
 
 def test_strips_are_shared_out_and_kernels_keep_to_one_thread():
@@ -207,7 +211,13 @@ def test_callers_in_several_threads_do_not_disturb_each_other(threads):
             torch.set_num_threads(n)
             for _ in range(3):
                 mine = WORK["sharp soft map"](), WORK["nearest"]()
-                found.append(all(torch.equal(a, b) for one, two in zip(mine, expected, strict=True) for a, b in zip(one, two, strict=True)))
+                found.append(
+                    all(
+                        torch.equal(a, b)
+                        for one, two in zip(mine, expected, strict=True)
+                        for a, b in zip(one, two, strict=True)
+                    )
+                )
             found.append(torch.get_num_threads() == n)
 
         callers = [threading.Thread(target=caller, args=(n,)) for n in (1, 2, 3, 2)]

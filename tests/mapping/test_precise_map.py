@@ -32,7 +32,9 @@ def distance_to_triangle(point: Tensor, triangle: Tensor) -> float:
 @pytest.mark.parametrize("p", [2, 3, 10])
 def test_distances_are_those_of_an_exhaustive_search(p):
     reference, faces1 = strip_mesh(p, n=4)
-    query = reference.mean(dim=0) + 1.5 * torch.randn(12, p, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    query = reference.mean(dim=0) + 1.5 * torch.randn(
+        12, p, generator=torch.Generator().manual_seed(2), dtype=torch.float64
+    )
     image = precise_map(query, reference, faces1).pull_back(reference)
     for x, y in zip(query, image, strict=True):
         exhaustive = min(distance_to_triangle(x, reference[face]) for face in faces1)
@@ -62,7 +64,9 @@ def test_a_point_inside_a_known_triangle_is_found_with_its_coordinates(p):
 def test_the_scale_of_the_embeddings_changes_nothing(scale):
     """An absolute tolerance, as 1e-6 on the determinant, would collapse small triangles to their first corner."""
     reference, faces1 = strip_mesh(6)
-    query = reference + 0.02 * torch.randn(reference.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    query = reference + 0.02 * torch.randn(
+        reference.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     before, after = precise_map(query, reference, faces1), precise_map(scale * query, scale * reference, faces1)
     torch.testing.assert_close(after.pull_back(reference), before.pull_back(reference), rtol=1e-7, atol=1e-7)
     inside = before.weights.amin(dim=1) > 1e-6  # on an edge either of two triangles is right
@@ -89,7 +93,9 @@ def test_a_vertex_of_no_triangle_is_no_target():
 
 def test_examining_few_candidates_at_a_time_finds_the_same_triangles(monkeypatch):
     reference, faces1 = strip_mesh(4, n=6)
-    query = reference + 0.3 * torch.randn(reference.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    query = reference + 0.3 * torch.randn(
+        reference.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64
+    )
     whole = precise_map(query, reference, faces1)
     monkeypatch.setattr(triangles, "_NEAR_VERTICES", 5)
     parts = precise_map(query, reference, faces1)

@@ -60,7 +60,8 @@ def test_a_copy_on_another_grid_is_matched_to_under_a_patch(block):
     fmap12 = fmap_from_pointmap(near1, image1.basis.first(30), image2.basis.first(30))
     _, xy21 = Readout(embedding=[block])(PatchPair("grids", image1, image2), fmap12)
     error = (xy21 - true).norm(dim=1)
-    assert error.mean() < 10 and error.median() < 8  # a patch of image 1 is 10 x 10 pixels; rounding to its centre costs 3.8
+    # a patch of image 1 is 10 x 10 pixels; rounding to its centre costs 3.8
+    assert error.mean() < 10 and error.median() < 8
 
 
 def test_with_unequal_grids_both_sides_of_a_true_map_have_one_length():
@@ -116,7 +117,9 @@ def bump_pair(shift, patches=None):
     return PatchPair("bump", *with_feat)
 
 
-@pytest.mark.parametrize(("position", "temperature"), [("subpatch", 1.0), ("window_soft_argmax", 0.01), ("soft_argmax", 0.01)])
+@pytest.mark.parametrize(
+    ("position", "temperature"), [("subpatch", 1.0), ("window_soft_argmax", 0.01), ("soft_argmax", 0.01)]
+)
 def test_places_between_patches_are_found(position, temperature):
     """The squared distance is an exact parabola; a soft-argmax of a Gaussian is its centre, away from the border."""
     pair = bump_pair((0.3, -0.4))
@@ -131,7 +134,10 @@ def test_places_between_patches_are_found(position, temperature):
 
 def test_subpatch_places_stay_within_half_a_patch_of_the_best():
     generator = torch.Generator().manual_seed(0)
-    pair = PatchPair("noise", *(patch_image((9, 12), (90, 132), k=3, seed=int(s)) for s in torch.randint(99, (2,), generator=generator)))
+    pair = PatchPair(
+        "noise",
+        *(patch_image((9, 12), (90, 132), k=3, seed=int(s)) for s in torch.randint(99, (2,), generator=generator)),
+    )
     p2p21, xy21 = Readout(embedding=["loss"], position="subpatch")(pair)
     assert torch.equal(p2p21, Readout(embedding=["loss"])(pair)[0])
     moved = (xy21 - patch_centres((9, 12), (90, 132), p2p21)).abs()

@@ -7,7 +7,9 @@ from pullback.mapping.row_systems import solve_rows
 
 
 def systems(rows: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Two pairs with maps of 5 rows and 4 columns: coefficients whose Gram matrix it is, ridges and right-hand sides, in float64."""
+    """Two pairs with maps of 5 rows and 4 columns: coefficients whose Gram matrix it is, ridges and right-hand sides,
+    in float64.
+    """
     generator = torch.Generator().manual_seed(seed)
     coeffs = torch.randn(2, 4, 9, dtype=torch.float64, generator=generator)
     ridge = 0.1 + torch.rand(2, rows, 4, dtype=torch.float64, generator=generator)

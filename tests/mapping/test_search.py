@@ -1,4 +1,6 @@
-"""Of equally near points the first, wherever they stand and whatever rounds the products: against a search without products."""
+"""Of equally near points the first, wherever they stand and whatever rounds the products:
+against a search without products.
+"""
 
 import numpy as np
 import pytest
@@ -22,11 +24,15 @@ def tripled() -> tuple[Tensor, Tensor]:
 
 
 def half_way_between_the_points_of_a_lattice() -> tuple[Tensor, Tensor]:
-    return torch.cartesian_prod(*[torch.arange(4.0)] * 3) + 0.5, torch.cartesian_prod(*[torch.arange(5.0)] * 3)[random(125).argsort()]
+    return torch.cartesian_prod(*[torch.arange(4.0)] * 3) + 0.5, torch.cartesian_prod(*[torch.arange(5.0)] * 3)[
+        random(125).argsort()
+    ]
 
 
 def mostly_one_point() -> tuple[Tensor, Tensor]:
-    return torch.cat([torch.zeros(150, 40), random(50, 40)]), torch.cat([random(50, 40), torch.zeros(300, 40), random(50, 40)])
+    return torch.cat([torch.zeros(150, 40), random(50, 40)]), torch.cat(
+        [random(50, 40), torch.zeros(300, 40), random(50, 40)]
+    )
 
 
 def tight_clusters_far_apart() -> tuple[Tensor, Tensor]:
@@ -76,14 +82,17 @@ def slow_nearest(query: Tensor, reference: Tensor) -> Tensor:
 
 @pytest.fixture(params=["products as they are", "products that round by place"])
 def rounding(request, monkeypatch) -> None:
-    """Half of the error that a product may have, other for every place and every call, as on a processor that adds in another order."""
+    """Half of the error that a product may have, other for every place and every call,
+    as on a processor that adds in another order.
+    """
     if request.param == "products as they are":
         return
     see, generator = search._Candidates.see, torch.Generator().manual_seed(0)
 
     def see_noisy(self, product: Tensor, block: slice | Tensor) -> None:
         norm = self._square[:, None].sqrt()
-        norm = norm * (norm + (self._square[:, None] - 2 * product).clamp_min(0).sqrt())  # of the row times that of the column, at most
+        # of the row times that of the column, at most
+        norm = norm * (norm + (self._square[:, None] - 2 * product).clamp_min(0).sqrt())
         sign = torch.randint(-1, 2, product.shape, generator=generator)
         see(self, product + sign * norm * (0.25 * torch.finfo(product.dtype).eps * self._columns), block)
 
@@ -121,7 +130,12 @@ def test_each_row_knows_the_first_that_equals_it(dtype, monkeypatch):
     points = torch.randint(0, 3, (200, 3), generator=torch.Generator().manual_seed(0)).to(dtype) * 0.1
     rows = [tuple(row) for row in points.tolist()]
     assert first_equal_rows(points).tolist() == [rows.index(row) for row in rows]
-    assert first_equal_rows(torch.tensor([[torch.nan], [0.0], [torch.nan], [-0.0]], dtype=dtype)).tolist() == [0, 1, 2, 1]
+    assert first_equal_rows(torch.tensor([[torch.nan], [0.0], [torch.nan], [-0.0]], dtype=dtype)).tolist() == [
+        0,
+        1,
+        2,
+        1,
+    ]
 
 
 def test_a_row_that_holds_a_nan_gets_a_point_that_exists(rounding):
@@ -145,8 +159,14 @@ def test_of_equal_triangles_the_first_is_taken_however_the_products_round(monkey
     faces = torch.stack([torch.arange(38), torch.arange(38) + 1, torch.arange(38) + 2], dim=1)
     once = precise_map(query, reference, faces)
     again = torch.cat([reference, reference.flip(0)])
-    noise = 4 * torch.finfo(torch.float64).eps * torch.randn(80, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    noise = (
+        4
+        * torch.finfo(torch.float64).eps
+        * torch.randn(80, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    )
     original = triangles.homogeneous
-    monkeypatch.setattr(triangles, "homogeneous", lambda *sets: (lambda near, far: (near, far * (1 + noise[:, None])))(*original(*sets)))
+    monkeypatch.setattr(
+        triangles, "homogeneous", lambda *sets: (lambda near, far: (near, far * (1 + noise[:, None])))(*original(*sets))
+    )
     twice = precise_map(query, again, torch.cat([faces, 79 - faces, faces]))
     assert torch.equal(twice.corners, once.corners) and torch.equal(twice.weights, once.weights)

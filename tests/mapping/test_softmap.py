@@ -37,7 +37,12 @@ def test_a_relative_blur_is_a_fraction_of_the_largest_distance(backend):
 
 
 @settings(max_examples=25, deadline=None)
-@given(scale=st.floats(1e-4, 1e4), shift=st.floats(-5, 5), backend=st.sampled_from(["dense", "blocked"]), seed=st.integers(0, 1000))
+@given(
+    scale=st.floats(1e-4, 1e4),
+    shift=st.floats(-5, 5),
+    backend=st.sampled_from(["dense", "blocked"]),
+    seed=st.integers(0, 1000),
+)
 def test_scaling_and_moving_both_embeddings_changes_nothing_under_a_relative_blur(scale, shift, backend, seed):
     query, reference = curve_embeddings(30, 70, 4, seed=seed)
     feat1 = torch.randn(70, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -53,7 +58,9 @@ def test_the_blur_is_a_constant_for_autograd(backend):
     assert not sigma.requires_grad
     grads = []
     for blur, relative in ((0.1, True), (sigma, False)):
-        out = soft_map(query, reference, blur=blur, relative=relative, backend=backend).pull_back(torch.eye(30, dtype=torch.float64))
+        out = soft_map(query, reference, blur=blur, relative=relative, backend=backend).pull_back(
+            torch.eye(30, dtype=torch.float64)
+        )
         grads.append(torch.autograd.grad(out.square().sum(), [query, reference]))
     torch.testing.assert_close(grads[0], grads[1])
 

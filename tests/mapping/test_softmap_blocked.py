@@ -10,7 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from pullback.mapping import BlockedSoftMap, distances, soft_map, softmap_blocked, strips
 
-# (n2, n1, p, q): unequal sizes, columns fewer and more than functions, one function, one query, a block exactly and one row more.
+# (n2, n1, p, q): unequal sizes, columns fewer and more than functions, one function, one query, a block exactly and one
+# row more.
 SIZES = [(300, 411, 7, 5), (411, 300, 3, 20), (200, 333, 30, 1), (64, 500, 2, 3), (65, 40, 3, 2), (1, 90, 3, 2)]
 
 
@@ -36,7 +37,9 @@ def test_float64_agrees_with_the_dense_map_to_rounding(size):
 def test_a_shape_of_one_point_takes_all_the_weight():
     query, reference = curve_embeddings(65, 1, 3)
     feat1 = torch.tensor([[2.0, -3.0]], dtype=torch.float64)
-    torch.testing.assert_close(soft_map(query, reference, blur=0.01, backend="blocked").pull_back(feat1), feat1.expand(65, 2))
+    torch.testing.assert_close(
+        soft_map(query, reference, blur=0.01, backend="blocked").pull_back(feat1), feat1.expand(65, 2)
+    )
 
 
 @pytest.mark.parametrize("rows", [1, 7, 10_000])
@@ -87,7 +90,9 @@ def test_gradients_pass_gradcheck():
     query, reference = curve_embeddings(9, 8, 3)
     feat1 = torch.randn(8, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     inputs = [x.requires_grad_() for x in (query, reference, feat1)]
-    assert torch.autograd.gradcheck(lambda q, r, f: BlockedSoftMap(q, r, torch.tensor(0.8).double()).pull_back(f), inputs)
+    assert torch.autograd.gradcheck(
+        lambda q, r, f: BlockedSoftMap(q, r, torch.tensor(0.8).double()).pull_back(f), inputs
+    )
 
 
 @pytest.mark.parametrize("wanted", [(True, False, False), (False, True, False), (False, False, True)])
@@ -97,7 +102,9 @@ def test_each_gradient_alone_equals_the_gradient_among_all(wanted):
     inputs = [x.detach().requires_grad_(wants) for x, wants in zip((query, reference, feat1), wanted, strict=True)]
     out = BlockedSoftMap(*inputs[:2], sigma).pull_back(inputs[2])
     (out * torch.linspace(-1, 1, out.numel(), dtype=torch.float64).reshape(out.shape).cos()).sum().backward()
-    for tensor, wants, grad in zip(inputs, wanted, (every.grad_query, every.grad_reference, every.grad_feat1), strict=True):
+    for tensor, wants, grad in zip(
+        inputs, wanted, (every.grad_query, every.grad_reference, every.grad_feat1), strict=True
+    ):
         if wants:
             torch.testing.assert_close(tensor.grad, grad)
         else:
@@ -149,7 +156,9 @@ class _LargestTensor(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("many_points", [1, 2**14])
-@pytest.mark.parametrize(("backend", "blur", "fits"), [("blocked", 0.01, True), ("blocked", 1.0, True), ("dense", 0.01, False)])
+@pytest.mark.parametrize(
+    ("backend", "blur", "fits"), [("blocked", 0.01, True), ("blocked", 1.0, True), ("dense", 0.01, False)]
+)
 def test_only_the_dense_map_stores_a_matrix_of_all_pairs(one_thread, monkeypatch, backend, blur, fits, many_points):
     monkeypatch.setattr(strips, "_MANY_POINTS", many_points)
     query, reference = (x.requires_grad_() for x in curve_embeddings(900, 800, 6))
@@ -176,7 +185,13 @@ def test_reduced_precision_settings_outside_do_not_reach_the_logits():
 
 
 @settings(max_examples=25, deadline=None)
-@given(n2=st.integers(1, 40), n1=st.integers(1, 40), p=st.integers(1, 6), blur=st.floats(1e-3, 10), seed=st.integers(0, 1000))
+@given(
+    n2=st.integers(1, 40),
+    n1=st.integers(1, 40),
+    p=st.integers(1, 6),
+    blur=st.floats(1e-3, 10),
+    seed=st.integers(0, 1000),
+)
 def test_each_value_is_a_mean_of_values_on_shape_1(n2, n1, p, blur, seed):
     query, reference = curve_embeddings(n2, n1, p, seed=seed)
     feat1 = torch.cat([torch.ones(n1, 1, dtype=torch.float64), reference], dim=1)

@@ -51,6 +51,9 @@ def test_a_missing_compiler_is_named_and_the_wait_announced(monkeypatch, caplog)
     monkeypatch.setitem(sys.modules, "pykeops.torch", types.SimpleNamespace(LazyTensor=fail))
     softmap_keops._announce.cache_clear()
     map21 = soft_map(torch.rand(5, 3), torch.rand(6, 3), blur=0.1, backend="keops")
-    with caplog.at_level(logging.WARNING), pytest.raises(ImportError, match=r"could not build its kernels.*pykeops_cpp.*g\+\+"):
+    with (
+        caplog.at_level(logging.WARNING),
+        pytest.raises(ImportError, match=r"could not build its kernels.*pykeops_cpp.*g\+\+"),
+    ):
         map21.pull_back(torch.rand(6, 2))
     assert "3 columns and 2 functions" in caplog.text and "a minute" in caplog.text

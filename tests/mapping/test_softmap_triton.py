@@ -1,7 +1,9 @@
-"""The fused soft map against the dense one in float64: its kernels in Triton's interpreter, and as they are where there is a GPU.
+"""The fused soft map against the dense one in float64: its kernels in Triton's interpreter,
+and as they are where there is a GPU.
 
-The interpreter multiplies half-precision numbers exactly and adds in float32, as tensor cores do; the layout, the split of numbers in
-two and the order of sums are the kernels' own, so that accuracy is tested as well, short of how the hardware rounds its sums.
+The interpreter multiplies half-precision numbers exactly and adds in float32, as tensor cores do; the layout, the split
+of numbers in two and the order of sums are the kernels' own, so that accuracy is tested as well, short of how the
+hardware rounds its sums.
 """
 
 import importlib.util
@@ -18,9 +20,12 @@ from pullback.mapping.fused import fused_kernels
 from pullback.mapping.softmap import kind_of
 from pullback.mapping.softmap_triton import TritonSoftMap, largest_distance, nearest
 
-needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs triton (pip install triton)")
+needs_triton = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="needs triton (pip install triton)"
+)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-# (n2, n1, p, q): several tiles either way, a main and a tail piece, a whole tile and one row more, rows too wide for one piece, one query.
+# (n2, n1, p, q): several tiles either way, a main and a tail piece, a whole tile and one row more, rows too wide for
+# one piece, one query.
 SIZES = [(70, 150, 3, 30), (40, 129, 130, 131), (30, 64, 200, 3), (20, 30, 290, 3), (20, 30, 3, 270), (1, 90, 1, 1)]
 
 
@@ -59,7 +64,9 @@ def test_a_shape_of_one_point_takes_all_the_weight(run):
     query, reference, feat1, sigma = case(33, 1, 3, 2)
     mine = run(answer, TritonSoftMap, query, reference, feat1, sigma)
     torch.testing.assert_close(mine.feat2, feat1.expand(33, 2))
-    torch.testing.assert_close(mine.grad_feat1, answer(DenseSoftMap, query, reference, feat1, sigma).grad_feat1, rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        mine.grad_feat1, answer(DenseSoftMap, query, reference, feat1, sigma).grad_feat1, rtol=1e-4, atol=0
+    )
     assert (mine.grad_query == 0).all() and (mine.grad_reference == 0).all()
 
 
@@ -114,7 +121,9 @@ def test_slices_transposes_and_expanded_gradients_are_fine(run):
         torch.testing.assert_close(mine, theirs)
 
 
-def gradients(query: Tensor, reference: Tensor, feat1: Tensor, sigma: Tensor, wanted: tuple[bool, ...]) -> list[Tensor | None]:
+def gradients(
+    query: Tensor, reference: Tensor, feat1: Tensor, sigma: Tensor, wanted: tuple[bool, ...]
+) -> list[Tensor | None]:
     """Of a sum over one column, whose gradient is expanded, not stored."""
     inputs = [x.detach().requires_grad_(wants) for x, wants in zip((query, reference, feat1), wanted, strict=True)]
     TritonSoftMap(*inputs[:2], sigma).pull_back(inputs[2]).sum(dim=0)[1].backward()
@@ -162,7 +171,9 @@ def test_tiles_that_are_left_out_are_below_rounding(run):
 @pytest.mark.parametrize("p", [3, 130, 290])
 def test_nearest_is_that_of_all_distances(run, p):
     query, reference = (x.float() for x in curve_embeddings(70, 100, p))
-    expected = torch.cdist(query.double(), reference.double(), compute_mode="donot_use_mm_for_euclid_dist").argmin(dim=1)
+    expected = torch.cdist(query.double(), reference.double(), compute_mode="donot_use_mm_for_euclid_dist").argmin(
+        dim=1
+    )
     assert torch.equal(run(nearest, query, reference), expected)
     # Of equal rows the interpreter, whose products round equal columns differently by their place, takes any.
     assert torch.equal(run(nearest, query, torch.cat([reference, reference[:50]])) % 100, expected)
@@ -230,7 +241,9 @@ def tf32(x: Tensor, *, rounded: bool = True) -> Tensor:
 
 
 def split_logits(query: Tensor, reference: Tensor) -> dict[str, Tensor]:
-    """``q·r`` with every product of columns as each scheme has it, added up exactly: what the roundings of the factors do."""
+    """``q·r`` with every product of columns as each scheme has it, added up exactly:
+    what the roundings of the factors do.
+    """
     schemes = {}
     q, r = tf32(query), tf32(reference)
     schemes["tf32"] = q.double() @ r.double().T
@@ -249,7 +262,10 @@ def test_plain_tf32_is_off_by_nats_at_one_percent_and_two_parts_a_number_are_not
     weights = torch.softmax(exact - norm, dim=1)
     errors = {}
     for name, product in split_logits(query, reference).items():
-        errors[name] = (product - exact).abs().max(), (torch.softmax(product - norm, dim=1) - weights).norm() / weights.norm()
+        errors[name] = (
+            (product - exact).abs().max(),
+            (torch.softmax(product - norm, dim=1) - weights).norm() / weights.norm(),
+        )
     assert errors["tf32"][0] > 0.1 and errors["tf32"][1] > 1e-2
     assert errors["tf32x3"][0] < 1e-3 and errors["tf32x3"][1] < 1e-4
 
@@ -273,7 +289,9 @@ def test_the_kernels_serve_cuda_devices_with_triton_only(monkeypatch):
 
 def test_the_backend_says_what_it_needs(monkeypatch):
     monkeypatch.setattr(softmap_triton, "has_triton", lambda: True)
-    with pytest.raises(ValueError, match=r"backend=triton needs embeddings on a CUDA device, not on cpu.*backend=blocked"):
+    with pytest.raises(
+        ValueError, match=r"backend=triton needs embeddings on a CUDA device, not on cpu.*backend=blocked"
+    ):
         soft_map(torch.rand(5, 3), torch.rand(6, 3), blur=0.1, backend="triton")
     monkeypatch.setattr(softmap_triton, "has_triton", lambda: False)
     with pytest.raises(ImportError, match=r"triton is not installed.*CUDA builds of PyTorch.*backend=blocked"):

@@ -30,7 +30,9 @@ def test_every_width_is_covered_by_pieces_that_tensor_cores_take():
         cut = pieces(columns)
         assert columns <= cut.width < columns + 128
         assert cut.main & (cut.main - 1) == 0 and cut.main >= 16
-        assert cut.tail & (cut.tail - 1) == 0 and cut.tail in (0, *range(16, 129)) and (cut.tail == 0 or cut.groups == 1)
+        assert (
+            cut.tail & (cut.tail - 1) == 0 and cut.tail in (0, *range(16, 129)) and (cut.tail == 0 or cut.groups == 1)
+        )
 
 
 def test_two_halves_keep_22_bits_and_padding_is_zero():
@@ -59,7 +61,9 @@ def test_split_points_give_logits_of_near_pairs_more_accurately_than_float32_doe
     """At a blur of 1 %, 130 columns, against float64; the sums as the kernels have them, the exact ones first."""
     query, reference = (x.float() for x in curve_embeddings(100, 200, 130))
     sigma = one_percent(query, reference)
-    exact = -(torch.cdist(query.double(), reference.double(), compute_mode="donot_use_mm_for_euclid_dist") ** 2) / (2 * sigma**2)
+    exact = -(torch.cdist(query.double(), reference.double(), compute_mode="donot_use_mm_for_euclid_dist") ** 2) / (
+        2 * sigma**2
+    )
     near = exact > -30
     points = SplitPoints.of(query, reference, padding=torch.inf)
     (q, q_rest), (r, r_rest) = (x.halves[:, : x.n].float() for x in (points.query, points.reference))

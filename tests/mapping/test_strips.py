@@ -21,7 +21,9 @@ def clusters_always(monkeypatch) -> list[Tensor | None]:
     monkeypatch.setattr(strips, "_MANY_TO_SEARCH", 1)
     monkeypatch.setattr(strips, "_SHARE", 1.0)
     monkeypatch.setattr(distances, "_MANY_PAIRS", 1)
-    monkeypatch.setattr(strips.Clusters, "candidates", lambda *args, **kw: found.append(original(*args, **kw)) or found[-1])
+    monkeypatch.setattr(
+        strips.Clusters, "candidates", lambda *args, **kw: found.append(original(*args, **kw)) or found[-1]
+    )
     return found
 
 
@@ -43,7 +45,8 @@ def test_a_soft_map_of_candidates_agrees_with_the_dense_one(clusters_always, siz
 def test_any_blur_is_served(clusters_always, blur):
     query, reference, feat1, _ = case(300, 400, 70, 3, torch.float64)
     tensors = (query, reference, feat1, torch.tensor(blur).double())
-    value = 1e-7 if blur > 1e-5 else 1e-5  # logits of 1e8 and 1e14 are rounded to 1e-8 and 1e-2; rows of the latter are one-hot
+    # logits of 1e8 and 1e14 are rounded to 1e-8 and 1e-2; rows of the latter are one-hot
+    value = 1e-7 if blur > 1e-5 else 1e-5
     mine, dense = answer(BlockedSoftMap, *tensors), dense64(*tensors)
     torch.testing.assert_close(mine.feat2, dense.feat2, rtol=value, atol=value)
     if blur > 1e-5:
@@ -123,7 +126,9 @@ def test_the_largest_distance_is_exact(clusters_always, apart):
 def test_every_row_has_its_turn_once(monkeypatch, n2, n1, many):
     monkeypatch.setattr(strips, "_MANY_PAIRS", many)
     query, near = homogeneous(*curve_embeddings(n2, n1, 3))
-    seen = strips.Strips.of(query[:, :-1], near, lambda rows: query[rows]).each(lambda rows, x, columns: torch.arange(n2)[rows])
+    seen = strips.Strips.of(query[:, :-1], near, lambda rows: query[rows]).each(
+        lambda rows, x, columns: torch.arange(n2)[rows]
+    )
     assert torch.equal(torch.cat(seen).sort().values, torch.arange(n2))
 
 

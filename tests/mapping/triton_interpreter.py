@@ -1,4 +1,6 @@
-"""Runs functions where Triton interprets its kernels on the CPU, which must be decided before anything imports it: in another process."""
+"""Runs functions where Triton interprets its kernels on the CPU, which must be decided before anything imports it:
+in another process.
+"""
 
 import multiprocessing
 import os
@@ -25,7 +27,9 @@ def _call(payload: bytes) -> bytes:
 
 @contextmanager
 def interpreter() -> Iterator[Callable[..., Any]]:
-    """A process of its own; ``run(function, *args)`` gives the function's result there. Functions travel by name, tensors by value."""
+    """A process of its own; ``run(function, *args)`` gives the function's result there. Functions travel by name,
+    tensors by value.
+    """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_start) as pool:
 
         def run(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

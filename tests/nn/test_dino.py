@@ -16,12 +16,20 @@ SMALL = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "p
 CONFIGS = {
     "vit": lambda: transformers.ViTConfig(**SMALL, intermediate_size=32),
     "dinov2": lambda: transformers.Dinov2Config(**SMALL, mlp_ratio=2),
-    "dinov2_with_registers": lambda: transformers.Dinov2WithRegistersConfig(**SMALL, mlp_ratio=2, num_register_tokens=3),
-    "dinov3_vit": lambda: transformers.DINOv3ViTConfig(**SMALL, intermediate_size=32, num_register_tokens=3, layerscale_value=0.5),
+    "dinov2_with_registers": lambda: transformers.Dinov2WithRegistersConfig(
+        **SMALL, mlp_ratio=2, num_register_tokens=3
+    ),
+    "dinov3_vit": lambda: transformers.DINOv3ViTConfig(
+        **SMALL, intermediate_size=32, num_register_tokens=3, layerscale_value=0.5
+    ),
 }
 FAMILIES = [
-    name if hasattr(transformers, cls) else pytest.param(name, marks=pytest.mark.skip(reason=f"needs a transformers that has {cls}"))
-    for name, cls in zip(CONFIGS, ("ViTModel", "Dinov2Model", "Dinov2WithRegistersModel", "DINOv3ViTModel"), strict=True)
+    name
+    if hasattr(transformers, cls)
+    else pytest.param(name, marks=pytest.mark.skip(reason=f"needs a transformers that has {cls}"))
+    for name, cls in zip(
+        CONFIGS, ("ViTModel", "Dinov2Model", "Dinov2WithRegistersModel", "DINOv3ViTModel"), strict=True
+    )
 ]
 
 
@@ -49,7 +57,9 @@ def reference(folder, one, size: int) -> tuple[torch.nn.Module, list[torch.Tenso
     model = transformers.AutoModel.from_pretrained(folder).float().eval()
     height, width = (side * size // max(one.size) // 4 * 4 for side in one.size)
     image = resized(one.pixels, (height, width))[None]
-    image = (image - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    image = (image - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[
+        :, None, None
+    ]
     options = {"interpolate_pos_encoding": True} if model.config.model_type == "vit" else {}
     with torch.no_grad():
         states = model(image, output_hidden_states=True, **options).hidden_states
@@ -84,7 +94,9 @@ def test_the_hidden_state_is_what_the_blocks_give_when_run_by_hand_and_not_the_n
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("facet", "names"), [("key", ("k_proj", "key")), ("query", ("q_proj", "query")), ("value", ("v_proj", "value"))])
+@pytest.mark.parametrize(
+    ("facet", "names"), [("key", ("k_proj", "key")), ("query", ("q_proj", "query")), ("value", ("v_proj", "value"))]
+)
 def test_a_facet_is_the_projection_of_the_normalised_input_of_its_block(folder_of, family, facet, names):
     one = photo(32, 48)
     ours = Dino(folder_of(family), layer=1, facet=facet, size=24)([one])[0]["layer1"]
@@ -103,7 +115,9 @@ def test_several_layers_are_several_entries_from_one_pass(folder_of):
     both = Dino(folder_of("dinov2"), layer=[2, 0], size=16)([one])[0]
     assert list(both) == ["layer2", "layer0"]
     for layer in (0, 2):
-        assert torch.allclose(both[f"layer{layer}"], Dino(folder_of("dinov2"), layer=layer, size=16)([one])[0][f"layer{layer}"], atol=1e-6)
+        assert torch.allclose(
+            both[f"layer{layer}"], Dino(folder_of("dinov2"), layer=layer, size=16)([one])[0][f"layer{layer}"], atol=1e-6
+        )
 
 
 def test_blocks_after_the_last_needed_one_are_not_kept(folder_of):
@@ -118,7 +132,12 @@ def test_different_sizes_in_one_call_equal_one_by_one(folder_of, family):
     photos = [photo(40, 60, seed=0), photo(60, 40, seed=1), photo(80, 120, seed=2), photo(50, 50, seed=3)]
     for one, maps in zip(photos, backbone(photos), strict=True):
         assert torch.allclose(maps["layer1"], backbone([one])[0]["layer1"], atol=1e-5)
-    assert [tuple(maps["layer1"].shape) for maps in backbone(photos)] == [(16, 4, 6), (16, 6, 4), (16, 4, 6), (16, 6, 6)]
+    assert [tuple(maps["layer1"].shape) for maps in backbone(photos)] == [
+        (16, 4, 6),
+        (16, 6, 4),
+        (16, 4, 6),
+        (16, 6, 6),
+    ]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -219,7 +238,9 @@ def test_weights_that_are_nowhere_say_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(WeightsNotFound, match=r"absent.*no such folder.*weights=FOLDER"):
         Dino(tmp_path / "absent")
     monkeypatch.setattr(transformers.PretrainedConfig, "get_config_dict", staticmethod(unreachable))
-    with pytest.raises(WeightsNotFound, match=r"facebook/dinov2-small.*no connection.*hf download facebook/dinov2-small"):
+    with pytest.raises(
+        WeightsNotFound, match=r"facebook/dinov2-small.*no connection.*hf download facebook/dinov2-small"
+    ):
         Dino("facebook/dinov2-small")
 
 
@@ -263,7 +284,11 @@ def test_a_checkpoint_without_some_of_the_weights_is_refused(folder_of, tmp_path
     partial = shutil.copytree(folder_of("dinov2"), tmp_path / "partial")
     tensors = load_file(partial / "model.safetensors")
     gone = next(name for name in tensors if "layer.1." in name)
-    save_file({name: value for name, value in tensors.items() if name != gone}, partial / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {name: value for name, value in tensors.items() if name != gone},
+        partial / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     with pytest.raises(ValueError, match="lacks 1 tensors of the model"):
         Dino(partial, layer=1, size=16)
     Dino(partial, layer=0, size=16)  # the lost one lies behind what is used
@@ -271,10 +296,15 @@ def test_a_checkpoint_without_some_of_the_weights_is_refused(folder_of, tmp_path
 
 @pytest.mark.slow
 def test_the_exact_small_dinov2_runs_on_a_grid_that_is_not_square(tmp_path):
-    config = transformers.Dinov2Config(hidden_size=384, num_hidden_layers=12, num_attention_heads=6, patch_size=14, image_size=518)
+    config = transformers.Dinov2Config(
+        hidden_size=384, num_hidden_layers=12, num_attention_heads=6, patch_size=14, image_size=518
+    )
     transformers.Dinov2Model(config).save_pretrained(tmp_path / "s14")
     maps = Dino(tmp_path / "s14", layer=[9, 11], size=140)([photo(100, 140)])[0]
-    assert {name: tuple(values.shape) for name, values in maps.items()} == {"layer9": (384, 7, 10), "layer11": (384, 7, 10)}
+    assert {name: tuple(values.shape) for name, values in maps.items()} == {
+        "layer9": (384, 7, 10),
+        "layer11": (384, 7, 10),
+    }
 
 
 @pytest.mark.real_data

@@ -1,4 +1,6 @@
-"""DiffusionNet weights in the layouts of other code bases give, in our network, the features that they give in theirs."""
+"""DiffusionNet weights in the layouts of other code bases give, in our network,
+the features that they give in theirs.
+"""
 
 import pytest
 import torch
@@ -75,7 +77,8 @@ def test_our_own_checkpoints_are_read_too(tiny_shape):
 def test_a_network_of_other_sizes_is_refused_with_layer_shapes_and_overrides():
     foreign = DiffusionNetOfUlrssm(inputs=10, outputs=5, width=8, n_blocks=3)
     message = (
-        r"does not fit: first\.weight \(first_linear\.weight\) has the shape \(8, 10\) in the file and \(16, 12\) in the backbone "
+        r"does not fit: first\.weight \(first_linear\.weight\) has the shape \(8, 10\) in the file and \(16, 12\) "
+        r"in the backbone "
         r"\(\d+ more of the kind\)\. It would with backbone\.descriptor\.channels=10 backbone\.network\.out_channels=5 "
         r"backbone\.network\.width=8 backbone\.network\.n_blocks=3 backbone\.network\.gradient_features=ulrssm$"
     )
@@ -83,7 +86,9 @@ def test_a_network_of_other_sizes_is_refused_with_layer_shapes_and_overrides():
     before = {name: value.clone() for name, value in ours.state_dict().items()}
     with pytest.raises(ForeignWeightsError, match=message):
         load_foreign(ours, foreign.state_dict())
-    assert all(torch.equal(before[name], value) for name, value in ours.state_dict().items()), "nothing is loaded in part"
+    assert all(torch.equal(before[name], value) for name, value in ours.state_dict().items()), (
+        "nothing is loaded in part"
+    )
 
 
 def test_the_overrides_of_a_refusal_fit():
@@ -112,12 +117,16 @@ def test_weights_for_coordinates_ask_for_the_backbone_of_coordinates():
         load_foreign(backbone(), DiffusionNetOfSharp(inputs=3).state_dict())
     ours = Backbone(XYZ(), DiffusionNet(3, 6, width=16, n_blocks=2, k=K))
     load_foreign(ours, DiffusionNetOfSharp(inputs=3).state_dict())
-    with pytest.raises(ForeignWeightsError, match=r"It would with backbone=diffusion_net backbone\.descriptor\.channels=16$"):
+    with pytest.raises(
+        ForeignWeightsError, match=r"It would with backbone=diffusion_net backbone\.descriptor\.channels=16$"
+    ):
         load_foreign(ours, DiffusionNetOfSharp(inputs=16).state_dict())
 
 
 def test_blocks_that_no_option_gives_are_refused_as_such():
-    with pytest.raises(ForeignWeightsError, match=r"blocks\.0\.mlp\.0\.weight .*\(32, 48\).*\(16, 48\).*No option of the backbone"):
+    with pytest.raises(
+        ForeignWeightsError, match=r"blocks\.0\.mlp\.0\.weight .*\(32, 48\).*\(16, 48\).*No option of the backbone"
+    ):
         load_foreign(backbone(), DiffusionNetOfSharp(hidden=[32, 16]).state_dict())
     normalised = DiffusionNetOfSharp().state_dict() | {"block_0.norm.weight": torch.ones(16)}
     with pytest.raises(ForeignWeightsError, match=r"block_0\.norm\.weight is no part of our DiffusionNet.*No option"):
@@ -133,13 +142,18 @@ def test_a_missing_layer_is_named():
 
 def test_of_several_networks_the_feature_extractor_is_meant_or_none():
     one, other = DiffusionNetOfUlrssm().state_dict(), DiffusionNetOfUlrssm().state_dict()
-    assert find_network({"networks": {"interpolator": one, "feature_extractor": other}}).prefix == "networks.feature_extractor."
+    assert (
+        find_network({"networks": {"interpolator": one, "feature_extractor": other}}).prefix
+        == "networks.feature_extractor."
+    )
     with pytest.raises(ForeignWeightsError, match=r"holds 2 DiffusionNets \(networks\.a, networks\.b\).*torch\.save"):
         find_network({"networks": {"a": one, "b": other}})
 
 
 def test_a_file_without_such_a_network_is_refused_with_what_it_holds():
-    with pytest.raises(ForeignWeightsError, match=r"holds no DiffusionNet with the names of .*ulrssm.*, but 0\.weight, 0\.bias$"):
+    with pytest.raises(
+        ForeignWeightsError, match=r"holds no DiffusionNet with the names of .*ulrssm.*, but 0\.weight, 0\.bias$"
+    ):
         find_network(nn.Sequential(nn.Linear(2, 2)).state_dict())
     with pytest.raises(ForeignWeightsError, match="RawDescriptor; use backbone=diffusion_net"):
         load_foreign(RawDescriptor(WKS(12)), DiffusionNetOfSharp().state_dict())
@@ -157,7 +171,9 @@ def test_a_file_is_loaded_and_named_with_its_digest(tmp_path, caplog, tiny_shape
     with caplog.at_level("INFO"):
         where = load_weights_of_others(module, tmp_path / "faust.pth")
     assert where.startswith("faust.pth from elsewhere (names of ulrssm, sha256 ")
-    assert "networks.feature_extractor with the names of ulrssm; ignored around it: optimizers (66 tensors)" in caplog.text
+    assert (
+        "networks.feature_extractor with the names of ulrssm; ignored around it: optimizers (66 tensors)" in caplog.text
+    )
     check_same_features(foreign, module.backbone, tiny_shape)
 
 

@@ -75,7 +75,9 @@ def test_joint_pca_knows_no_order_of_images_and_no_generator():
     torch.testing.assert_close((one, two), (one_again, two_again), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("before", "after"), [((12, 16), (24, 32)), ((24, 32), (12, 16)), ((20, 30), (17, 23)), ((13, 17), (31, 20))])
+@pytest.mark.parametrize(
+    ("before", "after"), [((12, 16), (24, 32)), ((24, 32), (12, 16)), ((20, 30), (17, 23)), ((13, 17), (31, 20))]
+)
 def test_a_ramp_in_pixels_stays_a_ramp_on_another_grid(before, after):
     moved, expected = resampled(ramp(*before), after), ramp(*after)
     # Patches outside the outermost old centres have nothing to interpolate between.
@@ -97,7 +99,9 @@ def test_blocks_are_brought_to_the_finest_grid_in_their_order():
     one, _ = branch.combine(maps1, maps2)
     assert one.shape == (16, 8, 12)
     assert torch.equal(one[:4], maps1["s3"])
-    assert torch.equal(one[4:10], resampled(maps1["s4"], (8, 12))) and torch.equal(one[10:], resampled(maps1["s5"], (8, 12)))
+    assert torch.equal(one[4:10], resampled(maps1["s4"], (8, 12))) and torch.equal(
+        one[10:], resampled(maps1["s5"], (8, 12))
+    )
 
 
 def test_each_block_is_reduced_on_its_own_grid():
@@ -154,7 +158,8 @@ def test_branches_of_one_network_share_it_and_others_do_not():
     same = Fusion(Branch(Colours()), Branch(Colours(), normalise=True))
     assert same.same_backbone and same.loss.backbone is same.basis.backbone
     assert not Fusion(Branch(Colours()), Branch(Colours(factor=2.0))).same_backbone
-    assert not Fusion(Branch(Colours()), Branch(Colours(precision="float16"))).same_backbone  # on the CPU both compute in float32
+    # on the CPU both compute in float32
+    assert not Fusion(Branch(Colours()), Branch(Colours(precision="float16"))).same_backbone
 
 
 def test_only_a_pairwise_basis_branch_makes_the_graph_pairwise():
@@ -173,7 +178,9 @@ def test_unknown_choices_are_named():
 def scratch(tmp_path_factory):
     """A configuration of a fusion and nothing else, on the project's config groups."""
     folder = tmp_path_factory.mktemp("configs")
-    (folder / "scratch.yaml").write_text("defaults:\n  - fusion: dinov2_sd\n  - _self_\npaths: {weights_dir: WEIGHTS}\n")
+    (folder / "scratch.yaml").write_text(
+        "defaults:\n  - fusion: dinov2_sd\n  - _self_\npaths: {weights_dir: WEIGHTS}\n"
+    )
     return folder
 
 
@@ -188,7 +195,14 @@ def test_every_fusion_names_two_branches(scratch, name):
     found = fusion_of(scratch, f"fusion={name}")
     assert found["_target_"] == "pullback.nn.fusion.Fusion"
     basis, loss = (found[role]["backbone"]["_target_"].rsplit(".", 1)[1] for role in ("basis", "loss"))
-    kinds = {"dino": "Dino", "vit": "Dino", "sd": "StableDiffusion", "cnn": "EfficientNetLite0", "grad": "DenseGradients", "layers": basis}
+    kinds = {
+        "dino": "Dino",
+        "vit": "Dino",
+        "sd": "StableDiffusion",
+        "cnn": "EfficientNetLite0",
+        "grad": "DenseGradients",
+        "layers": basis,
+    }
     words = name.replace("_folder", "").split("_")[:2]
     assert [basis, loss] == [next(kinds[start] for start in kinds if word.startswith(start)) for word in words]
     for role in ("basis", "loss"):
@@ -204,7 +218,9 @@ def test_layers_are_those_of_the_name(scratch, name):
 
 
 def test_a_branch_is_changed_from_the_command_line(scratch):
-    changed = fusion_of(scratch, "fusion.basis.backbone.layer=9", "fusion.loss.backbone.t=50", "branch@fusion.loss.backbone=sd21")
+    changed = fusion_of(
+        scratch, "fusion.basis.backbone.layer=9", "fusion.loss.backbone.t=50", "branch@fusion.loss.backbone=sd21"
+    )
     default = fusion_of(scratch)
     assert changed["basis"]["backbone"] == {**default["basis"]["backbone"], "layer": 9}
     assert changed["loss"]["backbone"]["blocks"] == ["up1"] and changed["loss"]["backbone"]["t"] == 50

@@ -9,7 +9,9 @@ from pullback.nn.handcrafted import DenseGradients, at_offset, blurred, oriented
 
 def descriptors(image: torch.Tensor, **options) -> torch.Tensor:
     """(h, w, c) at the photograph's own size."""
-    backbone = DenseGradients(**{"size": max(image.shape[1:]), "patch": 8, "scales": (2.0, 4.0), "colour": 0.0} | options)
+    backbone = DenseGradients(
+        **{"size": max(image.shape[1:]), "patch": 8, "scales": (2.0, 4.0), "colour": 0.0} | options
+    )
     return backbone([photo_of(image)])[0]["gradients"].permute(1, 2, 0)
 
 
@@ -36,15 +38,22 @@ def test_energy_between_two_bins_is_shared_and_none_is_lost():
     image = textured(32, 32)[None, :1]
     energy = oriented_gradients(image, bins=8, signed=True)
     padded = torch.nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
-    dx, dy = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2, (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
+    dx, dy = (
+        (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2,
+        (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2,
+    )
     assert torch.allclose(energy.sum(dim=1, keepdim=True), torch.hypot(dx, dy), atol=1e-6)
     assert ((energy > 1e-7).sum(dim=1) <= 2).all()
 
 
 def test_unsigned_bins_do_not_tell_dark_before_light_from_light_before_dark():
     image = textured(32, 32)[None, :1]
-    assert torch.allclose(oriented_gradients(image, bins=8, signed=False), oriented_gradients(1 - image, bins=8, signed=False), atol=1e-5)
-    assert not torch.allclose(oriented_gradients(image, bins=8, signed=True), oriented_gradients(1 - image, bins=8, signed=True), atol=1e-3)
+    assert torch.allclose(
+        oriented_gradients(image, bins=8, signed=False), oriented_gradients(1 - image, bins=8, signed=False), atol=1e-5
+    )
+    assert not torch.allclose(
+        oriented_gradients(image, bins=8, signed=True), oriented_gradients(1 - image, bins=8, signed=True), atol=1e-3
+    )
 
 
 def test_the_blur_is_a_gaussian_and_keeps_constants_up_to_the_border():

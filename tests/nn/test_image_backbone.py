@@ -42,7 +42,9 @@ def test_a_size_that_is_no_multiple_of_the_patch_is_rounded_down_too():
 
 def test_a_photo_too_narrow_for_two_patches_is_refused_with_a_size_that_works():
     narrow = photo(20, 200, name="pencil")
-    with pytest.raises(ValueError, match=r"^/photos/pencil\.png: 200 × 20 .* grid of 1 rows and 15 columns .* use size=320"):
+    with pytest.raises(
+        ValueError, match=r"^/photos/pencil\.png: 200 × 20 .* grid of 1 rows and 15 columns .* use size=320"
+    ):
         input_size(replace(narrow, path="/photos/pencil.png"), size=240, multiple=16)
     assert grid_of(narrow, size=320, multiple=16) == (2, 20)
 
@@ -50,8 +52,11 @@ def test_a_photo_too_narrow_for_two_patches_is_refused_with_a_size_that_works():
 def test_resizing_is_the_bicubic_low_pass_of_pillow():
     original = photo(90, 120)
     ours = resized(original.pixels, (40, 70)) * 255
-    theirs = np.asarray(Image.fromarray(original.pixels.permute(1, 2, 0).numpy()).resize((70, 40), Image.Resampling.BICUBIC))
-    assert (ours - torch.from_numpy(theirs.copy()).permute(2, 0, 1)).abs().max() < 1.01  # Pillow rounds after each direction
+    theirs = np.asarray(
+        Image.fromarray(original.pixels.permute(1, 2, 0).numpy()).resize((70, 40), Image.Resampling.BICUBIC)
+    )
+    # Pillow rounds after each direction
+    assert (ours - torch.from_numpy(theirs.copy()).permute(2, 0, 1)).abs().max() < 1.01
 
 
 def test_resizing_does_not_overshoot_an_edge_and_keeps_a_photo_of_that_size():
@@ -67,14 +72,19 @@ def test_the_grid_covers_the_whole_photo_evenly():
     mean = PatchMeans(size=64, multiple=8)([Photo("ramp", ramp)])[0]["mean"] * 255
     centres = (torch.arange(8) + 0.5) * 200 / 8 - 0.5
     assert mean.shape == (3, 4, 8)
-    assert torch.allclose(mean[:, :, 1:-1], centres[1:-1].expand(3, 4, 6), atol=0.1)  # the border's low-pass is one-sided
+    # the border's low-pass is one-sided
+    assert torch.allclose(mean[:, :, 1:-1], centres[1:-1].expand(3, 4, 6), atol=0.1)
 
 
 def test_photos_of_one_size_go_together_and_come_back_in_order():
     photos = [photo(40, 80, seed=i, name=str(i)) if i % 2 else photo(64, 64, seed=i, name=str(i)) for i in range(7)]
     backbone = PatchMeans(max_batch=3)
     together = backbone(photos)
-    assert backbone.calls == [((3, 3, 64, 64), ["0", "2", "4"]), ((1, 3, 64, 64), ["6"]), ((3, 3, 32, 64), ["1", "3", "5"])]
+    assert backbone.calls == [
+        ((3, 3, 64, 64), ["0", "2", "4"]),
+        ((1, 3, 64, 64), ["6"]),
+        ((3, 3, 32, 64), ["1", "3", "5"]),
+    ]
     for one, maps in zip(photos, together, strict=True):
         assert torch.allclose(maps["mean"], backbone([one])[0]["mean"], atol=1e-6)
     assert backbone([]) == []
@@ -128,7 +138,8 @@ def test_the_hash_depends_on_names_values_and_shapes():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"precision": "half"}, "precision='half'"), ({"size": 15}, "size=15"), ({"max_batch": 0}, "max_batch=0")]
+    ("options", "message"),
+    [({"precision": "half"}, "precision='half'"), ({"size": 15}, "size=15"), ({"max_batch": 0}, "max_batch=0")],
 )
 def test_options_out_of_range_are_refused_by_name(options, message):
     with pytest.raises(ValueError, match=message):

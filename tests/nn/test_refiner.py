@@ -32,7 +32,9 @@ def plain_reference(refiner, weights, feat1, feat2):
         return x @ weights[f"{name}.weight"] + weights[f"{name}.bias"]
 
     def look(layer, x, source):
-        query, key, value = (linear(tokens, f"{layer}.{name}") for tokens, name in ((x, "query"), (source, "key"), (source, "value")))
+        query, key, value = (
+            linear(tokens, f"{layer}.{name}") for tokens, name in ((x, "query"), (source, "key"), (source, "value"))
+        )
         width = refiner.hidden // refiner.heads
         heads = []
         for start in range(0, refiner.hidden, width):

@@ -1,4 +1,6 @@
-"""The Stable Diffusion backbone on networks of the true block structure and a few channels, loaded from the true folder layout."""
+"""The Stable Diffusion backbone on networks of the true block structure and a few channels,
+loaded from the true folder layout.
+"""
 
 import functools
 import shutil
@@ -73,7 +75,8 @@ def test_every_block_has_its_channels_and_its_stride(weights):
 def test_skips_are_kept_behind_the_hidden_channels(weights):
     blocks = list(HIDDEN)
     whole, hidden = maps(weights, blocks=blocks, keep_skip=True), maps(weights, blocks=blocks, keep_skip=False)
-    assert {name: len(whole[name]) for name in blocks} == {"s5": 64, "s4": 48, "s3": 24, "s2": 16}  # 2560, 1920, 960, 640 times 1/40
+    # 2560, 1920, 960, 640 times 1/40
+    assert {name: len(whole[name]) for name in blocks} == {"s5": 64, "s4": 48, "s3": 24, "s2": 16}
     equal({name: whole[name][: HIDDEN[name]] for name in blocks}, hidden)
 
 
@@ -82,9 +85,16 @@ def test_features_are_those_of_the_module_before_for_the_noised_posterior_mean(w
     image = photo()
     seen = {}
     ups = network.unet.up_blocks
-    before = {"s5": ups[0].resnets[1], "s4": ups[1].attentions[1], "s3": ups[2].attentions[1], "s2": ups[3].attentions[1]}
+    before = {
+        "s5": ups[0].resnets[1],
+        "s4": ups[1].attentions[1],
+        "s3": ups[2].attentions[1],
+        "s2": ups[3].attentions[1],
+    }
     handles = [
-        module.register_forward_hook(lambda _, __, out, name=name: seen.update({name: (out if torch.is_tensor(out) else out[0])[0]}))
+        module.register_forward_hook(
+            lambda _, __, out, name=name: seen.update({name: (out if torch.is_tensor(out) else out[0])[0]})
+        )
         for name, module in before.items()
     ]
     with torch.no_grad():
@@ -170,8 +180,10 @@ def test_windows_are_photos_of_their_own_averaged_where_they_overlap(weights):
 
 
 def test_the_prompt_changes_the_features(weights):
-    empty, cat, dog = (maps(weights, photo(category=category), prompt=prompt)["s3"] for category, prompt in
-                       [("cat", ""), ("cat", "a photo of a {category}"), ("dog", "a photo of a {category}")])  # fmt: skip
+    empty, cat, dog = (
+        maps(weights, photo(category=category), prompt=prompt)["s3"]
+        for category, prompt in [("cat", ""), ("cat", "a photo of a {category}"), ("dog", "a photo of a {category}")]
+    )
     assert min((empty - cat).abs().max(), (cat - dog).abs().max()) > 1e-5
     torch.testing.assert_close(cat, maps(weights, prompt="a photo of a cat")["s3"])
 
@@ -197,7 +209,15 @@ def test_options_that_do_not_fit_are_named(weights, options, message):
 
 
 def test_the_fingerprint_tells_everything_apart_that_changes_features(weights, tmp_path):
-    changes = [{"t": 50}, {"blocks": ["s4"]}, {"keep_skip": False}, {"window": 64}, {"prompt": "a cat"}, {"ensemble": 2}, {"seed": 1}]
+    changes = [
+        {"t": 50},
+        {"blocks": ["s4"]},
+        {"keep_skip": False},
+        {"window": 64},
+        {"prompt": "a cat"},
+        {"ensemble": 2},
+        {"seed": 1},
+    ]
     prints = [str(lasting(weights, **change).fingerprint()) for change in [{}, *changes]]
     assert len(set(prints)) == len(prints)
     copy = shutil.copytree(weights, tmp_path / "copy")
@@ -216,7 +236,9 @@ def test_a_folder_without_a_part_says_which_and_what_to_do(weights, tmp_path, pa
         backbone(str(copy))
 
 
-@pytest.mark.parametrize(("part", "name"), [("unet", "diffusion_pytorch_model.safetensors"), ("tokenizer", "vocab.json")])
+@pytest.mark.parametrize(
+    ("part", "name"), [("unet", "diffusion_pytorch_model.safetensors"), ("tokenizer", "vocab.json")]
+)
 def test_a_folder_without_a_file_says_in_which_part(weights, tmp_path, part, name):
     copy = shutil.copytree(weights, tmp_path / "copy")
     (copy / part / name).unlink()
@@ -224,7 +246,9 @@ def test_a_folder_without_a_file_says_in_which_part(weights, tmp_path, part, nam
         backbone(str(copy))
 
 
-@pytest.mark.parametrize(("part", "name"), [("unet", "diffusion_pytorch_model.safetensors"), ("text_encoder", "model.safetensors")])
+@pytest.mark.parametrize(
+    ("part", "name"), [("unet", "diffusion_pytorch_model.safetensors"), ("text_encoder", "model.safetensors")]
+)
 def test_random_weights_do_not_stand_in_for_missing_ones(weights, tmp_path, part, name):
     from safetensors.torch import load_file, save_file
 
@@ -232,7 +256,9 @@ def test_random_weights_do_not_stand_in_for_missing_ones(weights, tmp_path, part
     tensors = load_file(file)
     lost = sorted(tensors)[0]
     save_file({key: value.clone() for key, value in tensors.items() if key != lost}, file, metadata={"format": "pt"})
-    with pytest.raises(WeightsNotFound, match=rf"part {part}: 1 tensors are missing, among them .*{lost.split('.')[-2]}"):
+    with pytest.raises(
+        WeightsNotFound, match=rf"part {part}: 1 tensors are missing, among them .*{lost.split('.')[-2]}"
+    ):
         backbone(str(tmp_path / "copy"))
 
 
@@ -252,7 +278,9 @@ def test_an_id_out_of_reach_says_how_to_get_it(monkeypatch):
         raise OSError("We couldn't connect")
 
     monkeypatch.setattr(UNet2DConditionModel, "from_pretrained", unreachable)
-    with pytest.raises(WeightsNotFound, match=r"'owner/name': part unet: We couldn't connect\. .*local cache or can be downloaded"):
+    with pytest.raises(
+        WeightsNotFound, match=r"'owner/name': part unet: We couldn't connect\. .*local cache or can be downloaded"
+    ):
         backbone("owner/name")
     assert asked == [True, False]
 

@@ -10,11 +10,18 @@ from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data.k=100"], r"solver\.n_steps=10 needs 130 .* data\.k=100\. Use data\.k=130 or solver\.n_steps=7 backbone\..*=100\."),
-        (["solver.k_init=210"], r"n_steps=10 needs 310 .* data\.k=200\. Use data\.k=310 or solver\.k_init=200 solver\.n_steps=0\."),
+        (
+            ["data.k=100"],
+            r"solver\.n_steps=10 needs 130 .* data\.k=100\. Use data\.k=130 or solver\.n_steps=7 backbone\..*=100\.",
+        ),
+        (
+            ["solver.k_init=210"],
+            r"n_steps=10 needs 310 .* data\.k=200\. Use data\.k=310 or solver\.k_init=200 solver\.n_steps=0\.",
+        ),
         (
             ["backbone.network.k=250"],
-            r"backbone\.network\.k=250 needs 250 eigenfunctions but data\.k=200\. Use data\.k=250 or backbone\.network\.k=200\.",
+            r"backbone\.network\.k=250 needs 250 eigenfunctions but data\.k=200\. Use data\.k=250 or "
+            r"backbone\.network\.k=200\.",
         ),
         (["backbone.descriptor.k=201"], r"backbone\.descriptor\.k=201 .* data\.k=200"),
         (
@@ -22,18 +29,36 @@ from pullback.runtime.truth_checks import check_ground_truth, check_known_points
             r"consistency_ramp .* term consistency, .*loss=\[orthogonality,consistency\].*~callbacks\.consistency_ramp",
         ),
         (["loss=[bijectivity,consistency]"], r"solver\.two_way=false; use solver\.two_way=true"),
-        (["recipe=paper", "solver=zoomout", "callbacks=[default,blur_anneal]"], r"solver\.init_blur.*solver=diff_zoomout"),
-        (["method=geomfmaps", "callbacks=[default,sharpness_ramp]"], r"solver\.init_blur, which this solver does not have"),
-        (["method=ulrssm", "solver.k=300"], r"solver\.k=300 needs 300 eigenfunctions but data\.k=200\. Use data\.k=300 or solver\.k=200\."),
+        (
+            ["recipe=paper", "solver=zoomout", "callbacks=[default,blur_anneal]"],
+            r"solver\.init_blur.*solver=diff_zoomout",
+        ),
+        (
+            ["method=geomfmaps", "callbacks=[default,sharpness_ramp]"],
+            r"solver\.init_blur, which this solver does not have",
+        ),
+        (
+            ["method=ulrssm", "solver.k=300"],
+            r"solver\.k=300 needs 300 eigenfunctions but data\.k=200\. Use data\.k=300 or solver\.k=200\.",
+        ),
         (["method=ulrssm", "solver.two_way=false"], r"loss\.bijectivity .*solver\.two_way=false"),
         (["recipe=paper", "solver=discrete"], r"solver DiscreteOptimisation passes none"),
         (["run=[match,draw]"], r"names draw; the stages are prepare, match, score, report"),
         (["run=[report]"], r"report.*run=\[score,report\]"),
-        (["backbone=raw_wks"], r"the backbone WKS has nothing to train; use backbone=diffusion_net, or evaluate it .* eval\.py"),
+        (
+            ["backbone=raw_wks"],
+            r"the backbone WKS has nothing to train; use backbone=diffusion_net, or evaluate it .* eval\.py",
+        ),
         (["loss=[]"], r"no loss term.*loss=\[orthogonality"),
-        (["recipe=paper", "solver=sampled_zoomout"], r"solver\.blur=null means nearest neighbours, .*; use solver\.blur=0\.01"),
+        (
+            ["recipe=paper", "solver=sampled_zoomout"],
+            r"solver\.blur=null means nearest neighbours, .*; use solver\.blur=0\.01",
+        ),
         (["recipe=paper", "solver=zoomout"], r"solver ZoomOut passes none; use solver=diff_zoomout"),
-        (["loss=[orthogonality_final]"], r"loss\.orthogonality_final\.of=final.*solver\.refinement=hard.*use solver\.refinement=soft"),
+        (
+            ["loss=[orthogonality_final]"],
+            r"loss\.orthogonality_final\.of=final.*solver\.refinement=hard.*use solver\.refinement=soft",
+        ),
         (["loss.consistency.stop_gradient=false"], r"stop_gradient=false needs gradients.*solver\.refinement=hard"),
     ],
 )
@@ -80,17 +105,45 @@ TUNED = ["adaptation=fine_tuning", "loss=[orthogonality,consistency]"]
     ("program", "overrides", "message"),
     [
         ("eval", ["adaptation=fine_tuning"], r"no loss to tune by; give ckpt=.* or loss=\[orthogonality,consistency\]"),
-        ("eval", ["adaptation=fine_tuning", "loss=[supervised]"], r"loss\.supervised would tune a test pair to the truth it is"),
-        ("train", ["adaptation=fine_tuning", "loss=[supervised]"], r"loss\.supervised would tune a test pair to the truth"),
-        ("eval", [*TUNED, "solver=zoomout"], r"fine-tuning needs gradients but the solver ZoomOut passes none; use solver=diff_zoomout"),
+        (
+            "eval",
+            ["adaptation=fine_tuning", "loss=[supervised]"],
+            r"loss\.supervised would tune a test pair to the truth it is",
+        ),
+        (
+            "train",
+            ["adaptation=fine_tuning", "loss=[supervised]"],
+            r"loss\.supervised would tune a test pair to the truth",
+        ),
+        (
+            "eval",
+            [*TUNED, "solver=zoomout"],
+            r"fine-tuning needs gradients but the solver ZoomOut passes none; use solver=diff_zoomout",
+        ),
         ("eval", [*TUNED, "solver=sampled_zoomout"], r"fine-tuning needs gradients but solver\.blur=null"),
         ("eval", ["dataset=tss", *TUNED], r"networks of photographs are frozen: use adaptation=null"),
-        ("eval", ["backbone=landmarks"], r"give landmarks=6 \(ground-truth points of each pair\) to eval\.py, or use backbone=raw_wks"),
+        (
+            "eval",
+            ["backbone=landmarks"],
+            r"give landmarks=6 \(ground-truth points of each pair\) to eval\.py, or use backbone=raw_wks",
+        ),
         ("train", ["backbone=landmarks"], r"give landmarks=6 .* to eval\.py"),
         ("eval", ["landmarks=6"], r"landmarks=6 is of no use to the backbone DiffusionNet; use backbone=landmarks"),
-        ("eval", ["backbone=landmarks", "landmarks=6", "ckpt=x.ckpt"], r"landmarks=6 and ckpt=x\.ckpt are two kinds of features"),
-        ("eval", ["backbone=landmarks", "landmarks=pairs.txt"], r"landmarks=pairs\.txt is a file for match\.py; .*landmarks=6"),
-        ("eval", ["dataset=tss", "landmarks=6"], r"landmarks=6 are vertices of meshes, but tss holds photographs; use landmarks=null"),
+        (
+            "eval",
+            ["backbone=landmarks", "landmarks=6", "ckpt=x.ckpt"],
+            r"landmarks=6 and ckpt=x\.ckpt are two kinds of features",
+        ),
+        (
+            "eval",
+            ["backbone=landmarks", "landmarks=pairs.txt"],
+            r"landmarks=pairs\.txt is a file for match\.py; .*landmarks=6",
+        ),
+        (
+            "eval",
+            ["dataset=tss", "landmarks=6"],
+            r"landmarks=6 are vertices of meshes, but tss holds photographs; use landmarks=null",
+        ),
     ],
 )
 def test_what_is_done_at_test_time_fits_the_rest(program, overrides, message):
@@ -100,7 +153,11 @@ def test_what_is_done_at_test_time_fits_the_rest(program, overrides, message):
 
 @pytest.mark.parametrize(
     "overrides",
-    [[*TUNED, "untrained=true"], ["adaptation=fine_tuning", "run=[score]"], ["backbone=landmarks", "landmarks=6", "solver=zoomout"]],
+    [
+        [*TUNED, "untrained=true"],
+        ["adaptation=fine_tuning", "run=[score]"],
+        ["backbone=landmarks", "landmarks=6", "solver=zoomout"],
+    ],
 )
 def test_what_is_done_at_test_time_passes_where_it_fits(overrides):
     check(composed("eval", *overrides))
@@ -109,22 +166,30 @@ def test_what_is_done_at_test_time_passes_where_it_fits(overrides):
 def test_landmarks_are_only_taken_from_data_sets_with_ground_truth():
     cfg = composed("eval", "backbone=landmarks", "landmarks=6")
     check_known_points(cfg, [])
-    with pytest.raises(ConfigError, match=r"landmarks=6 are taken from the ground truth, which pairs of folder do not have"):
+    with pytest.raises(
+        ConfigError, match=r"landmarks=6 are taken from the ground truth, which pairs of folder do not have"
+    ):
         check_known_points(cfg, ["folder"])
 
 
-@pytest.mark.parametrize("overrides", [["untrained=true"], ["weights=x.pth"], ["method=zoomout"], ["backbone=raw_wks"], ["run=[prepare]"]])
+@pytest.mark.parametrize(
+    "overrides", [["untrained=true"], ["weights=x.pth"], ["method=zoomout"], ["backbone=raw_wks"], ["run=[prepare]"]]
+)
 def test_programs_without_losses_pass(overrides):
     check(composed("eval", *overrides))
     check(composed("match"))
 
 
 def test_a_network_with_random_weights_is_only_evaluated_on_purpose():
-    with pytest.raises(ConfigError, match=r"give ckpt=.* or weights=FILE, .*method=zoomout, or backbone=raw_wks.*: untrained=true"):
+    with pytest.raises(
+        ConfigError, match=r"give ckpt=.* or weights=FILE, .*method=zoomout, or backbone=raw_wks.*: untrained=true"
+    ):
         check(composed("eval", "dataset=faust"))
 
 
-@pytest.mark.parametrize(("part", "advice"), [("backbone", "backbone=raw_wks"), ("solver", "solver=zoomout"), ("trainer", "trainer=auto")])
+@pytest.mark.parametrize(
+    ("part", "advice"), [("backbone", "backbone=raw_wks"), ("solver", "solver=zoomout"), ("trainer", "trainer=auto")]
+)
 def test_a_part_that_was_dropped_is_asked_for(part, advice):
     with pytest.raises(ConfigError, match=f"there is no {part}; choose one, such as {advice}"):
         check(composed("eval", f"~{part}"))

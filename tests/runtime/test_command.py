@@ -21,7 +21,9 @@ def test_threads_wait_asleep_while_a_command_runs():
     assert not any(name in os.environ for name in WAITING)
 
 
-@pytest.mark.parametrize(("name", "value"), [("OMP_WAIT_POLICY", "active"), ("GOMP_SPINCOUNT", "1000"), ("KMP_BLOCKTIME", "1")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("OMP_WAIT_POLICY", "active"), ("GOMP_SPINCOUNT", "1000"), ("KMP_BLOCKTIME", "1")]
+)
 def test_what_the_user_says_of_waiting_threads_stays(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     with _environment(debugging=False):

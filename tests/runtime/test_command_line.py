@@ -1,4 +1,6 @@
-"""What is typed becomes overrides of Hydra: any file name, three ways to give the files, and paths in every option that takes one."""
+"""What is typed becomes overrides of Hydra: any file name, three ways to give the files,
+and paths in every option that takes one.
+"""
 
 from pathlib import Path
 
@@ -11,9 +13,43 @@ from pullback.runtime.path_options import PathOptionError, path_value
 
 # Each has characters that mean something to Hydra, OmegaConf, argparse or a path.
 NAMES = (
-    *("scan (1).off", "Körper.off", "人体.off", "mesh,1.off", "a=b.off", "it's.off", 'q"uote.off', "{x} [y].off", "#h%c.off", "b\\s.off"),
-    *("c:d.off", "cost $5.off", "lit ${x}.off", "two ${x}${y}.off", "\\${x}.off", "new\nline.off", " lead.off", "tail \\", "a&b<c>;d.off"),
-    *("100%.off", "null.off", "true", "3", "1e5", "a'b\"c.off", "~tilde~.off", "@at.off", "+plus.off", "*?.off", "…/x.off", "[a,b].off"),
+    *(
+        "scan (1).off",
+        "Körper.off",
+        "人体.off",
+        "mesh,1.off",
+        "a=b.off",
+        "it's.off",
+        'q"uote.off',
+        "{x} [y].off",
+        "#h%c.off",
+        "b\\s.off",
+    ),
+    *(
+        "c:d.off",
+        "cost $5.off",
+        "lit ${x}.off",
+        "two ${x}${y}.off",
+        "\\${x}.off",
+        "new\nline.off",
+        " lead.off",
+        "tail \\",
+        "a&b<c>;d.off",
+    ),
+    *(
+        "100%.off",
+        "null.off",
+        "true",
+        "3",
+        "1e5",
+        "a'b\"c.off",
+        "~tilde~.off",
+        "@at.off",
+        "+plus.off",
+        "*?.off",
+        "…/x.off",
+        "[a,b].off",
+    ),
 )
 
 
@@ -49,31 +85,46 @@ def test_the_files_are_named_in_any_of_three_ways(typed):
 @pytest.mark.parametrize(
     ("program", "key"),
     [
-        *(("eval", key) for key in ("ckpt", "weights", "predictions", "paths.data_dir", "paths.cache_dir", "dataset.faust.root")),
+        *(
+            ("eval", key)
+            for key in ("ckpt", "weights", "predictions", "paths.data_dir", "paths.cache_dir", "dataset.faust.root")
+        ),
         *(("train", key) for key in ("resume", "weights", "test.tosca.lists", "hydra.run.dir", "hydra.sweep.dir")),
         *(("match", key) for key in ("ckpt", "landmarks", "fusion.basis.backbone.weights", "paths.cache_dir")),
     ],
 )
 def test_every_option_that_takes_a_path_takes_any(program, key):
-    assert overrides([f"{key}=RUN (2)/epoch=3-step=100,a.ckpt"], program, CONFIGS)[0] == f"{key}='RUN (2)/epoch=3-step=100,a.ckpt'"
+    assert (
+        overrides([f"{key}=RUN (2)/epoch=3-step=100,a.ckpt"], program, CONFIGS)[0]
+        == f"{key}='RUN (2)/epoch=3-step=100,a.ckpt'"
+    )
 
 
 def test_the_home_folder_is_known_and_variables_are_left_to_the_shell(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    assert overrides(["~/x y.off", "target=~/b.off"], "match", CONFIGS)[::-1] == ["source='/home/me/x y.off'", "target='/home/me/b.off'"]
+    assert overrides(["~/x y.off", "target=~/b.off"], "match", CONFIGS)[::-1] == [
+        "source='/home/me/x y.off'",
+        "target='/home/me/b.off'",
+    ]
     assert configured("match", "$HOME/a.off", "b.off").source == "$HOME/a.off"
 
 
 def test_names_quoted_or_escaped_for_hydra_keep_working(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert path_value("source", "'a b.off'", program="match") == path_value("source", '"a b.off"', program="match") == "'a b.off'"
+    assert (
+        path_value("source", "'a b.off'", program="match")
+        == path_value("source", '"a b.off"', program="match")
+        == "'a b.off'"
+    )
     Path("epoch=3.ckpt").touch()
     assert path_value("ckpt", r"epoch\=3.ckpt", program="eval") == "'epoch=3.ckpt'"
     Path("'q'").touch()  # a name that is there is taken as it is
     assert configured("match", "'q'", "b.off").source == "'q'"
 
 
-@pytest.mark.parametrize("typed", ["solver.blur=0.1,0.2", "dataset=[a,b]", "+solver.read_out=features", "~callbacks.best", "seed=range(3)"])
+@pytest.mark.parametrize(
+    "typed", ["solver.blur=0.1,0.2", "dataset=[a,b]", "+solver.read_out=features", "~callbacks.best", "seed=range(3)"]
+)
 def test_what_is_no_path_goes_to_hydra_as_it_was_typed(typed):
     assert overrides(["-m", typed], "train", CONFIGS) == ["-m", typed]
 
@@ -84,7 +135,8 @@ def test_a_sweep_over_files_is_one():
 
 
 @pytest.mark.parametrize(
-    ("program", "typed"), [("eval", "ckpt=null"), ("train", "resume=auto"), ("eval", "landmarks=6"), ("match", "landmarks=null")]
+    ("program", "typed"),
+    [("eval", "ckpt=null"), ("train", "resume=auto"), ("eval", "landmarks=6"), ("match", "landmarks=null")],
 )
 def test_words_that_are_no_paths_stay_words(program, typed):
     assert overrides([typed], program, CONFIGS) == [typed]
@@ -133,7 +185,10 @@ def test_the_kind_of_files_chooses_what_goes_with_it_unless_it_was_typed(typed, 
     ("program", "typed", "right"),
     [
         *(("train", f"{name}=1", "optimizer.lr=1") for name in ("lr", "learning_rate")),
-        *(("train", f"{name}=1", "trainer.max_steps=1") for name in ("steps", "epochs", "max_step", "max_steps", "MAX_STEPS")),
+        *(
+            ("train", f"{name}=1", "trainer.max_steps=1")
+            for name in ("steps", "epochs", "max_step", "max_steps", "MAX_STEPS")
+        ),
         *(("match", f"{name}=o", "hydra.run.dir=o") for name in ("output", "out", "output_dir", "o")),
         *(("eval", f"{name}=o", "ckpt=o") for name in ("checkpoint", "model", "model_path", "ckp")),
         *(("eval", f"{name}=o", "paths.data_dir=o") for name in ("data_dir", "data_root", "dataroot")),

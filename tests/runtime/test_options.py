@@ -33,7 +33,8 @@ def test_a_package_that_is_missing_is_told_by_the_part_that_needs_it(monkeypatch
 
 
 @pytest.mark.parametrize(
-    "fault", ["int('x')", "a, b = [1]", "1 / 0", "import numpy; numpy.zeros(2) + numpy.zeros(3)", "from re import nothing"]
+    "fault",
+    ["int('x')", "a, b = [1]", "1 / 0", "import numpy; numpy.zeros(2) + numpy.zeros(3)", "from re import nothing"],
 )
 def test_a_fault_inside_a_part_stays_one(fault):
     source = "class Part:\n    def __init__(self):\n        " + fault

@@ -20,14 +20,23 @@ def made_by(*overrides: str) -> dict:
 def test_fine_tuning_is_named_with_its_steps_rate_and_losses():
     assert fine_tuning({}) == fine_tuning(made_by()) == "off"
     terms = "loss=[orthogonality,consistency]"
-    assert fine_tuning(made_by("adaptation=fine_tuning", terms)) == "15 Adam steps a pair, lr 0.001, on orthogonality + consistency"
+    assert (
+        fine_tuning(made_by("adaptation=fine_tuning", terms))
+        == "15 Adam steps a pair, lr 0.001, on orthogonality + consistency"
+    )
     options = ["optimizer@adaptation.optimizer=adamw", "adaptation.steps=3", "adaptation.train_mode=true"]
     other = made_by("adaptation=fine_tuning", *options, terms)
-    assert fine_tuning(other) == "3 AdamW steps a pair, lr 0.001, on orthogonality + consistency, with dropout and augmentation"
+    assert (
+        fine_tuning(other)
+        == "3 AdamW steps a pair, lr 0.001, on orthogonality + consistency, with dropout and augmentation"
+    )
 
 
 def test_another_adaptation_is_named_with_its_options():
-    assert fine_tuning({"adaptation": {"_target_": "mine.Averaging", "decay": 0.9, "copies": 3}}) == "Averaging (decay 0.9, copies 3)"
+    assert (
+        fine_tuning({"adaptation": {"_target_": "mine.Averaging", "decay": 0.9, "copies": 3}})
+        == "Averaging (decay 0.9, copies 3)"
+    )
 
 
 @pytest.mark.parametrize("option", options("adaptation"))
@@ -37,11 +46,15 @@ def test_an_adaptation_is_written_with_all_its_options(option):
 
 
 def test_data_sets_are_called_as_results_call_them():
-    config = {"dataset": {"faust": {"_target_": "x.Faust", "root": "r"}, "folder": {"_target_": "x.Folder", "name": "own"}}}
+    config = {
+        "dataset": {"faust": {"_target_": "x.Faust", "root": "r"}, "folder": {"_target_": "x.Folder", "name": "own"}}
+    }
     assert trained_on(config) == ["faust", "own"]
 
 
 def test_a_method_beside_a_checkpoint_is_refused():
     cfg = OmegaConf.create({"ckpt": "run/best.ckpt"})
-    with pytest.raises(ValueError, match=r"ckpt=run/best\.ckpt brings its own method, method=zoomout is another: drop one"):
+    with pytest.raises(
+        ValueError, match=r"ckpt=run/best\.ckpt brings its own method, method=zoomout is another: drop one"
+    ):
         with_origin(cfg, ["dataset=faust", "method=zoomout"])

@@ -47,7 +47,9 @@ def test_the_number_of_eigenfunctions_is_kept_where_it_is_typed():
 
 
 def test_a_value_that_the_checkpoints_part_lacks_is_refused():
-    with pytest.raises(ValueError, match=r"solver\.n_steps does not exist in the checkpoint's solver, a DiffZoomOut.*solver=NAME"):
+    with pytest.raises(
+        ValueError, match=r"solver\.n_steps does not exist in the checkpoint's solver, a DiffZoomOut.*solver=NAME"
+    ):
         inherit(composed(), TRAINED, ["solver.n_steps=4"])
 
 
@@ -64,9 +66,14 @@ def test_losses_are_inherited_where_test_pairs_are_tuned_and_nowhere_else():
     cfg = composed(loss={}, adaptation={"steps": 15})
     assert inherit(cfg, trained, ["adaptation=fine_tuning"]).loss == trained["loss"]
     typed = composed(loss={"consistency": {"weight": 0.5}}, adaptation={"steps": 15})
-    assert inherit(typed, trained, ["+loss.consistency.weight=0.5"]).loss.consistency == {**trained["loss"]["consistency"], "weight": 0.5}
+    assert inherit(typed, trained, ["+loss.consistency.weight=0.5"]).loss.consistency == {
+        **trained["loss"]["consistency"],
+        "weight": 0.5,
+    }
     assert inherit(typed, trained, ["loss=[consistency]"]).loss == typed.loss
-    with pytest.raises(ValueError, match=r"loss\.orthogonality\.weight does not exist in the checkpoint's loss; choose another"):
+    with pytest.raises(
+        ValueError, match=r"loss\.orthogonality\.weight does not exist in the checkpoint's loss; choose another"
+    ):
         inherit(cfg, trained, ["+loss.orthogonality.weight=0.5"])
 
 
@@ -78,7 +85,9 @@ def test_inheriting_leaves_the_composed_configuration_alone():
 
 def test_resolvers_name_the_project_and_the_first_value_that_is_there(tmp_path):
     register_resolvers(tmp_path)
-    cfg = OmegaConf.create({"none": None, "empty": "", "root": "${project_root:}", "name": "${first_of:${none},${empty},train}"})
+    cfg = OmegaConf.create(
+        {"none": None, "empty": "", "root": "${project_root:}", "name": "${first_of:${none},${empty},train}"}
+    )
     assert plain(cfg) == {"none": None, "empty": "", "root": str(tmp_path), "name": "train"}
 
 

@@ -29,7 +29,9 @@ def send(number):
     time.sleep(1)
 
 
-@pytest.mark.parametrize(("number", "status", "word"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
+@pytest.mark.parametrize(
+    ("number", "status", "word"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
 def test_either_signal_stops_at_once_and_advice_is_given_once(capsys, number, status, word):
     with pytest.raises(SystemExit) as caught, stopping("again with X"), stopping("again with Y"):
         send(number)
@@ -41,7 +43,8 @@ def test_either_signal_stops_at_once_and_advice_is_given_once(capsys, number, st
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(KeyboardInterrupt(), 130), (SIGTERMException(), 143), (SystemExit(3), 3), (SystemExit(), None)]
+    ("error", "status"),
+    [(KeyboardInterrupt(), 130), (SIGTERMException(), 143), (SystemExit(3), 3), (SystemExit(), None)],
 )
 def test_other_ways_to_stop_get_their_status_too(error, status):
     with pytest.raises(SystemExit) as caught, stopping("again"):

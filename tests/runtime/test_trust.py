@@ -76,7 +76,9 @@ def test_calls_in_losses_are_refused_where_losses_are_taken(tmp_path):
     assert not (tmp_path / "canary").exists()
 
 
-@pytest.mark.parametrize("part", ["callbacks", "logger", "trainer", "optimizer", "paths", "dataset.faust", "view", "module", "evaluation"])
+@pytest.mark.parametrize(
+    "part", ["callbacks", "logger", "trainer", "optimizer", "paths", "dataset.faust", "view", "module", "evaluation"]
+)
 def test_other_parts_of_a_checkpoint_are_never_built(part, tmp_path):
     cfg, _ = opened(write_checkpoint(tmp_path / "stranger.ckpt", part, calls(tmp_path / "canary")["touch"]))
     assert "Path.touch" not in str(OmegaConf.to_container(cfg, resolve=False))
@@ -85,7 +87,11 @@ def test_other_parts_of_a_checkpoint_are_never_built(part, tmp_path):
 
 def test_an_honest_checkpoint_is_taken_and_built(tmp_path):
     cfg, (backbone, solver, *_) = opened(write_checkpoint(tmp_path / "own.ckpt"))
-    assert (cfg.backbone.network.width, type(backbone).__name__, type(solver).__name__) == (8, "Backbone", "DiffZoomOut")
+    assert (cfg.backbone.network.width, type(backbone).__name__, type(solver).__name__) == (
+        8,
+        "Backbone",
+        "DiffZoomOut",
+    )
 
 
 def test_a_class_of_the_users_own_is_built_from_the_command_line(tmp_path):
@@ -108,7 +114,9 @@ def written(group: str, option: str):
 
     def kept(value):
         if isinstance(value, dict):
-            return {key: kept(below) for key, below in value.items() if key != "defaults" and "${" not in str(below)[:2]}
+            return {
+                key: kept(below) for key, below in value.items() if key != "defaults" and "${" not in str(below)[:2]
+            }
         return value
 
     return kept(yaml_of(group, option))
@@ -136,12 +144,30 @@ def test_every_class_on_the_list_is_defined_where_the_list_says():
 
 
 def test_published_weights_are_those_of_the_projects_branches():
-    named = {yaml_of("branch", option).get("weights") for option in options("branch") if not option.startswith("vit_folder")}
+    named = {
+        yaml_of("branch", option).get("weights") for option in options("branch") if not option.startswith("vit_folder")
+    }
     assert sorted(named - {None}) == sorted(PUBLISHED_WEIGHTS)
 
 
-SECRETS = ["${oc.env:SECRET}", "x${oc.env:SECRET}y", "${oc.env:${name}}", "\\${oc.env:SECRET}", "\\\\${oc.env:SECRET}", "${", "${a"]
-SECRETS += ["${now:%Y}", "${oc.decode:${oc.env:SECRET}}", "${project_root:}", "${.backbone}", "${hydra:runtime.cwd}", "$SECRET", "~"]
+SECRETS = [
+    "${oc.env:SECRET}",
+    "x${oc.env:SECRET}y",
+    "${oc.env:${name}}",
+    "\\${oc.env:SECRET}",
+    "\\\\${oc.env:SECRET}",
+    "${",
+    "${a",
+]
+SECRETS += [
+    "${now:%Y}",
+    "${oc.decode:${oc.env:SECRET}}",
+    "${project_root:}",
+    "${.backbone}",
+    "${hydra:runtime.cwd}",
+    "$SECRET",
+    "~",
+]
 
 
 @pytest.mark.parametrize("text", SECRETS)
@@ -159,7 +185,9 @@ def test_an_interpolation_in_a_checkpoint_is_text(text, tmp_path, monkeypatch):
 def test_an_interpolation_in_an_option_reaches_the_constructor_as_text(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "blocked")
     path = write_checkpoint(tmp_path / "stranger.ckpt", "solver.backend", "${oc.env:SECRET}")
-    with pytest.raises(UserError, match=r"stranger\.ckpt: its configuration gives solver\.backend='\$\{oc\.env:SECRET\}'"):
+    with pytest.raises(
+        UserError, match=r"stranger\.ckpt: its configuration gives solver\.backend='\$\{oc\.env:SECRET\}'"
+    ):
         opened(path)
 
 
@@ -196,12 +224,18 @@ def test_files_and_networks_that_a_checkpoint_names_are_the_users_to_type(weight
 
 def test_predictions_are_described_by_the_same_rules(tmp_path):
     solver = calls(tmp_path / "canary")["touch"]
-    with pytest.raises(ForeignConfigError, match=r"fingerprint\.json: its configuration names pathlib\.Path\.touch at solver"):
-        check_described({"solver": solver}, {"solver": honest_checkpoint()["config"]["solver"]}, source="fingerprint.json")
+    with pytest.raises(
+        ForeignConfigError, match=r"fingerprint\.json: its configuration names pathlib\.Path\.touch at solver"
+    ):
+        check_described(
+            {"solver": solver}, {"solver": honest_checkpoint()["config"]["solver"]}, source="fingerprint.json"
+        )
     check_described({"solver": solver}, {"solver": solver}, source="what the user composed")
     folder = write_predictions(tmp_path / "predictions" / "humans", {"solver": solver})
     typed = ["run=[score]", f"predictions={folder.parent}"]
-    with pytest.raises(ForeignConfigError, match=r"humans/fingerprint\.json: its configuration names pathlib\.Path\.touch"):
+    with pytest.raises(
+        ForeignConfigError, match=r"humans/fingerprint\.json: its configuration names pathlib\.Path\.touch"
+    ):
         with_origin(composed("eval", *typed), typed)
     assert not (tmp_path / "canary").exists()
 
@@ -258,7 +292,9 @@ def test_blanks_and_joiners_of_any_script_are_text(text):
     assert plain_data({"a": text}, what="it") == {"a": text}
 
 
-@pytest.mark.parametrize(("kind", "told"), [(KeyError, ForeignConfigError), (TypeError, ForeignConfigError), (RuntimeError, RuntimeError)])
+@pytest.mark.parametrize(
+    ("kind", "told"), [(KeyError, ForeignConfigError), (TypeError, ForeignConfigError), (RuntimeError, RuntimeError)]
+)
 def test_only_what_comes_of_reading_is_a_fault_of_the_file(kind, told):
     with pytest.raises(told), description_of("x.ckpt"):
         raise kind("x")
@@ -269,4 +305,7 @@ def test_names_out_of_strangers_files_do_not_command_the_terminal(capsys):
     assert capsys.readouterr().err == "error: x\\x1b]0;owned\\x07 \\x9b31m \\u202e 人\n"
     record = logging.LogRecord("x", logging.INFO, "x", 1, "%s\n%s", ("a\x1b[2J", "b"), None)
     assert LogFormatter("%(message)s").format(record) == "a\\x1b[2J\nb"
-    assert yaml_of("hydra", "default")["job_logging"]["formatters"]["simple"]["class"] == "pullback.runtime.doorway.LogFormatter"
+    assert (
+        yaml_of("hydra", "default")["job_logging"]["formatters"]["simple"]["class"]
+        == "pullback.runtime.doorway.LogFormatter"
+    )

@@ -20,8 +20,18 @@ from pullback.solvers.zoomout import REFINEMENTS
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        *(("data.laplacian", LAPLACIANS), ("data.components", COMPONENTS), ("data.basis", BASES), ("solver.refinement", REFINEMENTS)),
-        *(("dataset.smal.split", SPLITS), ("dataset.shrec19.direction", DIRECTIONS), ("view.up", _AXES), ("view.front", _AXES)),
+        *(
+            ("data.laplacian", LAPLACIANS),
+            ("data.components", COMPONENTS),
+            ("data.basis", BASES),
+            ("solver.refinement", REFINEMENTS),
+        ),
+        *(
+            ("dataset.smal.split", SPLITS),
+            ("dataset.shrec19.direction", DIRECTIONS),
+            ("view.up", _AXES),
+            ("view.front", _AXES),
+        ),
         ("trainer.precision", {str(word) for kind in get_args(_PRECISION_INPUT) for word in get_args(kind)}),
     ],
 )
@@ -30,6 +40,8 @@ def test_the_words_are_those_of_the_part(key, words):
 
 
 def test_a_network_without_weights_matches_files_on_purpose_only():
-    with pytest.raises(ConfigError, match=r"there are no weights.*give ckpt=RUN/checkpoints/best\.ckpt, use what needs none \(backbone"):
+    with pytest.raises(
+        ConfigError, match=r"there are no weights.*give ckpt=RUN/checkpoints/best\.ckpt, use what needs none \(backbone"
+    ):
         check(composed("match", "backbone=diffusion_net", "source=a.off", "target=b.off"))
     check(composed("match", "backbone=diffusion_net", "source=a.off", "target=b.off", "untrained=true"))

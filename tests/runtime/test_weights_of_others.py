@@ -11,8 +11,18 @@ from pullback.runtime.build import build
 from pullback.runtime.checks import ConfigError, check
 from pullback.runtime.origin import described, trained_on
 
-NETWORK = ["backbone.descriptor.channels=12", "backbone.descriptor.k=20", "backbone.network.k=20", "backbone.network.width=16"]
-FITTING = [*NETWORK, "backbone.network.n_blocks=2", "backbone.network.out_channels=6", "backbone.network.gradient_features=ulrssm"]
+NETWORK = [
+    "backbone.descriptor.channels=12",
+    "backbone.descriptor.k=20",
+    "backbone.network.k=20",
+    "backbone.network.width=16",
+]
+FITTING = [
+    *NETWORK,
+    "backbone.network.n_blocks=2",
+    "backbone.network.out_channels=6",
+    "backbone.network.gradient_features=ulrssm",
+]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +36,12 @@ def home(tmp_path_factory):
 
 
 def configured(program, home, *overrides):
-    places = [f"paths.data_dir={home / 'data'}", f"paths.cache_dir={home / 'cache'}", "trainer=cpu", "data.val_shapes=2"]
+    places = [
+        f"paths.data_dir={home / 'data'}",
+        f"paths.cache_dir={home / 'cache'}",
+        "trainer=cpu",
+        "data.val_shapes=2",
+    ]
     typed = ["dataset=faust", "dataset.faust.allow_missing=true", *places, f"weights={home / 'faust.pth'}", *overrides]
     return composed(program, *typed, output_dir=home / program)
 
@@ -47,7 +62,9 @@ def test_a_program_begins_with_the_weights_and_says_where_they_come_from(home, p
 
 
 def test_weights_that_do_not_fit_are_refused_with_the_file_and_what_to_type(home):
-    message = r"weights=.*faust\.pth does not fit: first\.weight .*\(16, 12\).*It would with .*backbone\.network\.n_blocks=2"
+    message = (
+        r"weights=.*faust\.pth does not fit: first\.weight .*\(16, 12\).*It would with .*backbone\.network\.n_blocks=2"
+    )
     with pytest.raises(ForeignWeightsError, match=message):
         build(configured("eval", home))
 
@@ -56,7 +73,10 @@ def test_weights_that_do_not_fit_are_refused_with_the_file_and_what_to_type(home
     ("overrides", "message"),
     [
         (["ckpt=a.ckpt"], r"weights=.* and ckpt=a\.ckpt both fill the network; give one of them"),
-        (["backbone=raw_wks"], r"of no use to the backbone RawDescriptor, which learns nothing; use backbone=diffusion_net"),
+        (
+            ["backbone=raw_wks"],
+            r"of no use to the backbone RawDescriptor, which learns nothing; use backbone=diffusion_net",
+        ),
         (["dataset=tss"], r"weights=x\.pth is for networks of meshes"),
     ],
 )

@@ -52,7 +52,9 @@ def test_the_maps_of_both_directions_undo_each_other_better_than_those_of_zoomou
 
 
 def test_the_true_map_is_recovered_from_noisy_features(tiny_pair):
-    match = DiscreteOptimisation(**SIZES)(*landmarks_features(tiny_pair, noise=0.3), tiny_pair.shape1.basis, tiny_pair.shape2.basis)
+    match = DiscreteOptimisation(**SIZES)(
+        *landmarks_features(tiny_pair, noise=0.3), tiny_pair.shape1.basis, tiny_pair.shape2.basis
+    )
     assert (match.p2p21 == truth_of(tiny_pair)).float().mean() > 0.95
     assert (match.map21_init.nearest() == truth_of(tiny_pair)).float().mean() < 0.9
     assert match.fmap12_init.shape == (10, 10) and match.fmap12.shape == (30, 30)

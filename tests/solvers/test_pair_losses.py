@@ -23,7 +23,9 @@ def naive_terms(unknowns, coeffs1, coeffs2, delta, loss):
         feature = torch.linalg.norm(fmap @ a - b) ** 2 * (K2 / torch.linalg.norm(b) ** 2 if loss.scale_free else 1)
         diag = sum((d[i, j] * fmap[i, j]) ** 2 for i in range(K2) for j in range(K1))
         cons = torch.linalg.norm(fmap @ z1 - z2) ** 2
-        trace = torch.trace(z1.T @ (torch.eye(K1) + fmap.T @ fmap) @ z1) + torch.trace(z2.T @ (torch.eye(K2) + fmap @ fmap.T) @ z2)
+        trace = torch.trace(z1.T @ (torch.eye(K1) + fmap.T @ fmap) @ z1) + torch.trace(
+            z2.T @ (torch.eye(K2) + fmap @ fmap.T) @ z2
+        )
         if loss.trace == "two_way":
             trace = trace - 4 * torch.trace(z2.T @ fmap @ z1)
         orthonormal = sum(torch.linalg.norm(z.T @ z - torch.eye(R)) ** 2 for z in (z1, z2))

@@ -18,7 +18,11 @@ QUICK = {"latent_dim": 3, "steps": 12, "lr_fmap": 1e-2, "lr_refiner": 1e-3, "lr_
 
 def mixed_pairs():
     """Different grids, so that a batch needs padding."""
-    return [unrelated_pair("a"), unrelated_pair("b", grids=((3, 4), (5, 2)), seed=3), unrelated_pair("c", grids=((2, 6), (5, 6)), seed=6)]
+    return [
+        unrelated_pair("a"),
+        unrelated_pair("b", grids=((3, 4), (5, 2)), seed=3),
+        unrelated_pair("c", grids=((2, 6), (5, 6)), seed=6),
+    ]
 
 
 @pytest.mark.parametrize("refiner", [Refiner(**SMALL), Refiner(**SMALL, skip=False, keys=6)])
@@ -68,7 +72,9 @@ def test_gradients_through_the_network_agree_with_finite_differences():
         with torch.no_grad():
             for step in (1e-6, -2e-6):
                 tensor += step * direction
-                values.append(solver.loss(unknowns, *solver.coefficients(problem, weights), problem.delta, step=0).sum())
+                values.append(
+                    solver.loss(unknowns, *solver.coefficients(problem, weights), problem.delta, step=0).sum()
+                )
             tensor += 1e-6 * direction
         slope = (values[0] - values[1]) / 2e-6
         assert slope == pytest.approx((grads[names.index(name)] * direction).sum().item(), rel=1e-4, abs=1e-6), name
@@ -105,7 +111,9 @@ def test_a_photograph_against_itself_gives_nearly_the_identity(initial):
 
 def test_the_optimisation_lowers_the_loss():
     pair = unrelated_pair()
-    losses = [PairOptimiser(Refiner(**SMALL), **{**QUICK, "steps": steps})([pair])[0].losses.sum() for steps in (0, 5, 50)]
+    losses = [
+        PairOptimiser(Refiner(**SMALL), **{**QUICK, "steps": steps})([pair])[0].losses.sum() for steps in (0, 5, 50)
+    ]
     assert losses[0] > losses[1] > losses[2]
 
 
@@ -114,7 +122,9 @@ def test_each_rate_moves_its_own_unknowns():
     still = PairOptimiser(Refiner(**SMALL), **{**QUICK, "lr_fmap": 0.0})([pair])[0]
     assert torch.equal(still.fmap12, still.fmap12_init)
     assert torch.allclose(still.fmap12_init, (28 / 30) ** 0.5 * torch.eye(K))
-    trained, frozen = (PairOptimiser(Refiner(**SMALL), **{**QUICK, "lr_refiner": rate})([pair])[0].fmap12 for rate in (1e-2, 0.0))
+    trained, frozen = (
+        PairOptimiser(Refiner(**SMALL), **{**QUICK, "lr_refiner": rate})([pair])[0].fmap12 for rate in (1e-2, 0.0)
+    )
     assert not torch.allclose(trained, frozen, atol=1e-4)
 
 

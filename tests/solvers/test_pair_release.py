@@ -92,7 +92,9 @@ def test_the_random_network_follows_from_the_name_of_the_pair_and_the_seed():
 
 
 def test_a_photograph_against_itself_keeps_the_identity():
-    fmap12 = ReleaseOptimiser(Refiner(hidden=8, heads=2, layers=1, encoding="raster", skip=False), steps=600)([self_pair()])[0].fmap12
+    fmap12 = ReleaseOptimiser(Refiner(hidden=8, heads=2, layers=1, encoding="raster", skip=False), steps=600)(
+        [self_pair()]
+    )[0].fmap12
     assert torch.equal(fmap12.argmax(dim=1), torch.arange(K))
     assert (fmap12 - torch.eye(K)).abs().max() < 0.1
 

@@ -30,8 +30,14 @@ class TrueMap(PairSolver):
     terms: ClassVar[tuple[str, ...]] = ("known",)
 
     def solve(self, pairs):
-        maps = [torch.arange(80) if pair.name == "self" else torch.arange(80).view(8, 10).flip(1).flatten() for pair in pairs]
-        fmaps = [fmap_from_pointmap(p2p21, pair.image1.basis, pair.image2.basis) for p2p21, pair in zip(maps, pairs, strict=True)]
+        maps = [
+            torch.arange(80) if pair.name == "self" else torch.arange(80).view(8, 10).flip(1).flatten()
+            for pair in pairs
+        ]
+        fmaps = [
+            fmap_from_pointmap(p2p21, pair.image1.basis, pair.image2.basis)
+            for p2p21, pair in zip(maps, pairs, strict=True)
+        ]
         return [PairFmap(fmap, fmap.T.contiguous(), torch.ones(1)) for fmap in fmaps]
 
 

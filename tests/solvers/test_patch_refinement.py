@@ -32,7 +32,9 @@ def test_rows_whose_weights_all_underflow_are_still_means():
 
 def test_the_true_map_is_found_again_from_none(image):
     flipped, p2p21 = flipped_copy(image)
-    fmap12 = SoftMapRefinement(embedding=["basis", "loss"], weights=None, temperature=0.02, sizes=[40])(PatchPair("flip", image, flipped))
+    fmap12 = SoftMapRefinement(embedding=["basis", "loss"], weights=None, temperature=0.02, sizes=[40])(
+        PatchPair("flip", image, flipped)
+    )
     true = fmap_from_pointmap(p2p21, image.basis, flipped.basis)
     assert (fmap12 - true).norm() < 0.1 * true.norm()
     assert torch.equal(ROWS(PatchPair("flip", image, flipped), fmap12)[0], p2p21)

@@ -10,7 +10,8 @@ def slow_fmap(feat1, feat2, basis1, basis2, penalty):
     """One dense system after the other, in float64."""
     coeffs1, coeffs2 = (basis.project(feat).double() for basis, feat in ((basis1, feat1), (basis2, feat2)))
     rows = [
-        torch.linalg.inv(coeffs1 @ coeffs1.T + torch.diag(penalty[a].double())) @ (coeffs1 @ coeffs2[a]) for a in range(len(coeffs2))
+        torch.linalg.inv(coeffs1 @ coeffs1.T + torch.diag(penalty[a].double())) @ (coeffs1 @ coeffs2[a])
+        for a in range(len(coeffs2))
     ]
     return torch.stack(rows)
 

@@ -34,7 +34,9 @@ def test_the_soft_branch_is_the_softmax_of_cosines(tiny_pair):
 
 
 def test_the_other_branch_is_the_regularised_solver(tiny_pair):
-    alone = RegularisedSolver(k=20, lam=0.1, mask="resolvent")(*landmarks_features(tiny_pair, noise=0.1), *bases(tiny_pair))
+    alone = RegularisedSolver(k=20, lam=0.1, mask="resolvent")(
+        *landmarks_features(tiny_pair, noise=0.1), *bases(tiny_pair)
+    )
     assert torch.equal(match_of(tiny_pair).fmap12_init, alone.fmap12)
 
 
@@ -49,7 +51,9 @@ def test_projected_features_are_compared_within_the_span_of_the_basis(tiny_pair)
 
 def test_every_read_out_is_the_map_that_it_names(tiny_pair):
     basis1, basis2 = (basis.first(20) for basis in bases(tiny_pair))
-    matches = {name: match_of(tiny_pair, read_out=name) for name in ("features", "spectral", "soft_spectral", "regularised")}
+    matches = {
+        name: match_of(tiny_pair, read_out=name) for name in ("features", "spectral", "soft_spectral", "regularised")
+    }
     features = matches["features"].map21_init.nearest()
     expected = {
         "features": features,
@@ -59,13 +63,18 @@ def test_every_read_out_is_the_map_that_it_names(tiny_pair):
     }
     for name, match in matches.items():
         assert torch.equal(match.p2p21, expected[name]), name
-        assert torch.equal(match.map21.pull_back(torch.arange(basis1.n)[:, None].float())[:, 0].long(), expected[name]), name
+        assert torch.equal(
+            match.map21.pull_back(torch.arange(basis1.n)[:, None].float())[:, 0].long(), expected[name]
+        ), name
     assert not torch.equal(expected["spectral"], features)
 
 
 def test_smoothing_the_neighbours_of_noisy_features_brings_them_nearer_to_the_truth(tiny_pair):
     truth = truth_of(tiny_pair)
-    hits = {name: (match_of(tiny_pair, noise=0.3, read_out=name).p2p21 == truth).float().mean() for name in ("features", "spectral")}
+    hits = {
+        name: (match_of(tiny_pair, noise=0.3, read_out=name).p2p21 == truth).float().mean()
+        for name in ("features", "spectral")
+    }
     assert hits["spectral"] > hits["features"] + 0.1
 
 
@@ -111,7 +120,8 @@ def test_each_branch_learns_from_the_other(tiny_pair, fixed):
 
 
 def test_losses_fall_when_features_are_trained(tiny_pair):
-    feats = [feat.clone().requires_grad_() for feat in landmarks_features(tiny_pair, noise=0.3)]  # not the pair's own eigenfunctions
+    # not the pair's own eigenfunctions
+    feats = [feat.clone().requires_grad_() for feat in landmarks_features(tiny_pair, noise=0.3)]
     solver, optimiser, losses = TwoBranch(k=15, lam=1.0), torch.optim.Adam(feats, lr=0.01), []
     for _ in range(15):
         losses.append(total(solver(*feats, *bases(tiny_pair)), tiny_pair))
@@ -125,7 +135,10 @@ def test_losses_fall_when_features_are_trained(tiny_pair):
 def test_nothing_as_large_as_a_dense_map_is_ever_held(one_thread, embedding):
     n1, n2 = 4000, 3500
     generator = torch.Generator().manual_seed(0)
-    basis1, basis2 = (Eigenbasis(torch.arange(12.0), torch.randn(n, 12, generator=generator), torch.full((n,), 1 / n)) for n in (n1, n2))
+    basis1, basis2 = (
+        Eigenbasis(torch.arange(12.0), torch.randn(n, 12, generator=generator), torch.full((n,), 1 / n))
+        for n in (n1, n2)
+    )
     feat1, feat2 = (torch.randn(n, 4, generator=generator).requires_grad_() for n in (n1, n2))
     with LargestTensor() as largest:
         match = TwoBranch(k=12, embedding=embedding)(feat1, feat2, basis1, basis2)
@@ -137,7 +150,9 @@ def test_nothing_as_large_as_a_dense_map_is_ever_held(one_thread, embedding):
 def test_settings_without_meaning_are_refused():
     with pytest.raises(ValueError, match="embedding='raw' is unknown; use one of unit_rows, projected, features"):
         TwoBranch(embedding="raw")
-    with pytest.raises(ValueError, match="read_out='hard' is unknown; use one of spectral, soft_spectral, regularised, features"):
+    with pytest.raises(
+        ValueError, match="read_out='hard' is unknown; use one of spectral, soft_spectral, regularised, features"
+    ):
         TwoBranch(read_out="hard")
     with pytest.raises(ValueError, match="mask='hard' is unknown"):
         TwoBranch(mask="hard")

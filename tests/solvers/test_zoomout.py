@@ -44,7 +44,9 @@ def test_classical_zoomout_agrees_with_a_brute_force_loop(tiny_pair):
     assert torch.allclose(match.fmap12.double(), fmap, atol=1e-2)
 
 
-@pytest.mark.parametrize("solver", [ZoomOut(k_init=10, step=5, n_steps=4), DiffZoomOut(k_init=10, step=5, n_steps=4, backend="dense")])
+@pytest.mark.parametrize(
+    "solver", [ZoomOut(k_init=10, step=5, n_steps=4), DiffZoomOut(k_init=10, step=5, n_steps=4, backend="dense")]
+)
 def test_refinement_recovers_the_true_map_from_noisy_features(tiny_pair, solver):
     feat1, feat2 = landmarks_features(tiny_pair, noise=0.3)
     match = solver(feat1, feat2, tiny_pair.shape1.basis, tiny_pair.shape2.basis)
@@ -70,7 +72,9 @@ def test_the_sizes_grow_by_the_step(tiny_pair):
 
 
 def test_the_refined_map_has_the_principal_submatrix_property(tiny_pair):
-    """The consistency loss compares like with like: a block of the refined map is its point map's own fmap of that size."""
+    """The consistency loss compares like with like:
+    a block of the refined map is its point map's own fmap of that size.
+    """
     feat1, feat2 = landmarks_features(tiny_pair, noise=0.1)
     basis1, basis2 = tiny_pair.shape1.basis, tiny_pair.shape2.basis
     solver = DiffZoomOut(k_init=10, step=5, n_steps=2, backend="dense")
@@ -108,7 +112,10 @@ def test_a_soft_target_has_the_values_of_the_soft_refinement(tiny_pair):
     bases = tiny_pair.shape1.basis, tiny_pair.shape2.basis
     soft, target = (DiffZoomOut(**sizes, refinement=kind)(*feats, *bases) for kind in ("soft", "soft_target"))
     assert torch.equal(soft.fmap12, target.fmap12)
-    grads = [gradients_of(DiffZoomOut(**sizes, refinement=kind), Consistency(), tiny_pair)[0] for kind in ("soft", "soft_target")]
+    grads = [
+        gradients_of(DiffZoomOut(**sizes, refinement=kind), Consistency(), tiny_pair)[0]
+        for kind in ("soft", "soft_target")
+    ]
     assert torch.allclose(*grads)
 
 
@@ -144,13 +151,16 @@ class LargestTensor(TorchDispatchMode):
 SMALL = {"k_init": 6, "step": 3, "n_steps": 2}
 
 
-@pytest.mark.parametrize("solver", [ZoomOut(**SMALL), DiffZoomOut(**SMALL), SampledZoomOut(**SMALL), SampledZoomOut(**SMALL, blur=0.01)])
+@pytest.mark.parametrize(
+    "solver", [ZoomOut(**SMALL), DiffZoomOut(**SMALL), SampledZoomOut(**SMALL), SampledZoomOut(**SMALL, blur=0.01)]
+)
 def test_nothing_as_large_as_a_dense_map_is_ever_held(one_thread, solver):
     n1, n2 = 4000, 3500
     generator = torch.Generator().manual_seed(0)
     sample = PointSample(torch.arange(0, 3500, 2), torch.full((1750,), 1 / 1750))
     basis1, basis2 = (
-        Eigenbasis(torch.arange(12.0), torch.randn(n, 12, generator=generator), torch.full((n,), 1 / n), sample) for n in (n1, n2)
+        Eigenbasis(torch.arange(12.0), torch.randn(n, 12, generator=generator), torch.full((n,), 1 / n), sample)
+        for n in (n1, n2)
     )
     feat1, feat2 = (torch.randn(n, 4, generator=generator).requires_grad_() for n in (n1, n2))
     with LargestTensor() as largest:
@@ -166,7 +176,9 @@ def test_refinement_is_zoomout_without_its_last_map(tiny_pair):
     basis1, basis2 = tiny_pair.shape1.basis, tiny_pair.shape2.basis
     solver = ZoomOut(k_init=10, step=5, n_steps=2)
     match = solver(feat1, feat2, basis1, basis2)
-    assert torch.equal(refine(match.fmap12_init, basis1, basis2, sizes=[15, 20], convert=solver.refined_map), match.fmap12)
+    assert torch.equal(
+        refine(match.fmap12_init, basis1, basis2, sizes=[15, 20], convert=solver.refined_map), match.fmap12
+    )
 
 
 def test_in_double_precision_the_map_is_that_of_the_brute_force_loop(tiny_pair):

@@ -60,7 +60,12 @@ def predicted(folder, model: MeshMatching, pairs, **options) -> dict[str, dict[s
     """What the trainer's prediction stores of each pair, without the time it took."""
     store = PredictionStore(folder, {})
     model.stores = [store]
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    quiet = {
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+    }
     trainer = Trainer(accelerator="cpu", **quiet, **{"inference_mode": False, **options})
     trainer.predict(model, torch.utils.data.DataLoader(pairs, batch_size=None), return_predictions=False)
     stored = {pair.name: store.load(pair.name) for pair in pairs}
@@ -139,7 +144,9 @@ def test_random_numbers_of_the_process_go_on_as_if_nothing_was_tuned(pairs):
 def test_the_match_is_made_without_dropout_by_tuned_weights(pairs):
     model = module(FineTuning(ADAM, steps=2, train_mode=True))
     seen = []
-    model.backbone.register_forward_hook(lambda part, arguments, output: seen.append((part.training, output.requires_grad)))
+    model.backbone.register_forward_hook(
+        lambda part, arguments, output: seen.append((part.training, output.requires_grad))
+    )
     with torch.no_grad():
         model.matched(pairs[0])
     assert seen == [(True, True)] * 4 + [(False, False)] * 2
@@ -150,7 +157,9 @@ def test_weights_are_tuned_in_full_precision_whatever_the_match_is_made_in(pairs
     """Autocast keeps low-precision copies of the weights within a step of the trainer: it would not see them change."""
     model = module(FineTuning(ADAM, steps=3))
     seen = []
-    model.backbone.register_forward_hook(lambda part, arguments, output: seen.append((output.dtype, output.detach().float())))
+    model.backbone.register_forward_hook(
+        lambda part, arguments, output: seen.append((output.dtype, output.detach().float()))
+    )
     predicted(tmp_path, model, pairs[:1], precision="bf16-mixed")
     assert [dtype for dtype, _ in seen] == [torch.float32] * 6 + [torch.bfloat16] * 2
     assert (seen[0][1] - seen[2][1]).norm() > 0 and (seen[4][1] - seen[6][1]).norm() > 0.01 * seen[4][1].norm()
@@ -207,7 +216,9 @@ def test_what_cannot_be_tuned_is_refused_at_once():
         MeshMatching(nn.Identity(), DiffZoomOut(), {"orthogonality": Orthogonality()}, adaptation=FineTuning(ADAM))
     with pytest.raises(ValueError, match=r"no loss to adapt by: give ckpt="):
         MeshMatching(Positions(), DiffZoomOut(), adaptation=FineTuning(ADAM))
-    with pytest.raises(ValueError, match=r"adaptation\.steps=0 tunes nothing; use adaptation\.steps=15, or adaptation=null"):
+    with pytest.raises(
+        ValueError, match=r"adaptation\.steps=0 tunes nothing; use adaptation\.steps=15, or adaptation=null"
+    ):
         FineTuning(ADAM, steps=0)
     with pytest.raises(ValueError, match=r"adaptation\.gradient_clip=0\.0 stops every step"):
         FineTuning(ADAM, gradient_clip=0.0)
@@ -221,6 +232,7 @@ def test_names_of_pairs_tell_their_random_numbers_apart(pairs, tmp_path):
     """Equal shapes under another name: only the dropout differs."""
     other = replace(pairs[0], shape1=replace(pairs[0].shape1, name="z"))
     first, second = (
-        predicted(tmp_path / pair.name, module(FineTuning(ADAM, steps=3, train_mode=True)), [pair])[pair.name] for pair in (pairs[0], other)
+        predicted(tmp_path / pair.name, module(FineTuning(ADAM, steps=3, train_mode=True)), [pair])[pair.name]
+        for pair in (pairs[0], other)
     )
     assert (first["fmap12_init"] != second["fmap12_init"]).any()

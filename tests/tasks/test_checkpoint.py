@@ -92,7 +92,9 @@ def test_the_last_two_and_the_best_are_kept_and_nothing_else(folder):
 def test_a_damaged_last_checkpoint_is_named_and_the_one_before_taken(folder, caplog, damage):
     damage(folder / "last.ckpt")
     assert newest_whole(folder) == folder / "last.ckpt"
-    assert {path.name: resumable(path)["global_step"] for path in folder.iterdir() if path.name != "last-damaged.ckpt"} == {
+    assert {
+        path.name: resumable(path)["global_step"] for path in folder.iterdir() if path.name != "last-damaged.ckpt"
+    } == {
         "last.ckpt": 2,
         "last-previous.ckpt": 2,
         "best.ckpt": 1,
@@ -100,7 +102,9 @@ def test_a_damaged_last_checkpoint_is_named_and_the_one_before_taken(folder, cap
     AtomicCheckpointIO().save_checkpoint(content(3), folder / "last.ckpt")
     assert resumable(folder / "last-previous.ckpt")["global_step"] == 2, "and not the damaged one"
     (told,) = (record.getMessage() for record in caplog.records)
-    assert told.startswith(f"{folder / 'last.ckpt'} ") and told.endswith("the training goes on from last-previous.ckpt, step 2")
+    assert told.startswith(f"{folder / 'last.ckpt'} ") and told.endswith(
+        "the training goes on from last-previous.ckpt, step 2"
+    )
     assert "\n" not in told
 
 
@@ -108,7 +112,10 @@ def test_the_best_one_is_taken_when_there_is_no_other(folder, caplog):
     cut(folder / "last.ckpt")
     empty(folder / "last-previous.ckpt")
     assert resumable(newest_whole(folder))["global_step"] == 1
-    assert caplog.text.count("is no checkpoint of plain tensors, or is damaged") == 2 and "goes on from best.ckpt, step 1" in caplog.text
+    assert (
+        caplog.text.count("is no checkpoint of plain tensors, or is damaged") == 2
+        and "goes on from best.ckpt, step 1" in caplog.text
+    )
 
 
 def test_a_training_is_not_begun_anew_over_damaged_checkpoints(folder):
@@ -131,14 +138,19 @@ def test_a_file_that_no_training_can_go_on_from_is_a_users_mistake(folder, damag
 
 def test_a_full_disk_leaves_all_checkpoints_as_they_were(folder):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with file_size_limit(4000), pytest.raises(CannotWrite, match=r"last\.ckpt cannot be written: File too large\. Make room there"):
+    with (
+        file_size_limit(4000),
+        pytest.raises(CannotWrite, match=r"last\.ckpt cannot be written: File too large\. Make room there"),
+    ):
         AtomicCheckpointIO().save_checkpoint(content(4), folder / "last.ckpt")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_no_checkpoint_goes_by_way_of_the_systems_temporary_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
-    monkeypatch.setattr("tempfile.mkstemp", lambda *arguments, **options: pytest.fail("on another disk that would be a copy"))
+    monkeypatch.setattr(
+        "tempfile.mkstemp", lambda *arguments, **options: pytest.fail("on another disk that would be a copy")
+    )
     AtomicCheckpointIO().save_checkpoint(content(1), tmp_path / "run" / "last.ckpt")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["last.ckpt"]
 
@@ -161,7 +173,10 @@ def test_the_state_of_a_training_that_is_of_another_kind_is_named(tmp_path, key,
 
 
 def test_what_a_training_cannot_take_up_is_a_fault_of_the_file_until_it_has_begun(tmp_path):
-    resuming, told = Resuming(), r"x\.ckpt is damaged, or was edited: .* \(KeyError: 'state'\); begin anew with resume=null"
+    resuming, told = (
+        Resuming(),
+        r"x\.ckpt is damaged, or was edited: .* \(KeyError: 'state'\); begin anew with resume=null",
+    )
     with pytest.raises(CheckpointError, match=told), resuming.naming(tmp_path / "x.ckpt"):
         raise KeyError("state")
     resuming.begun = True

@@ -34,7 +34,12 @@ def test_a_curve_is_there_until_the_one_that_goes_on_takes_its_place(curve, tmp_
     second.log_hyperparams({"seed": 0})
     assert curve.read_bytes() == before
     second.log_metrics({"loss": 30.0}, 3)
-    assert [(row["step"], row["loss"]) for row in rows_of(curve)] == [("0", "0.0"), ("1", "1.0"), ("2", "2.0"), ("3", "30.0")]
+    assert [(row["step"], row["loss"]) for row in rows_of(curve)] == [
+        ("0", "0.0"),
+        ("1", "1.0"),
+        ("2", "2.0"),
+        ("3", "30.0"),
+    ]
 
 
 def test_a_new_column_is_written_in_one_step(curve, tmp_path, monkeypatch):
@@ -78,8 +83,10 @@ class FakeTrainer:
         ({"pairs": 100, "accumulate": 4, "max_steps": 10, "global_step": 0}, 40),
         ({"pairs": 100, "accumulate": 1, "max_steps": 10, "global_step": 0}, 10),
         ({"pairs": 30, "accumulate": 4, "max_steps": 10, "global_step": 0}, 30),
-        ({"pairs": 30, "accumulate": 4, "max_steps": 10, "global_step": 8, "ready": 30}, 8),  # the next epoch: the last one has ended
-        ({"pairs": 100, "accumulate": 4, "max_steps": 10, "global_step": 6, "ready": 24}, 40),  # resumed within an epoch
+        # the next epoch: the last one has ended
+        ({"pairs": 30, "accumulate": 4, "max_steps": 10, "global_step": 8, "ready": 30}, 8),
+        # resumed within an epoch
+        ({"pairs": 100, "accumulate": 4, "max_steps": 10, "global_step": 6, "ready": 24}, 40),
         ({"pairs": 100, "accumulate": 4, "max_steps": 10, "global_step": 6, "ready": 27}, 40),  # between two steps
         ({"pairs": 100, "accumulate": 4, "max_steps": -1, "global_step": 0}, 100),
     ],

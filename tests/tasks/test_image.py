@@ -46,11 +46,19 @@ def test_a_match_is_stored_with_all_that_scoring_needs(tmp_path):
     module = matching(tmp_path, two_way=True)
     module.predict_step(PAIRS[:1], 0)
     (arrays,) = predicted(module).values()
-    shapes = {name: arrays[name].shape for name in ("xy21", "patches2", "patches1", "xy12", "fmap12", "fmap12_init", "fmap21")}
+    shapes = {
+        name: arrays[name].shape for name in ("xy21", "patches2", "patches1", "xy12", "fmap12", "fmap12_init", "fmap21")
+    }
     assert shapes == {
-        "xy21": (32, 2), "patches2": (32,), "patches1": (48,), "xy12": (48, 2), "fmap12": (8, 8), "fmap12_init": (8, 8), "fmap21": (8, 8),
+        "xy21": (32, 2), "patches2": (32,), "patches1": (48,), "xy12": (48, 2), "fmap12": (8, 8), "fmap12_init": (8, 8),
+        "fmap21": (8, 8),
     }  # fmt: skip
-    assert [arrays[name].tolist() for name in ("grid1", "grid2", "size1", "size2")] == [[6, 8], [8, 4], [24, 32], [32, 16]]
+    assert [arrays[name].tolist() for name in ("grid1", "grid2", "size1", "size2")] == [
+        [6, 8],
+        [8, 4],
+        [24, 32],
+        [32, 16],
+    ]
     assert arrays["seconds"] > 0
 
 

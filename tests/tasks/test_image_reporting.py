@@ -9,7 +9,13 @@ from tests.figures.test_report import Page
 from tests.image_pairs import PairList
 
 from pullback.mapping.grid_match import patch_centres
-from pullback.tasks.image_pictures import ShownPair, correspondence_picture, heat_at_matches, heat_by_nearest, keypoints_picture
+from pullback.tasks.image_pictures import (
+    ShownPair,
+    correspondence_picture,
+    heat_at_matches,
+    heat_by_nearest,
+    keypoints_picture,
+)
 from pullback.tasks.image_reporting import report_images
 from pullback.tasks.image_results import ImageProtocol
 from pullback.tasks.image_scoring import score_image_store
@@ -39,7 +45,15 @@ def bare_pair(name="bare"):
 def patches(pair):
     n = GRID[0] * GRID[1]
     evecs = torch.linalg.qr(torch.randn(n, n, generator=torch.Generator().manual_seed(0))).Q
-    image = PatchImage("image", GRID, SIZE, torch.arange(n), Eigenbasis(torch.arange(n).float(), evecs, torch.ones(n)), evecs, torch.eye(n))
+    image = PatchImage(
+        "image",
+        GRID,
+        SIZE,
+        torch.arange(n),
+        Eigenbasis(torch.arange(n).float(), evecs, torch.ones(n)),
+        evecs,
+        torch.eye(n),
+    )
     return PatchPair(pair.name, image, image)
 
 
@@ -51,7 +65,9 @@ def save(store, pair, *, by=0.0):
     everything = torch.arange(n)
     maps = {"fmap12": torch.eye(n), "fmap12_init": torch.eye(n)}
     tensors = {key: torch.tensor(value) for key, value in arrays.items()}
-    store.save(pair.name, everything, xy21=xy21, patches1=everything, patches2=everything, **maps, **tensors, seconds=0.1)
+    store.save(
+        pair.name, everything, xy21=xy21, patches1=everything, patches2=everything, **maps, **tensors, seconds=0.1
+    )
 
 
 @pytest.fixture
@@ -63,7 +79,9 @@ def run(tmp_path):
         for i, pair in enumerate(pairs):
             save(store, pair, by=3.0 * i)
         protocol = ImageProtocol("all", "image1", "bilinear", "none", "closed_form", "closed_form: test", "none", 0)
-        return Evaluated(pairs, store, score_image_store(store, PairList(pairs), dataset=name, split="test", protocol=protocol))
+        return Evaluated(
+            pairs, store, score_image_store(store, PairList(pairs), dataset=name, split="test", protocol=protocol)
+        )
 
     return evaluate
 
@@ -77,7 +95,12 @@ def test_a_run_on_photographs_becomes_a_page_with_all_its_pictures(run, tmp_path
     assert sections == ["results", *pictures, "pck", "fmap", "pairs", "origin"]
     assert "set, best: dense 0, PCK@0.10 100.0" in page.text and "set, worst: dense 1" in page.text
     assert "nan" not in page.text and "set test, by part" in page.text
-    assert "φ 1" in page.text and "image 2: functional map" in page.text and "7 of" not in page.text and "3 of 3 right" in page.text
+    assert (
+        "φ 1" in page.text
+        and "image 2: functional map" in page.text
+        and "7 of" not in page.text
+        and "3 of 3 right" in page.text
+    )
 
 
 def test_stored_matches_alone_are_enough_for_a_page(run, tmp_path):
@@ -123,7 +146,8 @@ def test_heat_follows_the_point_map():
 def test_heat_follows_the_nearest_neighbours_of_the_descriptors():
     pair = patches(bare_pair())
     order = torch.arange(24).flip(0)
-    turned = replace(pair, image1=replace(pair.image1, feat=pair.image1.feat[order]))  # patch i of image 2 matches patch 23 - i of image 1
+    # patch i of image 2 matches patch 23 - i of image 1
+    turned = replace(pair, image1=replace(pair.image1, feat=pair.image1.feat[order]))
     heat1 = torch.zeros(40, 60)
     heat1[:10, :10] = 1.0
     carried = heat_by_nearest(heat1, turned)

@@ -1,4 +1,6 @@
-"""metrics.json, pairs.csv and the table of evaluations on photographs: subsets, both averages, the protocol beside every figure."""
+"""metrics.json, pairs.csv and the table of evaluations on photographs: subsets, both averages,
+the protocol beside every figure.
+"""
 
 import io
 import json
@@ -34,13 +36,20 @@ def dense(pair: str, subset: str, *misses: float) -> ImagePairResult:
 @pytest.fixture
 def tss() -> ImageDatasetResult:
     """Three pairs in one subset, one in another: the two averages differ."""
-    pairs = [dense("a", "cars", 0.0, 30.0), dense("b", "cars", 0.0, 0.0, 0.0, 8.0), dense("c", "cars", 8.0), dense("d", "things", 30.0)]
+    pairs = [
+        dense("a", "cars", 0.0, 30.0),
+        dense("b", "cars", 0.0, 0.0, 0.0, 8.0),
+        dense("c", "cars", 8.0),
+        dense("d", "things", 30.0),
+    ]
     lost = ImagePairResult("things", "e", "1.png", "2.png", None, message="the photograph is empty")
     return ImageDatasetResult("tss", "test", PROTOCOL, [*pairs, lost])
 
 
 def blind() -> ImageDatasetResult:
-    return ImageDatasetResult("folder", "test", PROTOCOL, [ImagePairResult("", "p", "1", "2", ImageScore(None, None, 1.5, None, "image"))])
+    return ImageDatasetResult(
+        "folder", "test", PROTOCOL, [ImagePairResult("", "p", "1", "2", ImageScore(None, None, 1.5, None, "image"))]
+    )
 
 
 def test_subsets_and_both_averages_are_in_metrics_json(tss, tmp_path):
@@ -79,7 +88,18 @@ def test_what_was_counted_and_what_was_excluded_is_written(tss, tmp_path):
 
 def test_no_figure_is_written_without_its_protocol(tss, tmp_path):
     protocol = json.loads(write_results(tmp_path, [tss], started=time.time()).read_text())["results"][0]["protocol"]
-    parts = {"pairs", "direction", "pck_reference", "interpolation", "crop", "mode", "solver", "fusion", "averaging", "smoothness"}
+    parts = {
+        "pairs",
+        "direction",
+        "pck_reference",
+        "interpolation",
+        "crop",
+        "mode",
+        "solver",
+        "fusion",
+        "averaging",
+        "smoothness",
+    }
     assert parts <= set(protocol)
     assert all(protocol[part] for part in parts)
     assert protocol["seed"] == 3
@@ -104,7 +124,10 @@ def test_the_curve_is_the_mean_over_pairs_at_every_threshold(tss):
 def test_pairs_csv_has_a_row_for_each_pair_the_failed_ones_too(tss, tmp_path):
     write_results(tmp_path, [tss], started=time.time())
     rows = load_results(tmp_path)["pair_rows"]
-    assert [(row["subset"], row["pair"], row["status"]) for row in rows][-2:] == [("things", "d", "ok"), ("things", "e", "failed")]
+    assert [(row["subset"], row["pair"], row["status"]) for row in rows][-2:] == [
+        ("things", "d", "ok"),
+        ("things", "e", "failed"),
+    ]
     first = rows[0]
     assert (first["pck@0.05"], first["epe"], first["smoothness"], first["smoothness_truth"]) == (0.5, 15.0, 0.5, 0.25)
     assert (first["points"], first["excluded_pixels"], first["pck_length"], first["seconds"]) == (2, 2, 100, 0.25)
@@ -116,7 +139,14 @@ def test_a_failed_pair_fails_the_run_at_its_end_and_is_named(tss, tmp_path):
     with pytest.raises(FailedPairs, match=r"1 of 5 pairs failed[\s\S]*tss: e: the photograph is empty"):
         check_complete([tss])
     content = json.loads(write_results(tmp_path, [tss], started=time.time()).read_text())
-    named = {"dataset": "tss", "subset": "things", "pair": "e", "image1": "1.png", "image2": "2.png", "message": "the photograph is empty"}
+    named = {
+        "dataset": "tss",
+        "subset": "things",
+        "pair": "e",
+        "image1": "1.png",
+        "image2": "2.png",
+        "message": "the photograph is empty",
+    }
     assert content["failed_pairs"] == [named]
 
 
@@ -144,7 +174,8 @@ def test_the_table_has_a_row_for_each_subset_and_for_both_averages(tss):
 
 def test_the_protocol_under_the_table_says_what_made_the_figures(tss):
     assert (
-        "protocol of tss: pairs 7 of 7 pairs | direction 2 → 1 | PCK reference image1 | keypoints bilinear | crop none | "
+        "protocol of tss: pairs 7 of 7 pairs | direction 2 → 1 | PCK "
+        "reference image1 | keypoints bilinear | crop none | "
         "solver closed_form: nearest rows | fusion DINOv2 B/14 + SD 1.5 | seed 3" in printed(tss)
     )
 
@@ -181,7 +212,10 @@ def test_what_is_to_be_known_of_photographs_stands_beside_the_figures(tss, tmp_p
     write_results(tmp_path, [replace(tss, pairs=[noted, *tss.pairs[1:]])], started=time.time())
     read = load_results(tmp_path)
     assert read["results"][0]["notes"] == {"a": "1.png: there is nothing on it"}  # and not what made a pair fail
-    assert [(row["status"], row["message"]) for row in read["pair_rows"]][:2] == [("ok", "1.png: there is nothing on it"), ("ok", "")]
+    assert [(row["status"], row["message"]) for row in read["pair_rows"]][:2] == [
+        ("ok", "1.png: there is nothing on it"),
+        ("ok", ""),
+    ]
 
 
 @pytest.mark.parametrize(

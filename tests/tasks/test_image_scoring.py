@@ -1,4 +1,6 @@
-"""Scoring stored matches of photographs: right where the true match is stored, and wrong by as much as a wrong convention costs."""
+"""Scoring stored matches of photographs: right where the true match is stored,
+and wrong by as much as a wrong convention costs.
+"""
 
 import dataclasses
 import logging
@@ -33,11 +35,15 @@ def save(store, pair, xy21, *, grid2=GRID2, patches2=None, **arrays):
     patches2 = torch.arange(grid2[0] * grid2[1]) if patches2 is None else patches2
     sizes = {"size1": torch.tensor(pair.image1.size), "size2": torch.tensor(pair.image2.size)}
     grids = {"grid1": torch.tensor(GRID1), "grid2": torch.tensor(grid2), "patches2": patches2}
-    store.save(pair.name, torch.zeros(len(xy21), dtype=torch.long), **{"xy21": xy21.float(), **sizes, **grids, **arrays})
+    store.save(
+        pair.name, torch.zeros(len(xy21), dtype=torch.long), **{"xy21": xy21.float(), **sizes, **grids, **arrays}
+    )
 
 
 def score_of(store, pair, **options):
-    return score_image_pair(store.load(pair.name), pair, **{"pck_reference": "image1", "interpolation": "bilinear"} | options)
+    return score_image_pair(
+        store.load(pair.name), pair, **{"pck_reference": "image1", "interpolation": "bilinear"} | options
+    )
 
 
 def score(store, pairs, protocol=PROTOCOL, **options):
@@ -133,7 +139,9 @@ def test_unknown_flow_is_excluded_and_counted(store):
     found = score_of(store, pair)
     assert (found.flow.count, found.excluded_pixels) == (13 * 16, 3 * 16)
     assert found.flow.mean == pytest.approx(0, abs=1e-5)
-    assert found.smoothness == pytest.approx(found.smoothness_truth) == pytest.approx((5 + 3) * 2 * (13 + 16) / (13 * 16))
+    assert (
+        found.smoothness == pytest.approx(found.smoothness_truth) == pytest.approx((5 + 3) * 2 * (13 + 16) / (13 * 16))
+    )
 
 
 def test_without_true_flow_the_smoothness_is_that_of_the_box_of_image_2(store):
@@ -186,7 +194,10 @@ def test_pairs_that_cannot_be_scored_have_failed_and_the_others_are_scored(store
     missing, cropped, mesh, good = result.pairs
     assert [pair.status for pair in result.pairs] == ["failed", "failed", "failed", "ok"]
     assert "run=[match,score] makes it" in missing.message
-    assert "(24, 48) and (16, 24) pixels" in cropped.message and "have (24, 48) and (32, 24); set data.crop" in cropped.message
+    assert (
+        "(24, 48) and (16, 24) pixels" in cropped.message
+        and "have (24, 48) and (32, 24); set data.crop" in cropped.message
+    )
     assert "xy21" in mesh.message
     assert good.seconds == 0.25 and result.metrics()["epe"] < 0.5
 

@@ -19,7 +19,9 @@ from pullback.tasks.matching import dropped_part, match_shapes, write_match
 
 @pytest.fixture
 def files(icosphere, tmp_path):
-    """A body, and the same with a smaller piece in front of it, an isolated vertex and a twin of vertex 7 of the body."""
+    """A body, and the same with a smaller piece in front of it,
+    an isolated vertex and a twin of vertex 7 of the body.
+    """
     verts, faces = icosphere
     other, its_faces = sphere(1)
     write_mesh(tmp_path / "source.off", verts, faces)
@@ -93,5 +95,7 @@ def test_a_plane_torn_and_sewn_maps_both_copies_alike(tmp_path):
     torn[0, 0] = faces[0, 0]
     write_mesh(tmp_path / "torn.off", np.concatenate([verts, verts]), torn)
     shape = load_shape(tmp_path / "torn.off", PreparationSettings(), tmp_path / "cache")
-    found = match_shapes(shape, shape, RawDescriptor(WKS()), FeatureNearest(), device=torch.device("cpu")).between_files()
+    found = match_shapes(
+        shape, shape, RawDescriptor(WKS()), FeatureNearest(), device=torch.device("cpu")
+    ).between_files()
     assert np.array_equal(found[:64], found[64:])

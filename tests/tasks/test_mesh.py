@@ -35,7 +35,10 @@ def ellipsoid(name: str, stretch: list[float]) -> Shape:
 
 @pytest.fixture(scope="module")
 def pairs() -> list[ShapePair]:
-    shapes = [ellipsoid(name, stretch) for name, stretch in [("a", [1.0, 1.2, 1.5]), ("b", [1.0, 1.3, 1.7]), ("c", [1.0, 1.1, 1.9])]]
+    shapes = [
+        ellipsoid(name, stretch)
+        for name, stretch in [("a", [1.0, 1.2, 1.5]), ("b", [1.0, 1.3, 1.7]), ("c", [1.0, 1.1, 1.9])]
+    ]
     places = torch.arange(shapes[0].n)
     truth = {"corr1": places, "corr2": places}
     return [
@@ -150,7 +153,8 @@ def test_a_loss_that_is_not_finite_names_the_pair_and_the_term(pairs, tmp_path):
 
 
 def test_a_gradient_that_is_not_finite_names_the_pairs(pairs, tmp_path):
-    terms = {"consistency": Consistency(), "steep": lambda match, pair: (0 * match.fmap12.sum()).abs().sqrt()}  # d√x/dx at 0
+    # d√x/dx at 0
+    terms = {"consistency": Consistency(), "steep": lambda match, pair: (0 * match.fmap12.sum()).abs().sqrt()}
     with pytest.raises(FloatingPointError, match=r"gradient is nan at step 0, from [abc]-[abc], [abc]-[abc]"):
         fit(tmp_path, module(**terms), pairs, steps=2, accumulate_grad_batches=2)
 
@@ -190,8 +194,12 @@ def test_a_validated_pair_is_measured_by_its_map_and_by_its_features(pairs):
     errors = model.errors(match, pairs[0])
     dist1 = torch.cdist(pairs[0].shape1.verts, pairs[0].shape1.verts)
     nearest = torch.cdist(model.backbone(pairs[0].shape2), model.backbone(pairs[0].shape1)).argmin(dim=1)
-    assert errors["geodesic_error"] == pytest.approx(dist1[torch.arange(len(dist1)), match.p2p21].mean().item(), rel=1e-5)
-    assert errors["feature_geodesic_error"] == pytest.approx(dist1[torch.arange(len(dist1)), nearest].mean().item(), rel=1e-5)
+    assert errors["geodesic_error"] == pytest.approx(
+        dist1[torch.arange(len(dist1)), match.p2p21].mean().item(), rel=1e-5
+    )
+    assert errors["feature_geodesic_error"] == pytest.approx(
+        dist1[torch.arange(len(dist1)), nearest].mean().item(), rel=1e-5
+    )
 
 
 def test_a_backbone_without_weights_cannot_be_trained(pairs, tmp_path):
@@ -212,7 +220,9 @@ def test_test_pairs_share_the_features_of_their_shapes_and_nothing_changes(pairs
         for pair in pairs:
             alone = model.eval().predicted(pair)
             stored = model.stores[0].load(pair.name)
-            assert torch.equal(stored.p2p21, alone["p2p21"]) and np.array_equal(stored.arrays["fmap12"], alone["fmap12"].numpy())
+            assert torch.equal(stored.p2p21, alone["p2p21"]) and np.array_equal(
+                stored.arrays["fmap12"], alone["fmap12"].numpy()
+            )
 
 
 class Dead(nn.Module):
@@ -221,7 +231,9 @@ class Dead(nn.Module):
 
 
 def test_a_validation_that_meets_a_dead_network_ends_no_training_but_a_test_says_so(pairs, tmp_path):
-    model = MeshMatching(Dead(), DiffZoomOut(k_init=6, step=2, n_steps=1, blur=0.2), {"orth": Orthogonality(weight=1.0)}).eval()
+    model = MeshMatching(
+        Dead(), DiffZoomOut(k_init=6, step=2, n_steps=1, blur=0.2), {"orth": Orthogonality(weight=1.0)}
+    ).eval()
     model.log_dict = lambda *values, **options: None
     assert torch.isfinite(model.validation_step(pairs[0], 0)["values"]["loss"])
     model.stores = [PredictionStore(tmp_path, {})]

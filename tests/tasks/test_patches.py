@@ -78,7 +78,8 @@ def test_features_of_another_kind_are_computed_anew(tmp_path, caplog, arrays):
 
 
 @pytest.mark.parametrize(
-    "change", [lambda old: {"evals": old["evals"]}, lambda old: old | {"evecs": old["evecs"][:5], "mass": old["mass"][:5]}]
+    "change",
+    [lambda old: {"evals": old["evals"]}, lambda old: old | {"evecs": old["evecs"][:5], "mass": old["mass"][:5]}],
 )
 def test_a_basis_of_another_kind_is_computed_anew(tmp_path, caplog, change):
     patches = library(tmp_path).pair(PAIR, device=torch.device("cpu"))

@@ -24,7 +24,9 @@ def repository(tmp_path):
 
 @needs_git
 def test_the_commit_and_whether_the_tree_differs_from_it_are_known(repository):
-    head = subprocess.run(["git", "-C", repository, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    head = subprocess.run(
+        ["git", "-C", repository, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert commit_of(repository / "tracked.py") == {"commit": head, "dirty": False}
     (repository / "tracked.py").write_text("x = 1")
     assert commit_of(repository / "tracked.py") == {"commit": head, "dirty": True}

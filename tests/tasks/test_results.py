@@ -15,7 +15,10 @@ from pullback.tasks.results import FailedPairs, check_complete, load_results, wr
 from pullback.tasks.tables import print_table
 
 PROTOCOL = EvalProtocol(
-    pairs="unordered", geodesics="dijkstra", refinement="DiffZoomOut 30 → 130 by 10", checkpoint="best on held-out training shapes"
+    pairs="unordered",
+    geodesics="dijkstra",
+    refinement="DiffZoomOut 30 → 130 by 10",
+    checkpoint="best on held-out training shapes",
 )
 
 
@@ -25,7 +28,11 @@ def scored(name: str, *errors: float, flips: float | None = None) -> PairResult:
 
 @pytest.fixture
 def results() -> list[DatasetResult]:
-    humans = [scored("a", 0.0, 0.2, flips=0.5), scored("b", 0.06), PairResult("x", "c, d", None, message='the loss of "c"\nis not finite')]
+    humans = [
+        scored("a", 0.0, 0.2, flips=0.5),
+        scored("b", 0.06),
+        PairResult("x", "c, d", None, message='the loss of "c"\nis not finite'),
+    ]
     blind = PairResult("p", "q", PairScore(None, 0.75, None))
     return [
         DatasetResult("humans", "test", PROTOCOL, humans),
@@ -35,10 +42,22 @@ def results() -> list[DatasetResult]:
 
 def test_metrics_json_holds_what_a_program_looks_for(results, tmp_path):
     started = time.time() - 5
-    path = write_results(tmp_path / "run", results, started=started, config_fingerprint="abc", facts={"training": {"steps": 7}})
+    path = write_results(
+        tmp_path / "run", results, started=started, config_fingerprint="abc", facts={"training": {"steps": 7}}
+    )
     assert path == tmp_path / "run" / "metrics.json"
     content = json.loads(path.read_text())
-    assert {"command", "commit", "dirty", "versions", "hardware", "started", "seconds", "config_fingerprint", "results"} <= set(content)
+    assert {
+        "command",
+        "commit",
+        "dirty",
+        "versions",
+        "hardware",
+        "started",
+        "seconds",
+        "config_fingerprint",
+        "results",
+    } <= set(content)
     assert content["config_fingerprint"] == "abc"
     assert content["training"] == {"steps": 7}
     assert 5 <= content["seconds"] < 65
@@ -59,7 +78,9 @@ def test_what_cannot_be_known_is_null_and_the_file_is_strict_json(results, tmp_p
     def refuse(constant):
         raise AssertionError(f"{constant} is not JSON")
 
-    path = write_results(tmp_path, results, started=time.time(), facts={"last_loss": math.nan, "all": [math.inf, 1.0], "ckpt": tmp_path})
+    path = write_results(
+        tmp_path, results, started=time.time(), facts={"last_loss": math.nan, "all": [math.inf, 1.0], "ckpt": tmp_path}
+    )
     content = json.loads(path.read_text(), parse_constant=refuse)
     assert content["results"][1]["metrics"]["geodesic_error_x100"] is None
     assert content["results"][1]["metrics"]["coverage"] == 0.75
@@ -115,7 +136,10 @@ def test_the_table_shows_figures_protocol_and_failures(results):
     print_table(results, console=console)
     text = console.file.getvalue()
     assert "8.00" in text and "8.67" in text and "(+1 failed)" in text
-    assert "pairs unordered | geodesics dijkstra | averaging macro | refinement DiffZoomOut 30 → 130 by 10 | fine-tuning off" in text
+    assert (
+        "pairs unordered | geodesics dijkstra | averaging macro | refinement DiffZoomOut 30 → 130 by 10 | "
+        "fine-tuning off" in text
+    )
     assert "folder: pairs ordered | geodesics none" in text
     assert 'failed: humans x – c, d: the loss of "c"' in text
     assert "–" in text.split("folder (all)")[1].splitlines()[0]
@@ -130,7 +154,10 @@ def test_data_sets_with_one_protocol_share_its_line(results):
 
 def test_names_with_brackets_are_printed_as_they_are():
     console = Console(file=io.StringIO(), width=240)
-    print_table([DatasetResult("my[red]set", "test", PROTOCOL, [PairResult("[a]", "[b]", None, message="[c]")])], console=console)
+    print_table(
+        [DatasetResult("my[red]set", "test", PROTOCOL, [PairResult("[a]", "[b]", None, message="[c]")])],
+        console=console,
+    )
     text = console.file.getvalue()
     assert "my[red]set (test)" in text and "[a] – [b]: [c]" in text
 

@@ -28,7 +28,9 @@ def test_stored_predictions_score_as_fresh_ones_do(store):
     maps = [torch.randint(0, 8, (8,), generator=torch.Generator().manual_seed(seed)) for seed in range(2)]
     for p2p21, pair in zip(maps, PAIRS, strict=True):
         store.save(pair.name, p2p21, seconds=0.5)
-    fresh = [PairResult("a", pair.shape2.name, score_pair(p2p21, pair), 0.5) for p2p21, pair in zip(maps, PAIRS, strict=True)]
+    fresh = [
+        PairResult("a", pair.shape2.name, score_pair(p2p21, pair), 0.5) for p2p21, pair in zip(maps, PAIRS, strict=True)
+    ]
     again = score(store)
     assert again.summary() == DatasetResult("lines", "test", PROTOCOL, fresh).summary()
     assert again.metrics()["geodesic_error_x100"] > 0

@@ -109,7 +109,16 @@ def test_a_damaged_file_counts_as_missing_with_a_warning_and_can_be_written_agai
 
 
 def test_pair_names_with_any_characters_have_files_of_their_own_inside_the_folder(store):
-    names = ["crypto/Idle000-crypto/Run010", "crypto_Idle000-crypto_Run010", "../../up", "..", "日本", "a%2Fb", "a/b", "x" * 400]
+    names = [
+        "crypto/Idle000-crypto/Run010",
+        "crypto_Idle000-crypto_Run010",
+        "../../up",
+        "..",
+        "日本",
+        "a%2Fb",
+        "a/b",
+        "x" * 400,
+    ]
     for i, name in enumerate(names):
         store.save(name, torch.tensor([i]))
     assert [store.load(name).p2p21.item() for name in names] == list(range(len(names)))

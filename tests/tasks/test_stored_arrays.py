@@ -70,7 +70,9 @@ def write(store: PredictionStore, name: str, **arrays) -> None:
 
 
 def score(store: PredictionStore, pair: ShapePair = PAIR):
-    return score_store(store, [pair], dataset="lines", split="test", protocol=EvalProtocol("u", "d", "none", "none")).pairs[0]
+    return score_store(
+        store, [pair], dataset="lines", split="test", protocol=EvalProtocol("u", "d", "none", "none")
+    ).pairs[0]
 
 
 @pytest.mark.parametrize("fault", UNUSABLE)
@@ -90,7 +92,14 @@ def test_an_honest_one_is_scored(store):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda data: data[:200], lambda data: b"", lambda data: b"PK\x05\x06", pickle.dumps, lambda data: b"\x93NUMPY" + data]
+    "damage",
+    [
+        lambda data: data[:200],
+        lambda data: b"",
+        lambda data: b"PK\x05\x06",
+        pickle.dumps,
+        lambda data: b"\x93NUMPY" + data,
+    ],
 )
 def test_a_file_that_is_no_archive_fails_its_pair_by_name(store, damage):
     write(store, "a-b")
@@ -102,7 +111,10 @@ def test_an_archive_that_unpacks_to_more_than_it_is_is_not_unpacked(store, monke
     monkeypatch.setattr(stored_arrays, "_UNPACKED", 2**20)
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<i8", "fortran_order": False, "shape": (10**8,)})
-    with zipfile.ZipFile(store.path("a-b"), "w", zipfile.ZIP_DEFLATED) as archive, archive.open("p2p21.npy", "w", force_zip64=True) as file:
+    with (
+        zipfile.ZipFile(store.path("a-b"), "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("p2p21.npy", "w", force_zip64=True) as file,
+    ):
         file.write(header.getvalue())
         file.write(bytes(3 * 2**20))
     with pytest.raises(DamagedPrediction, match=r"a-b\.npz holds no match: it is .* bytes that unpack to 3,145,"):
@@ -169,18 +181,25 @@ def matched(pair: ShapePair, store: PredictionStore, change=lambda verts: verts)
     model = MeshMatching(Features(change), ZoomOut(k_init=4, step=2, n_steps=1))
     model.stores = [store]
     trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
-    trainer.predict(model, torch.utils.data.DataLoader([pair], batch_size=None, collate_fn=None), return_predictions=False)
+    trainer.predict(
+        model, torch.utils.data.DataLoader([pair], batch_size=None, collate_fn=None), return_predictions=False
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda verts: verts * torch.nan, "the features of a are NaN or infinite at 42 of 42 points"),
-        (lambda verts: verts.index_fill(0, torch.tensor(3), torch.inf), "the features of a are NaN or infinite at 1 of 42 points"),
+        (
+            lambda verts: verts.index_fill(0, torch.tensor(3), torch.inf),
+            "the features of a are NaN or infinite at 1 of 42 points",
+        ),
         (lambda verts: verts * 0 + 2, "the features of a are the same at all 42 points"),
     ],
 )
-def test_a_pair_whose_features_are_of_no_use_fails_with_the_reason_and_is_matched_when_they_are(pair, store, change, message):
+def test_a_pair_whose_features_are_of_no_use_fails_with_the_reason_and_is_matched_when_they_are(
+    pair, store, change, message
+):
     matched(pair, store, change)
     assert store.load(pair.name) is None
     outcome = score(store, pair)
@@ -190,7 +209,9 @@ def test_a_pair_whose_features_are_of_no_use_fails_with_the_reason_and_is_matche
     assert store.failure(pair.name) is None and score(store, pair).status == "ok"
 
 
-@pytest.mark.parametrize("p2p21", [np.arange(5), np.arange(42) + 1, np.arange(42) - 1, np.full(42, np.nan), np.zeros((42, 2), int)])
+@pytest.mark.parametrize(
+    "p2p21", [np.arange(5), np.arange(42) + 1, np.arange(42) - 1, np.full(42, np.nan), np.zeros((42, 2), int)]
+)
 def test_a_stored_map_of_no_use_is_matched_anew_with_a_warning(pair, store, p2p21, caplog):
     write(store, pair.name, p2p21=p2p21)
     with caplog.at_level(logging.WARNING):
@@ -210,7 +231,15 @@ def test_the_reason_of_a_failure_is_bounded_and_stays_in_the_folder(store, tmp_p
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 100_000, '{"a":' * 100_000, "null", '{"sha256": "x"}', '{"sha256": "x", "config": 5}', "\x00", '{"sha256": 1, "config": {}}'],
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "null",
+        '{"sha256": "x"}',
+        '{"sha256": "x", "config": 5}',
+        "\x00",
+        '{"sha256": 1, "config": {}}',
+    ],
 )
 def test_a_fingerprint_that_is_none_is_refused_by_name(store, text):
     store.signature.write_text(text)

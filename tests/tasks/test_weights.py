@@ -100,7 +100,9 @@ def test_pickled_calls_are_not_made(read, inside, tmp_path):
     assert not canary.exists()
 
 
-@pytest.mark.parametrize("call", [Call(copyreg._reconstructor, Path, object, None), Call(np.ndarray, (10**12,)), Call(bytearray, 10**12)])
+@pytest.mark.parametrize(
+    "call", [Call(copyreg._reconstructor, Path, object, None), Call(np.ndarray, (10**12,)), Call(bytearray, 10**12)]
+)
 def test_other_objects_are_not_made_either(call, tmp_path):
     with pytest.raises(CheckpointError, match=r"x\.ckpt is no checkpoint of plain tensors, or is damaged"):
         load_checkpoint(write_checkpoint(tmp_path / "x.ckpt", extra=call))
@@ -117,7 +119,10 @@ def repacked(path: Path, change) -> Path:
 
 
 def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path):
-    path = repacked(write_checkpoint(tmp_path / "x.ckpt"), lambda name, data: data + bytes(10**7) if name.endswith("data/0") else data)
+    path = repacked(
+        write_checkpoint(tmp_path / "x.ckpt"),
+        lambda name, data: data + bytes(10**7) if name.endswith("data/0") else data,
+    )
     assert path.stat().st_size < 10**6
     with pytest.raises(CheckpointError, match="unpack to 1"):
         load_checkpoint(path)
@@ -145,7 +150,9 @@ def test_a_file_of_another_kind_is_named(content, tmp_path):
         load_weights_of_others(module(), tmp_path / "x.ckpt")
 
 
-@pytest.mark.parametrize("content", [of_itself(), nested(60), {"a": {(1, 2): torch.ones(1)}}, {"a": torch.ones(1).expand(10**12)}])
+@pytest.mark.parametrize(
+    "content", [of_itself(), nested(60), {"a": {(1, 2): torch.ones(1)}}, {"a": torch.ones(1).expand(10**12)}]
+)
 def test_weights_from_elsewhere_are_bounded_too(content, tmp_path):
     torch.save(content, tmp_path / "x.pth")
     with pytest.raises(ForeignWeightsError, match=r"weights=.*x\.pth (is nested|has a name|claims|is damaged)"):
@@ -155,7 +162,9 @@ def test_weights_from_elsewhere_are_bounded_too(content, tmp_path):
 def test_weights_from_elsewhere_that_are_no_numbers_are_refused_by_name(tmp_path):
     name = "backbone.network.first.bias"
     torch.save(weights_with(float("nan"), name), tmp_path / "x.pth")
-    with pytest.raises(NotFiniteError, match=r"weights=.*x\.pth: the weights backbone\.network\.first\.bias are of no use"):
+    with pytest.raises(
+        NotFiniteError, match=r"weights=.*x\.pth: the weights backbone\.network\.first\.bias are of no use"
+    ):
         load_weights_of_others(module(), tmp_path / "x.pth")
 
 
@@ -166,7 +175,10 @@ def test_the_configuration_in_a_weights_file_is_not_believed(tmp_path):
 
 
 def test_tensors_are_found_by_their_names_in_nested_dictionaries():
-    assert dict(tensors_of({"module": {"a": torch.ones(1)}, "b.module.c": torch.ones(1), "n": 3})).keys() == {"a", "b.c"}
+    assert dict(tensors_of({"module": {"a": torch.ones(1)}, "b.module.c": torch.ones(1), "n": 3})).keys() == {
+        "a",
+        "b.c",
+    }
 
 
 def test_an_image_backbone_refuses_weights_that_are_no_numbers(tmp_path):
@@ -176,13 +188,23 @@ def test_an_image_backbone_refuses_weights_that_are_no_numbers(tmp_path):
         load_efficientnet(network, tmp_path / "x.pth")
 
 
-@pytest.mark.parametrize("named", ["../thesis.tex", "/home/you/thesis.tex", "checkpoints/../../x", "https://x/y", "sub/x.ckpt"])
+@pytest.mark.parametrize(
+    "named", ["../thesis.tex", "/home/you/thesis.tex", "checkpoints/../../x", "https://x/y", "sub/x.ckpt"]
+)
 def test_a_training_does_not_go_on_from_a_file_that_has_others_deleted(named, tmp_path):
     folder = tmp_path / "checkpoints"
-    state = {"dirpath": str(folder), "best_k_models": {str(folder / "best.ckpt"): torch.tensor(0.1)}, "last_model_path": ""}
+    state = {
+        "dirpath": str(folder),
+        "best_k_models": {str(folder / "best.ckpt"): torch.tensor(0.1)},
+        "last_model_path": "",
+    }
     load_to_resume(write_checkpoint(tmp_path / "x.ckpt", callbacks={"ModelCheckpoint": state}))
     other = str(folder / named) if not named.startswith("http") else named
-    for hostile in ({"best_k_models": {other: torch.tensor(0.1)}}, {"kth_best_model_path": other}, {"last_model_path": other}):
+    for hostile in (
+        {"best_k_models": {other: torch.tensor(0.1)}},
+        {"kth_best_model_path": other},
+        {"last_model_path": other},
+    ):
         path = write_checkpoint(tmp_path / "x.ckpt", callbacks={"ModelCheckpoint": state | hostile})
         with pytest.raises(CheckpointError, match="which is none of its checkpoints"):
             load_to_resume(path)

@@ -36,7 +36,9 @@ class CacheError(UserError, OSError):
 
 
 def content_hash(key: Mapping[str, KeyPart]) -> str:
-    """Hash of named values that tells apart their types, shapes and order: equal keys, equal hashes, and (surely) no others."""
+    """Hash of named values that tells apart their types, shapes and order: equal keys, equal hashes, and (surely)
+    no others.
+    """
     digest = hashlib.sha256()
     for name, value in sorted(key.items()):
         if isinstance(value, np.ndarray):
@@ -58,11 +60,13 @@ def cached(
     load: Callable[[Path | BufferedIOBase], T],
     what: str = "",
 ) -> T:
-    """What ``load`` reads from ``path`` if it is there; else it is computed and stored first. ``what`` is its name, for messages.
+    """What ``load`` reads from ``path`` if it is there; else it is computed and stored first. ``what`` is its name,
+    for messages.
 
-    The file's name must be the ``content_hash`` of all that the value depends on: a version of the function, its parameters, the
-    bytes of its inputs. It appears in one step, so that interruptions leave nothing half-written. A file that ``load`` cannot read,
-    or that holds something of another kind, is computed anew, with a warning. ``load`` takes a path or an open file.
+    The file's name must be the ``content_hash`` of all that the value depends on: a version of the function, its
+    parameters, the bytes of its inputs. It appears in one step, so that interruptions leave nothing half-written. A
+    file that ``load`` cannot read, or that holds something of another kind, is computed anew, with a warning. ``load``
+    takes a path or an open file.
 
     Where the cache cannot be written, the value is computed and not kept, with one warning for each cache; within
     ``storing_required`` that raises CacheError.
@@ -78,7 +82,9 @@ def cached_together(
     load: Callable[[Path | BufferedIOBase], T],
     what: str = "",
 ) -> list[T]:
-    """As ``cached``, for several values: ``compute`` gets the paths of those that nobody has yet, and makes them in one go."""
+    """As ``cached``, for several values: ``compute`` gets the paths of those that nobody has yet,
+    and makes them in one go.
+    """
     found = _read(paths, load)
     missing = [path for path in dict.fromkeys(paths) if path not in found]
     if missing:
@@ -105,7 +111,9 @@ def is_storing_required() -> bool:
 
 
 def tell_unkept(message: str, cache_dir: Path) -> None:
-    """Warns that values are not kept in a cache, once a process for each reason. Raises CacheError within ``storing_required``."""
+    """Warns that values are not kept in a cache, once a process for each reason.
+    Raises CacheError within ``storing_required``.
+    """
     if is_storing_required():
         raise CacheError(message)
     if (cache_dir, message) not in _told:
@@ -114,7 +122,9 @@ def tell_unkept(message: str, cache_dir: Path) -> None:
 
 
 def sweep(cache_dir: Path, *, older_than: float = 2.0) -> None:
-    """Removes what killed processes left behind: temporary files that nobody is writing, and locks that nobody holds."""
+    """Removes what killed processes left behind: temporary files that nobody is writing,
+    and locks that nobody holds.
+    """
     writing.sweep(cache_dir, older_than=older_than)
     with contextlib.suppress(OSError):
         for path in cache_dir.glob(f"*/.*{_LOCK}"):
@@ -122,7 +132,9 @@ def sweep(cache_dir: Path, *, older_than: float = 2.0) -> None:
                 locks.remove_if_free(path)
 
 
-def _read(paths: Sequence[Path], load: Callable[[Path | BufferedIOBase], T], *, level: int = logging.WARNING) -> dict[Path, T]:
+def _read(
+    paths: Sequence[Path], load: Callable[[Path | BufferedIOBase], T], *, level: int = logging.WARNING
+) -> dict[Path, T]:
     """The values that are there and can be read. ``level``: how loudly the others are told."""
     found = {}
     for path in paths:
@@ -132,18 +144,25 @@ def _read(paths: Sequence[Path], load: Callable[[Path | BufferedIOBase], T], *, 
         except FileNotFoundError:
             continue  # the cache is being deleted
         except Exception as error:  # damaged archives raise about anything
-            log.log(level, "the cache entry %s is damaged (%s: %s) and is computed anew", path, type(error).__name__, error)
+            log.log(
+                level, "the cache entry %s is damaged (%s: %s) and is computed anew", path, type(error).__name__, error
+            )
     return found
 
 
 @contextlib.contextmanager
 def _turns(paths: Sequence[Path], what: str) -> Iterator[None]:
-    """The locks of all entries, in one order for everybody, so that nobody waits in a circle; none where there can be none."""
+    """The locks of all entries, in one order for everybody, so that nobody waits in a circle;
+    none where there can be none.
+    """
     with contextlib.ExitStack() as stack:
         for path in sorted(paths):
-            with contextlib.suppress(OSError):  # an unwritable cache, a disk without locks: several may compute the same then
+            # an unwritable cache, a disk without locks: several may compute the same then
+            with contextlib.suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(locks.turn(path.with_name(f".{path.name}{_LOCK}"), waiting=lambda: _tell_waiting(what)))
+                stack.enter_context(
+                    locks.turn(path.with_name(f".{path.name}{_LOCK}"), waiting=lambda: _tell_waiting(what))
+                )
         yield
 
 
@@ -151,7 +170,9 @@ def _tell_waiting(what: str) -> None:
     log.warning("waiting for another process that prepares %s", what or "the same")
 
 
-def _kept(path: Path, value: T, save: Callable[[BufferedIOBase, T], object], load: Callable[[Path | BufferedIOBase], T]) -> T:
+def _kept(
+    path: Path, value: T, save: Callable[[BufferedIOBase, T], object], load: Callable[[Path | BufferedIOBase], T]
+) -> T:
     try:
         write_atomically(path, lambda file: save(file, value))
         return load(path)
@@ -159,7 +180,8 @@ def _kept(path: Path, value: T, save: Callable[[BufferedIOBase, T], object], loa
         cache_dir = path.parent.parent
         where = f" ({path.name} in {path.parent.name})" if error.errno in (errno.EISDIR, errno.ENOTEMPTY) else ""
         tell_unkept(
-            f"the cache {cache_dir} cannot be written{where}: {error.reason}. {error.advice}, or give another one: paths.cache_dir=DIR",
+            f"the cache {cache_dir} cannot be written{where}: {error.reason}. {error.advice}, or give another one: "
+            "paths.cache_dir=DIR",
             cache_dir,
         )
     except OSError as error:  # written, but gone or unreadable again

@@ -44,13 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def mistake(name: str) -> str | None:
-    """What is wrong with a name in the place of the data folder, and what to type; None for a folder that may hold data sets."""
+    """What is wrong with a name in the place of the data folder, and what to type;
+    None for a folder that may hold data sets.
+    """
     key, equals, value = name.rpartition("=")
     folder = Path(name)
     if folder.is_dir() and name:
         usual = Path(os.path.abspath(folder))  # as it is called, wherever a link leads
         inside = usual.name in FOLDERS.values() and not any((folder / below).is_dir() for below in FOLDERS.values())
-        return f"{name} is a data set itself; give the folder that holds it: {shlex.quote(str(usual.parent))}" if inside else None
+        return (
+            f"{name} is a data set itself; give the folder that holds it: {shlex.quote(str(usual.parent))}"
+            if inside
+            else None
+        )
     if value in FOLDERS and (not equals or key == "dataset"):
         return f"{name} is no folder; a data set by its name is: --sets {value}"
     if equals:
@@ -60,11 +66,19 @@ def mistake(name: str) -> str | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pullback.data.check", description="Which data sets are there, and are they in order?")
+    parser = argparse.ArgumentParser(
+        prog="python -m pullback.data.check", description="Which data sets are there, and are they in order?"
+    )
     usual = os.environ.get("PULLBACK_DATA_DIR") or "data"
-    parser.add_argument("folder", nargs="?", default=usual, metavar="DIR", help="the folder of FAUST_r and the others [%(default)s]")
-    parser.add_argument("--sets", nargs="+", choices=list(FOLDERS), metavar="NAME", help=f"only these, of {', '.join(FOLDERS)}")
-    parser.add_argument("--deep", action="store_true", help="read every mesh and photograph (minutes), instead of counting lines")
+    parser.add_argument(
+        "folder", nargs="?", default=usual, metavar="DIR", help="the folder of FAUST_r and the others [%(default)s]"
+    )
+    parser.add_argument(
+        "--sets", nargs="+", choices=list(FOLDERS), metavar="NAME", help=f"only these, of {', '.join(FOLDERS)}"
+    )
+    parser.add_argument(
+        "--deep", action="store_true", help="read every mesh and photograph (minutes), instead of counting lines"
+    )
     return parser
 
 
@@ -76,7 +90,9 @@ def _table(findings: Sequence["Finding"], folder: Path) -> Table:
         table.add_column(f"{column}: train + test", justify="right")
     for finding in findings:
         colour = _COLOURS[finding.state]
-        table.add_row(finding.key, finding.root.name, f"[{colour}]{finding.state}[/{colour}]", finding.shapes, finding.pairs)
+        table.add_row(
+            finding.key, finding.root.name, f"[{colour}]{finding.state}[/{colour}]", finding.shapes, finding.pairs
+        )
     return table
 
 

@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 class PairDataModule(LightningDataModule):
     """Pairs of shapes, one at a time. ``settings`` are those of ``DataSettings``.
 
-    Training takes all pairs within each data set's training split (or those that it lists), less the shapes held out for
-    validation. Tests are those of the data sets in ``test``, by default of the same ones. Nothing is computed before
-    ``prepare_data``, and the files of a split are not looked for before it is needed.
+    Training takes all pairs within each data set's training split (or those that it lists), less the shapes held out
+    for validation. Tests are those of the data sets in ``test``, by default of the same ones. Nothing is computed
+    before ``prepare_data``, and the files of a split are not looked for before it is needed.
     """
 
     def __init__(
@@ -46,7 +46,9 @@ class PairDataModule(LightningDataModule):
             raise ValueError("no data set was chosen; give one, such as dataset=humans")
         for names in (self.train_names, self.test_names):
             if len(set(names)) < len(names):
-                raise ValueError(f"two data sets have the same name ({', '.join(names)}): give one dataset.folder.name=NAME")
+                raise ValueError(
+                    f"two data sets have the same name ({', '.join(names)}): give one dataset.folder.name=NAME"
+                )
         capacity = self.settings.memory_shapes
         self._training = ShapeLibrary(self.settings.preparation(training=True), cache_dir, capacity=capacity)
         self._measured = ShapeLibrary(self.settings.preparation(training=False), cache_dir, capacity=capacity)
@@ -71,7 +73,9 @@ class PairDataModule(LightningDataModule):
 
     @cached_property
     def val_set(self) -> ShapePairDataset:
-        """The validation pairs of all data sets: of held-out training shapes, or of the test sets with ``select_on_test``."""
+        """The validation pairs of all data sets: of held-out training shapes,
+        or of the test sets with ``select_on_test``.
+        """
         return reduce(ShapePairDataset.followed_by, self._val_sets)
 
     @cached_property
@@ -80,7 +84,9 @@ class PairDataModule(LightningDataModule):
         return [self._test_set(dataset, self.settings.test_pairs) for dataset in self.tested]
 
     def look_for_tests(self) -> None:
-        """Raises MissingDataError where a test set is not there: what trains for hours and tests then should know before."""
+        """Raises MissingDataError where a test set is not there:
+        what trains for hours and tests then should know before.
+        """
         lost = {}
         for dataset in self.tested:
             try:
@@ -108,8 +114,12 @@ class PairDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         world, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
         seed, random_direction = self.settings.seed, self.settings.random_direction
-        sampler = PairSampler(len(self.train_set) // 2, seed=seed, random_direction=random_direction, num_replicas=world, rank=rank)
-        loader = ResumableLoader(self.train_set, sampler=sampler, collate_fn=_only, num_workers=self.settings.num_workers)
+        sampler = PairSampler(
+            len(self.train_set) // 2, seed=seed, random_direction=random_direction, num_replicas=world, rank=rank
+        )
+        loader = ResumableLoader(
+            self.train_set, sampler=sampler, collate_fn=_only, num_workers=self.settings.num_workers
+        )
         loader.trainer = self.trainer
         return loader
 
@@ -136,15 +146,23 @@ class PairDataModule(LightningDataModule):
     @cached_property
     def _val_sets(self) -> list[ShapePairDataset]:
         if self.settings.select_on_test:
-            log.warning("%s: checkpoints are selected on test pairs (data.select_on_test=true)", ", ".join(self.test_names))
+            log.warning(
+                "%s: checkpoints are selected on test pairs (data.select_on_test=true)", ", ".join(self.test_names)
+            )
             return [self._test_set(dataset, self.settings.val_pairs) for dataset in self.tested]
         sets = []
         for dataset, _, shapes in self._fit_shapes:
             pairs = pairs_of(dataset, "train", shapes, protocol=self.settings.protocol)
             if shapes and not pairs:
-                log.warning("%s: none of its listed pairs joins two of the %d held-out shapes; no validation", dataset.name, len(shapes))
+                log.warning(
+                    "%s: none of its listed pairs joins two of the %d held-out shapes; no validation",
+                    dataset.name,
+                    len(shapes),
+                )
             sets.append(self._measured_set(drawn(pairs, self.settings.val_pairs, seed=self.settings.seed)))
-            log.info("%s: %d of %d validation pairs, of %d shapes", dataset.name, len(sets[-1]), len(pairs), len(shapes))
+            log.info(
+                "%s: %d of %d validation pairs, of %d shapes", dataset.name, len(sets[-1]), len(pairs), len(shapes)
+            )
         return sets
 
     @cached_property
@@ -189,7 +207,13 @@ def _jobs(pairs: ShapePairDataset) -> list[Job]:
         return [Job(files, settings) for files in pairs.used()]
     measured = set(pairs.files1())
     return [
-        Job(files, settings, method if files in measured else None, pairs.truths1.get(files, ()), pairs.truths2.get(files, ()))
+        Job(
+            files,
+            settings,
+            method if files in measured else None,
+            pairs.truths1.get(files, ()),
+            pairs.truths2.get(files, ()),
+        )
         for files in pairs.used()
     ]
 

@@ -29,7 +29,9 @@ class ListError(UserError, ValueError):
 
 
 class MissingDataError(UserError, FileNotFoundError):
-    """A data set, or a part of it, is not where it was looked for. The message says what was wanted and where to get it."""
+    """A data set, or a part of it, is not where it was looked for.
+    The message says what was wanted and where to get it.
+    """
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class ShapeFiles:
 
     def __post_init__(self) -> None:
         if printable(self.name) != self.name:
-            raise ListError(f"{self.mesh}: the name of a shape holds characters that command a terminal. Rename the file")
+            raise ListError(
+                f"{self.mesh}: the name of a shape holds characters that command a terminal. Rename the file"
+            )
 
 
 @runtime_checkable
@@ -98,7 +102,9 @@ class PairFiles:
 
 
 class MeshDataset(ABC):
-    """Shapes that correspond to each other. Subclasses say which files belong to which split, and perhaps which pairs are made."""
+    """Shapes that correspond to each other. Subclasses say which files belong to which split,
+    and perhaps which pairs are made.
+    """
 
     name: str
     val_shapes: int | None = None  # how many training shapes make a sensible validation set; None: a tenth
@@ -110,10 +116,14 @@ class MeshDataset(ABC):
 
     @abstractmethod
     def shapes(self, split: Split) -> list[ShapeFiles]:
-        """The shapes of a split in the order of the data set; none for the training split of a test set. Raises MissingDataError."""
+        """The shapes of a split in the order of the data set; none for the training split of a test set.
+        Raises MissingDataError.
+        """
 
     def pairs(self, split: Split) -> list[PairFiles] | None:
-        """The pairs of a split where the data set lists them; None: all pairs of its shapes. Raises MissingDataError."""
+        """The pairs of a split where the data set lists them; None: all pairs of its shapes.
+        Raises MissingDataError.
+        """
         return None
 
     def held_out(self, shapes: Sequence[ShapeFiles], count: int) -> list[ShapeFiles]:
@@ -158,7 +168,9 @@ def find_tree(root: Path) -> MeshTree | None:
 
 
 def require_tree(root: Path, *, wanted: str, source: str) -> MeshTree:
-    """``find_tree`` for a published data set: raises MissingDataError with what was ``wanted`` and the ``source`` to get it from."""
+    """``find_tree`` for a published data set:
+    raises MissingDataError with what was ``wanted`` and the ``source`` to get it from.
+    """
     tree = find_tree(root)
     if tree is None:
         folders = " or ".join(f"{meshes}/ with {truth}/" for meshes, truth in LAYOUTS)
@@ -168,16 +180,21 @@ def require_tree(root: Path, *, wanted: str, source: str) -> MeshTree:
 
 
 def require_files(tree: MeshTree, names: Sequence[str], *, root: Path, source: str) -> list[ShapeFiles]:
-    """The files of the named shapes. Raises MissingDataError listing the meshes and the ``.vts`` files that are not there."""
+    """The files of the named shapes. Raises MissingDataError listing the meshes and the ``.vts`` files that are not
+    there.
+    """
     lost = [f"{name}.off" for name in names if name not in tree.meshes]
     lost += [f"{name}.vts" for name in names if name in tree.meshes and tree.files(name).vts is None]
     if lost:
-        raise MissingDataError(f"{root} lacks files of this split of {len(names)} shapes, {len(lost)} in all: {shortened(lost)}.\n{source}")
+        raise MissingDataError(
+            f"{root} lacks files of this split of {len(names)} shapes, {len(lost)} in all: {shortened(lost)}.\n{source}"
+        )
     return [tree.files(name) for name in names]
 
 
 def read_names(path: Path) -> list[str]:
-    """A list of shape names, one a line; a mesh suffix may be given. Empty lines and lines that begin with # do not count.
+    """A list of shape names, one a line; a mesh suffix may be given.
+    Empty lines and lines that begin with # do not count.
 
     Raises MissingFileError and TextFileError, as ``read_lines``.
     """
@@ -186,9 +203,15 @@ def read_names(path: Path) -> list[str]:
 
 def numbered_names(path: Path) -> list[tuple[int, str]]:
     """As ``read_names``, with the line of each."""
-    lines = ((number, line.strip().strip("\ufeff")) for number, line in enumerate(read_lines(path, what="list of names"), start=1))
+    lines = (
+        (number, line.strip().strip("\ufeff"))
+        for number, line in enumerate(read_lines(path, what="list of names"), start=1)
+    )
     names = [(number, line) for number, line in lines if line and not line.startswith("#")]
-    return [(number, name.removesuffix(Path(name).name) + mesh_name(name) if is_mesh_file(name) else name) for number, name in names]
+    return [
+        (number, name.removesuffix(Path(name).name) + mesh_name(name) if is_mesh_file(name) else name)
+        for number, name in names
+    ]
 
 
 def shortened(items: Iterable[str], most: int = 5) -> str:

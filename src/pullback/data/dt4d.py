@@ -1,4 +1,6 @@
-"""DT4D-H: animated characters of DeformingThings4D, remeshed, with correspondences within and across classes (Magnet et al. 2022)."""
+"""DT4D-H: animated characters of DeformingThings4D, remeshed,
+with correspondences within and across classes (Magnet et al. 2022).
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +10,17 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from pullback.data.dataset import LAYOUTS, MeshDataset, MeshTree, MissingDataError, PairFiles, ShapeFiles, Split, read_names, shortened
+from pullback.data.dataset import (
+    LAYOUTS,
+    MeshDataset,
+    MeshTree,
+    MissingDataError,
+    PairFiles,
+    ShapeFiles,
+    Split,
+    read_names,
+    shortened,
+)
 from pullback.data.io import read_vts
 from pullback.data.pairs import pair_indices
 from pullback.geometry.cleaning import MeshError
@@ -18,10 +30,14 @@ CLASSES = ("crypto", "drake", "mannequin", "mousey", "ninja", "ortiz", "prisoner
 _EXCLUDED = "pumpkinhulk"  # every published code leaves the class out
 _CROSS = "cross_category_corres"
 _SOURCE = (
-    "DT4D-H is derived from DeformingThings4D, for research use only (its terms of use must be signed). The remeshed shapes are published "
-    "as github.com/llorz/3DV22_DeformingThings4DMatching_dataset and, with train.txt and test.txt (class/name a line), as DT4D_r with the "
-    "data of github.com/dongliangcao/Unsupervised-Learning-of-Robust-Spectral-Shape-Matching. Then give paths.data_dir= (or "
-    "PULLBACK_DATA_DIR) the folder that holds DT4D_r, or dataset.dt4d_intra.root= (dataset.dt4d_inter.root=) DT4D_r itself, and .lists= "
+    "DT4D-H is derived from DeformingThings4D, for research use only (its terms of use must be signed). The "
+    "remeshed shapes are published "
+    "as github.com/llorz/3DV22_DeformingThings4DMatching_dataset and, with train.txt and test.txt (class/name a "
+    "line), as DT4D_r with the "
+    "data of github.com/dongliangcao/Unsupervised-Learning-of-Robust-Spectral-Shape-Matching. Then give "
+    "paths.data_dir= (or "
+    "PULLBACK_DATA_DIR) the folder that holds DT4D_r, or dataset.dt4d_intra.root= (dataset.dt4d_inter.root=) "
+    "DT4D_r itself, and .lists= "
     "the folder of the lists if they lie elsewhere."
 )
 
@@ -41,7 +57,9 @@ class TemplateRows:
         try:
             return ids[read_vts(self.cross, n_vertices=len(ids))]
         except MeshError as error:
-            raise MeshError(f"{self.cross} names rows of {self.vts or 'the template'}, which has {len(ids)}: {error}") from None
+            raise MeshError(
+                f"{self.cross} names rows of {self.vts or 'the template'}, which has {len(ids)}: {error}"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -76,9 +94,10 @@ _LAYOUTS = (
 class Dt4d(MeshDataset):
     """Nine classes of characters in many poses, about 8,000 vertices each; shapes are called class/name.
 
-    ``intra``: the pairs within each class. ``inter``: for every file A_B.vts of ``cross_category_corres``, each shape of class A as
-    shape 1 with each shape of class B as shape 2, errors on A. How many those are depends on which files a copy has: crypto_B for
-    five classes B and, in some copies, also B_crypto. The split is that of train.txt and test.txt; both leave pumpkinhulk out.
+    ``intra``: the pairs within each class. ``inter``: for every file A_B.vts of ``cross_category_corres``, each shape
+    of class A as shape 1 with each shape of class B as shape 2, errors on A. How many those are depends on which files
+    a copy has: crypto_B for five classes B and, in some copies, also B_crypto. The split is that of train.txt and
+    test.txt; both leave pumpkinhulk out.
     """
 
     advice_on_splits = "Are its train.txt and test.txt complete?"
@@ -92,11 +111,15 @@ class Dt4d(MeshDataset):
         lists: str | Path | None = None,
         allow_missing: bool = False,
     ):
-        """``protocol``: of the test pairs within a class, as data.protocol. ``lists``: the folder with train.txt and test.txt, by default
-        ``root``. ``allow_missing``: make do with the shapes that are there, instead of raising MissingDataError.
+        """``protocol``: of the test pairs within a class, as data.protocol. ``lists``: the folder with train.txt and
+        test.txt, by default ``root``. ``allow_missing``: make do with the shapes that are there, instead of raising
+        MissingDataError.
         """
         if pairing not in PAIRINGS:
-            raise ValueError(f"pairing={pairing} is unknown; use one of {', '.join(PAIRINGS)}, as dataset=dt4d_intra or dataset=dt4d_inter")
+            raise ValueError(
+                f"pairing={pairing} is unknown; use one of {', '.join(PAIRINGS)}, as dataset=dt4d_intra or "
+                "dataset=dt4d_inter"
+            )
         pair_indices(0, protocol)  # raises where there is no such protocol
         self.root = Path(root)
         self.name = f"dt4d_{pairing}"
@@ -118,7 +141,9 @@ class Dt4d(MeshDataset):
         names = [name for name in self._listed(split) if _class_of(name) != _EXCLUDED]
         lost = [name for name in names if name not in present]
         if lost and not self.allow_missing:
-            raise MissingDataError(f"{self.root} lacks {len(lost)} of the {len(names)} {split} shapes: {shortened(lost)}.\n{_SOURCE}")
+            raise MissingDataError(
+                f"{self.root} lacks {len(lost)} of the {len(names)} {split} shapes: {shortened(lost)}.\n{_SOURCE}"
+            )
         return [present[name] for name in names if name in present]
 
     def pairs(self, split: Split) -> list[PairFiles]:
@@ -127,12 +152,18 @@ class Dt4d(MeshDataset):
             by_class.setdefault(_class_of(files.name), []).append(files)
         pairs = list(self._within(by_class, split) if self.pairing == "intra" else self._across(by_class))
         if not pairs:
-            wanted = "two shapes of one class" if self.pairing == "intra" else f"shapes of two classes A and B with a file {_CROSS}/A_B.vts"
+            wanted = (
+                "two shapes of one class"
+                if self.pairing == "intra"
+                else f"shapes of two classes A and B with a file {_CROSS}/A_B.vts"
+            )
             raise MissingDataError(f"{self.root}: the {split} split has no {wanted}.\n{_SOURCE}")
         return pairs
 
     def held_out(self, shapes: Sequence[ShapeFiles], count: int) -> list[ShapeFiles]:
-        """The last shapes of each class, as evenly as the classes allow: pairs need shapes of their class or of others."""
+        """The last shapes of each class, as evenly as the classes allow:
+        pairs need shapes of their class or of others.
+        """
         ranked: list[tuple[int, int]] = []  # rank from the end of its class, place
         for name in {_class_of(files.name) for files in shapes}:
             places = [i for i, files in enumerate(shapes) if _class_of(files.name) == name]
@@ -143,7 +174,9 @@ class Dt4d(MeshDataset):
         protocol = self.protocol if split == "test" else "unordered"
         for shapes in by_class.values():
             for i, j in pair_indices(len(shapes), protocol):
-                yield PairFiles(shapes[i], shapes[j], TemplateTruth(TemplateRows(shapes[i].vts), TemplateRows(shapes[j].vts)))
+                yield PairFiles(
+                    shapes[i], shapes[j], TemplateTruth(TemplateRows(shapes[i].vts), TemplateRows(shapes[j].vts))
+                )
 
     def _across(self, by_class: dict[str, list[ShapeFiles]]) -> Iterator[PairFiles]:
         for (a, b), cross in self._cross_files().items():
@@ -163,7 +196,9 @@ class Dt4d(MeshDataset):
         return read_names(path)
 
     def _present(self) -> dict[str, ShapeFiles]:
-        """The shapes that are there. The first of each class may lack a ``.vts`` file: it is the template that the others point to."""
+        """The shapes that are there. The first of each class may lack a ``.vts`` file:
+        it is the template that the others point to.
+        """
         folders, found = self._folders(), {}
         for name in CLASSES:
             meshes = self.root / folders.meshes.format(name)
@@ -175,10 +210,13 @@ class Dt4d(MeshDataset):
             without = [files.name for files in shapes[1:] if files.vts is None]
             if without:
                 raise MissingDataError(
-                    f"{meshes}: {len(without)} shapes have no .vts file in {truth} ({shortened(without)}), but only the first "
+                    f"{meshes}: {len(without)} shapes have no .vts file in {truth} ({shortened(without)}), but "
+                    "only the first "
                     f"of a class, its template, can do without.\n{_SOURCE}"
                 )
-            found |= {f"{name}/{files.name}": ShapeFiles(f"{name}/{files.name}", files.mesh, files.vts) for files in shapes}
+            found |= {
+                f"{name}/{files.name}": ShapeFiles(f"{name}/{files.name}", files.mesh, files.vts) for files in shapes
+            }
         return found
 
     def _folders(self) -> _Folders:
@@ -186,7 +224,9 @@ class Dt4d(MeshDataset):
             if any((self.root / folders.meshes.format(name)).is_dir() for name in CLASSES):
                 return folders
         state = "exists, but has neither of them" if self.root.is_dir() else "does not exist"
-        raise MissingDataError(f"looked in {self.root} (it {state}) for off/crypto/ … with corres/crypto/ …, or crypto/ … .\n{_SOURCE}")
+        raise MissingDataError(
+            f"looked in {self.root} (it {state}) for off/crypto/ … with corres/crypto/ …, or crypto/ … .\n{_SOURCE}"
+        )
 
 
 def _class_of(name: str) -> str:

@@ -8,7 +8,8 @@ _REGISTER = "FAUST is licensed for research only: register at https://faust-lead
 
 
 class Faust(PublishedSet):
-    """FAUST_r: 100 shapes of about 5,000 vertices (Ren et al. 2018): people 0–7 (000–079) for training, people 8 and 9 for tests.
+    """FAUST_r: 100 shapes of about 5,000 vertices (Ren et al. 2018): people 0–7 (000–079) for training,
+    people 8 and 9 for tests.
 
     Landmark i is the same point of the FAUST template on all shapes; ``.sym.vts`` holds its left-right mirror image.
     """
@@ -18,8 +19,10 @@ class Faust(PublishedSet):
     vts_rows = 5000
     wanted = "tr_reg_000.off … tr_reg_099.off and tr_reg_000.vts …"
     source = (
-        f"{_REGISTER} The remeshed version is that of Ren et al. 2018, published as github.com/llorz/SGA18_orientation_BCICP_dataset and "
-        "re-hosted by most later papers. Then give paths.data_dir= (or PULLBACK_DATA_DIR) the folder that holds FAUST_r, or "
+        f"{_REGISTER} The remeshed version is that of Ren et al. 2018, published as "
+        "github.com/llorz/SGA18_orientation_BCICP_dataset and "
+        "re-hosted by most later papers. Then give paths.data_dir= (or "
+        "PULLBACK_DATA_DIR) the folder that holds FAUST_r, or "
         "dataset.faust.root= FAUST_r itself."
     )
 
@@ -35,8 +38,10 @@ class FaustA(Faust):
     advice_on_splits = FOR_TESTS_ONLY
     wanted = "tr_reg_080.off … tr_reg_099.off and tr_reg_080.vts …"
     source = (
-        f"{_REGISTER} The anisotropic version is that of Donati et al. 2022 (DUO-FMNet), re-hosted with the data of later papers such as "
-        "github.com/dongliangcao/Unsupervised-Learning-of-Robust-Spectral-Shape-Matching. Then give paths.data_dir= (or "
+        f"{_REGISTER} The anisotropic version is that of Donati et al. 2022 (DUO-FMNet), re-hosted with the data "
+        "of later papers such as "
+        "github.com/dongliangcao/Unsupervised-Learning-of-Robust-Spectral-Shape-Matching. Then give "
+        "paths.data_dir= (or "
         "PULLBACK_DATA_DIR) the folder that holds FAUST_a, or dataset.faust_a.root= FAUST_a itself."
     )
 

@@ -1,4 +1,6 @@
-"""Anybody's own meshes: a folder of mesh files (``.off``, ``.obj``, ``.ply``, ``.stl`` …), with or without ground truth."""
+"""Anybody's own meshes: a folder of mesh files (``.off``, ``.obj``, ``.ply``, ``.stl`` …),
+with or without ground truth.
+"""
 
 import hashlib
 import logging
@@ -24,16 +26,20 @@ log = logging.getLogger(__name__)
 class Folder(MeshDataset):
     """The meshes in ``root``, or in ``root/off`` (``root/shapes``).
 
-    Ground truth, if any, lies in ``root/corres`` (``root/correspondences``): ``NAME.vts`` for ``NAME.off``. Who belongs to which split
-    say ``root/train.txt`` and ``root/test.txt`` (one name a line; with one of them, the other split is the rest); without them,
-    ``test_share`` of the shapes are test shapes, chosen by a hash of ``seed`` and name.
+    Ground truth, if any, lies in ``root/corres`` (``root/correspondences``): ``NAME.vts`` for ``NAME.off``. Who belongs
+    to which split say ``root/train.txt`` and ``root/test.txt`` (one name a line; with one of them, the other split is
+    the rest); without them, ``test_share`` of the shapes are test shapes, chosen by a hash of ``seed`` and name.
     """
 
-    advice_on_splits = "Give another dataset.folder.test_share=, lists train.txt and test.txt in the folder, or more meshes"
+    advice_on_splits = (
+        "Give another dataset.folder.test_share=, lists train.txt and test.txt in the folder, or more meshes"
+    )
 
     def __init__(self, root: str | Path, *, name: str = "folder", test_share: float = 0.2, seed: int = 0):
         if not 0 <= test_share <= 1:
-            raise ValueError(f"test_share={test_share} is not a share; give a number from 0 (train on all shapes) to 1 (test on all)")
+            raise ValueError(
+                f"test_share={test_share} is not a share; give a number from 0 (train on all shapes) to 1 (test on all)"
+            )
         self.root = Path(root)
         self.name = name
         self.test_share = test_share
@@ -45,7 +51,13 @@ class Folder(MeshDataset):
         files = [tree.files(name) for name in names]
         without = [shape.name for shape in files if shape.vts is None]
         if without and len(without) < len(files):
-            log.warning("%s: %d of %d shapes have no .vts file, so no scores: %s", self.root, len(without), len(files), shortened(without))
+            log.warning(
+                "%s: %d of %d shapes have no .vts file, so no scores: %s",
+                self.root,
+                len(without),
+                len(files),
+                shortened(without),
+            )
         return files
 
     def _tree(self) -> MeshTree:
@@ -63,7 +75,9 @@ class Folder(MeshDataset):
         return tree
 
     def _split(self, names: list[str]) -> dict[str, list[str]]:
-        lists = {split: self._listed(split, names) for split in ("train", "test") if (self.root / f"{split}.txt").is_file()}
+        lists = {
+            split: self._listed(split, names) for split in ("train", "test") if (self.root / f"{split}.txt").is_file()
+        }
         if not lists:
             ranked = sorted(names, key=lambda name: hashlib.sha256(f"{self.seed} {name}".encode()).digest())
             lists["test"] = sorted(ranked[: round(self.test_share * len(names))])
@@ -73,7 +87,10 @@ class Folder(MeshDataset):
                 lists[split] = [name for name in names if name not in taken]
         both = sorted(set(lists["train"]) & set(lists["test"]))
         if both:
-            raise ListError(f"{self.root}: {len(both)} names are in both train.txt and test.txt ({shortened(both)}): strike them from one")
+            raise ListError(
+                f"{self.root}: {len(both)} names are in both train.txt and "
+                f"test.txt ({shortened(both)}): strike them from one"
+            )
         return lists
 
     def _listed(self, split: str, names: list[str]) -> list[str]:

@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from pullback.data.dataset import MeshDataset, MissingDataError, ShapeFiles, Split, read_names, require_files, require_tree
+from pullback.data.dataset import (
+    MeshDataset,
+    MissingDataError,
+    ShapeFiles,
+    Split,
+    read_names,
+    require_files,
+    require_tree,
+)
 
 _SOURCE = (
     "The data set is part of the repository: restore it with `git checkout -- data/humans`, or make it anew with "
@@ -11,7 +19,9 @@ _SOURCE = (
 
 
 class Humans(MeshDataset):
-    """Human bodies of varied build and pose with exact ground truth; the people of the test split are not in the training split."""
+    """Human bodies of varied build and pose with exact ground truth;
+    the people of the test split are not in the training split.
+    """
 
     name = "humans"
     val_shapes = 5  # the last two people of the training split

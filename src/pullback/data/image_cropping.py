@@ -16,9 +16,10 @@ Window = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, the last two not
 def crop_pair(pair: ImagePair, crop: str, *, margin: float = 0.0) -> ImagePair:
     """Both photographs cut to their ``box`` or to the bounding box of their ``mask``; ``none`` gives the pair as it is.
 
-    ``margin`` is added on each side, as a share of the window's longer side. Windows grow to hold their keypoints and end at the edge
-    of the photograph. Keypoints, flow, masks and boxes are moved along, so they say the same of the new frames; boxes keep their
-    size, and no pixel of ``known2`` that lies in the window is dropped. Raises ImageError where box or mask is wanted and there is none.
+    ``margin`` is added on each side, as a share of the window's longer side. Windows grow to hold their keypoints and
+    end at the edge of the photograph. Keypoints, flow, masks and boxes are moved along, so they say the same of the new
+    frames; boxes keep their size, and no pixel of ``known2`` that lies in the window is dropped. Raises ImageError
+    where box or mask is wanted and there is none.
     """
     if crop not in CROPS:
         raise ImageError(f"crop={crop} is unknown; use one of {', '.join(CROPS)}")
@@ -43,7 +44,9 @@ def crop_pair(pair: ImagePair, crop: str, *, margin: float = 0.0) -> ImagePair:
 
 
 def mask_box(mask: Tensor) -> tuple[int, int, int, int]:
-    """The first and the last column and row of a mask: x0, y0, x1, y1 (included). Raises ImageError for an empty mask."""
+    """The first and the last column and row of a mask: x0, y0, x1, y1 (included).
+    Raises ImageError for an empty mask.
+    """
     if not mask.any():
         raise ImageError("the mask is empty: it marks no pixel of the object")
     columns, rows = mask.any(dim=0).nonzero()[:, 0], mask.any(dim=1).nonzero()[:, 0]
@@ -53,7 +56,9 @@ def mask_box(mask: Tensor) -> tuple[int, int, int, int]:
 def _window(photo: Photo, keypoints: Float[Tensor, "t 2"] | None, crop: str, margin: float, pair: str) -> Window:
     wanted = photo.box if crop == "box" else photo.mask
     if wanted is None:
-        raise ImageError(f"crop={crop}, but {photo.name} of the pair {pair} has no {crop}; use data.crop=none, or another data set")
+        raise ImageError(
+            f"crop={crop}, but {photo.name} of the pair {pair} has no {crop}; use data.crop=none, or another data set"
+        )
     try:
         x0, y0, x1, y1 = wanted.tolist() if crop == "box" else map(float, mask_box(wanted))
     except ImageError as error:
@@ -66,7 +71,9 @@ def _window(photo: Photo, keypoints: Float[Tensor, "t 2"] | None, crop: str, mar
     height, width = photo.size
     window = max(0, round(x0)), max(0, round(y0)), min(width, round(x1) + 1), min(height, round(y1) + 1)
     if window[2] <= window[0] or window[3] <= window[1]:
-        raise ImageError(f"{photo.name} of the pair {pair}: its box {wanted.tolist()} lies outside of {width} × {height} pixels")
+        raise ImageError(
+            f"{photo.name} of the pair {pair}: its box {wanted.tolist()} lies outside of {width} × {height} pixels"
+        )
     return window
 
 

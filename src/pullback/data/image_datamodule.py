@@ -52,7 +52,9 @@ class TestPairs(Dataset):
 
     __test__ = False  # pytest: this is no test
 
-    def __init__(self, dataset: ImageDataset, indices: Sequence[int], settings: ImageDataSettings, *, first_of: int | None = None):
+    def __init__(
+        self, dataset: ImageDataset, indices: Sequence[int], settings: ImageDataSettings, *, first_of: int | None = None
+    ):
         self.dataset = dataset
         self.indices = list(indices)
         self.settings = settings
@@ -83,7 +85,9 @@ class TestPairs(Dataset):
     def protocol(self) -> str:
         """Which pairs these are and what is shown of them."""
         chosen = self.first_of or len(self)
-        drawn = f"{chosen} of {len(self.dataset)} pairs, seed {self.settings.seed}" if chosen < len(self.dataset) else ""
+        drawn = (
+            f"{chosen} of {len(self.dataset)} pairs, seed {self.settings.seed}" if chosen < len(self.dataset) else ""
+        )
         first = f"the first {len(self)} of {chosen}" if self.first_of else ""
         return ", ".join(part for part in (self.dataset.protocol, drawn, first, self.settings.protocol) if part)
 
@@ -116,8 +120,8 @@ class ReadPairs(Dataset):
 
 
 class ImagePairDataModule(LightningDataModule):
-    """Pairs of photographs. ``settings`` are those of ``ImageDataSettings``. A batch is a list of ``ImagePair``, whatever its length,
-    with an ``UnreadPair`` where the files of a pair are damaged.
+    """Pairs of photographs. ``settings`` are those of ``ImageDataSettings``. A batch is a list of ``ImagePair``,
+    whatever its length, with an ``UnreadPair`` where the files of a pair are damaged.
     """
 
     def __init__(self, datasets: Mapping[str, ImageDataset] | Sequence[ImageDataset], **settings: Any):
@@ -127,7 +131,10 @@ class ImagePairDataModule(LightningDataModule):
         if not self.datasets:
             raise ValueError("no data set was chosen; give one, such as dataset=photos")
         if len(set(self.test_names)) < len(self.datasets):
-            raise ValueError(f"two data sets have the same name ({', '.join(self.test_names)}): give one dataset.image_folder.name=NAME")
+            raise ValueError(
+                f"two data sets have the same name ({', '.join(self.test_names)}): give one "
+                "dataset.image_folder.name=NAME"
+            )
 
     @property
     def test_names(self) -> list[str]:
@@ -146,7 +153,11 @@ class ImagePairDataModule(LightningDataModule):
 
     def test_dataloader(self) -> list[DataLoader]:
         """One loader for each data set, in the order of ``test_names``."""
-        options = {"batch_size": self.settings.batch_pairs, "collate_fn": list, "num_workers": self.settings.num_workers}
+        options = {
+            "batch_size": self.settings.batch_pairs,
+            "collate_fn": list,
+            "num_workers": self.settings.num_workers,
+        }
         return [DataLoader(ReadPairs(pairs), **options) for pairs in self.test_sets]
 
     def predict_dataloader(self) -> list[DataLoader]:

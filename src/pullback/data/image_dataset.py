@@ -34,7 +34,8 @@ class ImageDataset(ABC):
     """
 
     name: str
-    pck_reference: str = "image1"  # whose longer side PCK is measured in: image1 | image2 | both | box1 (the object's box)
+    # whose longer side PCK is measured in: image1 | image2 | both | box1 (the object's box)
+    pck_reference: str = "image1"
 
     @property
     @abstractmethod
@@ -43,7 +44,9 @@ class ImageDataset(ABC):
 
     @abstractmethod
     def find(self) -> Sequence[Any]:
-        """The pairs (``PairFiles``) in the order of the data set, without reading a photograph. Raises MissingDataError."""
+        """The pairs (``PairFiles``) in the order of the data set, without reading a photograph.
+        Raises MissingDataError.
+        """
 
     @abstractmethod
     def read(self, files: Any) -> ImagePair:
@@ -51,7 +54,9 @@ class ImageDataset(ABC):
 
     @cached_property
     def pairs(self) -> list[Any]:
-        """The pairs that ``find`` found. Raises ImageError when two have the same name, or one that no file can have."""
+        """The pairs that ``find`` found. Raises ImageError when two have the same name,
+        or one that no file can have.
+        """
         found = list(self.find())
         unfit = [files.name for files in found if not is_plain_name(files.name)]
         if unfit:
@@ -59,7 +64,9 @@ class ImageDataset(ABC):
         names = [files.name for files in found]
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
-            raise ImageError(f"{self.name}: pairs must have names of their own, but {shortened(twice)} occur more than once")
+            raise ImageError(
+                f"{self.name}: pairs must have names of their own, but {shortened(twice)} occur more than once"
+            )
         return found
 
     @property
@@ -107,7 +114,12 @@ def keypoint_box(keypoints: Float[Tensor, "t 2"]) -> Float[Tensor, "4"]:
     return torch.cat([keypoints.amin(dim=0), keypoints.amax(dim=0)])
 
 
-_WORDS = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv monitor", "winebottle": "wine bottle"}
+_WORDS = {
+    "diningtable": "dining table",
+    "pottedplant": "potted plant",
+    "tvmonitor": "tv monitor",
+    "winebottle": "wine bottle",
+}
 
 
 def in_words(category: str) -> str:
@@ -118,5 +130,7 @@ def in_words(category: str) -> str:
 def known_reference(pck_reference: str, dataset: str) -> str:
     """``pck_reference``, or ValueError with the choices."""
     if pck_reference not in PCK_REFERENCES:
-        raise ValueError(f"dataset.{dataset}.pck_reference={pck_reference} is unknown; use one of {', '.join(PCK_REFERENCES)}")
+        raise ValueError(
+            f"dataset.{dataset}.pck_reference={pck_reference} is unknown; use one of {', '.join(PCK_REFERENCES)}"
+        )
     return pck_reference

@@ -1,4 +1,6 @@
-"""Opening files of pictures: what is too large, broken, or no picture at all is told apart before anything is unpacked."""
+"""Opening files of pictures: what is too large, broken,
+or no picture at all is told apart before anything is unpacked.
+"""
 
 import threading
 import warnings
@@ -16,7 +18,8 @@ from pullback.errors import UserError
 from pullback.files import MissingFileError
 
 MOST_PIXELS = 200_000_000  # of a picture: unpacked, they take 1.5 GB
-# A small file that unpacks to more than this, and to more than this many pixels for each of its bytes, is made to fill the memory.
+# A small file that unpacks to more than this, and to more than this many pixels for each of its bytes, is made to fill
+# the memory.
 _BOMB_PIXELS, _BOMB_RATIO = 50_000_000, 200
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "QOI", "PSD")
 _BY_ENDING = {".tga": "TGA", ".pcx": "PCX", ".sgi": "SGI"}  # they have no beginning that tells them from anything
@@ -26,7 +29,8 @@ _BAD_PNG = "what its file says beside the picture is damaged, and left out"
 _MESHES = ((b"OFF", ".off"), (b"ply", ".ply"), (b"solid", ".stl"), (b"glTF", ".glb"), (b"v ", ".obj"))
 _SMALLER = (
     "Give a smaller copy, from any picture viewer or from: "
-    """python -c "from PIL import Image; Image.MAX_IMAGE_PIXELS = None; Image.open('FILE').convert('RGB').reduce(4).save('small.png')\""""
+    'python -c "from PIL import Image; Image.MAX_IMAGE_PIXELS = None; '
+    """Image.open('FILE').convert('RGB').reduce(4).save('small.png')\""""
 )
 
 
@@ -45,16 +49,19 @@ class Decoded:
     image: Image.Image
     kind: str | None  # of its file, by its first bytes
     stored_size: tuple[int, int]  # width and height as its file has them, of which a JPEG may be unpacked at a fraction
-    raw_mode: str  # how Pillow was told to read the pixels: ``RGB;16B`` for 16-bit colours, of which it keeps 8; empty where unknown
+    # how Pillow was told to read the pixels: ``RGB;16B`` for 16-bit colours, of which it keeps 8; empty where unknown
+    raw_mode: str
     orientation: int = 1  # what must be done to see it upright, as EXIF counts it (1: nothing)
     notes: tuple[str, ...] = ()
 
 
 def decoded_image(path: Path, *, shrink: int | None = None, swap_bytes: bool = False) -> Decoded:
-    """The first picture of a file. ``shrink``: a JPEG may be unpacked at a half, a quarter or an eighth, with no fewer pixels than that.
+    """The first picture of a file. ``shrink``: a JPEG may be unpacked at a half, a quarter or an eighth,
+    with no fewer pixels than that.
 
-    ``swap_bytes`` reads 16-bit colours with their two bytes exchanged, so that their low ones come out. Raises MissingFileError,
-    ImageError for a file that is empty, too large, cut short or no picture, ImageSupportError for HEIC without its reader.
+    ``swap_bytes`` reads 16-bit colours with their two bytes exchanged, so that their low ones come out. Raises
+    MissingFileError, ImageError for a file that is empty, too large, cut short or no picture, ImageSupportError for
+    HEIC without its reader.
     """
     kind = _known_kind(path)
     with _pillow_is_told_nothing() as said:
@@ -85,9 +92,14 @@ def check_size(path: Path, size: tuple[int, int]) -> None:
     if pixels < 1:
         raise ImageError(f"{many}: there is nothing on it. Save it again")
     if pixels > MOST_PIXELS:
-        raise ImageError(f"{many} are too many (up to {MOST_PIXELS // 10**6} million fit into memory); the file may be whole. {_SMALLER}")
+        raise ImageError(
+            f"{many} are too many (up to {MOST_PIXELS // 10**6} million fit "
+            f"into memory); the file may be whole. {_SMALLER}"
+        )
     if pixels > _BOMB_PIXELS and pixels > _BOMB_RATIO * bytes_of_file:
-        raise ImageError(f"{many} in a file of {bytes_of_file:,} bytes: it was made to fill the memory, and is no photograph")
+        raise ImageError(
+            f"{many} in a file of {bytes_of_file:,} bytes: it was made to fill the memory, and is no photograph"
+        )
 
 
 def _known_kind(path: Path) -> str | None:
@@ -118,7 +130,9 @@ def _opened(path: Path, kind: str | None) -> tuple[Image.Image, tuple[str, ...]]
     except Exception as error:
         mended = _mended_png(path) if kind == "PNG" else None
         if mended is None:
-            raise _unreadable(path, kind) if isinstance(error, Image.UnidentifiedImageError) else _damaged(path, error) from None
+            raise (
+                _unreadable(path, kind) if isinstance(error, Image.UnidentifiedImageError) else _damaged(path, error)
+            ) from None
     return mended, (_BAD_PNG,)
 
 
@@ -166,7 +180,9 @@ def _heic(path: Path) -> Image.Image:
     try:
         import pillow_heif
     except ImportError:
-        raise ImageSupportError(f"{path}: HEIC photographs need the package pillow-heif: pip install 'pullback[heic]'") from None
+        raise ImageSupportError(
+            f"{path}: HEIC photographs need the package pillow-heif: pip install 'pullback[heic]'"
+        ) from None
     try:
         held = pillow_heif.open_heif(path)
         check_size(path, held.size)

@@ -25,8 +25,9 @@ class FolderFiles(PairFiles):
 class ImageFolder(ImageDataset):
     """The photographs in ``root``, by their endings or their first bytes.
 
-    ``root/pairs.txt`` says which two make a pair, two file names a line: image 1, on which answers are looked for, and image 2. Without
-    it, each photograph is paired with the next one in alphanumeric order. ``root/masks/STEM.png``, where it exists, marks the object.
+    ``root/pairs.txt`` says which two make a pair, two file names a line: image 1, on which answers are looked for, and
+    image 2. Without it, each photograph is paired with the next one in alphanumeric order. ``root/masks/STEM.png``,
+    where it exists, marks the object.
     """
 
     def __init__(self, root: str | Path, *, name: str = "image_folder", category: str = ""):
@@ -44,7 +45,9 @@ class ImageFolder(ImageDataset):
         listing = self.root / "pairs.txt"
         pairs = self._listed(listing, photos) if listing.is_file() else list(itertools.pairwise(sorted(photos)))
         if not pairs:
-            raise MissingDataError(f"{self.root} has {shortened(sorted(photos))} and no more, and a pair needs two photographs")
+            raise MissingDataError(
+                f"{self.root} has {shortened(sorted(photos))} and no more, and a pair needs two photographs"
+            )
         masked = sum(self._mask_path(photos[name]).is_file() for name in photos)
         if 0 < masked < len(photos):
             log.warning("%s: %d of %d photographs have a mask in masks/", self.root, masked, len(photos))
@@ -60,7 +63,9 @@ class ImageFolder(ImageDataset):
                 "Give their folder: dataset.image_folder.root=DIR"
             )
         paths = sorted(self.root.iterdir())
-        photos = {path.name: path for path in paths if not path.name.startswith(".") and path.is_file() and _is_photo(path)}
+        photos = {
+            path.name: path for path in paths if not path.name.startswith(".") and path.is_file() and _is_photo(path)
+        }
         if not photos:
             raise MissingDataError(
                 f"looked for photographs (JPEG, PNG, WebP …) in {self.root} (it has none). "
@@ -69,7 +74,9 @@ class ImageFolder(ImageDataset):
         stems = [Path(name).stem for name in photos]
         if len(set(stems)) < len(stems):
             twice = sorted({name for name in photos if stems.count(Path(name).stem) > 1})
-            raise ImageError(f"{self.root}: {shortened(twice)} differ only in their suffix: rename all but one, or remove them")
+            raise ImageError(
+                f"{self.root}: {shortened(twice)} differ only in their suffix: rename all but one, or remove them"
+            )
         return photos
 
     def _listed(self, listing: Path, photos: dict[str, Path]) -> list[tuple[str, str]]:
@@ -80,10 +87,15 @@ class ImageFolder(ImageDataset):
             if not line.strip() or line.startswith("#"):
                 continue
             if len(names) != 2:
-                raise ImageError(f"{listing}, line {number}: {line!r} should be two file names, with a tab between if they hold spaces")
+                raise ImageError(
+                    f"{listing}, line {number}: {line!r} should be two file "
+                    "names, with a tab between if they hold spaces"
+                )
             lost = [name for name in names if name not in photos]
             if lost:
-                raise MissingDataError(f"{listing}, line {number}: there is no photograph {' and no '.join(lost)} in {self.root}")
+                raise MissingDataError(
+                    f"{listing}, line {number}: there is no photograph {' and no '.join(lost)} in {self.root}"
+                )
             pairs.append((names[0], names[1]))
         return list(dict.fromkeys(pairs))
 

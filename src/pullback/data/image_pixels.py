@@ -1,4 +1,6 @@
-"""From a decoded picture to red, green and blue: every mode that files have, transparency, orientation, size, and what is to be seen."""
+"""From a decoded picture to red, green and blue: every mode that files have, transparency, orientation, size,
+and what is to be seen.
+"""
 
 import math
 from pathlib import Path
@@ -33,9 +35,15 @@ def photograph(path: Path, *, shrink_above: int | None = None) -> tuple[UInt8[Te
     if shrink_above is not None:
         pixels = _shrunk(pixels, shrink_above)
     if max(pixels.shape[1:]) < stored:
-        notes = (*notes, f"read at 1/{round(stored / max(pixels.shape[1:]))} of its size, of which all pixels are to be understood")
+        notes = (
+            *notes,
+            f"read at 1/{round(stored / max(pixels.shape[1:]))} of its size, of which all pixels are to be understood",
+        )
     if stored < _TINY:
-        notes = (*notes, f"it has only {pixels.shape[2]} × {pixels.shape[1]} pixels, on which there is next to nothing to match")
+        notes = (
+            *notes,
+            f"it has only {pixels.shape[2]} × {pixels.shape[1]} pixels, on which there is next to nothing to match",
+        )
     nothing = "" if any(note.startswith(_NOTHING) for note in notes) else nothing_on(pixels)
     return pixels.contiguous(), (*found.notes, *notes, *((nothing,) if nothing else ()))
 
@@ -48,7 +56,10 @@ def nothing_on(pixels: UInt8[Tensor, "3 H W"]) -> str:
     usual = sample.median(dim=1).values
     if torch.equal(least, largest):
         what = f"every pixel has the colour ({', '.join(map(str, usual.tolist()))})"
-    elif int((largest - least).max()) <= _ALIKE or ((sample - usual[:, None]).abs().amax(dim=0) > _ALIKE).float().mean() < _FEW:
+    elif (
+        int((largest - least).max()) <= _ALIKE
+        or ((sample - usual[:, None]).abs().amax(dim=0) > _ALIKE).float().mean() < _FEW
+    ):
         what = f"all but {_FEW:.1%} of its pixels have the colour ({', '.join(map(str, usual.tolist()))}), or nearly"
     else:
         return ""
@@ -61,11 +72,15 @@ def _colours(path: Path, found: Decoded) -> tuple[ndarray, tuple[str, ...]]:
     if image.mode in WIDE:
         values = np.asarray(image)
         if values.dtype.kind == "f" and not np.isfinite(values).any():
-            raise ImageError(f"{path}: none of its {values.size:,} values is a number. Save it again as an 8- or 16-bit PNG")
+            raise ImageError(
+                f"{path}: none of its {values.size:,} values is a number. Save it again as an 8- or 16-bit PNG"
+            )
         grey, notes = eight_bits(values)
         return np.repeat(grey[..., None], 3, axis=2), notes
     if image.mode == "LAB":
-        image = ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB")
+        image = ImageCms.profileToProfile(
+            image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
     pixels, is_clear = _in_strips(image)
     if is_clear:
         return pixels, (f"{_NOTHING}: all of it is transparent, and is taken as white. A map made of it means nothing",)
@@ -93,7 +108,9 @@ def _in_strips(image: Image.Image) -> tuple[ndarray, bool]:
 
 
 def _deep_colours(path: Path, high: ndarray, found: Decoded) -> tuple[ndarray, tuple[str, ...]] | None:
-    """16-bit colours in a small part of their range, stretched. Pillow keeps their high bytes only: the low ones are read on their own."""
+    """16-bit colours in a small part of their range, stretched. Pillow keeps their high bytes only:
+    the low ones are read on their own.
+    """
     try:
         low = np.asarray(decoded_image(path, swap_bytes=True).image)
     except ImageError:  # an arrangement that Pillow reads in one order only: what is at hand is stretched
@@ -112,7 +129,9 @@ def upright(values: Shaped[Tensor, "*c H W"], orientation: int) -> Shaped[Tensor
 
 
 def _shrunk(pixels: UInt8[Tensor, "3 H W"], most: int) -> UInt8[Tensor, "3 h w"]:
-    """At most ``most`` pixels, each the mean of a square of them; what is left over at the right and at the bottom is cut off."""
+    """At most ``most`` pixels, each the mean of a square of them;
+    what is left over at the right and at the bottom is cut off.
+    """
     times = min(math.ceil(math.sqrt(pixels[0].numel() / most)), *pixels.shape[1:])
     if times < 2:
         return pixels

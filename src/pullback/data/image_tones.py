@@ -6,16 +6,17 @@ from numpy import ndarray
 _SAMPLE = 4_000_000  # values that tell the range of a photograph
 _OUTSIDE = 0.1  # per cent of the values at each end that may lie outside of the range
 _STRIP = 256  # rows that are worked on at once
-# A photograph whose values lie within this share of what its kind can hold would come out flat: a thermal camera's, or 12 bits in 16.
+# A photograph whose values lie within this share of what its kind can hold would come out flat: a thermal camera's, or
+# 12 bits in 16.
 _NARROW = 1 / 4
 
 
 def eight_bits(values: ndarray) -> tuple[ndarray, tuple[str, ...]]:
     """Values of shape (H, W) or (H, W, 3) as bytes, and what was done to them, in words.
 
-    Integers in 0…65535 keep their scale (white is 65535), floating-point values in [0, 1] too (white is 1), unless they fill only a
-    small part of it: then, and where they lie anywhere else, the range that they fill becomes that from black to white. Values that
-    are no numbers become black.
+    Integers in 0…65535 keep their scale (white is 65535), floating-point values in [0, 1] too (white is 1), unless they
+    fill only a small part of it: then, and where they lie anywhere else, the range that they fill becomes that from
+    black to white. Values that are no numbers become black.
     """
     low, high = usual_range(values)
     white = _white(values, low, high)
@@ -25,7 +26,9 @@ def eight_bits(values: ndarray) -> tuple[ndarray, tuple[str, ...]]:
         notes.append(f"{unknown:,} of its {values.size:,} values are no numbers, and become black")
     if white is None or high - low <= white * _NARROW:
         if high > low:
-            notes.append(f"its values run from {low:g} to {high:g}, which is stretched to the range from black to white")
+            notes.append(
+                f"its values run from {low:g} to {high:g}, which is stretched to the range from black to white"
+            )
     else:
         low, high = 0.0, white
     return _scaled(values, low, high), tuple(notes)
@@ -39,7 +42,9 @@ def _white(values: ndarray, low: float, high: float) -> float | None:
 
 
 def usual_range(values: ndarray) -> tuple[float, float]:
-    """The least and the largest value but for a few outliers, which the dead pixels of a camera are: at least one pixel at each end."""
+    """The least and the largest value but for a few outliers, which the dead pixels of a camera are:
+    at least one pixel at each end.
+    """
     step = max(1, int(np.sqrt(values.size / _SAMPLE)))
     sample = values[::step, ::step].reshape(-1, *values.shape[2:])
     dark, bright = (sample, sample) if sample.ndim == 1 else (sample.min(axis=1), sample.max(axis=1))

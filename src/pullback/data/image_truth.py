@@ -1,4 +1,6 @@
-"""Ground truth of photographs in other people's formats: flows and keypoints. The only place where Matlab's pixels become ours."""
+"""Ground truth of photographs in other people's formats: flows and keypoints.
+The only place where Matlab's pixels become ours.
+"""
 
 import contextlib
 import io
@@ -26,7 +28,8 @@ _MOST_VALUES = 200_000  # of an array of keypoints
 
 
 def read_flo(path: str | Path) -> Float[Tensor, "2 H W"]:
-    """The displacements (x, y) in pixels of a Middlebury ``.flo`` file, unknown ones as they are (see ``is_known_flow``).
+    """The displacements (x, y) in pixels of a Middlebury ``.flo`` file,
+    unknown ones as they are (see ``is_known_flow``).
 
     Raises FileNotFoundError, and ImageError for another kind of file and for one that is cut short or too long.
     """
@@ -46,13 +49,19 @@ def _flow_size(path: Path, header: bytes, length: int) -> tuple[int, int]:
         raise ImageError(f"{path}: {length} bytes hold no flow, whose header alone has 12. Copy the file again")
     magic, width, height = struct.unpack("<fii", header)
     if magic != _MAGIC:
-        raise ImageError(f"{path}: begins with {header[:4]!r}, but a Middlebury flow with b'PIEH'. Is it another format?")
+        raise ImageError(
+            f"{path}: begins with {header[:4]!r}, but a Middlebury flow with b'PIEH'. Is it another format?"
+        )
     expected = 12 + 8 * width * height
     if width < 1 or height < 1 or length != expected:
         what = "cut short" if length < expected else "damaged"
-        raise ImageError(f"{path}: {length} bytes, but {width} × {height} pixels make {expected}: it is {what}. Copy it again")
+        raise ImageError(
+            f"{path}: {length} bytes, but {width} × {height} pixels make {expected}: it is {what}. Copy it again"
+        )
     if width * height > MOST_PIXELS:
-        raise ImageError(f"{path}: {width} × {height} pixels are too many: up to {MOST_PIXELS // 10**6} million fit into memory")
+        raise ImageError(
+            f"{path}: {width} × {height} pixels are too many: up to {MOST_PIXELS // 10**6} million fit into memory"
+        )
     return width, height
 
 
@@ -64,7 +73,9 @@ def write_flo(path: str | Path, flow: Float[Tensor, "2 H W"]) -> None:
 
 
 def is_known_flow(flow: Float[Tensor, "2 H W"]) -> Bool[Tensor, "H W"]:
-    """The pixels whose flow is a number: finite, and below 10⁹ pixels in both directions as the ``.flo`` format asks."""
+    """The pixels whose flow is a number: finite,
+    and below 10⁹ pixels in both directions as the ``.flo`` format asks.
+    """
     return (flow.isfinite() & (flow.abs() < _LARGEST_FLOW)).all(dim=0)
 
 
@@ -84,7 +95,9 @@ def read_mat_keypoints(path: str | Path, *, key: str = "pts_coord") -> Float[Ten
 
 
 def _matlab_array(path: Path, key: str) -> ndarray:
-    """The values under ``key``. What else the file holds is not unpacked, and neither is more than keypoints can need."""
+    """The values under ``key``. What else the file holds is not unpacked,
+    and neither is more than keypoints can need.
+    """
     from scipy.io import loadmat, whosmat
 
     with warnings.catch_warnings():
@@ -97,17 +110,24 @@ def _matlab_array(path: Path, key: str) -> ndarray:
                 raise ImageError(f"{path}: keypoints are looked for under {key}, but the file holds {names[:200]}")
             shape, kind = there[key]
             if kind in ("cell", "struct", "object", "opaque", "function", "sparse") or math.prod(shape) > _MOST_VALUES:
-                raise ImageError(f"{path}: {key} should hold two rows of finite numbers, x and y, but is a {kind} of shape {shape}")
+                raise ImageError(
+                    f"{path}: {key} should hold two rows of finite numbers, x and y, but is a {kind} of shape {shape}"
+                )
             return np.asarray(loadmat(io.BytesIO(content), variable_names=[key])[key])
         except ImageError:
             raise
         except Exception as error:  # scipy's own errors, and those of zlib, struct, numpy … for damaged files
-            raise ImageError(f"{path}: cannot be read as a Matlab file ({error or type(error).__name__}). Copy it again") from None
+            raise ImageError(
+                f"{path}: cannot be read as a Matlab file ({error or type(error).__name__}). Copy it again"
+            ) from None
 
 
 def _bounded(path: Path) -> bytes:
     """The bytes of a Matlab file, none of whose compressed parts unpacks to more than keypoints can need."""
-    too_large = f"{path}: unpacked, it holds more than {_MOST_MATLAB // 2**20} MiB, but keypoints a few hundred bytes. Is it another file?"
+    too_large = (
+        f"{path}: unpacked, it holds more than {_MOST_MATLAB // 2**20} MiB, but keypoints a few hundred "
+        "bytes. Is it another file?"
+    )
     if path.stat().st_size > _MOST_MATLAB:
         raise ImageError(too_large)
     content = path.read_bytes()

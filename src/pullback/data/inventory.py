@@ -1,4 +1,6 @@
-"""What a folder of research data holds: which data sets are there, whether they are complete, and which of their files are damaged."""
+"""What a folder of research data holds: which data sets are there, whether they are complete,
+and which of their files are damaged.
+"""
 
 import inspect
 from collections import Counter
@@ -80,8 +82,8 @@ class Finding:
 def examine(key: str, folder: Path, *, deep: bool = False) -> Finding:
     """Looks at the data set called ``key`` below ``folder``.
 
-    Meshes are counted by their headers and lines, ground truth is read and held against them. ``deep``: every mesh and every photograph
-    is read, and the meshes are looked over for what has to be cleaned.
+    Meshes are counted by their headers and lines, ground truth is read and held against them. ``deep``: every mesh and
+    every photograph is read, and the meshes are looked over for what has to be cleaned.
     """
     known = KNOWN[key]
     root = folder / known.folder

@@ -30,7 +30,9 @@ def mesh_name(path: str | Path) -> str:
 
 
 def read_mesh(path: str | Path) -> tuple[Float[ndarray, "n 3"], Int[ndarray, "f 3"]]:
-    """Vertices and triangles of a mesh file, in the order of the file, as they are: ``read_mesh_file`` without its notes."""
+    """Vertices and triangles of a mesh file, in the order of the file, as they are:
+    ``read_mesh_file`` without its notes.
+    """
     mesh = read_mesh_file(path)
     return mesh.verts, mesh.faces
 
@@ -38,8 +40,8 @@ def read_mesh(path: str | Path) -> tuple[Float[ndarray, "n 3"], Int[ndarray, "f 
 def read_mesh_file(path: str | Path) -> FileMesh:
     """The mesh of a file in one of the formats of ``MESH_SUFFIXES``, or gzipped, with notes on what was left out.
 
-    Polygons are cut into triangles, the vertices of ``.stl`` merged. Raises MissingFileError, and MeshError for what cannot be
-    read. Whether the mesh makes sense is for ``clean_mesh`` to say.
+    Polygons are cut into triangles, the vertices of ``.stl`` merged. Raises MissingFileError, and MeshError for what
+    cannot be read. Whether the mesh makes sense is for ``clean_mesh`` to say.
     """
     with stage("reading the file"):
         return read_file(Path(path))
@@ -48,8 +50,8 @@ def read_mesh_file(path: str | Path) -> FileMesh:
 def read_vts(path: str | Path, *, n_vertices: int) -> Int[ndarray, " t"]:
     """The vertex (0-based) of each landmark, from a file with one 1-based vertex number a line.
 
-    Raises MissingFileError, and MeshError with the line for entries that are not whole numbers or outside of 1..``n_vertices``, and for
-    an empty file.
+    Raises MissingFileError, and MeshError with the line for entries that are not whole numbers or outside of
+    1..``n_vertices``, and for an empty file.
     """
     numbers = _numbers(Path(path))
     if numbers.min() < 1 or numbers.max() > n_vertices:
@@ -58,20 +60,25 @@ def read_vts(path: str | Path, *, n_vertices: int) -> Int[ndarray, " t"]:
 
 
 def count_rows(path: str | Path) -> int:
-    """How many vertex numbers a ``.vts`` or ``.map`` file holds. Raises MeshError where they are not whole numbers, one a line."""
+    """How many vertex numbers a ``.vts`` or ``.map`` file holds. Raises MeshError where they are not whole numbers,
+    one a line.
+    """
     return len(_numbers(Path(path)))
 
 
 def read_landmarks(path: str | Path, *, n1: int, n2: int) -> tuple[Int[ndarray, " t"], Int[ndarray, " t"]]:
-    """Corresponding vertices (0-based) of a source with ``n1`` and a target with ``n2`` vertices, from a text file of two columns.
+    """Corresponding vertices (0-based) of a source with ``n1`` and a target with ``n2`` vertices,
+    from a text file of two columns.
 
-    A line gives the vertex of the source and that of the target, both counted from 1; blank lines and what follows a # are skipped.
-    Raises MissingFileError, and MeshError with file and line for anything else than two vertex numbers, for numbers that are out
-    of range or come twice in a column, and for fewer than 3 landmarks.
+    A line gives the vertex of the source and that of the target, both counted from 1; blank lines and what follows a #
+    are skipped. Raises MissingFileError, and MeshError with file and line for anything else than two vertex numbers,
+    for numbers that are out of range or come twice in a column, and for fewer than 3 landmarks.
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingFileError(f"there is no file of landmarks {path}; write one with a line `source target` for each, counted from 1")
+        raise MissingFileError(
+            f"there is no file of landmarks {path}; write one with a line `source target` for each, counted from 1"
+        )
     used: tuple[dict[int, int], dict[int, int]] = ({}, {})  # vertex → the line that named it
     for line_number, line in enumerate(read_lines(path, what="file of landmarks"), 1):
         words = re.split(r"[\s,;]+", line.split("#", 1)[0].strip(" \t,;"))
@@ -80,16 +87,27 @@ def read_landmarks(path: str | Path, *, n1: int, n2: int) -> tuple[Int[ndarray, 
         where = f"{path}, line {line_number}"
         vertices = [integer(word) for word in words]
         if len(vertices) != 2 or None in vertices:
-            raise MeshError(f"{where}: {line.strip()[:40]!r} is not two vertex numbers; write `source target`, counted from 1")
+            raise MeshError(
+                f"{where}: {line.strip()[:40]!r} is not two vertex numbers; write `source target`, counted from 1"
+            )
         for side, vertex, n, known in zip(("source", "target"), vertices, (n1, n2), used, strict=True):
             if not 1 <= vertex <= n:
-                hint = "Vertices count from 1 here: add 1 to each number" if vertex == 0 else "Are the columns the wrong way round?"
+                hint = (
+                    "Vertices count from 1 here: add 1 to each number"
+                    if vertex == 0
+                    else "Are the columns the wrong way round?"
+                )
                 raise MeshError(f"{where}: the {side} has no vertex {vertex}, but the vertices 1..{n}. {hint}")
             if vertex in known:
-                raise MeshError(f"{where}: vertex {vertex} of the {side} was in line {known[vertex]} already; keep one of the two lines")
+                raise MeshError(
+                    f"{where}: vertex {vertex} of the {side} was in line "
+                    f"{known[vertex]} already; keep one of the two lines"
+                )
             known[vertex] = line_number
     if len(used[0]) < 3:
-        raise MeshError(f"{path}: {len(used[0])} landmarks, but a map needs at least 3; 5 to 8, far apart, are a good start")
+        raise MeshError(
+            f"{path}: {len(used[0])} landmarks, but a map needs at least 3; 5 to 8, far apart, are a good start"
+        )
     ids1, ids2 = (np.array(list(known)) - 1 for known in used)
     return ids1, ids2
 
@@ -126,7 +144,9 @@ def _words_as_numbers(path: Path, text: str) -> Float[ndarray, " t"]:
     for line, word in _numbered_words(text):
         values.append(number(word))
         if values[-1] is None:
-            raise MeshError(f"{path}, line {line}: {word[:40]!r} is not one vertex number a line. Is this another kind of file?")
+            raise MeshError(
+                f"{path}, line {line}: {word[:40]!r} is not one vertex number a line. Is this another kind of file?"
+            )
     return np.array(values, dtype=np.float64)
 
 

@@ -1,4 +1,6 @@
-"""What a file is by its first bytes, whatever it is called. Imports nothing heavy, so that commands may ask before they begin."""
+"""What a file is by its first bytes, whatever it is called. Imports nothing heavy,
+so that commands may ask before they begin.
+"""
 
 import re
 import struct
@@ -6,8 +8,40 @@ from pathlib import Path
 from typing import BinaryIO
 
 PHOTO_ENDINGS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".avif", ".heic", ".heif"),
-    *(".jp2", ".j2k", ".jpx", ".j2c", ".jpc", ".ppm", ".pgm", ".pbm", ".pnm", ".mpo", ".tga", ".pcx", ".sgi", ".qoi", ".psd"),
+    *(
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".apng",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".avif",
+        ".heic",
+        ".heif",
+    ),
+    *(
+        ".jp2",
+        ".j2k",
+        ".jpx",
+        ".j2c",
+        ".jpc",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".mpo",
+        ".tga",
+        ".pcx",
+        ".sgi",
+        ".qoi",
+        ".psd",
+    ),
 )
 _AS_PHOTO = "save it as a JPEG or PNG and give that"
 _RAW = f"develop it with the camera's program (or darktable, RawTherapee), {_AS_PHOTO}"
@@ -21,12 +55,30 @@ FOREIGN = {
     "a JPEG XL photograph": f"Pillow cannot read that: {_AS_PHOTO}",
     "a Photoshop document of more than 30,000 pixels (PSB)": _AS_PHOTO,
     "a web page": "the download failed or needs a login: open the address in a browser, and save the picture itself",
-    "text (JSON or XML)": "a server answered with a message instead of the picture: read the file, and download the picture again",
+    "text (JSON or XML)": (
+        "a server answered with a message instead of the picture: read the file, and download the picture again"
+    ),
     "a pointer of Git LFS": "the picture was never downloaded: type `git lfs pull` in its repository",
     "a ZIP archive": "unpack it and give the picture inside",
     "a compressed file (gzip)": "unpack it with gunzip and give the picture inside",
 }
-_RAW_ENDINGS = (".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".srf", ".sr2", ".dng", ".orf", ".rw2", ".raf", ".pef", ".srw", ".x3f")
+_RAW_ENDINGS = (
+    ".cr2",
+    ".cr3",
+    ".crw",
+    ".nef",
+    ".nrw",
+    ".arw",
+    ".srf",
+    ".sr2",
+    ".dng",
+    ".orf",
+    ".rw2",
+    ".raf",
+    ".pef",
+    ".srw",
+    ".x3f",
+)
 _BEGINNINGS = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -40,7 +92,10 @@ _BEGINNINGS = (
     (b"\xff\x0a", "a JPEG XL photograph"),
     (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL photograph"),
     (b"FUJIFILMCCD-RAW", "a camera's raw file"),
-    *((mark, "a camera's raw file") for mark in (b"IIRO", b"IIRS", b"MMOR", b"IIU\x00", b"FOVb", b"II\x1a\x00\x00\x00HEAPCCDR")),
+    *(
+        (mark, "a camera's raw file")
+        for mark in (b"IIRO", b"IIRS", b"MMOR", b"IIU\x00", b"FOVb", b"II\x1a\x00\x00\x00HEAPCCDR")
+    ),
     (b"%PDF-", "a PDF document"),
     (b"%!PS", "a PostScript file"),
     (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
@@ -61,18 +116,28 @@ _READ = 4096  # bytes that tell a kind
 
 
 def looks_like_photo(path: str | Path) -> bool:
-    """Whether a file is for the readers of photographs, by its first bytes; by its ending where those say nothing, or it is not there.
+    """Whether a file is for the readers of photographs, by its first bytes; by its ending where those say nothing,
+    or it is not there.
 
-    True as well for what is no photograph and no mesh either (a video, a PDF …): the readers of photographs say what to do with it.
+    True as well for what is no photograph and no mesh either (a video, a PDF …): the readers of photographs say what to
+    do with it.
     """
     kind = kind_of_file(path)
-    if kind in ("a ZIP archive", "a compressed file (gzip)", "a web page", "text (JSON or XML)", "a pointer of Git LFS"):
+    if kind in (
+        "a ZIP archive",
+        "a compressed file (gzip)",
+        "a web page",
+        "text (JSON or XML)",
+        "a pointer of Git LFS",
+    ):
         kind = None  # anything may hide in these
     return kind is not None or Path(path).suffix.lower() in (*PHOTO_ENDINGS, *_RAW_ENDINGS)
 
 
 def kind_of_file(path: str | Path) -> str | None:
-    """The kind of a file of pictures (``JPEG``, ``PNG`` … or one of ``FOREIGN``); None where it is unknown, or cannot be read."""
+    """The kind of a file of pictures (``JPEG``, ``PNG`` … or one of ``FOREIGN``); None where it is unknown,
+    or cannot be read.
+    """
     path = Path(path)
     try:
         if not path.is_file():  # reading a pipe would wait for who writes to it
@@ -118,7 +183,9 @@ def _iso_media(head: bytes) -> str:
 def _text(head: bytes) -> str | None:
     """The kind of a file of words that people take for a picture."""
     text = head.replace(b"\x00", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").lower()  # zeros: UTF-16
-    if re.match(rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype html|<html|<head|<body|<title|<script)", text, re.DOTALL):
+    if re.match(
+        rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype html|<html|<head|<body|<title|<script)", text, re.DOTALL
+    ):
         return "a web page"
     if re.match(rb"(<\?xml|<!doctype svg|<!--|<svg)", text):
         return "a drawing (SVG)" if b"<svg" in text else "text (JSON or XML)"
@@ -128,7 +195,9 @@ def _text(head: bytes) -> str | None:
 
 
 def _is_raw(file: BinaryIO, head: bytes) -> bool:
-    """Whether a TIFF file is a camera's: its first picture is a small one beside others, or the sensor's own pattern, or a DNG."""
+    """Whether a TIFF file is a camera's: its first picture is a small one beside others, or the sensor's own pattern,
+    or a DNG.
+    """
     order = "<" if head[:2] == b"II" else ">"
     if head[2:4] not in (b"*\x00", b"\x00*") or len(head) < 8:
         return False
@@ -138,6 +207,8 @@ def _is_raw(file: BinaryIO, head: bytes) -> bool:
     tags = {}
     for at in range(0, len(entries) - 11, 12):
         tag, form, _ = struct.unpack(order + "HHI", entries[at : at + 8])
-        tags[tag] = struct.unpack(order + ("H" if form == 3 else "I"), entries[at + 8 : at + (10 if form == 3 else 12)])[0]
+        tags[tag] = struct.unpack(
+            order + ("H" if form == 3 else "I"), entries[at + 8 : at + (10 if form == 3 else 12)]
+        )[0]
     is_reduced, has_others = bool(tags.get(254, 0) & 1), 330 in tags
     return 50706 in tags or tags.get(262) == 32803 or (is_reduced and has_others)

@@ -1,4 +1,6 @@
-"""The published data sets that a data folder may hold: their names after ``dataset=``, and their usual folders. Imports nothing."""
+"""The published data sets that a data folder may hold: their names after ``dataset=``, and their usual folders.
+Imports nothing.
+"""
 
 FOLDERS = {
     "faust": "FAUST_r",

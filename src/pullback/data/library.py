@@ -57,8 +57,8 @@ class ShapeLibrary:
     def geodesics(self, files: ShapeFiles, method: str, *, truths: Sequence[PairTruth] = ()) -> GeodesicRows | None:
         """Distances from some vertices of a shape to all of them; None where there are no such vertices.
 
-        They are the shape's landmarks and their mirror images or, with the ``truths`` of pairs in which it stands first, the
-        vertices that any of these has on it.
+        They are the shape's landmarks and their mirror images or, with the ``truths`` of pairs in which it stands
+        first, the vertices that any of these has on it.
         """
         loaded, sources = self.load(files), self._sources_of(files, tuple(truths))
         if sources is None:
@@ -70,7 +70,9 @@ class ShapeLibrary:
             mapped = "c" if isinstance(source, Path) else None  # pages are read when they are asked for
             rows = np.load(source, mmap_mode=mapped, allow_pickle=False)
             if rows.dtype != np.float32 or rows.shape != (len(sources), len(verts)):
-                raise ValueError(f"{rows.shape} {rows.dtype} values are not the distances of {len(sources)} × {len(verts)} vertices")
+                raise ValueError(
+                    f"{rows.shape} {rows.dtype} values are not the distances of {len(sources)} × {len(verts)} vertices"
+                )
             if rows[np.arange(len(sources)), sources].any() or np.isnan(rows[[0, -1]]).any():
                 raise ValueError("not distances from the landmarks of this shape")
             return rows
@@ -92,12 +94,19 @@ class ShapeLibrary:
     def _load(self, files: ShapeFiles) -> LoadedShape:
         prepared = load_shape(files.mesh, self.settings, self.cache_dir, name=files.name)
         corr, mirrored = (
-            None if path is None else torch.from_numpy(prepared.relabel(read_vts(path, n_vertices=len(prepared.relabel.successor))))
+            None
+            if path is None
+            else torch.from_numpy(prepared.relabel(read_vts(path, n_vertices=len(prepared.relabel.successor))))
             for path in (files.vts, files.mirrored_vts)
         )
         if corr is not None and mirrored is not None and len(corr) != len(mirrored):
-            raise MeshError(f"{files.mirrored_vts} has {len(mirrored)} rows but {files.vts} has {len(corr)}: remove it, or copy both again")
-        return LoadedShape(prepared.shape, corr, mirrored if corr is not None else None, prepared.relabel, prepared.notes)
+            raise MeshError(
+                f"{files.mirrored_vts} has {len(mirrored)} rows but {files.vts} has {len(corr)}: remove it, or "
+                "copy both again"
+            )
+        return LoadedShape(
+            prepared.shape, corr, mirrored if corr is not None else None, prepared.relabel, prepared.notes
+        )
 
     def _sources_of(self, files: ShapeFiles, truths: tuple[PairTruth, ...]) -> Int[np.ndarray, " r"] | None:
         if (files, truths) not in self._sources:  # files of pairs are not read again for each of the pairs

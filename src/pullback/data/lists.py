@@ -15,18 +15,22 @@ def has_lists(folder: Path, *, files: Mapping[str, str] = _NAMES) -> bool:
 
 
 def listed_splits(folder: Path, known: Sequence[str], *, files: Mapping[str, str] = _NAMES) -> dict[str, list[str]]:
-    """The names of each split, in the order of the lists; with one list only, the other split is the rest of the ``known`` names.
+    """The names of each split, in the order of the lists; with one list only,
+    the other split is the rest of the ``known`` names.
 
-    ``files``: the names of the two lists, where they are not train.txt and test.txt. Raises MissingDataError without any list and for
-    names that are not known, ListError for a name in both lists or twice in one.
+    ``files``: the names of the two lists, where they are not train.txt and test.txt. Raises MissingDataError without
+    any list and for names that are not known, ListError for a name in both lists or twice in one.
     """
     lists = {split: _listed(folder / file, known) for split, file in files.items() if (folder / file).is_file()}
     if not lists:
-        raise MissingDataError(f"looked in {folder} for {' or '.join(files.values())}, one shape name a line. Write one of them there")
+        raise MissingDataError(
+            f"looked in {folder} for {' or '.join(files.values())}, one shape name a line. Write one of them there"
+        )
     both = sorted(set(lists.get("train", ())) & set(lists.get("test", ())))
     if both:
         raise ListError(
-            f"{folder}: {len(both)} names are in both {files['train']} and {files['test']} ({shortened(both)}): strike them from one"
+            f"{folder}: {len(both)} names are in both {files['train']} and {files['test']} ({shortened(both)}): "
+            "strike them from one"
         )
     for split, other in (("train", "test"), ("test", "train")):
         if split not in lists:

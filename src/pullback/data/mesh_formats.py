@@ -1,7 +1,8 @@
 """Readers of mesh files, by format. Vertices keep their number and order: ground truth is given by vertex number.
 
-The common formats are read by readers of our own: of the usual libraries, one takes a truncated file for a smaller mesh, splits the
-vertices of an ``.obj`` at its materials and refuses a ``.ply`` of triangles and quads, the other reads past the end of an empty ``.stl``.
+The common formats are read by readers of our own: of the usual libraries, one takes a truncated file for a smaller
+mesh, splits the vertices of an ``.obj`` at its materials and refuses a ``.ply`` of triangles and quads, the other reads
+past the end of an empty ``.stl``.
 """
 
 import re
@@ -35,7 +36,8 @@ READERS: dict[str, Callable[[Source], FileMesh]] = {
 def read_file(path: Path) -> FileMesh:
     """The mesh of a file in any of the formats, gzipped (``.off.gz``) or not.
 
-    Raises MeshError, with file and line, for what cannot be read; MissingFileError and UnreadableFileError where there is no file.
+    Raises MeshError, with file and line, for what cannot be read; MissingFileError and UnreadableFileError where there
+    is no file.
     """
     reader = READERS.get(inner_suffix(path))
     if reader is None and path.is_file():
@@ -45,11 +47,15 @@ def read_file(path: Path) -> FileMesh:
     try:
         return reader(source)
     except MemoryError:
-        raise MeshError(f"{path}: its {len(source.data) >> 20} MB do not fit into the memory. Simplify the mesh first") from None
+        raise MeshError(
+            f"{path}: its {len(source.data) >> 20} MB do not fit into the memory. Simplify the mesh first"
+        ) from None
 
 
 def content_of(path: Path) -> bytes:
-    """All that a mesh file holds: its bytes, and for a ``.gltf`` those of the files that it names. Raises as ``read_bytes``."""
+    """All that a mesh file holds: its bytes, and for a ``.gltf`` those of the files that it names.
+    Raises as ``read_bytes``.
+    """
     data = read_bytes(path, what="mesh file")
     if inner_suffix(path) != ".gltf":
         return data
@@ -57,7 +63,8 @@ def content_of(path: Path) -> bytes:
 
 
 def count_vertices(path: Path) -> int:
-    """How many vertices a mesh file has, by its header and its lines, as far as these tell: a look at a file, not a reading of it.
+    """How many vertices a mesh file has, by its header and its lines, as far as these tell: a look at a file,
+    not a reading of it.
 
     Raises MeshError for an OFF or OBJ file that is empty, not text, or shorter than it announces. Other files are read.
     """

@@ -21,12 +21,14 @@ PROTOCOLS = ("unordered", "ordered", "ordered_self")
 def pair_indices(n: int, protocol: str) -> list[tuple[int, int]]:
     """The pairs (1, 2) among n shapes, in order.
 
-    ``unordered``: each pair once, i < j. ``ordered``: in both directions. ``ordered_self``: also each shape with itself, whose
-    near-zero errors lower a mean.
+    ``unordered``: each pair once, i < j. ``ordered``: in both directions. ``ordered_self``: also each shape with
+    itself, whose near-zero errors lower a mean.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"data.protocol={protocol} is unknown; use one of {', '.join(PROTOCOLS)}")
-    keep = {"unordered": lambda i, j: i < j, "ordered": lambda i, j: i != j, "ordered_self": lambda i, j: True}[protocol]
+    keep = {"unordered": lambda i, j: i < j, "ordered": lambda i, j: i != j, "ordered_self": lambda i, j: True}[
+        protocol
+    ]
     return [(i, j) for i in range(n) for j in range(n) if keep(i, j)]
 
 
@@ -53,12 +55,18 @@ class Selection:
 class ShapePairDataset(Dataset[ShapePair]):
     """Pairs of prepared shapes with what ground truth there is.
 
-    With ``geodesics`` (a method of ``geodesic_rows``) a pair with ground truth also has distances on shape 1, on which errors are
-    measured: from its landmarks, or from the vertices that the ground truth of any pair here has on that shape.
+    With ``geodesics`` (a method of ``geodesic_rows``) a pair with ground truth also has distances on shape 1, on which
+    errors are measured: from its landmarks, or from the vertices that the ground truth of any pair here has on that
+    shape.
     """
 
     def __init__(
-        self, pairs: Sequence[PairFiles], library: ShapeLibrary, *, geodesics: str | None = None, selection: Selection | None = None
+        self,
+        pairs: Sequence[PairFiles],
+        library: ShapeLibrary,
+        *,
+        geodesics: str | None = None,
+        selection: Selection | None = None,
     ):
         self.pairs = list(pairs)
         self.library = library
@@ -76,7 +84,9 @@ class ShapePairDataset(Dataset[ShapePair]):
             return ShapePair(first.shape, second.shape)
         mirrored = first.mirrored if files.truth is None else None
         truths = self.truths1.get(files.shape1, ()) if files.truth is not None else ()
-        geodesics = None if self.geodesics is None else self.library.geodesics(files.shape1, self.geodesics, truths=truths)
+        geodesics = (
+            None if self.geodesics is None else self.library.geodesics(files.shape1, self.geodesics, truths=truths)
+        )
         return ShapePair(first.shape, second.shape, *corr, mirrored, geodesics)
 
     def followed_by(self, other: "ShapePairDataset") -> "ShapePairDataset":
@@ -125,8 +135,12 @@ class ShapePairDataset(Dataset[ShapePair]):
         return _grouped((pair.shape2, pair.truth) for pair in self.pairs)
 
 
-def corresponding(files: PairFiles, first: LoadedShape, second: LoadedShape) -> tuple[Int[Tensor, " t"], Int[Tensor, " t"]] | None:
-    """Corresponding vertices of both shapes, by the pair's own ground truth or the landmarks of its shapes; None without."""
+def corresponding(
+    files: PairFiles, first: LoadedShape, second: LoadedShape
+) -> tuple[Int[Tensor, " t"], Int[Tensor, " t"]] | None:
+    """Corresponding vertices of both shapes, by the pair's own ground truth or the landmarks of its shapes;
+    None without.
+    """
     if files.truth is None:
         if first.corr is None or second.corr is None:
             return None
@@ -138,19 +152,23 @@ def corresponding(files: PairFiles, first: LoadedShape, second: LoadedShape) -> 
     )
     if len(corr1) != len(corr2):
         raise MeshError(
-            f"{files.name}: its ground truth {files.truth} has {len(corr1)} rows on {files.shape1.mesh} but {len(corr2)} on "
+            f"{files.name}: its ground truth {files.truth} has {len(corr1)} rows on {files.shape1.mesh} but "
+            f"{len(corr2)} on "
             f"{files.shape2.mesh}. Do the files belong to these meshes? Copy them again"
         )
     return torch.from_numpy(first.relabel(corr1)), torch.from_numpy(second.relabel(corr2))
 
 
 def check_landmarks(counts: dict[ShapeFiles, int]) -> None:
-    """Raises MeshError unless all shapes have the same number of landmarks: line i of each ``.vts`` must mean the same point."""
+    """Raises MeshError unless all shapes have the same number of landmarks:
+    line i of each ``.vts`` must mean the same point.
+    """
     by_count = {count: files for files, count in counts.items()}
     if len(by_count) > 1:
         (low, files_low), *_, (high, files_high) = sorted(by_count.items())
         raise MeshError(
-            f"{files_low.vts} has {low} rows but {files_high.vts} has {high}: row i of each must be the vertex of the same landmark i. "
+            f"{files_low.vts} has {low} rows but {files_high.vts} has {high}: row i of each must be the vertex of "
+            "the same landmark i. "
             "Do they belong to different data sets? Copy them again, or remove both to go without ground truth"
         )
 

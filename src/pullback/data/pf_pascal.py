@@ -10,7 +10,15 @@ from torch import Tensor
 
 from pullback.data.dataset import MissingDataError
 from pullback.data.image_annotations import check_keypoints, inside, is_number
-from pullback.data.image_dataset import ImageDataset, PairFiles, in_words, keypoint_box, known_reference, require_folder, require_paths
+from pullback.data.image_dataset import (
+    ImageDataset,
+    PairFiles,
+    in_words,
+    keypoint_box,
+    known_reference,
+    require_folder,
+    require_paths,
+)
 from pullback.data.image_decoding import ImageError
 from pullback.data.image_io import read_photo
 from pullback.types import ImagePair, Photo
@@ -21,9 +29,12 @@ CLASSES = (
 )
 _COLUMNS = ("source_image", "target_image", "class", "XA", "YA", "XB", "YB")
 _SOURCE = (
-    "Get PF-dataset-PASCAL.zip from www.di.ens.fr/willow/research/proposalflow, and test_pairs.csv (299 pairs), which most later projects "
-    "hand on, such as github.com/ignacio-rocco/ncnet in datasets/pf-pascal/image_pairs. Put the csv file beside JPEGImages. Then give "
-    "paths.data_dir= (or PULLBACK_DATA_DIR) the folder that holds PF-dataset-PASCAL, or dataset.pf_pascal.root= PF-dataset-PASCAL itself."
+    "Get PF-dataset-PASCAL.zip from www.di.ens.fr/willow/research/proposalflow, and test_pairs.csv (299 pairs), "
+    "which most later projects "
+    "hand on, such as github.com/ignacio-rocco/ncnet in datasets/pf-pascal/image_pairs. Put the csv file beside "
+    "JPEGImages. Then give "
+    "paths.data_dir= (or PULLBACK_DATA_DIR) the folder that holds PF-dataset-PASCAL, or dataset.pf_pascal.root= "
+    "PF-dataset-PASCAL itself."
 )
 
 
@@ -36,10 +47,12 @@ class PascalFiles(PairFiles):
 
 
 class PFPascal(ImageDataset):
-    """The pairs of a list: the source's keypoints (image 2, columns XA and YA) are carried over to the target (image 1, XB and YB).
+    """The pairs of a list: the source's keypoints (image 2, columns XA and YA) are carried over to the target (image 1,
+    XB and YB).
 
-    ``box`` is the bounding box of a photograph's keypoints. Most papers measure PCK against the size of the target's photograph, some
-    against this box (``pck_reference="box1"``). Coordinates are taken as they are in the list, as prior work does.
+    ``box`` is the bounding box of a photograph's keypoints. Most papers measure PCK against the size of the target's
+    photograph, some against this box (``pck_reference="box1"``). Coordinates are taken as they are in the list, as
+    prior work does.
     """
 
     name = "pf_pascal"
@@ -86,7 +99,9 @@ def _listed(listing: Path, folder: Path) -> list[PascalFiles]:
             rows = csv.DictReader(file)
             missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
             if missing:
-                raise ImageError(f"{listing}: lacks the columns {', '.join(missing)}. Is it a list of pairs of PF-PASCAL?")
+                raise ImageError(
+                    f"{listing}: lacks the columns {', '.join(missing)}. Is it a list of pairs of PF-PASCAL?"
+                )
             pairs = [_pair(row, folder, f"{listing}, line {rows.line_num}") for row in rows]
     except (csv.Error, UnicodeDecodeError) as error:
         raise ImageError(f"{listing}: not a csv file ({error}). Copy it again") from None
@@ -99,12 +114,18 @@ def _pair(row: dict[str, str], folder: Path, where: str) -> PascalFiles:
     """A row of the list. Images are named with a path from wherever their writer stood: only the file name counts."""
     try:
         number = int(float(row["class"]))
-        source_points, target_points = (tuple(zip(*(_numbers(row[f"{axis}{side}"]) for axis in "XY"), strict=True)) for side in "AB")
+        source_points, target_points = (
+            tuple(zip(*(_numbers(row[f"{axis}{side}"]) for axis in "XY"), strict=True)) for side in "AB"
+        )
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ImageError(f"{where}: cannot be read ({error})") from None
     if not 1 <= number <= len(CLASSES) or len(source_points) != len(target_points) or not source_points:
-        raise ImageError(f"{where}: class {number} with {len(source_points)} and {len(target_points)} keypoints makes no pair")
-    source, target = (inside(folder, _file_name(row[f"{side}_image"]), f"{where}: {side}_image") for side in ("source", "target"))
+        raise ImageError(
+            f"{where}: class {number} with {len(source_points)} and {len(target_points)} keypoints makes no pair"
+        )
+    source, target = (
+        inside(folder, _file_name(row[f"{side}_image"]), f"{where}: {side}_image") for side in ("source", "target")
+    )
     name = CLASSES[number - 1]
     return PascalFiles(f"{name}-{source.stem}-{target.stem}", name, source, target, source_points, target_points)
 

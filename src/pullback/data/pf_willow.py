@@ -20,7 +20,8 @@ CLASSES = (
 )
 _PHOTOS = 10  # of each class
 _SOURCE = (
-    "Get PF-dataset.zip from www.di.ens.fr/willow/research/proposalflow and call its folder PF-dataset-WILLOW. Then give paths.data_dir= "
+    "Get PF-dataset.zip from www.di.ens.fr/willow/research/proposalflow and call its folder PF-dataset-WILLOW. "
+    "Then give paths.data_dir= "
     "(or PULLBACK_DATA_DIR) the folder that holds it, or dataset.pf_willow.root= PF-dataset-WILLOW itself."
 )
 
@@ -32,10 +33,11 @@ class WillowFiles(PairFiles):
 
 
 class PFWillow(ImageDataset):
-    """All 900 ordered pairs of two photographs of a class: the source (image 2) with its keypoints, the target (image 1).
+    """All 900 ordered pairs of two photographs of a class: the source (image 2) with its keypoints,
+    the target (image 1).
 
-    ``box`` is the bounding box of a photograph's keypoints; that of the target is the scale of PCK. Averages are over the 90 pairs of a
-    class, then over classes.
+    ``box`` is the bounding box of a photograph's keypoints; that of the target is the scale of PCK. Averages are over
+    the 90 pairs of a class, then over classes.
     """
 
     name = "pf_willow"
@@ -68,7 +70,9 @@ class PFWillow(ImageDataset):
     def read(self, files: WillowFiles) -> ImagePair:
         image1, keypoints1 = _read(files.target)
         image2, keypoints2 = _read(files.source)
-        check_same_count(len(keypoints2), len(keypoints1), f"{files.source.with_suffix('.mat')} with {files.target.stem}.mat")
+        check_same_count(
+            len(keypoints2), len(keypoints1), f"{files.source.with_suffix('.mat')} with {files.target.stem}.mat"
+        )
         return ImagePair(files.name, image1, image2, files.subset, keypoints1=keypoints1, keypoints2=keypoints2)
 
     def _photographs(self, name: str) -> list[Path]:

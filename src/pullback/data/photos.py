@@ -1,4 +1,6 @@
-"""photos: the embedded data set, a stereo pair and warped photographs with exact ground truth (``data/photos/README.md``)."""
+"""photos: the embedded data set, a stereo pair and warped photographs with exact ground truth
+(``data/photos/README.md``).
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,10 +35,12 @@ class PhotoFiles(PairFiles):
 
 
 class Photos(ImageDataset):
-    """Eight pairs: ``stereo``, a scene from two places with measured depth; ``warp``, photographs against warped, relit, noisy copies.
+    """Eight pairs: ``stereo``, a scene from two places with measured depth; ``warp``, photographs against warped,
+    relit, noisy copies.
 
-    The ground truth is dense. It counts on the object where there is a mask (``warp``), else wherever depth was measured and the point
-    is seen on both photographs (``stereo``). Ten keypoints a pair lie on the object; ``box`` is around the object.
+    The ground truth is dense. It counts on the object where there is a mask (``warp``), else wherever depth was
+    measured and the point is seen on both photographs (``stereo``). Ten keypoints a pair lie on the object; ``box`` is
+    around the object.
     """
 
     name = "photos"
@@ -54,7 +58,12 @@ class Photos(ImageDataset):
         if not listing.is_file():
             raise MissingDataError(f"looked for {listing}, the list of pairs.\n{_SOURCE}")
         pairs = _entries(listing)
-        named = {inside(self.root, pair[key], f"{listing}: {key}") for pair in pairs for key in _FILES if pair.get(key) is not None}
+        named = {
+            inside(self.root, pair[key], f"{listing}: {key}")
+            for pair in pairs
+            for key in _FILES
+            if pair.get(key) is not None
+        }
         require_paths(sorted(named), root=self.root, source=f"They are named in {listing}. {_SOURCE}")
         return [PhotoFiles(pair["name"], pair["subset"], pair) for pair in pairs]
 
@@ -63,7 +72,9 @@ class Photos(ImageDataset):
         mask1 = read_mask(self.root / written["mask1"]) if "warp" in written else None
         image1 = read_photo(self.root / written["image1"], category=written["category"], mask=mask1)
         image2 = read_photo(self.root / written["image2"], category=written["category"])
-        keypoints2 = _on_photo(keypoints_of(written["keypoints2"], f"{where}: keypoints2"), image2.size, f"{where}: keypoints2")
+        keypoints2 = _on_photo(
+            keypoints_of(written["keypoints2"], f"{where}: keypoints2"), image2.size, f"{where}: keypoints2"
+        )
         mask2 = None
         if mask1 is None:
             flow21, known2 = self._stereo(written, image2.size)
@@ -74,13 +85,19 @@ class Photos(ImageDataset):
             known2 = mask2 = carried_mask(mask1, flow21)
             keypoints1 = warp.xy21(keypoints2.double()).float()
         if not known2.any():
-            raise ImageError(f"{where}: its mask or disparity knows no pixel of image 2: there is nothing to measure. {_SOURCE}")
+            raise ImageError(
+                f"{where}: its mask or disparity knows no pixel of image 2: there is nothing to measure. {_SOURCE}"
+            )
         image1 = replace(image1, box=_box(written.get("box1"), mask1, f"{where}: box1"))
         image2 = replace(image2, mask=mask2, box=_box(written.get("box2"), mask2, f"{where}: box2"))
         return ImagePair(files.name, image1, image2, files.subset, keypoints1, keypoints2, flow21, known2)
 
-    def _stereo(self, written: dict[str, Any], size2: tuple[int, int]) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
-        """The left photograph is image 2: its pixel (x, y) is seen at (x - disparity, y) on the right one; 0 where unknown."""
+    def _stereo(
+        self, written: dict[str, Any], size2: tuple[int, int]
+    ) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
+        """The left photograph is image 2: its pixel (x, y) is seen at (x - disparity, y) on the right one;
+        0 where unknown.
+        """
         path = self.root / written["disparity"]
         disparity = read_disparity(path)
         if tuple(disparity.shape) != size2:
@@ -90,7 +107,9 @@ class Photos(ImageDataset):
 
 
 def carried_mask(mask1: Bool[Tensor, "H1 W1"], flow21: Float[Tensor, "2 H2 W2"]) -> Bool[Tensor, "H2 W2"]:
-    """A mask of image 1 on image 2: the pixels whose match, rounded, lies on the mask. What lies outside of image 1 is not masked."""
+    """A mask of image 1 on image 2: the pixels whose match, rounded, lies on the mask.
+    What lies outside of image 1 is not masked.
+    """
     _, height, width = flow21.shape
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     x, y = (columns + flow21[0]).round().long(), (rows + flow21[1]).round().long()
@@ -115,7 +134,9 @@ def _on_photo(points: Float[Tensor, "t 2"], size: tuple[int, int], where: str) -
     limits = points.new_tensor([size[1], size[0]])
     outside = ((points.round() < 0) | (points.round() >= limits)).any(dim=1)
     if outside.any():
-        raise ImageError(f"{where}: {points[outside][0].tolist()} lies outside of the photograph of {size[1]} × {size[0]} pixels")
+        raise ImageError(
+            f"{where}: {points[outside][0].tolist()} lies outside of the photograph of {size[1]} × {size[0]} pixels"
+        )
     return points
 
 
@@ -128,11 +149,20 @@ def _entries(listing: Path) -> list[dict[str, Any]]:
         where = f"{listing}: pair {i + 1}"
         require_keys(pair, _WANTED, where, "a pair of photographs")
         if not is_plain_name(pair["name"]):
-            raise ImageError(f"{where}: {str(pair['name'])[:80]!r} cannot be the name of a pair, whose results are files")
-        words = [key for key in ("subset", "category") if not isinstance(pair[key], str) or printable(pair[key]) != pair[key]]
+            raise ImageError(
+                f"{where}: {str(pair['name'])[:80]!r} cannot be the name of a pair, whose results are files"
+            )
+        words = [
+            key for key in ("subset", "category") if not isinstance(pair[key], str) or printable(pair[key]) != pair[key]
+        ]
         if words:
             raise ImageError(f"{where}: {words[0]} should be a word, but is {pair[words[0]]!r:.80}")
-        require_keys(pair, ("warp", "mask1") if "warp" in pair else ("disparity", "box1", "box2"), where, "a pair with ground truth")
+        require_keys(
+            pair,
+            ("warp", "mask1") if "warp" in pair else ("disparity", "box1", "box2"),
+            where,
+            "a pair with ground truth",
+        )
     names = [pair["name"] for pair in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

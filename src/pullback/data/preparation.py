@@ -25,12 +25,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One shape to prepare, with distances if a method is named; the ground truth of pairs is read, to see that it fits the shape."""
+    """One shape to prepare, with distances if a method is named; the ground truth of pairs is read,
+    to see that it fits the shape.
+    """
 
     files: ShapeFiles
     settings: PreparationSettings
     geodesics: str | None = None
-    truths1: tuple[PairTruth, ...] = ()  # of pairs in which the shape stands first: distances are from the vertices that they name
+    # of pairs in which the shape stands first: distances are from the vertices that they name
+    truths1: tuple[PairTruth, ...] = ()
     truths2: tuple[PairTruth, ...] = ()  # of pairs in which it stands second
 
 
@@ -47,8 +50,9 @@ class Prepared:
 def prepare_all(jobs: Sequence[Job], cache_dir: str | Path, *, workers: int | None = None) -> dict[Job, Prepared]:
     """Computes and caches what the jobs need and the cache lacks. ``workers``: processes, by default one for each CPU.
 
-    Every job is tried; what failed is told together at the end, in one MeshError. Where the cache cannot be written, the rest is left
-    to be computed when it is needed, with a warning; within ``storing_required`` that raises CacheError.
+    Every job is tried; what failed is told together at the end, in one MeshError. Where the cache cannot be written,
+    the rest is left to be computed when it is needed, with a warning; within ``storing_required`` that raises
+    CacheError.
     """
     jobs = list(dict.fromkeys(jobs))
     sweep(Path(cache_dir))
@@ -61,7 +65,11 @@ def prepare_all(jobs: Sequence[Job], cache_dir: str | Path, *, workers: int | No
         tell_unkept(unkept, Path(cache_dir))
     errors = [result.error for result in done.values() if result.error is not None]
     if errors:
-        raise MeshError("\n".join([f"{len(errors)} of {len(jobs)} shapes could not be prepared:", *errors] if len(errors) > 1 else errors))
+        raise MeshError(
+            "\n".join(
+                [f"{len(errors)} of {len(jobs)} shapes could not be prepared:", *errors] if len(errors) > 1 else errors
+            )
+        )
     for job in (job for job in pending if job in done):
         for note in done[job].notes:
             log.warning("%s: %s", job.files.mesh, note)
@@ -70,7 +78,13 @@ def prepare_all(jobs: Sequence[Job], cache_dir: str | Path, *, workers: int | No
 
 def _compute(jobs: list[Job], cache_dir: Path, workers: int) -> dict[Job, Prepared]:
     done = {}
-    columns = (TextColumn("preparing shapes"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("preparing shapes"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=len(jobs))
         for job, result in _results(jobs, cache_dir, min(workers, len(jobs))):
@@ -85,7 +99,8 @@ def _results(jobs: list[Job], cache_dir: Path, workers: int) -> Iterator[tuple[J
     if workers == 1:
         yield from ((job, _prepare(job, cache_dir)) for job in jobs)
         return
-    # Not forked: the parent has threads (of torch and of the bar) whose locks a fork would copy in whatever state they are.
+    # Not forked: the parent has threads (of torch and of the bar) whose locks a fork would copy in whatever state they
+    # are.
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_be_a_worker) as pool:
@@ -95,7 +110,9 @@ def _results(jobs: list[Job], cache_dir: Path, workers: int) -> Iterator[tuple[J
                 yield from zip(futures[future], future.result(), strict=True)
         except BrokenProcessPool as error:
             advice = "Use fewer at a time, as data.prepare_workers=1"
-            raise RuntimeError(f"a process that prepared shapes was killed, most likely for want of memory. {advice}") from error
+            raise RuntimeError(
+                f"a process that prepared shapes was killed, most likely for want of memory. {advice}"
+            ) from error
         except BaseException:
             for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
@@ -134,7 +151,9 @@ def _is_ready(job: Job, cache_dir: Path) -> bool:
     try:
         if not operators_entry(job.files.mesh, job.settings, cache_dir).exists():
             return False
-        return job.geodesics is None or ShapeLibrary(job.settings, cache_dir).has_geodesics(job.files, job.geodesics, truths=job.truths1)
+        return job.geodesics is None or ShapeLibrary(job.settings, cache_dir).has_geodesics(
+            job.files, job.geodesics, truths=job.truths1
+        )
     except (ValueError, OSError):
         return False
 

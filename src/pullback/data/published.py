@@ -19,8 +19,8 @@ class PublishedSet(MeshDataset):
     vts_rows: ClassVar[int | None] = None  # rows of every ``.vts`` file, where that is known
 
     def __init__(self, root: str | Path, *, lists: str | Path | None = None, allow_missing: bool = False):
-        """``lists``: a folder with train.txt and test.txt (one of them: the other split is the rest) instead of the published split.
-        ``allow_missing``: make do with the shapes that are there, instead of raising MissingDataError.
+        """``lists``: a folder with train.txt and test.txt (one of them: the other split is the rest) instead of the
+        published split. ``allow_missing``: make do with the shapes that are there, instead of raising MissingDataError.
         """
         self.root = Path(root)
         self.lists = None if lists is None else Path(lists)
@@ -28,7 +28,9 @@ class PublishedSet(MeshDataset):
 
     @abstractmethod
     def published_split(self, split: Split) -> list[str]:
-        """The names of the shapes of a split, complete; none for the training split of a test set. May read lists in ``root``."""
+        """The names of the shapes of a split, complete; none for the training split of a test set.
+        May read lists in ``root``.
+        """
 
     def shapes(self, split: Split) -> list[ShapeFiles]:
         names = self.split_names(split)

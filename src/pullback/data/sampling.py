@@ -11,8 +11,8 @@ from torch.utils.data.distributed import DistributedSampler
 class PairSampler(DistributedSampler):
     """Each unordered pair once an epoch, in an order and in directions that depend on the seed and the epoch alone.
 
-    Yields the index of the pair i < j, or that index plus ``n_pairs`` for the same pair with 1 and 2 exchanged. It deals the pairs
-    out to several processes itself; being a DistributedSampler it is left in its place by Lightning.
+    Yields the index of the pair i < j, or that index plus ``n_pairs`` for the same pair with 1 and 2 exchanged. It
+    deals the pairs out to several processes itself; being a DistributedSampler it is left in its place by Lightning.
     """
 
     def __init__(self, n_pairs: int, *, seed: int, random_direction: bool, num_replicas: int = 1, rank: int = 0):
@@ -32,8 +32,8 @@ class PairSampler(DistributedSampler):
 class ResumableLoader(DataLoader):
     """A DataLoader that can go on in the middle of an epoch: Lightning stores its ``state_dict`` in every checkpoint.
 
-    ``trainer`` (Lightning's) tells it the epoch. The one that Lightning (2.6) tells the sampler is too high by one after resuming from a
-    checkpoint that was saved at the end of an epoch.
+    ``trainer`` (Lightning's) tells it the epoch. The one that Lightning (2.6) tells the sampler is too high by one
+    after resuming from a checkpoint that was saved at the end of an epoch.
     """
 
     trainer: Any = None

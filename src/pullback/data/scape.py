@@ -18,8 +18,10 @@ class Scape(PublishedSet):
     vts_rows = 5000
     wanted = "mesh000.off … mesh071.off (71 files, without mesh051) and mesh000.vts …"
     source = (
-        f"{_REQUEST} The remeshed version is that of Ren et al. 2018, re-hosted by most later papers. Then give paths.data_dir= (or "
-        "PULLBACK_DATA_DIR) the folder that holds SCAPE_r, or dataset.scape.root= SCAPE_r itself; SCAPE_acvd, a stand-in made of the "
+        f"{_REQUEST} The remeshed version is that of Ren et al. 2018, re-hosted by most later papers. Then give "
+        "paths.data_dir= (or "
+        "PULLBACK_DATA_DIR) the folder that holds SCAPE_r, or dataset.scape.root= SCAPE_r itself; SCAPE_acvd, a "
+        "stand-in made of the "
         "original scans, is dataset=scape_acvd."
     )
 
@@ -28,7 +30,8 @@ class Scape(PublishedSet):
 
 
 class ScapeAcvd(Scape):
-    """A stand-in for SCAPE_r: the same 71 scans of 12,500 vertices, remeshed to about 5,000 with ACVD. Results are not those of SCAPE_r.
+    """A stand-in for SCAPE_r: the same 71 scans of 12,500 vertices, remeshed to about 5,000 with ACVD.
+    Results are not those of SCAPE_r.
 
     Row i of a ``.vts`` file is the vertex nearest to vertex i of the original scan.
     """
@@ -36,8 +39,10 @@ class ScapeAcvd(Scape):
     name = "scape_acvd"
     vts_rows = 12500
     source = (
-        f"It is made of the original scans with a uniform remesher: off/meshXXX.off, and corres/meshXXX.vts with the nearest new vertex "
-        f"(from 1) of each of the 12,500 old ones. {_REQUEST} Then give paths.data_dir= (or PULLBACK_DATA_DIR) the folder that holds "
+        "It is made of the original scans with a uniform remesher: off/meshXXX.off, and corres/meshXXX.vts with "
+        "the nearest new vertex "
+        f"(from 1) of each of the 12,500 old ones. {_REQUEST} Then give paths.data_dir= (or PULLBACK_DATA_DIR) the "
+        "folder that holds "
         "SCAPE_acvd, or dataset.scape_acvd.root= SCAPE_acvd itself."
     )
 
@@ -50,8 +55,10 @@ class ScapeA(Scape):
     advice_on_splits = FOR_TESTS_ONLY
     wanted = "mesh052.off … mesh071.off and mesh052.vts …"
     source = (
-        f"{_REQUEST} The anisotropic version is that of Donati et al. 2022 (DUO-FMNet), re-hosted with the data of later papers such as "
-        "github.com/dongliangcao/Unsupervised-Learning-of-Robust-Spectral-Shape-Matching. Then give paths.data_dir= (or "
+        f"{_REQUEST} The anisotropic version is that of Donati et al. 2022 (DUO-FMNet), re-hosted with the data of "
+        "later papers such as "
+        "github.com/dongliangcao/Unsupervised-Learning-of-Robust-Spectral-Shape-Matching. Then give "
+        "paths.data_dir= (or "
         "PULLBACK_DATA_DIR) the folder that holds SCAPE_a, or dataset.scape_a.root= SCAPE_a itself."
     )
 

@@ -29,17 +29,22 @@ def training_and_held_out(dataset: MeshDataset, *, val_shapes: int | None) -> tu
     if len(train) - count < 2:
         if val_shapes is not None:
             raise NoPairs(
-                f"{dataset.name}: of {len(train)} training shapes, data.val_shapes={count} leave {max(0, len(train) - count)}, "
+                f"{dataset.name}: of {len(train)} training shapes, data.val_shapes={count} leave "
+                f"{max(0, len(train) - count)}, "
                 f"and training needs 2: use data.val_shapes=0 or at most {len(train) - 2}"
             )
-        log.warning("%s: %d training shapes are too few to hold some out, so there is no validation", dataset.name, len(train))
+        log.warning(
+            "%s: %d training shapes are too few to hold some out, so there is no validation", dataset.name, len(train)
+        )
         count = 0
     held_out = dataset.held_out(train, count) if count else []
     return [files for files in train if files not in set(held_out)], held_out
 
 
 def pairs_of(dataset: MeshDataset, split: Split, shapes: Sequence[ShapeFiles], *, protocol: str) -> list[PairFiles]:
-    """The pairs of a split that join two of the ``shapes``: those that the data set lists, or all that the protocol makes."""
+    """The pairs of a split that join two of the ``shapes``: those that the data set lists,
+    or all that the protocol makes.
+    """
     listed = dataset.pairs(split)
     return all_pairs(shapes, protocol) if listed is None else pairs_within(listed, shapes)
 
@@ -48,7 +53,9 @@ def tested_pairs(dataset: MeshDataset, *, protocol: str) -> list[PairFiles]:
     """All test pairs. Raises NoPairs where there is none, MissingDataError where the data set is not there."""
     pairs = pairs_of(dataset, "test", at_least_two(dataset, "test"), protocol=protocol)
     if not pairs:
-        raise NoPairs(f"{dataset.name}: none of its listed pairs joins two of its test shapes. {dataset.advice_on_splits}")
+        raise NoPairs(
+            f"{dataset.name}: none of its listed pairs joins two of its test shapes. {dataset.advice_on_splits}"
+        )
     return pairs
 
 
@@ -56,7 +63,10 @@ def at_least_two(dataset: MeshDataset, split: Split) -> list[ShapeFiles]:
     """The shapes of a split. Raises NoPairs where they make no pair."""
     shapes = dataset.shapes(split)
     if len(shapes) < 2:
-        raise NoPairs(f"{dataset.name}: the {split} split has {len(shapes)} shapes, and a pair needs two. {dataset.advice_on_splits}")
+        raise NoPairs(
+            f"{dataset.name}: the {split} split has {len(shapes)} shapes, and a pair needs two. "
+            f"{dataset.advice_on_splits}"
+        )
     return shapes
 
 

@@ -1,4 +1,6 @@
-"""From a mesh file to a prepared ``Shape``: cleaned, perhaps simplified, of unit area, with its operators; computed once."""
+"""From a mesh file to a prepared ``Shape``: cleaned, perhaps simplified, of unit area, with its operators;
+computed once.
+"""
 
 import warnings
 from collections.abc import Mapping
@@ -24,10 +26,12 @@ from pullback.geometry.operators import BASES, MeshOperators, compute_operators
 from pullback.stages import stage
 from pullback.types import Eigenbasis, PointSample, Shape
 
-# Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their results.
+# Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their
+# results.
 _VERSION = 4
 
-# What a cached shape holds: n vertices, f faces, k eigenfunctions, s samples; z values in a gradient; m vertices in the file.
+# What a cached shape holds: n vertices, f faces, k eigenfunctions, s samples; z values in a gradient; m vertices in the
+# file.
 _KINDS = {
     **{"verts": "float32 n 3", "faces": "int32 f 3", "mass": "float32 n", "evals": "float32 k", "evecs": "float32 n k"},
     **{"sample_points": "int32 s", "sample_mass": "float32 s"},
@@ -45,11 +49,13 @@ class PreparationSettings:
     """What is computed of each mesh."""
 
     k: int = 200  # eigenfunctions; all of a mesh that has no more vertices than that
-    laplacian: str = "cotangent"  # cotangent | robust (intrinsic, tufted: for non-manifold or badly triangulated meshes)
+    # cotangent | robust (intrinsic, tufted: for non-manifold or badly triangulated meshes)
+    laplacian: str = "cotangent"
     components: str = "dust"  # which pieces of a mesh are kept: dust (all but dust) | largest | all
     coarsen: int | None = None  # vertices of a simplified copy that takes the place of the mesh; None: the mesh itself
     samples: int = 3000  # well-spread vertices kept with each shape for solvers that work on a part of the points
-    basis: str = "exact"  # exact | sampled: eigenfunctions approximated from local functions around the samples, for dense meshes
+    # exact | sampled: eigenfunctions approximated from local functions around the samples, for dense meshes
+    basis: str = "exact"
 
     def __post_init__(self) -> None:
         if self.laplacian not in LAPLACIANS:
@@ -62,10 +68,14 @@ class PreparationSettings:
             raise ValueError(f"data.k={self.k} eigenfunctions make no basis; use data.k=200")
         if self.coarsen is not None and self.coarsen < self.k:
             raise ValueError(
-                f"data.coarsen={self.coarsen} is less than data.k={self.k}, but k eigenfunctions need k vertices; use a larger one"
+                f"data.coarsen={self.coarsen} is less than data.k={self.k}, but k eigenfunctions need k vertices; "
+                "use a larger one"
             )
         if self.samples < self.k:
-            raise ValueError(f"data.samples={self.samples} points cannot tell data.k={self.k} eigenfunctions apart; use data.samples=3000")
+            raise ValueError(
+                f"data.samples={self.samples} points cannot tell data.k={self.k} eigenfunctions apart; use "
+                "data.samples=3000"
+            )
 
 
 @dataclass(frozen=True)
@@ -77,10 +87,14 @@ class PreparedShape:
     notes: tuple[str, ...]  # what was changed on the way
 
 
-def load_shape(path: str | Path, settings: PreparationSettings, cache_dir: str | Path, *, name: str | None = None) -> PreparedShape:
-    """The prepared shape of a mesh file, from the cache when the same bytes have been prepared with the same settings before.
+def load_shape(
+    path: str | Path, settings: PreparationSettings, cache_dir: str | Path, *, name: str | None = None
+) -> PreparedShape:
+    """The prepared shape of a mesh file, from the cache when the same bytes have been prepared with the same settings
+    before.
 
-    ``name`` is what the shape is called, by default as its file. Raises FileNotFoundError and MeshError, which name the file.
+    ``name`` is what the shape is called, by default as its file. Raises FileNotFoundError and MeshError, which name the
+    file.
     """
     path = Path(path)
     entry = operators_entry(path, settings, cache_dir)
@@ -96,7 +110,9 @@ def load_shape(path: str | Path, settings: PreparationSettings, cache_dir: str |
 
 def operators_entry(path: Path, settings: PreparationSettings, cache_dir: str | Path) -> Path:
     """Where the prepared shape of a mesh file is, or will be, cached. Raises MissingFileError."""
-    key = content_hash({"version": _VERSION, "format": inner_suffix(path), "file": content_of(path), **asdict(settings)})
+    key = content_hash(
+        {"version": _VERSION, "format": inner_suffix(path), "file": content_of(path), **asdict(settings)}
+    )
     return Path(cache_dir) / "operators" / f"{key}.npz"
 
 
@@ -114,7 +130,9 @@ def _prepared_arrays(path: Path, settings: PreparationSettings) -> dict[str, nda
         relabel, notes = relabel.then(nearest_vertices(mesh.verts, verts)), notes + remarks
     k = min(settings.k, len(verts))
     if k < settings.k:
-        notes.append(f"{k} vertices have no {settings.k} eigenfunctions: all {k} are used, and features and maps of that size")
+        notes.append(
+            f"{k} vertices have no {settings.k} eigenfunctions: all {k} are used, and features and maps of that size"
+        )
     try:
         operators = compute_operators(
             verts, faces, k=k, laplacian=settings.laplacian, samples=settings.samples, basis=settings.basis
@@ -132,7 +150,9 @@ def _prepared_arrays(path: Path, settings: PreparationSettings) -> dict[str, nda
 
 
 def _operator_arrays(operators: MeshOperators) -> dict[str, ndarray]:
-    arrays = {name: getattr(operators, name).astype(np.float32) for name in ("verts", "mass", "evals", "evecs", "sample_mass")}
+    arrays = {
+        name: getattr(operators, name).astype(np.float32) for name in ("verts", "mass", "evals", "evecs", "sample_mass")
+    }
     arrays |= {name: getattr(operators, name).astype(np.int32) for name in ("faces", "sample_points")}
     for name in ("grad_x", "grad_y"):
         matrix = sp.csr_matrix(getattr(operators, name))
@@ -151,7 +171,8 @@ def _save_arrays(file: BufferedIOBase, arrays: Mapping[str, ndarray]) -> None:
 
 
 def _load_arrays(source: Path | BufferedIOBase) -> dict[str, ndarray]:
-    with stage("reading from the cache"), np.load(source, allow_pickle=False) as archive:  # reading a member checks its CRC
+    # reading a member checks its CRC
+    with stage("reading from the cache"), np.load(source, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
@@ -177,7 +198,9 @@ def _prepared_shape(path: Path, name: str, arrays: Mapping[str, ndarray]) -> Pre
     verts, evals, evecs, mass = (torch.from_numpy(arrays[name]) for name in ("verts", "evals", "evecs", "mass"))
     faces = torch.from_numpy(arrays["faces"].astype(np.int64))
     gradients = [_sparse(arrays, name, len(verts)) for name in ("grad_x", "grad_y")]
-    sample = PointSample(torch.from_numpy(arrays["sample_points"].astype(np.int64)), torch.from_numpy(arrays["sample_mass"]))
+    sample = PointSample(
+        torch.from_numpy(arrays["sample_points"].astype(np.int64)), torch.from_numpy(arrays["sample_mass"])
+    )
     shape = Shape(name, verts, faces, Eigenbasis(evals, evecs, mass, sample), *gradients)
     relabel = Relabelling(str(path), arrays["successor"], arrays["moved"])
     return PreparedShape(shape, relabel, tuple(arrays["notes"].tolist()))
@@ -187,4 +210,6 @@ def _sparse(arrays: Mapping[str, ndarray], name: str, n: int) -> Float[Tensor, "
     rows, columns = (torch.from_numpy(arrays[f"{name}_{part}"].astype(np.int64)) for part in ("rows", "columns"))
     with warnings.catch_warnings():  # torch calls its compressed sparse tensors a beta feature, once a process
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
-        return torch.sparse_csr_tensor(rows, columns, torch.from_numpy(arrays[f"{name}_values"]), (n, n), check_invariants=False)
+        return torch.sparse_csr_tensor(
+            rows, columns, torch.from_numpy(arrays[f"{name}_values"]), (n, n), check_invariants=False
+        )

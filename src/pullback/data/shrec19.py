@@ -1,4 +1,6 @@
-"""SHREC'19, "Matching humans with different connectivity" (Melzi et al. 2019): pairs of human shapes with dense ground truth."""
+"""SHREC'19, "Matching humans with different connectivity" (Melzi et al. 2019):
+pairs of human shapes with dense ground truth.
+"""
 
 import hashlib
 import re
@@ -29,9 +31,11 @@ DIRECTIONS = ("paper", "ulrssm")
 _NUMBERS = [number for number in range(1, 45) if number != 40]  # 40 is partial: no table has its pairs
 _PAIRS = 407
 _SOURCE = (
-    "SHREC'19 is for research use: the meshes as they were scanned are at http://profs.scienze.univr.it/~marin/shrec19, the remeshed "
+    "SHREC'19 is for research use: the meshes as they were scanned are at "
+    "http://profs.scienze.univr.it/~marin/shrec19, the remeshed "
     "ones (SHREC19_r, about 5,000 vertices) come with the data of most later papers, such as github.com/dongliangcao/"
-    "Unsupervised-Learning-of-Robust-Spectral-Shape-Matching. Then give paths.data_dir= (or PULLBACK_DATA_DIR) the folder that holds "
+    "Unsupervised-Learning-of-Robust-Spectral-Shape-Matching. Then give paths.data_dir= (or PULLBACK_DATA_DIR) the "
+    "folder that holds "
     "SHREC19_r, or dataset.shrec19.root= SHREC19_r itself."
 )
 
@@ -54,7 +58,8 @@ class DenseMap:
         count = count_rows(self.path)
         if count != n2:
             raise MeshError(
-                f"{self.path}: {count} rows for a mesh of {n2} vertices. Does the map run from the other shape, or from another mesh?"
+                f"{self.path}: {count} rows for a mesh of {n2} vertices. Does the map run from the other shape, or "
+                "from another mesh?"
             )
         return self._rows(n2)
 
@@ -79,24 +84,31 @@ class Shrec19(MeshDataset):
         landmarks: int | None = None,
         allow_missing: bool = False,
     ):
-        """``direction``, for a file A_B.map: ``paper`` asks for T: A → B at the vertices of A and measures on B, as the official code
-        does; ``ulrssm`` asks for T: B → A at the images of the map, with their repetitions, and measures on A. The figures differ.
+        """``direction``, for a file A_B.map: ``paper`` asks for T: A → B at the vertices of A and measures on B, as the
+        official code does; ``ulrssm`` asks for T: B → A at the images of the map, with their repetitions, and measures
+        on A. The figures differ.
 
-        ``landmarks``: measured is at so many rows of each map, a uniform draw; None: at all. A shape's distances are computed from
-        the vertices of all of its pairs, so all rows of a shape with 50,000 vertices would take 10 GB.
+        ``landmarks``: measured is at so many rows of each map, a uniform draw; None: at all. A shape's distances are
+        computed from the vertices of all of its pairs, so all rows of a shape with 50,000 vertices would take 10 GB.
         ``allow_missing``: make do with the shapes and maps that are there, instead of raising MissingDataError.
         """
         if direction not in DIRECTIONS:
-            raise ValueError(f"direction={direction} is unknown; use dataset.{name}.direction= one of {', '.join(DIRECTIONS)}")
+            raise ValueError(
+                f"direction={direction} is unknown; use dataset.{name}.direction= one of {', '.join(DIRECTIONS)}"
+            )
         if landmarks is not None and landmarks < 1:
-            raise ValueError(f"landmarks={landmarks} measures nothing; use dataset.{name}.landmarks=1000, or null for all vertices")
+            raise ValueError(
+                f"landmarks={landmarks} measures nothing; use dataset.{name}.landmarks=1000, or null for all vertices"
+            )
         self.root = Path(root)
         self.name = name
         self.direction = direction
         self.landmarks = landmarks
         self.allow_missing = allow_missing
         at = "every vertex of A" if landmarks is None else f"{landmarks} vertices of A (drawn by the file's name)"
-        asked = f"T: A → B at {at}, errors on B" if direction == "paper" else f"T: B → A at the images of {at}, errors on A"
+        asked = (
+            f"T: A → B at {at}, errors on B" if direction == "paper" else f"T: B → A at the images of {at}, errors on A"
+        )
         self.pairs_rule = f"A_B.map as {asked}, without shape 40"
 
     def shapes(self, split: Split) -> list[ShapeFiles]:
@@ -105,7 +117,9 @@ class Shrec19(MeshDataset):
         tree = self._tree()
         lost = [f"{number}.off" for number in _NUMBERS if str(number) not in tree.meshes]
         if lost and not self.allow_missing:
-            raise MissingDataError(f"{self.root} lacks {len(lost)} of the 43 shapes that are tested: {shortened(lost)}.\n{_SOURCE}")
+            raise MissingDataError(
+                f"{self.root} lacks {len(lost)} of the 43 shapes that are tested: {shortened(lost)}.\n{_SOURCE}"
+            )
         return [ShapeFiles(str(number), tree.meshes[str(number)]) for number in _NUMBERS if str(number) in tree.meshes]
 
     def pairs(self, split: Split) -> list[PairFiles]:
@@ -114,7 +128,8 @@ class Shrec19(MeshDataset):
         listed = [self._pair(known[a], known[b], path) for (a, b), path in maps.items() if a in known and b in known]
         if split == "test" and not self.allow_missing and len(listed) != _PAIRS:
             raise MissingDataError(
-                f"{self.root} has {len(listed)} files A_B.map for pairs without shape 40, but the data set has {_PAIRS}. Copy it again, or "
+                f"{self.root} has {len(listed)} files A_B.map for pairs without shape 40, but the data set has "
+                f"{_PAIRS}. Copy it again, or "
                 f"use dataset.{self.name}.allow_missing=true, and the table says how many pairs there were.\n{_SOURCE}"
             )
         return listed

@@ -10,14 +10,31 @@ from pullback.data.dataset import ShapeFiles, Split
 from pullback.data.lists import has_lists, listed_splits
 from pullback.data.published import PublishedSet
 
-# Few of the file names say the species. This table was made by looking at the shapes; its families agree with the folders of the original
-# release (big_cats, cows, dogs, hippos, horses), its counts with the 29 and 20 shapes of the literature. "Cougar" is, as there, every big
-# cat that is not a lion: two of the four look like tigers. "Dog" is what is neither called fox nor wolf.
+# Few of the file names say the species. This table was made by looking at the shapes; its families agree with the
+# folders of the original release (big_cats, cows, dogs, hippos, horses), its counts with the 29 and 20 shapes of the
+# literature. "Cougar" is, as there, every big cat that is not a lion: two of the four look like tigers. "Dog" is what
+# is neither called fox nor wolf.
 SPECIES = MappingProxyType(
     {
-        "cow": ("Davis_cow_00000", "cow2", "cow_alph", "cow_alph4", "cow_alph5", "muybridge_076_04", "muybridge_087_04", "timthumb"),
+        "cow": (
+            "Davis_cow_00000",
+            "cow2",
+            "cow_alph",
+            "cow_alph4",
+            "cow_alph5",
+            "muybridge_076_04",
+            "muybridge_087_04",
+            "timthumb",
+        ),
         "dog": (
-            *("Brown-And-White-Akita-Dog_alph", "NORTHERN-INUIT-DOG-3", "dog2", "dog_alph", "muybridge_097_01", "muybridge_097_02"),
+            *(
+                "Brown-And-White-Akita-Dog_alph",
+                "NORTHERN-INUIT-DOG-3",
+                "dog2",
+                "dog_alph",
+                "muybridge_097_01",
+                "muybridge_097_02",
+            ),
             *("muybridge_101_03", "muybridge_102_03", "muybridge_104_04"),
         ),
         "fox": ("fox", "fox-05", "fox-06", "fox_alph"),
@@ -26,7 +43,14 @@ SPECIES = MappingProxyType(
         "cougar": ("00211799_ferrari", "cougar", "muybridge_107_110_03", "muybridge_132_133_07"),
         "hippo": ("Hippo_for_Nat", "hippo5", "hippo_alpha", "hippo_alpha_mouthopen2", "hippo_walking", "hippos"),
         "horse": (
-            *("00028740_ferrari", "00047093_ferrari", "00049424_ferrari", "00057894_ferrari", "grazing", "muybridge_014_01"),
+            *(
+                "00028740_ferrari",
+                "00047093_ferrari",
+                "00049424_ferrari",
+                "00057894_ferrari",
+                "grazing",
+                "muybridge_014_01",
+            ),
             *("muybridge_030_02", "muybridge_071_04", "muybridge_074_01", "muybridge_075_04"),
         ),
     }
@@ -39,8 +63,8 @@ _LISTS = {"train": "train_cat.txt", "test": "test_cat.txt"}
 class Smal(PublishedSet):
     """49 animals: cows, dogs, foxes, lions and wolves for training (29), cougars, hippos and horses for tests (20).
 
-    ``split="random"`` draws 20 test shapes of all species. The lists ``train_cat.txt`` and ``test_cat.txt`` of the common release, where
-    they lie in ``root``, win over the table of this file.
+    ``split="random"`` draws 20 test shapes of all species. The lists ``train_cat.txt`` and ``test_cat.txt`` of the
+    common release, where they lie in ``root``, win over the table of this file.
     """
 
     name = "smal"
@@ -50,13 +74,21 @@ class Smal(PublishedSet):
     vts_rows = 3889
     wanted = "49 animals such as cougar.off and cougar.vts"
     source = (
-        "SMAL is licensed for research only: register at https://smal.is.tue.mpg.de. The remeshed version SMAL_r is that of the papers on "
-        "spectral matching (Donati et al. 2022, Li et al. 2022, Cao et al. 2023), which link to it. Then give paths.data_dir= (or "
+        "SMAL is licensed for research only: register at https://smal.is.tue.mpg.de. The remeshed version SMAL_r "
+        "is that of the papers on "
+        "spectral matching (Donati et al. 2022, Li et al. 2022, Cao et al. 2023), which link to it. Then give "
+        "paths.data_dir= (or "
         "PULLBACK_DATA_DIR) the folder that holds SMAL_r, or dataset.smal.root= SMAL_r itself."
     )
 
     def __init__(
-        self, root: str | Path, *, split: str = "species", seed: int = 0, lists: str | Path | None = None, allow_missing: bool = False
+        self,
+        root: str | Path,
+        *,
+        split: str = "species",
+        seed: int = 0,
+        lists: str | Path | None = None,
+        allow_missing: bool = False,
     ):
         """``seed`` draws the random split. The others: see PublishedSet."""
         if split not in SPLITS:

@@ -29,7 +29,8 @@ from pullback.types import ImagePair, Photo
 
 _SEED = 42  # of the sample in prior work
 _SOURCE = (
-    "Get SPair-71k.tar.gz (about 230 MB) from cvlab.postech.ac.kr/research/SPair-71k. Then give paths.data_dir= (or PULLBACK_DATA_DIR) the "
+    "Get SPair-71k.tar.gz (about 230 MB) from cvlab.postech.ac.kr/research/SPair-71k. Then give paths.data_dir= "
+    "(or PULLBACK_DATA_DIR) the "
     "folder that holds SPair-71k, or dataset.spair71k.root= SPair-71k itself."
 )
 
@@ -42,9 +43,10 @@ class SPairFiles(PairFiles):
 class SPair71k(ImageDataset):
     """Pairs of a split by category: the keypoints of the source (image 2) are carried over to the target (image 1).
 
-    The target's box is the scale of PCK. ``sample`` pairs of each category are drawn as in prior work: from the annotation files in
-    sorted order, with numpy's legacy generator, seed 42, anew for each category and *with replacement*; a pair drawn again is one more
-    pair, called ``NAME~2``. Null takes all pairs (12,234 of the test split).
+    The target's box is the scale of PCK. ``sample`` pairs of each category are drawn as in prior work: from the
+    annotation files in sorted order, with numpy's legacy generator, seed 42, anew for each category and *with
+    replacement*; a pair drawn again is one more pair, called ``NAME~2``. Null takes all pairs (12,234 of the test
+    split).
     """
 
     name = "spair71k"
@@ -72,31 +74,43 @@ class SPair71k(ImageDataset):
     @property
     def protocol(self) -> str:
         some = "" if self.categories is None else f", {len(self.categories)} categories"
-        drawn = "all pairs" if self.sample is None else f"{self.sample} pairs a category (seed {_SEED}, with replacement)"
+        drawn = (
+            "all pairs" if self.sample is None else f"{self.sample} pairs a category (seed {_SEED}, with replacement)"
+        )
         return f"{self.split}, {drawn}{some}, source to target"
 
     def find(self) -> list[SPairFiles]:
-        folder = require_folder(self.root / "PairAnnotation" / self.split, wanted="ID-SOURCE-TARGET:CATEGORY.json files", source=_SOURCE)
+        folder = require_folder(
+            self.root / "PairAnnotation" / self.split, wanted="ID-SOURCE-TARGET:CATEGORY.json files", source=_SOURCE
+        )
         require_folder(self.root / "JPEGImages", wanted="a folder of photographs for each category", source=_SOURCE)
         by_category: dict[str, list[Path]] = {}
         for path in sorted(folder.glob("*.json")):
             by_category.setdefault(path.stem.rpartition(":")[2], []).append(path)
         if not by_category:
-            raise MissingDataError(f"looked in {folder} for ID-SOURCE-TARGET:CATEGORY.json files; it has none.\n{_SOURCE}")
+            raise MissingDataError(
+                f"looked in {folder} for ID-SOURCE-TARGET:CATEGORY.json files; it has none.\n{_SOURCE}"
+            )
         unknown = sorted(set(self.categories or ()) - set(by_category))
         if unknown:
-            raise ImageError(f"dataset.spair71k.categories: {shortened(unknown)} not among {', '.join(sorted(by_category))}")
+            raise ImageError(
+                f"dataset.spair71k.categories: {shortened(unknown)} not among {', '.join(sorted(by_category))}"
+            )
         chosen = self.categories or sorted(by_category)
         return [files for category in chosen for files in _named(self._drawn(by_category[category]), category)]
 
     def read(self, files: SPairFiles) -> ImagePair:
         known = _annotation(files.annotation, files.subset)
-        source, target = (keypoints_of(known[f"{side}_kps"], f"{files.annotation}: {side}_kps") for side in ("src", "trg"))
+        source, target = (
+            keypoints_of(known[f"{side}_kps"], f"{files.annotation}: {side}_kps") for side in ("src", "trg")
+        )
         check_same_count(len(source), len(target), str(files.annotation))
         image1 = self._photo(known, "trg", target, files.annotation)
         image2 = self._photo(known, "src", source, files.annotation)
         mirrored = bool(known.get("mirror", 0))
-        return ImagePair(files.name, image1, image2, files.subset, keypoints1=target, keypoints2=source, mirrored=mirrored)
+        return ImagePair(
+            files.name, image1, image2, files.subset, keypoints1=target, keypoints2=source, mirrored=mirrored
+        )
 
     def _drawn(self, paths: list[Path]) -> list[Path]:
         if self.sample is None:
@@ -136,5 +150,7 @@ def _annotation(path: Path, category: str) -> Mapping[str, Any]:
     wanted = ("category", *(f"{side}_{what}" for side in ("src", "trg") for what in ("imname", "bndbox", "kps")))
     known = require_keys(read_json(path), wanted, str(path), "an annotation of a pair")
     if not is_plain_name(known["category"]) or known["category"] != category:
-        raise ImageError(f"{path}: its category is {str(known['category'])[:80]!r}, but its name says {category!r}. Copy it again")
+        raise ImageError(
+            f"{path}: its category is {str(known['category'])[:80]!r}, but its name says {category!r}. Copy it again"
+        )
     return known

@@ -1,4 +1,6 @@
-"""What a TIFF file says of its values, and Pillow passes over: planes of 16 bits, white as 0, and numbers with or without a sign."""
+"""What a TIFF file says of its values, and Pillow passes over: planes of 16 bits, white as 0,
+and numbers with or without a sign.
+"""
 
 from pathlib import Path
 
@@ -13,12 +15,16 @@ _ADVICE = "save it as a 16-bit PNG, or its grey values as a TIFF of 32-bit float
 
 
 def mend_planes(image: Image.Image) -> None:
-    """Red, green and blue of 16 bits that lie one behind the other: Pillow would read each plane as one of 8 bits, and show noise."""
+    """Red, green and blue of 16 bits that lie one behind the other: Pillow would read each plane as one of 8 bits,
+    and show noise.
+    """
     tags = image.tag_v2
     if tags.get(_PLANES) == 2 and tags.get(_BITS, (8,))[0] == 16:
         ending = ";16L" if tags.prefix == b"II" else ";16B"
         image.tile = [
-            tile._replace(args=(tile.args[0] + ending, *tile.args[1:])) if tile.codec_name == "raw" and len(tile.args[0]) == 1 else tile
+            tile._replace(args=(tile.args[0] + ending, *tile.args[1:]))
+            if tile.codec_name == "raw" and len(tile.args[0]) == 1
+            else tile
             for tile in image.tile
         ]
 
@@ -30,7 +36,8 @@ def as_meant(image: Image.Image) -> Image.Image:
         values = np.asarray(image).view(np.uint32).astype(np.float32)
     elif image.mode == "L" and bits == 8 and kind == _SIGNED:
         values = np.asarray(image).view(np.int8).astype(np.int32)
-    elif image.mode in ("I;16", "I;16B", "F") and image.tag_v2.get(_PHOTOMETRIC) == 0:  # of 8 bits and less Pillow turns them
+    # of 8 bits and less Pillow turns them
+    elif image.mode in ("I;16", "I;16B", "F") and image.tag_v2.get(_PHOTOMETRIC) == 0:
         values = np.asarray(image)
         values = 1 - values if image.mode == "F" else (65535 - values).astype(np.uint16)
     else:
@@ -39,7 +46,9 @@ def as_meant(image: Image.Image) -> Image.Image:
 
 
 def why_unreadable(path: Path) -> str:
-    """What kind of numbers a TIFF file holds that Pillow did not open, and what to do; empty where they are nothing special."""
+    """What kind of numbers a TIFF file holds that Pillow did not open, and what to do;
+    empty where they are nothing special.
+    """
     try:
         with open(path, "rb") as file:
             tags = ImageFileDirectory_v2(file.read(8))

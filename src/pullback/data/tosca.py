@@ -10,20 +10,26 @@ from pullback.data.published import PublishedSet
 from pullback.files import read_lines
 
 # How many poses each has. The four gorillas of the original are not part of the remeshed release.
-POSES = MappingProxyType({"cat": 11, "centaur": 6, "david": 7, "dog": 9, "horse": 8, "michael": 20, "victoria": 12, "wolf": 3})
+POSES = MappingProxyType(
+    {"cat": 11, "centaur": 6, "david": 7, "dog": 9, "horse": 8, "michael": 20, "victoria": 12, "wolf": 3}
+)
 PAIRINGS = ("classes", "listed")
 _LISTED = "test_pairs.txt"
 
 
 class Tosca(PublishedSet):
-    """76 shapes of eight animals and people, for tests only. Landmark i is the same point within a class, and so are pairs."""
+    """76 shapes of eight animals and people, for tests only. Landmark i is the same point within a class,
+    and so are pairs.
+    """
 
     name = "tosca"
     advice_on_splits = FOR_TESTS_ONLY
     wanted = "cat0.off … wolf2.off (76 files) and cat0.vts …"
     source = (
-        "The remeshed TOSCA is the folder TOSCA_Isometric of github.com/llorz/SGA18_orientation_BCICP_dataset (Ren et al. 2018). Then give "
-        "paths.data_dir= (or PULLBACK_DATA_DIR) the folder that holds TOSCA_Isometric, or dataset.tosca.root= TOSCA_Isometric itself."
+        "The remeshed TOSCA is the folder TOSCA_Isometric of github.com/llorz/SGA18_orientation_BCICP_dataset (Ren "
+        "et al. 2018). Then give "
+        "paths.data_dir= (or PULLBACK_DATA_DIR) the folder that holds TOSCA_Isometric, or dataset.tosca.root= "
+        "TOSCA_Isometric itself."
     )
 
     def __init__(
@@ -78,11 +84,15 @@ class Tosca(PublishedSet):
             if len(words) == 2:
                 pairs.append((words[0].removesuffix(".off"), words[1].removesuffix(".off")))
             elif words != [""]:
-                raise ListError(f"{path}, line {number}: a line names two shapes, but {line.strip()[:40]!r} does not. Copy it again")
+                raise ListError(
+                    f"{path}, line {number}: a line names two shapes, but {line.strip()[:40]!r} does not. Copy it again"
+                )
         known = set(self.names())
         lost = sorted({name for pair in pairs for name in pair} - known)
         if lost and not self.allow_missing:
-            raise MissingDataError(f"{path} names {len(lost)} shapes of which there is no mesh: {shortened(lost)}.\n{self.source}")
+            raise MissingDataError(
+                f"{path} names {len(lost)} shapes of which there is no mesh: {shortened(lost)}.\n{self.source}"
+            )
         return pairs
 
 

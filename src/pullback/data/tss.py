@@ -16,10 +16,12 @@ from pullback.data.image_truth import is_known_flow, read_flo
 from pullback.types import ImagePair, Photo
 
 PAIRS = {"FG3DCar": 195, "JODS": 81, "PASCAL": 124}  # of each subset of the complete data set
-_CATEGORIES = {"busd": "bus", "bike": "bicycle", "plane": "aeroplane", "suv": "car"}  # prefixes of folders that are no plain words
+# prefixes of folders that are no plain words
+_CATEGORIES = {"busd": "bus", "bike": "bicycle", "plane": "aeroplane", "suv": "car"}
 _FILES = ("image1.png", "image2.png", "flow1.flo", "flow2.flo", "mask1.png", "mask2.png", "flip_gt.txt")
 _SOURCE = (
-    "TSS is for research: get TSS_CVPR2016.zip from the authors' page, taniai.space/projects/cvpr16_dccs. Then give paths.data_dir= (or "
+    "TSS is for research: get TSS_CVPR2016.zip from the authors' page, taniai.space/projects/cvpr16_dccs. Then "
+    "give paths.data_dir= (or "
     "PULLBACK_DATA_DIR) the folder that holds TSS_CVPR2016, or dataset.tss.root= TSS_CVPR2016 itself. "
     "dataset.tss.allow_missing=true makes do with the pairs that are there, such as the authors' sample of 7."
 )
@@ -46,8 +48,9 @@ class Excluded:
 class TSS(ImageDataset):
     """400 pairs: cars (FG3DCar, 195), and objects of several categories (JODS, 81; PASCAL, 124).
 
-    The target is photograph 2 of the pair: ``flow2.flo`` on the pixels of ``mask2.png`` (``> 0``) points into photograph 1, which is
-    the source. With ``directions="both"`` each pair is also asked the other way, as a pair of its own in which 1 and 2 are exchanged.
+    The target is photograph 2 of the pair: ``flow2.flo`` on the pixels of ``mask2.png`` (``> 0``) points into
+    photograph 1, which is the source. With ``directions="both"`` each pair is also asked the other way, as a pair of
+    its own in which 1 and 2 are exchanged.
     """
 
     name = "tss"
@@ -61,7 +64,9 @@ class TSS(ImageDataset):
         pck_reference: str = "image1",
         allow_missing: bool = False,
     ):
-        """``mirrored="drop"`` leaves out the pairs whose objects face opposite sides; ``allow_missing``: make do with what is there."""
+        """``mirrored="drop"`` leaves out the pairs whose objects face opposite sides; ``allow_missing``:
+        make do with what is there.
+        """
         if directions not in ("one", "both"):
             raise ValueError(f"dataset.tss.directions={directions} is unknown; use one or both")
         if mirrored not in ("keep", "drop"):
@@ -75,8 +80,14 @@ class TSS(ImageDataset):
     @property
     def protocol(self) -> str:
         ways = "image 2 to image 1" if self.directions == "one" else "both directions"
-        incomplete = "" if len(self._folders) == sum(PAIRS.values()) else f", {len(self._folders)} of {sum(PAIRS.values())} image pairs"
-        return f"{ways}, mirrored objects {'kept' if self.mirrored == 'keep' else 'left out'}{incomplete}, {self.excluded}"
+        incomplete = (
+            ""
+            if len(self._folders) == sum(PAIRS.values())
+            else f", {len(self._folders)} of {sum(PAIRS.values())} image pairs"
+        )
+        return (
+            f"{ways}, mirrored objects {'kept' if self.mirrored == 'keep' else 'left out'}{incomplete}, {self.excluded}"
+        )
 
     @cached_property
     def excluded(self) -> Excluded:
@@ -102,8 +113,14 @@ class TSS(ImageDataset):
         flow, mask2 = self._truth(files)
         known2 = mask2 & is_known_flow(flow)
         if not known2.any():
-            what = "marks no pixel of the object" if not mask2.any() else f"marks no pixel whose flow is known in flow{target}.flo"
-            raise ImageError(f"{files.folder / f'mask{target}.png'} {what}: there is nothing to measure. Copy both again")
+            what = (
+                "marks no pixel of the object"
+                if not mask2.any()
+                else f"marks no pixel whose flow is known in flow{target}.flo"
+            )
+            raise ImageError(
+                f"{files.folder / f'mask{target}.png'} {what}: there is nothing to measure. Copy both again"
+            )
         return ImagePair(
             files.name,
             self._photo(files, source, read_mask(files.folder / f"mask{source}.png")),
@@ -119,11 +136,15 @@ class TSS(ImageDataset):
 
     @cached_property
     def _folders(self) -> list[Path]:
-        """The folders of the pairs, by subset and name. Raises MissingDataError unless they are complete, or may be incomplete."""
+        """The folders of the pairs, by subset and name. Raises MissingDataError unless they are complete,
+        or may be incomplete.
+        """
         require_folder(self.root, wanted=f"{', '.join(PAIRS)} with a folder for each pair", source=_SOURCE)
         found = {subset: _subfolders(self.root / subset) for subset in PAIRS}
         counts = ", ".join(f"{len(found[subset])} of {PAIRS[subset]} {subset}" for subset in PAIRS)
-        if not any(found.values()) or (not self.allow_missing and {subset: len(found[subset]) for subset in PAIRS} != PAIRS):
+        if not any(found.values()) or (
+            not self.allow_missing and {subset: len(found[subset]) for subset in PAIRS} != PAIRS
+        ):
             raise MissingDataError(f"looked in {self.root} for the pairs of TSS and found {counts}.\n{_SOURCE}")
         return [folder for folders in found.values() for folder in folders]
 
@@ -135,7 +156,10 @@ class TSS(ImageDataset):
         path = files.folder / f"flow{files.target}.flo"
         flow, mask = read_flo(path), read_mask(files.folder / f"mask{files.target}.png")
         if flow.shape[1:] != mask.shape:
-            sizes = f"{flow.shape[2]} × {flow.shape[1]} pixels, but mask{files.target}.png {mask.shape[1]} × {mask.shape[0]}"
+            sizes = (
+                f"{flow.shape[2]} × {flow.shape[1]} pixels, but mask{files.target}.png {mask.shape[1]} × "
+                f"{mask.shape[0]}"
+            )
             raise ImageError(f"{path} has {sizes}: copy both again")
         return flow, mask
 
@@ -153,13 +177,18 @@ def category_of(folder: Path) -> str:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")) if folder.is_dir() else []
+    return (
+        sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        if folder.is_dir()
+        else []
+    )
 
 
 def _is_mirrored(path: Path) -> bool:
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         text = file.read(64).strip()
     if text not in ("0", "1"):
-        raise ImageError(f"{path}: should hold 0 or 1 (is the object mirrored?), but holds {text[:20]!r}. Copy it again")
+        raise ImageError(
+            f"{path}: should hold 0 or 1 (is the object mirrored?), but holds {text[:20]!r}. Copy it again"
+        )
     return text == "1"
-

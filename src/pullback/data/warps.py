@@ -14,10 +14,11 @@ from pullback.data.image_decoding import ImageError
 
 @dataclass(frozen=True)
 class Warp:
-    """Where a pixel of image 2 lies on image 1: ``matrix @ (x, y, 1) + Σ (ax, ay) sin(2π (cx x / W2 + cy y / H2 + phase))``.
+    """Where a pixel of image 2 lies on image 1: ``matrix @ (x, y, 1) + Σ (ax, ay)
+    sin(2π (cx x / W2 + cy y / H2 + phase))``.
 
-    ``matrix`` is affine (2 rows of 3), in pixels; a row of ``waves`` is (ax, ay, cx, cy, phase): amplitudes in pixels, waves per width
-    and height of image 2, and the phase in turns. ``size2`` is (H2, W2).
+    ``matrix`` is affine (2 rows of 3), in pixels; a row of ``waves`` is (ax, ay, cx, cy, phase): amplitudes in pixels,
+    waves per width and height of image 2, and the phase in turns. ``size2`` is (H2, W2).
     """
 
     matrix: Sequence[Sequence[float]]
@@ -31,8 +32,12 @@ class Warp:
         for key, rows, columns in (("matrix", 2, 3), ("waves", None, 5)):
             table = known[key]
             is_table = isinstance(table, list) and (rows is None or len(table) == rows)
-            if not is_table or not all(isinstance(row, list) and len(row) == columns and all(map(is_number, row)) for row in table):
-                raise ImageError(f"{where}: {key} of its warp should be {rows or 'some'} rows of {columns} finite numbers")
+            if not is_table or not all(
+                isinstance(row, list) and len(row) == columns and all(map(is_number, row)) for row in table
+            ):
+                raise ImageError(
+                    f"{where}: {key} of its warp should be {rows or 'some'} rows of {columns} finite numbers"
+                )
         matrix, waves = ([[float(value) for value in row] for row in known[key]] for key in ("matrix", "waves"))
         return cls(matrix, waves, size2)
 
@@ -43,7 +48,9 @@ class Warp:
         return xy2 @ matrix[:, :2].T + matrix[:, 2] + torch.sin(2 * torch.pi * turns) @ waves[:, :2]
 
     def jacobian(self, xy2: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2 2"]:
-        """Derivatives of ``xy21``: entry (i, j) is that of coordinate i along coordinate j. A positive determinant everywhere: no fold."""
+        """Derivatives of ``xy21``: entry (i, j) is that of coordinate i along coordinate j.
+        A positive determinant everywhere: no fold.
+        """
         matrix, waves = xy2.new_tensor(self.matrix), xy2.new_tensor(self.waves).reshape(-1, 5)
         turns = (xy2 / self._extent(xy2)) @ waves[:, 2:4].T + waves[:, 4]
         slopes = waves[:, :2, None] * (waves[:, None, 2:4] / self._extent(xy2))

@@ -1,8 +1,17 @@
-"""What a person looks at: correspondences of shapes and of photographs, curves, functional maps, HTML reports. No display, no network."""
+"""What a person looks at: correspondences of shapes and of photographs, curves, functional maps, HTML reports.
+No display, no network.
+"""
 
 from pullback.figures.camera import View, broadest_view
 from pullback.figures.correspondence import draw_correspondence, errors_on_surface, representative_pairs
-from pullback.figures.curves import Curve, cumulative_figure, curves_of_results, pck_figure, read_training_log, training_figure
+from pullback.figures.curves import (
+    Curve,
+    cumulative_figure,
+    curves_of_results,
+    pck_figure,
+    read_training_log,
+    training_figure,
+)
 from pullback.figures.eigenfunctions import draw_eigenfunctions
 from pullback.figures.flow import draw_flow
 from pullback.figures.fmap import draw_features, fmap_figure, fmaps_figure

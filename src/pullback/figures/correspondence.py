@@ -14,7 +14,8 @@ from pullback.figures.picture import ColourBar, Panel, Picture
 from pullback.figures.stage import Stage
 from pullback.figures.surface import Surface, TriangleMesh, as_array
 
-ERROR_LIMIT = 0.10  # units of √area: the error shown in the darkest colour, the same in all pictures so that they compare
+# units of √area: the error shown in the darkest colour, the same in all pictures so that they compare
+ERROR_LIMIT = 0.10
 _PALE = 0.85  # the grey of what has no match
 _RINGS = 4  # how far, in edges, an error is spread from its landmark
 
@@ -32,7 +33,8 @@ def draw_correspondence(
 ) -> Picture:
     """Shape 1 coloured by position, shape 2 by the colours that its points fetch through ``p2p21``; both at one scale.
 
-    ``unmatched`` are parts of either that have no match, drawn in pale grey. With ``errors2`` (units of √area, NaN where unknown; see
+    ``unmatched`` are parts of either that have no match, drawn in pale grey. With ``errors2`` (units of √area, NaN
+    where unknown; see
     :func:`errors_on_surface`) a third panel shows the errors.
     Raises ValueError when ``p2p21`` is not a map from shape 2 to shape 1.
     """
@@ -40,7 +42,8 @@ def draw_correspondence(
     n1, n2 = len(shape1.verts), len(shape2.verts)
     if len(map21) != n2 or map21.min() < 0 or map21.max() >= n1:
         raise ValueError(
-            f"p2p21 holds {len(map21)} ids from {map21.min()} to {map21.max()}, but shape 2 has {n2} vertices and shape 1 has {n1}; "
+            f"p2p21 holds {len(map21)} ids from {map21.min()} to {map21.max()}, but shape 2 has {n2} vertices and "
+            f"shape 1 has {n1}; "
             "pass the map 2 → 1, not its reverse"
         )
     whole1, whole2 = (_together(shape, rest) for shape, rest in zip((shape1, shape2), unmatched, strict=True))
@@ -62,7 +65,9 @@ def _together(shape: TriangleMesh, rest: TriangleMesh | None) -> TriangleMesh:
     if rest is None:
         return shape
     verts, faces = as_array(shape.verts), as_array(shape.faces)
-    return Surface(np.concatenate([verts, as_array(rest.verts)]), np.concatenate([faces, as_array(rest.faces) + len(verts)]))
+    return Surface(
+        np.concatenate([verts, as_array(rest.verts)]), np.concatenate([faces, as_array(rest.faces) + len(verts)])
+    )
 
 
 def _and_pale(colors: Float[ndarray, "n 3"], whole: TriangleMesh) -> Float[ndarray, "m 3"]:
@@ -71,10 +76,12 @@ def _and_pale(colors: Float[ndarray, "n 3"], whole: TriangleMesh) -> Float[ndarr
 
 
 def errors_on_surface(
-    shape2: TriangleMesh, corr2: Int[Tensor, " t"] | Int[ndarray, " t"], errors: Float[Tensor, " t"] | Float[ndarray, " t"]
+    shape2: TriangleMesh,
+    corr2: Int[Tensor, " t"] | Int[ndarray, " t"],
+    errors: Float[Tensor, " t"] | Float[ndarray, " t"],
 ) -> Float[ndarray, " n2"]:
-    """An error for each vertex of shape 2 from the errors of its landmarks: their mean there, and the mean of the neighbours
-    around, ring by ring, a few edges far. NaN where no landmark is near.
+    """An error for each vertex of shape 2 from the errors of its landmarks: their mean there,
+    and the mean of the neighbours around, ring by ring, a few edges far. NaN where no landmark is near.
     """
     n, faces, landmarks = len(shape2.verts), as_array(shape2.faces), as_array(corr2)
     count = np.bincount(landmarks, minlength=n)
@@ -91,7 +98,9 @@ def errors_on_surface(
 
 
 def representative_pairs(errors: Mapping[str, float]) -> dict[str, str]:
-    """Names of the best, the median and the worst pair by error, each pair once. Raises ValueError when there is none."""
+    """Names of the best, the median and the worst pair by error, each pair once.
+    Raises ValueError when there is none.
+    """
     order = sorted((name for name in errors if np.isfinite(errors[name])), key=lambda name: (errors[name], name))
     if not order:
         raise ValueError("no pair has a finite error, so there is no best, median or worst one to show")

@@ -28,7 +28,9 @@ _SMOOTH_ABOVE = 60  # longer series are drawn faintly, with their running median
 
 @dataclass(frozen=True)
 class Curve:
-    """A cumulative curve: shares in [0, 1] of points within each threshold, and what lies between the runs that it is the mean of."""
+    """A cumulative curve: shares in [0, 1] of points within each threshold,
+    and what lies between the runs that it is the mean of.
+    """
 
     thresholds: Values  # units of √area, or shares of a length
     share: Values
@@ -36,11 +38,13 @@ class Curve:
     style: int | None = None  # lines of one number look the same in all panels; None: the place in the panel
 
 
-def pck_figure(curves: Mapping[str, tuple[Values, Values]], *, xlabel: str = "geodesic error ×100 (unit: √area)") -> Figure:
+def pck_figure(
+    curves: Mapping[str, tuple[Values, Values]], *, xlabel: str = "geodesic error ×100 (unit: √area)"
+) -> Figure:
     """Share of points whose error is below each threshold, a line for each label.
 
-    ``curves`` maps a label to thresholds (units of √area, or shares of a length) and shares in [0, 1]; the axis shows thresholds ×100.
-    Raises ValueError when it is empty.
+    ``curves`` maps a label to thresholds (units of √area, or shares of a length) and shares in [0, 1]; the axis shows
+    thresholds ×100. Raises ValueError when it is empty.
     """
     return cumulative_figure({"": {label: Curve(*curve) for label, curve in curves.items()}}, xlabel=xlabel)
 
@@ -52,7 +56,8 @@ def cumulative_figure(
     ylabel: str = "points below, %",
     limit: float | None = None,
 ) -> Figure:
-    """Cumulative curves by title of the panel and label of the line, the panels side by side (three in a row); thresholds ×100.
+    """Cumulative curves by title of the panel and label of the line, the panels side by side (three in a row);
+    thresholds ×100.
 
     ``limit`` is the largest threshold shown. Raises ValueError when a panel is empty, or there is none.
     """
@@ -82,17 +87,22 @@ def curves_of_results(results: Sequence[Mapping[str, Any]]) -> dict[str, tuple[l
 
 
 def read_training_log(path: str | Path) -> dict[str, Series]:
-    """The series of a ``metrics.csv`` of Lightning's CSVLogger: steps and values by column, empty and NaN cells dropped.
+    """The series of a ``metrics.csv`` of Lightning's CSVLogger: steps and values by column,
+    empty and NaN cells dropped.
 
     Raises FileNotFoundError when there is no file, and ValueError when it has no ``step`` column.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"no training log at {path}; it is the metrics.csv that the CSV logger writes into the run folder")
+        raise FileNotFoundError(
+            f"no training log at {path}; it is the metrics.csv that the CSV logger writes into the run folder"
+        )
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if "step" not in (reader.fieldnames or []):
-            raise ValueError(f"{path} has the columns {reader.fieldnames}, none of them 'step'; pass a metrics.csv of the CSV logger")
+            raise ValueError(
+                f"{path} has the columns {reader.fieldnames}, none of them 'step'; pass a metrics.csv of the CSV logger"
+            )
         points: dict[str, dict[float, float]] = defaultdict(dict)
         for row in reader:
             step = _number(row.get("step"))
@@ -104,7 +114,8 @@ def read_training_log(path: str | Path) -> dict[str, Series]:
 
 
 def training_figure(log: Mapping[str, Series]) -> Figure:
-    """Small multiples of a training log: the loss terms together, then a panel for each metric with a line for each data set.
+    """Small multiples of a training log: the loss terms together,
+    then a panel for each metric with a line for each data set.
 
     Raises ValueError when the log is empty.
     """
@@ -172,8 +183,8 @@ def _running_median(values: Float[ndarray, " s"], *, width: int) -> Float[ndarra
 
 
 def _panels(log: Mapping[str, Series]) -> dict[str, dict[str, Series]]:
-    """Panels by title: ``train/loss/x`` becomes line x of "train loss", ``val/humans/coverage`` line humans of "val coverage";
-    errors without a data set share one panel.
+    """Panels by title: ``train/loss/x`` becomes line x of "train loss",
+    ``val/humans/coverage`` line humans of "val coverage"; errors without a data set share one panel.
     """
     panels: dict[str, dict[str, Series]] = defaultdict(dict)
     for name in sorted(log, key=_importance):

@@ -22,14 +22,17 @@ def draw_eigenfunctions(
 ) -> list[Picture]:
     """The photographs, then eigenfunctions φᵢ of both side by side, three panels in a picture.
 
-    φ₀ is the lowest, which varies with little but the degree. Each is scaled to its own largest values; signs are arbitrary, and so is
-    the order of eigenvalues that lie close together. Those beyond the stored number are left out.
+    φ₀ is the lowest, which varies with little but the degree. Each is scaled to its own largest values; signs are
+    arbitrary, and so is the order of eigenvalues that lie close together. Those beyond the stored number are left out.
     """
     small1, small2 = thumbnails(photo1, photo2, height=height)
     panels = [Panel(_beside(small1.panel(), small2.panel()), "image 1 · image 2", photographic=True)]
     for i in shown:
         if i < min(pair.image1.basis.k, pair.image2.basis.k):
-            images = [_function(side, i, small.pixels.shape[:2]) for side, small in ((pair.image1, small1), (pair.image2, small2))]
+            images = [
+                _function(side, i, small.pixels.shape[:2])
+                for side, small in ((pair.image1, small1), (pair.image2, small2))
+            ]
             panels.append(Panel(_beside(*images), f"φ {i}"))
     bar = ColourBar(SIGNED_MAP, "−", "+", "each φ on its own scale; signs are arbitrary")
     rows = list(_rows(panels))
@@ -37,7 +40,9 @@ def draw_eigenfunctions(
 
 
 def patch_map(image: PatchImage, values: Float[ndarray, " n"], size: tuple[int, int]) -> Float[ndarray, "h w"]:
-    """Values of the patches in the graph as an image, bilinear between their centres; NaN where there is no patch of the graph."""
+    """Values of the patches in the graph as an image, bilinear between their centres;
+    NaN where there is no patch of the graph.
+    """
     cells = image.grid[0] * image.grid[1]
     filled, known = np.zeros(cells), np.zeros(cells)
     patches = image.patches.cpu().numpy()

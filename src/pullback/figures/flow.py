@@ -16,16 +16,18 @@ from pullback.types import Photo
 
 Flow = Float[Tensor, "2 H W"] | Float[ndarray, "2 H W"]
 
-ROUGHNESS = (0.1, 10.0)  # pixels of displacement for each pixel: the changes shown in the lightest and the darkest colour, in all pictures
+# pixels of displacement for each pixel: the changes shown in the lightest and the darkest colour, in all pictures
+ROUGHNESS = (0.1, 10.0)
 
-# Corners of the wheel (Baker et al. 2011): red, yellow, green, cyan, blue, magenta, and the number of steps from each to the next,
-# so that hues are spaced as the eye tells them apart.
+# Corners of the wheel (Baker et al. 2011): red, yellow, green, cyan, blue, magenta, and the number of steps from each
+# to the next, so that hues are spaced as the eye tells them apart.
 _CORNERS = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 0, 0]], dtype=float)
 _STEPS = np.array([15, 6, 4, 11, 13, 6])
 
 
 def flow_colors(flow: Float[ndarray, "*t 2"], *, radius: float) -> Float[ndarray, "*t 3"]:
-    """Colours of displacements xy: hue by direction (red to the right, yellow down), from white at rest to full at ``radius``.
+    """Colours of displacements xy: hue by direction (red to the right, yellow down),
+    from white at rest to full at ``radius``.
 
     Beyond it darker. Not finite stays NaN.
     """
@@ -49,7 +51,8 @@ def flow_wheel(height: int, *, diameter: int = 150) -> UInt8[ndarray, "h w 4"]:
 
 
 def roughness(flow: Float[ndarray, "H W 2"], inside: Bool[ndarray, "H W"]) -> Float[ndarray, "H W"]:
-    """Change of the flow from each pixel to the next ones right and below, summed over both channels (L1), in pixels per pixel.
+    """Change of the flow from each pixel to the next ones right and below, summed over both channels (L1),
+    in pixels per pixel.
 
     Zero across the border of ``inside``: unlike the benchmark's smoothness, the silhouette does not count. NaN outside.
     """
@@ -69,7 +72,8 @@ def draw_flow(
     known2: Bool[Tensor, "H W"] | Bool[ndarray, "H W"] | None = None,
     note: str = "",
 ) -> Picture:
-    """Flows on image 2 by name ("predicted", "true"), the key to their colours, and their roughness; one scale for all of them.
+    """Flows on image 2 by name ("predicted", "true"), the key to their colours, and their roughness;
+    one scale for all of them.
 
     Pixels outside ``known2`` (the object's mask without it) are transparent, and the panels end where it ends.
     Raises ValueError when no flow is given.
@@ -84,15 +88,24 @@ def draw_flow(
     cut = replace(photo2, pixels=photo2.pixels[:, *window], mask=None)
     small = Thumbnail.of(cut, height=panel_height(cut, height=300, width=400))
     radius = _radius(fields)
-    panels = [Panel(rgba(flow_colors(small.pick(field), radius=radius)), f"{name} flow") for name, field in fields.items()]
+    panels = [
+        Panel(rgba(flow_colors(small.pick(field), radius=radius)), f"{name} flow") for name, field in fields.items()
+    ]
     height = small.pixels.shape[0]
     panels.append(Panel(flow_wheel(height, diameter=min(150, height)), f"rim: {radius:.0f} px"))
     for name, field in fields.items():
         change = small.pick(roughness(field, np.isfinite(field).all(axis=-1)))
         low, high = np.log(ROUGHNESS)
-        colors = value_colors(np.log(np.maximum(change.ravel(), 1e-9)), MAGNITUDE_MAP, low=low, high=high).reshape(*change.shape, 3)
+        colors = value_colors(np.log(np.maximum(change.ravel(), 1e-9)), MAGNITUDE_MAP, low=low, high=high).reshape(
+            *change.shape, 3
+        )
         panels.append(Panel(rgba(np.where(np.isfinite(change)[..., None], colors, np.nan)), f"{name}: roughness"))
-    bar = ColourBar(MAGNITUDE_MAP, f"≤ {ROUGHNESS[0]:g}", f"≥ {ROUGHNESS[1]:g}", "roughness, px of displacement per px (logarithmic)")
+    bar = ColourBar(
+        MAGNITUDE_MAP,
+        f"≤ {ROUGHNESS[0]:g}",
+        f"≥ {ROUGHNESS[1]:g}",
+        "roughness, px of displacement per px (logarithmic)",
+    )
     return Picture(title, tuple(panels), note=note, bar=bar)
 
 
@@ -109,12 +122,15 @@ def _window(inside: Bool[ndarray, "H W"]) -> tuple[slice, slice]:
     if not all(len(side) for side in sides):
         return slice(None), slice(None)
     (top, bottom), (left, right) = ((int(side[0]), int(side[-1]) + 1) for side in sides)
-    spare = max(0, (2 * (bottom - top) // 3 - (right - left) + 1) // 2)  # what is very narrow leaves no room for its label
+    # what is very narrow leaves no room for its label
+    spare = max(0, (2 * (bottom - top) // 3 - (right - left) + 1) // 2)
     return slice(top, bottom), slice(max(0, left - spare), right + spare)
 
 
 def _radius(fields: Mapping[str, Float[ndarray, "H W 2"]]) -> float:
-    """The displacement at the wheel's rim: that of all but the wildest pixels of the last flow, which is the true one if there is one."""
+    """The displacement at the wheel's rim: that of all but the wildest pixels of the last flow,
+    which is the true one if there is one.
+    """
     lengths = np.linalg.norm(list(fields.values())[-1], axis=-1)
     lengths = lengths[np.isfinite(lengths)]
     return max(1.0, float(np.quantile(lengths, 0.99))) if len(lengths) else 1.0

@@ -27,8 +27,8 @@ def fmap_figure(
 ) -> Figure:
     """The map 1 → 2 from the features, the same block after refinement, and the whole refined map.
 
-    Above with sign, below its magnitude: signs of eigenfunctions are arbitrary, so an exact map of isometric shapes is a
-    diagonal of ±1 and its quality is read off the magnitude. All panels of a row share one scale.
+    Above with sign, below its magnitude: signs of eigenfunctions are arbitrary, so an exact map of isometric shapes is
+    a diagonal of ±1 and its quality is read off the magnitude. All panels of a row share one scale.
     """
     before, after = as_array(fmap12_init).astype(float), as_array(fmap12).astype(float)
     k2, k1 = before.shape
@@ -38,7 +38,8 @@ def fmap_figure(
 
 
 def fmaps_figure(fmaps: Mapping[str, Matrix], *, block: int = 50) -> Figure:
-    """Functional maps 1 → 2 by name, such as those with and without regularisers: of each its top-left block, and the whole.
+    """Functional maps 1 → 2 by name, such as those with and without regularisers: of each its top-left block,
+    and the whole.
 
     Above with sign, below its magnitude; all panels of a row share one scale. Raises ValueError when there is none.
     """
@@ -53,7 +54,9 @@ def fmaps_figure(fmaps: Mapping[str, Matrix], *, block: int = 50) -> Figure:
 
 
 def fmap_picture(fmaps: Mapping[str, Matrix], *, title: str, block: int = 50, height: int = 300) -> Picture:
-    """Magnitudes of functional maps 1 → 2 by name as panels of a picture: the top-left block of each, and the whole; one scale."""
+    """Magnitudes of functional maps 1 → 2 by name as panels of a picture: the top-left block of each, and the whole;
+    one scale.
+    """
     matrices = {name: np.abs(as_array(fmap).astype(float)) for name, fmap in fmaps.items()}
     limit = _limit(np.concatenate([matrix.ravel() for matrix in matrices.values()]))
     panels = []
@@ -77,7 +80,9 @@ def _limit(values: Float[ndarray, " v"]) -> float:
     return float(np.clip(np.quantile(np.abs(values), 0.999), 1e-6, 1.0))
 
 
-def _panels_figure(panels: Sequence[tuple[Float[ndarray, "_ _"], str]], values: Float[ndarray, " v"], *, width: float, side: str) -> Figure:
+def _panels_figure(
+    panels: Sequence[tuple[Float[ndarray, "_ _"], str]], values: Float[ndarray, " v"], *, width: float, side: str
+) -> Figure:
     """A column for each matrix: above with sign, below its magnitude, scaled to ``values``."""
     figure = new_figure(width, 5.7)
     grid = figure.subplots(2, len(panels), squeeze=False)
@@ -121,7 +126,10 @@ def draw_features(
     """
     values1, values2 = as_array(feat1), as_array(feat2)
     if values1.shape[1] != values2.shape[1]:
-        raise ValueError(f"{values1.shape[1]} feature channels on shape 1 and {values2.shape[1]} on shape 2; pass features of one network")
+        raise ValueError(
+            f"{values1.shape[1]} feature channels on shape 1 and "
+            f"{values2.shape[1]} on shape 2; pass features of one network"
+        )
     stage = Stage.around([shape1, shape2], view=view, height=360, max_width=360)
     channels = _telling_channels(np.concatenate([_some_rows(values1), _some_rows(values2)]), count)
     (shape1, shown1), (shape2, shown2) = stage.thinned(shape1), stage.thinned(shape2)

@@ -30,16 +30,26 @@ def draw_heat_transfer(
     place2: Float[ndarray, "2"] | None = None,
     note: str = "",
 ) -> Picture:
-    """Heat on image 1, and what becomes of it on image 2, a panel for each way of transfer by name, laid over the photographs.
+    """Heat on image 1, and what becomes of it on image 2, a panel for each way of transfer by name,
+    laid over the photographs.
 
-    ``place2`` marks where its peak belongs on image 2. Each panel has its own scale from 0 to its maximum; negative values are cut off.
+    ``place2`` marks where its peak belongs on image 2. Each panel has its own scale from 0 to its maximum; negative
+    values are cut off.
     """
     small1, small2 = thumbnails(photo1, photo2)
     panels = [Panel(_heated(small1, heat1), "image 1: given", photographic=True)]
     for name, heat2 in heats2.items():
         image = _heated(small2, heat2)
-        panels.append(Panel(image if place2 is None else _marked(image, small2.on_panel(place2)), f"image 2: {name}", photographic=True))
-    return Picture(title, tuple(panels), note=note, bar=ColourBar(HEAT_MAP, "0", "max", "heat, each panel on its own scale"))
+        panels.append(
+            Panel(
+                image if place2 is None else _marked(image, small2.on_panel(place2)),
+                f"image 2: {name}",
+                photographic=True,
+            )
+        )
+    return Picture(
+        title, tuple(panels), note=note, bar=ColourBar(HEAT_MAP, "0", "max", "heat, each panel on its own scale")
+    )
 
 
 def blob(size: tuple[int, int], centre: Float[ndarray, "2"], *, sigma: float) -> Float[ndarray, "H W"]:
@@ -55,7 +65,9 @@ def _heated(small: Thumbnail, heat: Heat1 | Heat2) -> UInt8[ndarray, "h w 4"]:
     return rgba(alpha * HEAT_MAP(unit)[..., :3] + (1 - alpha) * small.grey())
 
 
-def _marked(image: UInt8[ndarray, "h w 4"], place: Float[ndarray, "2"], *, radius: float = 9.0) -> UInt8[ndarray, "h w 4"]:
+def _marked(
+    image: UInt8[ndarray, "h w 4"], place: Float[ndarray, "2"], *, radius: float = 9.0
+) -> UInt8[ndarray, "h w 4"]:
     """A white ring with a dark rim."""
     y, x = np.ogrid[: image.shape[0], : image.shape[1]]
     off = np.abs(np.hypot(x - place[0], y - place[1]) - radius)

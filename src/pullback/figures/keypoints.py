@@ -1,4 +1,6 @@
-"""Keypoints carried from one photograph to another: blue where they arrive, red where they do not, and where they belong."""
+"""Keypoints carried from one photograph to another: blue where they arrive, red where they do not,
+and where they belong.
+"""
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -33,16 +35,21 @@ def draw_keypoints(
 ) -> Picture:
     """Both photographs with a line from each keypoint of image 2 to the place on image 1 that it is carried to.
 
-    Blue where the place is nearer to ``truth1`` than ``threshold`` (pixels of image 1, e.g. 0.10 of the longer side of the box), red
-    where it is not, with a dotted line to the true place, a yellow ring. Without truth all lines are blue. Of very many, some are drawn.
-    Raises ValueError when one of truth and threshold is missing.
+    Blue where the place is nearer to ``truth1`` than ``threshold`` (pixels of image 1, e.g. 0.10 of the longer side of
+    the box), red where it is not, with a dotted line to the true place, a yellow ring. Without truth all lines are
+    blue. Of very many, some are drawn. Raises ValueError when one of truth and threshold is missing.
     """
     if (truth1 is None) != (threshold is None):
-        raise ValueError("truth1 and threshold come together: a keypoint is right when it is nearer to the truth than the threshold")
+        raise ValueError(
+            "truth1 and threshold come together: a keypoint is right when it is nearer to the truth than the threshold"
+        )
     small1, small2 = thumbnails(photo1, photo2, height=420)
     left, right = small1.panel(), small2.panel()
     shift = np.array([left.shape[1] + _GAP, 0])
-    start, end = small2.on_panel(as_array(keypoints2).astype(float)) + shift, small1.on_panel(as_array(predicted1).astype(float))
+    start, end = (
+        small2.on_panel(as_array(keypoints2).astype(float)) + shift,
+        small1.on_panel(as_array(predicted1).astype(float)),
+    )
     true, good = None, np.ones(len(start), dtype=bool)
     if truth1 is not None and threshold is not None:
         true = small1.on_panel(as_array(truth1).astype(float))
@@ -51,7 +58,9 @@ def draw_keypoints(
     drawn = np.unique(np.linspace(0, len(good) - 1, min(len(good), _MOST_DRAWN)).round().astype(int))
     if len(drawn) < len(good):
         note = f"{note}; {len(drawn)} of {len(good)} are drawn".removeprefix("; ")
-    image = _with_lines(_side_by_side(left, right), start[drawn], end[drawn], None if true is None else true[drawn], good[drawn])
+    image = _with_lines(
+        _side_by_side(left, right), start[drawn], end[drawn], None if true is None else true[drawn], good[drawn]
+    )
     return Picture(title, (Panel(image, "image 1 (left) · image 2 (right)", photographic=True),), note=note)
 
 
@@ -87,13 +96,25 @@ def _with_lines(
         for x, y in (start[i], end[i]):
             axes.plot(x, y, "o", color=color, markersize=6.5, markeredgecolor="white", markeredgewidth=1.0, zorder=5)
         if true is not None:
-            ring = axes.plot(*true[i], "o", markersize=11, markerfacecolor="none", markeredgecolor=TRUTH, markeredgewidth=2.0, zorder=4)
+            ring = axes.plot(
+                *true[i],
+                "o",
+                markersize=11,
+                markerfacecolor="none",
+                markeredgecolor=TRUTH,
+                markeredgewidth=2.0,
+                zorder=4,
+            )
             ring[0].set_path_effects([Stroke(linewidth=3.6, foreground="#00000090"), Normal()])
     axes.set(xlim=(-0.5, w - 0.5), ylim=(h - 0.5, -0.5))
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba()).copy()  # type: ignore[attr-defined]
 
 
-def _line(axes: Axes, start: Float[ndarray, "2"], end: Float[ndarray, "2"], *, color: str, linestyle: object = "solid") -> None:
-    (line,) = axes.plot(*np.stack([start, end]).T, color=color, linewidth=1.9, linestyle=linestyle, solid_capstyle="round", zorder=3)
+def _line(
+    axes: Axes, start: Float[ndarray, "2"], end: Float[ndarray, "2"], *, color: str, linestyle: object = "solid"
+) -> None:
+    (line,) = axes.plot(
+        *np.stack([start, end]).T, color=color, linewidth=1.9, linestyle=linestyle, solid_capstyle="round", zorder=3
+    )
     line.set_path_effects([Stroke(linewidth=2.9, foreground="#ffffff70"), Normal()])

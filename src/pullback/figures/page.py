@@ -1,4 +1,6 @@
-"""The pieces of a self-contained HTML page. Everything that comes from outside is escaped here, and nowhere is anything fetched."""
+"""The pieces of a self-contained HTML page. Everything that comes from outside is escaped here,
+and nowhere is anything fetched.
+"""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -21,7 +23,8 @@ def page(*, title: str, header: str, body: str) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" '
+        'content="light dark">\n'
         f"<title>{text(title)}</title>\n<style>\n{CSS}</style>\n</head>\n<body>\n{header}\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -39,7 +42,9 @@ def section(anchor: str, title: str, body: str) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table that scrolls sideways where it must. The first cell of a row is its name; cells are text, numbers to the right."""
+    """A table that scrolls sideways where it must. The first cell of a row is its name; cells are text,
+    numbers to the right.
+    """
     head = "".join(f'<th scope="col">{text(heading)}</th>' for heading in headings)
     body = "\n".join(f"<tr>{_cells(row)}</tr>" for row in rows)
     return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
@@ -51,7 +56,9 @@ def _cells(row: Sequence[Any]) -> str:
 
 def facts(values: Mapping[str, Any]) -> str:
     """Names and values; what is nested becomes one line, what is empty is left out."""
-    items = "".join(f"<dt>{text(name)}</dt><dd>{text(_flat(value))}</dd>" for name, value in values.items() if not _is_empty(value))
+    items = "".join(
+        f"<dt>{text(name)}</dt><dd>{text(_flat(value))}</dd>" for name, value in values.items() if not _is_empty(value)
+    )
     return f"<dl>{items}</dl>"
 
 
@@ -76,7 +83,9 @@ def plot(svg: str, *, label: str, caption: str = "", wide: bool = False) -> str:
     """An inline plot with its description for screen readers. On a phone a wide one scrolls, the others shrink."""
     below = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
     kind = "plot wide" if wide else "plot"
-    return f'<figure class="{kind}"><div class="scroll" role="img" aria-label="{text(label)}">{svg}</div>{below}</figure>'
+    return (
+        f'<figure class="{kind}"><div class="scroll" role="img" aria-label="{text(label)}">{svg}</div>{below}</figure>'
+    )
 
 
 def picture(shown: Picture) -> str:
@@ -84,14 +93,16 @@ def picture(shown: Picture) -> str:
     width = sum(panel.image.shape[1] for panel in shown.panels)
     panels = "\n".join(
         f'<div class="panel" style="flex-grow:{panel.image.shape[1]}">'
-        f'<img alt="{text(f"{shown.title}: {panel.label}")}" width="{panel.image.shape[1]}" height="{panel.image.shape[0]}" '
+        f'<img alt="{text(f"{shown.title}: {panel.label}")}" width="{panel.image.shape[1]}" '
+        f'height="{panel.image.shape[0]}" '
         f'src="{_data_uri(panel)}"><span>{text(panel.label)}</span></div>'
         for panel in shown.panels
     )
     note = f" <small>{text(shown.note)}</small>" if shown.note else ""
     bar = _colour_bar(shown.bar) if shown.bar else ""
     return (
-        f'<figure class="picture" style="width:{round(_SHOWN * width)}px"><figcaption>{text(shown.title)}{note}</figcaption>\n'
+        '<figure class="picture" '
+        f'style="width:{round(_SHOWN * width)}px"><figcaption>{text(shown.title)}{note}</figcaption>\n'
         f'<div class="panels">\n{panels}\n</div>{bar}</figure>'
     )
 
@@ -105,4 +116,7 @@ def _data_uri(panel: Panel) -> str:
 def _colour_bar(bar: ColourBar) -> str:
     stops = ", ".join(to_hex(bar.colormap(x)) for x in np.linspace(0, 1, 9))
     label = f" {text(bar.label)}" if bar.label else ""
-    return f'<div class="bar">{text(bar.low)}<i style="background:linear-gradient(to right, {stops})"></i>{text(bar.high)}{label}</div>'
+    return (
+        f'<div class="bar">{text(bar.low)}<i style="background:linear-gradient(to right, '
+        f'{stops})"></i>{text(bar.high)}{label}</div>'
+    )

@@ -1,4 +1,6 @@
-"""A dense map between photographs as people see it: rainbow colours by place, the look of one object on the other, and the errors."""
+"""A dense map between photographs as people see it: rainbow colours by place, the look of one object on the other,
+and the errors.
+"""
 
 from collections.abc import Mapping
 
@@ -23,9 +25,14 @@ DRESSES = ("masked", "blended", "plain")
 
 
 def rainbow(
-    xy: Float[ndarray, "*t 2"], *, centre: Float[ndarray, "2"], radius: float, saturation: tuple[float, float] = (0.2, 0.8)
+    xy: Float[ndarray, "*t 2"],
+    *,
+    centre: Float[ndarray, "2"],
+    radius: float,
+    saturation: tuple[float, float] = (0.2, 0.8),
 ) -> Float[ndarray, "*t 3"]:
-    """Colours of places by their polar coordinates about a centre: hue by direction, saturation by distance up to ``radius``.
+    """Colours of places by their polar coordinates about a centre: hue by direction,
+    saturation by distance up to ``radius``.
 
     The pale middle and the hues around it make a shift, a turn and a flip each show at a glance. Not finite stays NaN.
     """
@@ -48,11 +55,12 @@ def draw_dense_correspondence(
     dress: str = "blended",
     names: tuple[str, str] = ("image 1", "image 2"),
 ) -> Picture:
-    """Image 1 in rainbow colours about the centre of its object, image 2 in the colours of the places that its pixels are mapped to.
+    """Image 1 in rainbow colours about the centre of its object,
+    image 2 in the colours of the places that its pixels are mapped to.
 
-    ``dress``: "masked" shows the objects' masks alone, on a transparent ground; "blended" lays the colours over the photographs;
-    "plain" colours every pixel. ``errors2`` (end-point errors as a share of the longer side of image 1, NaN where unknown) adds a panel.
-    Raises ValueError for another dress, or when the flow does not lie on image 2.
+    ``dress``: "masked" shows the objects' masks alone, on a transparent ground; "blended" lays the colours over the
+    photographs; "plain" colours every pixel. ``errors2`` (end-point errors as a share of the longer side of image 1,
+    NaN where unknown) adds a panel. Raises ValueError for another dress, or when the flow does not lie on image 2.
     """
     small1, small2 = thumbnails(photo1, photo2)
     centre, radius = _extent(small1)
@@ -80,13 +88,19 @@ def draw_texture_transfer(
     dress: str = "blended",
     names: tuple[str, str] = ("image 1", "image 2"),
 ) -> Picture:
-    """Both photographs, and image 2 with the colour of image 1 at the match of each pixel (bilinear); ``dress`` as above."""
+    """Both photographs, and image 2 with the colour of image 1 at the match of each pixel (bilinear);
+    ``dress`` as above.
+    """
     small1, small2 = thumbnails(photo1, photo2)
     carried = small1.colors_at(_matches(small2, flow21))
     panels = (
         Panel(small1.panel(), names[0], photographic=True),
         Panel(small2.panel(), names[1], photographic=True),
-        Panel(_dressed(small2, carried, dress=dress, opacity=1.0), f"{names[1]} in the colours of {names[0]}", photographic=True),
+        Panel(
+            _dressed(small2, carried, dress=dress, opacity=1.0),
+            f"{names[1]} in the colours of {names[0]}",
+            photographic=True,
+        ),
     )
     return Picture(title, panels)
 
@@ -101,7 +115,9 @@ def draw_photo_match(
     names: tuple[str, str] = ("image 1", "image 2"),
     dress: str = "blended",
 ) -> list[Picture]:
-    """A match of two photographs on one sheet: dense correspondence, texture transfer and, where given, functional maps by name."""
+    """A match of two photographs on one sheet: dense correspondence, texture transfer and, where given,
+    functional maps by name.
+    """
     pictures = [
         draw_dense_correspondence(photo1, photo2, flow21, title=title, names=names, dress=dress),
         draw_texture_transfer(photo1, photo2, flow21, title="Texture transfer", names=names, dress=dress),
@@ -109,7 +125,9 @@ def draw_photo_match(
     return [*pictures, fmap_picture(fmaps, title="Functional map")] if fmaps else pictures
 
 
-def dense_errors(flow21: Flow, truth21: Flow, *, size1: tuple[int, int], known2: Known | None = None) -> Float[ndarray, "H2 W2"]:
+def dense_errors(
+    flow21: Flow, truth21: Flow, *, size1: tuple[int, int], known2: Known | None = None
+) -> Float[ndarray, "H2 W2"]:
     """End-point errors of a flow, as a share of the longer side of image 1; NaN where the truth is not known."""
     errors = np.linalg.norm(as_array(flow21).astype(float) - as_array(truth21), axis=0) / max(size1)
     return errors if known2 is None else np.where(as_array(known2), errors, np.nan)
@@ -121,14 +139,18 @@ def _matches(small2: Thumbnail, flow21: Flow) -> Float[ndarray, "h w 2"]:
 
 
 def _extent(small: Thumbnail) -> tuple[Float[ndarray, "2"], float]:
-    """Centre of the object (of the photograph without a mask) and the distance of its farthest pixels, in pixels of the photograph."""
+    """Centre of the object (of the photograph without a mask) and the distance of its farthest pixels,
+    in pixels of the photograph.
+    """
     places = small.places()
     places = places.reshape(-1, 2) if small.mask is None or not small.mask.any() else places[small.mask]
     centre = places.mean(axis=0)
     return centre, float(np.quantile(np.linalg.norm(places - centre, axis=1), 0.98))
 
 
-def _dressed(small: Thumbnail, colors: Float[ndarray, "h w 3"], *, dress: str, opacity: float) -> UInt8[ndarray, "h w 4"]:
+def _dressed(
+    small: Thumbnail, colors: Float[ndarray, "h w 3"], *, dress: str, opacity: float
+) -> UInt8[ndarray, "h w 4"]:
     if dress not in DRESSES:
         raise ValueError(f"dress={dress!r} is unknown: choose one of {', '.join(DRESSES)}")
     if dress == "plain":

@@ -58,7 +58,8 @@ def jpeg_bytes(image: UInt8[ndarray, "h w 4"], *, quality: int = 88) -> bytes:
 
 
 def sheet(pictures: Sequence[Picture], *, gap: int = 40) -> Figure:
-    """Pictures below one another on white, pixel for pixel, with titles, labels and scales: for saving as a file of its own.
+    """Pictures below one another on white, pixel for pixel, with titles, labels and scales:
+    for saving as a file of its own.
 
     Raises ValueError when there is no picture.
     """
@@ -84,7 +85,9 @@ def _place(figure: Figure, picture: Picture, *, bottom: int, top: int, gap: int)
     for panel in picture.panels:
         w = panel.image.shape[1]
         figure.figimage(panel.image[::-1], left, bottom, origin="lower")
-        figure.text((left + w / 2) / width, (bottom - 18) / height, panel.label, size=8, color=INK, ha="center", va="center")
+        figure.text(
+            (left + w / 2) / width, (bottom - 18) / height, panel.label, size=8, color=INK, ha="center", va="center"
+        )
         left += w + gap
     if picture.bar is not None:
         _draw_bar(figure, picture.bar, bottom=bottom - 58)

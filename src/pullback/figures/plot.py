@@ -20,7 +20,9 @@ from pullback.files import write_atomically
 INK, MUTED, LINE = "#1b2028", "#5b6472", "#d5d9df"  # text, quieter text, grid
 
 # A page defines these variables for its light and dark dress; the colour itself is what a viewer without them shows.
-_THEMED = {INK: "--ink", MUTED: "--muted", LINE: "--line"} | {color: f"--series{i + 1}" for i, color in enumerate(SERIES_LIGHT)}
+_THEMED = {INK: "--ink", MUTED: "--muted", LINE: "--line"} | {
+    color: f"--series{i + 1}" for i, color in enumerate(SERIES_LIGHT)
+}
 
 
 class FigureError(UserError, ValueError):
@@ -49,7 +51,8 @@ def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", title: str = "") ->
 
 @contextmanager
 def _as_written(figure: Figure) -> Iterator[None]:
-    """Names of files and runs are drawn as they are: a ``$`` in one begins no formula, and letters that the font lacks make no noise.
+    """Names of files and runs are drawn as they are: a ``$`` in one begins no formula,
+    and letters that the font lacks make no noise.
 
     Ticks of matplotlib's own keep their formulas.
     """
@@ -62,15 +65,24 @@ def _as_written(figure: Figure) -> Iterator[None]:
 
 
 def figure_svg(figure: Figure) -> str:
-    """The figure as an SVG file with a transparent background, live text and no date, so that equal figures give equal files."""
+    """The figure as an SVG file with a transparent background, live text and no date,
+    so that equal figures give equal files.
+    """
     buffer = BytesIO()
     with _as_written(figure), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pullback"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.savefig(
+            buffer,
+            format="svg",
+            transparent=True,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
     return buffer.getvalue().decode()
 
 
 def inline_svg(figure: Figure, *, prefix: str) -> str:
-    """The figure as an ``<svg>`` element for an HTML page: colours from the page's variables, identifiers made unique by ``prefix``."""
+    """The figure as an ``<svg>`` element for an HTML page: colours from the page's variables,
+    identifiers made unique by ``prefix``.
+    """
     svg = figure_svg(figure)
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -86,7 +98,9 @@ def inline_svg(figure: Figure, *, prefix: str) -> str:
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as .png, .svg or .pdf, by the name's ending, and return the path. Raises FigureError for other endings."""
+    """Write the figure as .png, .svg or .pdf, by the name's ending, and return the path.
+    Raises FigureError for other endings.
+    """
     path = Path(path)
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise FigureError(f"cannot write a figure as {path.name!r}; use a name that ends in .png, .svg or .pdf")

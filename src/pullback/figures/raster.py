@@ -30,7 +30,8 @@ class _Spans(NamedTuple):
 
 
 def rasterise(points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, width: int, height: int) -> Fragments:
-    """The visible fragments of triangles given in pixels: x right, y down, z towards the viewer, pixel centres at integers.
+    """The visible fragments of triangles given in pixels: x right, y down, z towards the viewer,
+    pixel centres at integers.
 
     Exact for intersecting triangles too: depths are compared at every pixel. Triangles seen edge-on cover nothing.
     """
@@ -54,10 +55,16 @@ def rasterise(points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, widt
 
 
 def _barycentric(corners: Float[ndarray, "f 3 3"]) -> Float[ndarray, "f 3 3"]:
-    """Rows of x, y and 1: ``x · [:, 0] + y · [:, 1] + [:, 2]`` are the barycentric coordinates of (x, y). NaN for faces seen edge-on."""
+    """Rows of x, y and 1: ``x · [:, 0] + y · [:, 1] + [:, 2]`` are the barycentric coordinates of (x, y).
+    NaN for faces seen edge-on.
+    """
     (x, y), area = corners[..., :2].transpose(2, 0, 1), _twice_area(corners)
     after, before = [1, 2, 0], [2, 0, 1]
-    rows = [y[:, after] - y[:, before], x[:, before] - x[:, after], x[:, after] * y[:, before] - x[:, before] * y[:, after]]
+    rows = [
+        y[:, after] - y[:, before],
+        x[:, before] - x[:, after],
+        x[:, after] * y[:, before] - x[:, before] * y[:, after],
+    ]
     return np.stack(rows, axis=1) / np.where(np.abs(area) > 1e-12, area, np.nan)[:, None, None]
 
 
@@ -67,7 +74,11 @@ def _twice_area(corners: Float[ndarray, "f 3 3"]) -> Float[ndarray, " f"]:
 
 
 def _spans(
-    points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], to_weights: Float[ndarray, "f 3 3"], width: int, height: int
+    points: Float[ndarray, "n 3"],
+    faces: Int[ndarray, "f 3"],
+    to_weights: Float[ndarray, "f 3 3"],
+    width: int,
+    height: int,
 ) -> _Spans:
     """The pixels of all triangles, row by row: where all three barycentric coordinates, linear in x, are positive."""
     rows = points[faces][..., 1]

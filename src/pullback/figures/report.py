@@ -31,20 +31,24 @@ class ReportContent:
 
     title: str
     subtitle: str = ""
-    results: Sequence[Mapping[str, Any]] = ()  # entries of `results` in metrics.json: dataset, split, pairs, protocol, metrics, pck_curve
+    # entries of `results` in metrics.json: dataset, split, pairs, protocol, metrics, pck_curve
+    results: Sequence[Mapping[str, Any]] = ()
     pair_rows: Sequence[Mapping[str, Any]] = ()  # rows of pairs.csv
     kind: ReportKind = MESHES
     correspondences: Sequence[Picture] = ()
     galleries: Sequence[Gallery] = ()  # further pictures, after the correspondences
-    pck_curves: Mapping[str, tuple[Values, Values]] = field(default_factory=dict)  # of other runs, beside those of `results`
-    fmaps: tuple[Matrix, Matrix] | Mapping[str, Matrix] | None = None  # of one pair: from the features and refined, or by name
+    # of other runs, beside those of `results`
+    pck_curves: Mapping[str, tuple[Values, Values]] = field(default_factory=dict)
+    # of one pair: from the features and refined, or by name
+    fmaps: tuple[Matrix, Matrix] | Mapping[str, Matrix] | None = None
     fmap_pair: str = ""  # its name
     features: Sequence[Picture] = ()
     stages: Sequence[Mapping[str, Any]] = ()  # stage, depth, seconds, peak_bytes of each part of a computation
     training_log: Mapping[str, Series] = field(default_factory=dict)  # see read_training_log
     config: str = ""  # the resolved configuration, as yaml
     command: str = ""
-    environment: Mapping[str, Any] = field(default_factory=dict)  # commit, versions, hardware, seconds ...; may be nested
+    # commit, versions, hardware, seconds ...; may be nested
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_report(path: str | Path, content: ReportContent) -> Path:
@@ -68,7 +72,9 @@ def report_html(content: ReportContent) -> str:
 
 
 def _parts(content: ReportContent) -> Iterator[tuple[str, str, str]]:
-    """Anchor, title and body of every section that a report of this kind can have; empty where there is nothing to show."""
+    """Anchor, title and body of every section that a report of this kind can have;
+    empty where there is nothing to show.
+    """
     for anchor, (title, build) in _SECTIONS.items():
         if anchor not in content.kind.never and (anchor != "stages" or content.stages):
             yield anchor, title, build(content)
@@ -115,7 +121,9 @@ def _features(content: ReportContent) -> str:
 def _training(content: ReportContent) -> str:
     if not content.training_log:
         return ""
-    return plot(inline_svg(training_figure(content.training_log), prefix="training"), label="Training curves", wide=True)
+    return plot(
+        inline_svg(training_figure(content.training_log), prefix="training"), label="Training curves", wide=True
+    )
 
 
 def _pairs(content: ReportContent) -> str:
@@ -124,7 +132,10 @@ def _pairs(content: ReportContent) -> str:
 
 def _stages(content: ReportContent) -> str:
     """Time and memory of each stage; those inside another one are set in, and are part of its figures."""
-    rows = [["\u2003" * row["depth"] + row["stage"], row["seconds"], row["peak_bytes"] / 2**30 or None] for row in content.stages]
+    rows = [
+        ["\u2003" * row["depth"] + row["stage"], row["seconds"], row["peak_bytes"] / 2**30 or None]
+        for row in content.stages
+    ]
     return table(["stage", "seconds", "peak memory, GiB"], rows)
 
 

@@ -1,4 +1,6 @@
-"""What the reports of meshes and of photographs say differently: their metrics, the one on top, and the words around the pictures."""
+"""What the reports of meshes and of photographs say differently: their metrics, the one on top,
+and the words around the pictures.
+"""
 
 import math
 from collections.abc import Mapping
@@ -55,19 +57,24 @@ MESHES = ReportKind(
     },
     headlines={"geodesic_error_x100": "mean geodesic error ×100"},
     worst=("geodesic_error_x100", 1.0),
-    note="Geodesic errors are in units of √area of shape 1, ×100; micro, median, AUC and PCK pool the landmarks of all pairs.",
+    note="Geodesic errors are in units of √area of shape 1, ×100; micro, "
+    "median, AUC and PCK pool the landmarks of all pairs.",
     correspondences="Every point of shape 2 wears the colour of the point of shape 1 that it is mapped to: "
     "equal places should have equal colours.",
     pck_caption="Share of all landmarks whose geodesic error is at most the threshold.",
     pck_axis="geodesic error ×100 (unit: √area)",
     fmap_label="Functional map before and after refinement",
-    fmap_caption="Signs of eigenfunctions are arbitrary: a good map of near-isometric shapes is a narrow diagonal in the lower row.",
+    fmap_caption="Signs of eigenfunctions are arbitrary: a good map of near-isometric shapes is a narrow diagonal "
+    "in the lower row.",
 )
 
 IMAGES = ReportKind(
     metrics={
         **{f"pck@{kappa}": Metric(f"PCK@{kappa} %", "{:.1f}", 100.0, " %") for kappa in ("0.05", "0.10", "0.20")},
-        **{f"pck@{kappa}_per_point": Metric(f"@{kappa}/pt %", "{:.1f}", 100.0, " %") for kappa in ("0.05", "0.10", "0.20")},
+        **{
+            f"pck@{kappa}_per_point": Metric(f"@{kappa}/pt %", "{:.1f}", 100.0, " %")
+            for kappa in ("0.05", "0.10", "0.20")
+        },
         "epe": Metric("EPE px", "{:.1f}", unit=" px"),
         "smoothness": Metric("smoothn.", "{:.2f}"),
         "smoothness_truth": Metric("of truth", "{:.2f}"),
@@ -78,15 +85,19 @@ IMAGES = ReportKind(
     },
     headlines={"pck@0.10": "PCK@0.10", "smoothness": "smoothness"},
     worst=("pck@0.10", -1.0),
-    note="PCK is the share of pixels or keypoints that arrive within 0.05, 0.10 or 0.20 of the length that the protocol names: a mean "
-    "over pairs; /pt is over the points of all pairs. EPE: end-point error of the flow; errors are in pixels of image 1. Smoothness: mean "
+    note="PCK is the share of pixels or keypoints that arrive within 0.05, 0.10 or 0.20 of the length that the "
+    "protocol names: a mean "
+    "over pairs; /pt is over the points of all pairs. EPE: end-point error of the flow; errors are in pixels of "
+    "image 1. Smoothness: mean "
     "change of the flow from pixel to pixel, lower is smoother; the true flow's own value stands beside it.",
-    correspondences="Image 1 is painted in rainbow colours about the centre of its object; every pixel of image 2 wears the colour of the "
+    correspondences="Image 1 is painted in rainbow colours about the centre of its object; every pixel of image 2 "
+    "wears the colour of the "
     "place that it is mapped to, so equal parts should have equal colours.",
     pck_caption="Share of pixels or keypoints whose error is at most the threshold.",
     pck_axis="error, % of the length that the protocol names",
     fmap_label="Functional maps without and with regularisers",
-    fmap_caption="Signs of eigenfunctions are arbitrary. Regularisers draw the map towards the diagonal, where frequencies of both images "
+    fmap_caption="Signs of eigenfunctions are arbitrary. Regularisers draw the map towards the diagonal, where "
+    "frequencies of both images "
     "agree; the map that follows the features alone scatters.",
     never=("features", "training"),
 )

@@ -21,8 +21,14 @@ def results_html(results: Sequence[Row], kind: ReportKind) -> str:
     names += sorted({name for row in results for name in row["metrics"]} - set(kind.metrics))
     headings = ["data set", "pairs", *(kind.metric(name).heading for name in names)]
     rows = [[_label(row), _count(row), *_figures(row["metrics"], names, kind)] for row in results]
-    parts = [f'<div class="cards">{cards}</div>' if cards else "", table(headings, rows), f'<p class="quiet">{text(kind.note)}</p>']
-    return "\n".join([*parts, *filter(None, (_parts(row, kind) for row in results)), "<h3>Protocol</h3>", _protocols(results)])
+    parts = [
+        f'<div class="cards">{cards}</div>' if cards else "",
+        table(headings, rows),
+        f'<p class="quiet">{text(kind.note)}</p>',
+    ]
+    return "\n".join(
+        [*parts, *filter(None, (_parts(row, kind) for row in results)), "<h3>Protocol</h3>", _protocols(results)]
+    )
 
 
 def pairs_html(pair_rows: Sequence[Row], kind: ReportKind) -> str:
@@ -31,7 +37,11 @@ def pairs_html(pair_rows: Sequence[Row], kind: ReportKind) -> str:
         return ""
     names = [name for name in pair_rows[0] if any(row.get(name) not in (None, "") for row in pair_rows)]
     column, sign = kind.worst
-    ranked = sorted(pair_rows, key=lambda row: math.inf if row.get("status") == "failed" else sign * (row.get(column) or 0.0), reverse=True)
+    ranked = sorted(
+        pair_rows,
+        key=lambda row: math.inf if row.get("status") == "failed" else sign * (row.get(column) or 0.0),
+        reverse=True,
+    )
     rows = [[kind.metric(name).shown(row.get(name)) for name in names] for row in ranked]
     # a column keeps its name in pairs.csv unless the number shown is another than there
     headings = [name if kind.metric(name).factor == 1 else kind.metric(name).heading for name in names]

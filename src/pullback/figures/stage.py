@@ -31,8 +31,12 @@ class Stage:
     height: int  # pixels
 
     @classmethod
-    def around(cls, meshes: Sequence[TriangleMesh], *, view: View | None = None, height: int = 600, max_width: int = 600) -> "Stage":
-        """The stage on which the largest of the meshes just fits. Lying shapes lower the pictures rather than leave them empty."""
+    def around(
+        cls, meshes: Sequence[TriangleMesh], *, view: View | None = None, height: int = 600, max_width: int = 600
+    ) -> "Stage":
+        """The stage on which the largest of the meshes just fits.
+        Lying shapes lower the pictures rather than leave them empty.
+        """
         view = view or View()
         extents = np.array([_extent(_points(mesh), view) for mesh in meshes])
         room = np.array([max_width, height]) - 2 * _BORDER
@@ -40,7 +44,9 @@ class Stage:
         return cls(view, scale, int(np.ceil(extents[:, 1].max() * scale)) + 2 * _BORDER)
 
     def thinned(self, mesh: TriangleMesh) -> tuple[TriangleMesh, Int[ndarray, " m"] | slice]:
-        """A mesh too fine for the picture as this stage shows it, and which vertices these are: for those who draw it many times."""
+        """A mesh too fine for the picture as this stage shows it, and which vertices these are:
+        for those who draw it many times.
+        """
         if len(mesh.faces) <= MANY_FACES:
             return mesh, slice(None)
         verts = _points(mesh)
@@ -51,7 +57,9 @@ class Stage:
         """The mesh with a colour for each vertex."""
         verts = _points(mesh)
         width = int(np.ceil(_extent(verts, self.view)[0] * self.scale)) + 2 * _BORDER
-        return render(verts, as_array(mesh.faces), colors, width=width, height=self.height, view=self.view, scale=self.scale)
+        return render(
+            verts, as_array(mesh.faces), colors, width=width, height=self.height, view=self.view, scale=self.scale
+        )
 
 
 def _points(mesh: TriangleMesh) -> Float[ndarray, "n 3"]:

@@ -1,7 +1,7 @@
 """Pictures of coloured triangle meshes, by software: no display, no graphics driver.
 
-Light is computed in linear space with a key light, a sky and a floor, creases are darkened from the depth buffer, and edges are
-smooth because several samples are taken in every pixel. The background is transparent.
+Light is computed in linear space with a key light, a sky and a floor, creases are darkened from the depth buffer, and
+edges are smooth because several samples are taken in every pixel. The background is transparent.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,10 @@ def simplification(*meshes: TriangleMesh) -> str:
     most = max((len(mesh.faces) for mesh in meshes), default=0)
     if most <= MANY_FACES:
         return ""
-    return f"Meshes of up to {most:,} triangles are shown with the vertices of half a pixel joined; the map is of full resolution."
+    return (
+        f"Meshes of up to {most:,} triangles are shown with the vertices of half a pixel joined; the map is of "
+        "full resolution."
+    )
 
 
 def render(
@@ -76,13 +79,17 @@ def render(
     view: View | None = None,
     scale: float | None = None,
 ) -> UInt8[ndarray, "{height} {width} 4"]:
-    """A shaded picture (RGBA, straight alpha) of a mesh with sRGB colours in [0, 1], one for each vertex or one for each face.
+    """A shaded picture (RGBA, straight alpha) of a mesh with sRGB colours in [0, 1],
+    one for each vertex or one for each face.
 
-    ``scale`` is in pixels per unit; the default fits the shape to the frame. In a mesh of very many faces, vertices in the same
-    sample of a pixel are drawn as one (:func:`simplification`). Raises ValueError when the colours fit neither.
+    ``scale`` is in pixels per unit; the default fits the shape to the frame. In a mesh of very many faces, vertices in
+    the same sample of a pixel are drawn as one (:func:`simplification`). Raises ValueError when the colours fit
+    neither.
     """
     if len(colors) not in (len(verts), len(faces)):
-        raise ValueError(f"{len(colors)} colours given for {len(verts)} vertices and {len(faces)} faces; give one for each of either")
+        raise ValueError(
+            f"{len(colors)} colours given for {len(verts)} vertices and {len(faces)} faces; give one for each of either"
+        )
     view = view or View()
     scale = scale or fitting_scale(verts, width=width, height=height, view=view)
     rotation = view.rotation()
@@ -112,7 +119,9 @@ def _shading_normals(
     return np.where(away[fragments.face, None], -smooth, smooth)
 
 
-def _interpolated(values: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], fragments: Fragments) -> Float[ndarray, "p 3"]:
+def _interpolated(
+    values: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], fragments: Fragments
+) -> Float[ndarray, "p 3"]:
     corner = faces[fragments.face]
     return sum(fragments.weights[:, [i]] * values[corner[:, i]] for i in range(3))
 
@@ -130,7 +139,9 @@ def _resolve(fragments: Fragments, light: Float[ndarray, "p 3"], width: int, hei
     target = (row // SAMPLES) * width + column // SAMPLES
     count = np.bincount(target, minlength=width * height)
     hits = np.maximum(count, 1)
-    mean = np.stack([np.bincount(target, weights=light[:, i], minlength=width * height) / hits for i in range(3)], axis=1)
+    mean = np.stack(
+        [np.bincount(target, weights=light[:, i], minlength=width * height) / hits for i in range(3)], axis=1
+    )
     depth = np.bincount(target, weights=fragments.depth, minlength=width * height) / hits
     mean *= _crease(depth.reshape(height, width), (count > 0).reshape(height, width)).reshape(-1, 1)
     srgb = np.clip(mean, 0, 1) ** (1 / 2.2)
@@ -139,11 +150,15 @@ def _resolve(fragments: Fragments, light: Float[ndarray, "p 3"], width: int, hei
 
 
 def _crease(depth: Float[ndarray, "h w"], covered: ndarray) -> Float[ndarray, "h w"]:
-    """Darkening in [0.55, 1] where the surface lies behind its surroundings (depth unsharp masking, Luft et al. 2006)."""
+    """Darkening in [0.55, 1] where the surface lies behind its surroundings (depth unsharp masking, Luft et al.
+    2006).
+    """
     darkening = np.zeros_like(depth)
     for share in (0.008, 0.03):
         sigma = share * max(depth.shape)
         present = gaussian_filter(covered.astype(np.float32), sigma, truncate=2.5)
-        around = gaussian_filter(np.where(covered, depth, 0).astype(np.float32), sigma, truncate=2.5) / np.maximum(present, 1e-6)
+        around = gaussian_filter(np.where(covered, depth, 0).astype(np.float32), sigma, truncate=2.5) / np.maximum(
+            present, 1e-6
+        )
         darkening += np.clip((around - depth) / (8 * sigma * SAMPLES), 0, 0.5)
     return 1 - np.minimum(0.6 * darkening, 0.45)

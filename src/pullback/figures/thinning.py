@@ -18,14 +18,18 @@ class Thinned(NamedTuple):
 
 
 def thin(points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, cell: float) -> Thinned:
-    """One vertex, the first, of all those in each cube of side ``cell`` (Rossignac & Borrel 1993); faces that collapse are dropped.
+    """One vertex, the first, of all those in each cube of side ``cell`` (Rossignac & Borrel 1993);
+    faces that collapse are dropped.
 
-    The surface keeps together: every face either stays, with its corners moved by less than two cells, or has no area left.
+    The surface keeps together: every face either stays, with its corners moved by less than two cells, or has no area
+    left.
     """
     place = np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
     bound = place.max(axis=0) + 1
     key = (place[:, 0] * bound[1] + place[:, 1]) * bound[2] + place[:, 2]
     _, first, group = np.unique(key, return_index=True, return_inverse=True)
     corners = group[faces]
-    face_ids = np.flatnonzero((corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2]) & (corners[:, 2] != corners[:, 0]))
+    face_ids = np.flatnonzero(
+        (corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2]) & (corners[:, 2] != corners[:, 0])
+    )
     return Thinned(first, corners[face_ids], face_ids)

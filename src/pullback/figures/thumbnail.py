@@ -1,4 +1,6 @@
-"""Photographs at the size of a panel. What is drawn on them comes in pixels of the photograph, and is carried to the panel here."""
+"""Photographs at the size of a panel. What is drawn on them comes in pixels of the photograph,
+and is carried to the panel here.
+"""
 
 from dataclasses import dataclass
 
@@ -30,7 +32,9 @@ class Thumbnail:
         colors = photo.pixels.detach().cpu().float() / 255
         small = interpolate(colors[None], size=(height, width), mode="bilinear", antialias=True)[0].clamp(0, 1)
         thumbnail = cls(small.permute(1, 2, 0).double().numpy(), photo.size)
-        return thumbnail if photo.mask is None else cls(thumbnail.pixels, photo.size, thumbnail.pick(as_array(photo.mask)))
+        return (
+            thumbnail if photo.mask is None else cls(thumbnail.pixels, photo.size, thumbnail.pick(as_array(photo.mask)))
+        )
 
     @property
     def scale(self) -> float:
@@ -51,12 +55,16 @@ class Thumbnail:
     def pick(self, values: ndarray) -> ndarray:
         """Values (H, W, …) given for the photograph's pixels, at the pixel nearest to each of the panel's."""
         if values.shape[:2] != tuple(self.size):
-            raise ValueError(f"values of size {values.shape[:2]} do not lie on a photograph of {tuple(self.size)} (height, width)")
+            raise ValueError(
+                f"values of size {values.shape[:2]} do not lie on a photograph of {tuple(self.size)} (height, width)"
+            )
         column, row = np.moveaxis(np.rint(self.places()).astype(int), -1, 0)
         return values[row.clip(0, self.size[0] - 1), column.clip(0, self.size[1] - 1)]
 
     def colors_at(self, xy: Float[ndarray, "*t 2"]) -> Float[ndarray, "*t 3"]:
-        """Colours at places of the photograph, bilinear between pixels; NaN outside of it, and where a place is not finite."""
+        """Colours at places of the photograph, bilinear between pixels; NaN outside of it,
+        and where a place is not finite.
+        """
         known = np.isfinite(xy).all(axis=-1)
         places = np.where(known[..., None], xy, 0)
         known &= ((places >= -0.5) & (places <= np.array(self.size[::-1]) - 0.5)).all(axis=-1)

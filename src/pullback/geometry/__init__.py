@@ -1,1 +1,3 @@
-"""From triangle meshes and patch grids to operators and bases: validation, Laplacians, gradients, spectra, descriptors, geodesics."""
+"""From triangle meshes and patch grids to operators and bases: validation, Laplacians, gradients, spectra, descriptors,
+geodesics.
+"""

@@ -45,11 +45,14 @@ class MeshError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Relabelling:
-    """Where the vertices of a file went: to a vertex of the mesh made from it, by way of the nearest one that was kept."""
+    """Where the vertices of a file went: to a vertex of the mesh made from it,
+    by way of the nearest one that was kept.
+    """
 
     name: str  # what the messages call the file
     successor: Int[ndarray, " m"]  # for each vertex of the file a vertex of the mesh
-    moved: Float[ndarray, " m"]  # how far from a dropped vertex the nearest kept one is, in units of √area; 0 for twins that were joined
+    # how far from a dropped vertex the nearest kept one is, in units of √area; 0 for twins that were joined
+    moved: Float[ndarray, " m"]
 
     @property
     def dropped(self) -> Bool[ndarray, " m"]:
@@ -57,15 +60,18 @@ class Relabelling:
         return self.moved > 0
 
     def __call__(self, ids: Int[ndarray, " t"]) -> Int[ndarray, " t"]:
-        """Vertex ids of the file → ids of the mesh. A landmark on a dropped vertex moves to the nearest one that was kept.
+        """Vertex ids of the file → ids of the mesh.
+        A landmark on a dropped vertex moves to the nearest one that was kept.
 
         Raises MeshError when that is farther away than 5 % of √area.
         """
         far = ids[self.moved[ids] > _LANDMARK_REACH]
         if len(far):
             raise MeshError(
-                f"{self.name}: {len(far)} landmarks lie on vertices that cleaning dropped, the first on vertex {far[0] + 1} (from 1), "
-                f"{self.moved[far[0]]:.2f} √area away from what was kept. Use data.components=all, or repair the mesh and its ground truth"
+                f"{self.name}: {len(far)} landmarks lie on vertices that cleaning dropped, the first on vertex "
+                f"{far[0] + 1} (from 1), "
+                f"{self.moved[far[0]]:.2f} √area away from what was kept. Use data.components=all, or repair the "
+                "mesh and its ground truth"
             )
         count = int((self.moved[ids] > 0).sum())
         if count:
@@ -88,12 +94,16 @@ class CleanMesh:
     notes: tuple[str, ...] = ()  # what was changed
 
 
-def clean_mesh(verts: Float[ndarray, "m 3"], faces: Int[ndarray, "g 3"], *, name: str, components: str = "dust") -> CleanMesh:
-    """The mesh without what breaks operators: degenerate and duplicate faces, unused vertices, inconsistent orientation, dust.
+def clean_mesh(
+    verts: Float[ndarray, "m 3"], faces: Int[ndarray, "g 3"], *, name: str, components: str = "dust"
+) -> CleanMesh:
+    """The mesh without what breaks operators: degenerate and duplicate faces, unused vertices,
+    inconsistent orientation, dust.
 
-    ``components`` says what becomes of a mesh in several pieces: ``dust`` keeps the largest if it holds 95 % of the area and
-    raises MeshError otherwise, ``largest`` always keeps it, ``all`` keeps all. ``name`` (the file) appears in the messages.
-    Raises MeshError for coordinates that are not finite, faces that name no vertex, and a mesh without area.
+    ``components`` says what becomes of a mesh in several pieces: ``dust`` keeps the largest if it holds 95 % of the
+    area and raises MeshError otherwise, ``largest`` always keeps it, ``all`` keeps all. ``name`` (the file) appears in
+    the messages. Raises MeshError for coordinates that are not finite, faces that name no vertex, and a mesh without
+    area.
     """
     if components not in COMPONENTS:
         raise ValueError(f"components={components!r} is unknown; use one of {', '.join(COMPONENTS)}")
@@ -116,21 +126,30 @@ def clean_mesh(verts: Float[ndarray, "m 3"], faces: Int[ndarray, "g 3"], *, name
 
 def _check_arrays(verts: ndarray, faces: ndarray, name: str) -> None:
     if not len(verts) or not len(faces):
-        raise MeshError(f"{name}: {len(verts)} vertices and {len(faces)} faces make no surface. Is this a point cloud, or an empty file?")
+        raise MeshError(
+            f"{name}: {len(verts)} vertices and {len(faces)} faces make no "
+            "surface. Is this a point cloud, or an empty file?"
+        )
     bad = np.flatnonzero(~np.isfinite(verts).all(axis=1))
     if len(bad):
         raise MeshError(
-            f"{name}: {len(bad)} vertices have NaN or infinite coordinates, the first is vertex {bad[0]}, {verts[bad[0]].tolist()}. "
+            f"{name}: {len(bad)} vertices have NaN or infinite coordinates, the first is vertex {bad[0]}, "
+            f"{verts[bad[0]].tolist()}. "
             "Export the mesh again, or remove these vertices"
         )
     size = np.ptp(verts, axis=0).max()
     if not 1e-50 < size < 1e50 and size > 0:
-        raise MeshError(f"{name}: the coordinates span {size:.1e}, too much or too little to compute areas. Scale the mesh to about 1")
+        raise MeshError(
+            f"{name}: the coordinates span {size:.1e}, too much or too little "
+            "to compute areas. Scale the mesh to about 1"
+        )
     outside = np.flatnonzero(((faces < 0) | (faces >= len(verts))).any(axis=1))
     if len(outside):
         raise MeshError(
-            f"{name}: {len(outside)} faces name vertices that do not exist, the first is face {outside[0]} {faces[outside[0]].tolist()} "
-            f"(the mesh has vertices 0..{len(verts) - 1}). The file is damaged, or counts its vertices from 1: export the mesh again"
+            f"{name}: {len(outside)} faces name vertices that do not exist, the first is face {outside[0]} "
+            f"{faces[outside[0]].tolist()} "
+            f"(the mesh has vertices 0..{len(verts) - 1}). The file is damaged, "
+            "or counts its vertices from 1: export the mesh again"
         )
 
 
@@ -143,16 +162,22 @@ def _drop_degenerate(verts: ndarray, faces: ndarray, name: str, notes: list[str]
 
     area = face_areas(verts, faces) if len(faces) else np.zeros(0)
     if not area.sum() > 0:
-        raise MeshError(f"{name}: no face has an area. All vertices of each face lie on one line: export the mesh again")
+        raise MeshError(
+            f"{name}: no face has an area. All vertices of each face lie on one line: export the mesh again"
+        )
     flat = area < _FLAT * area.mean()
     needless = np.zeros(len(faces), dtype=bool)
     if flat.any():
-        # A flat face closes the surface and does no harm, unless it hangs on its rim: a corner there has no area at all.
+        # A flat face closes the surface and does no harm, unless it hangs on its rim: a corner there has no area at
+        # all.
         supported = np.ones(len(verts), dtype=bool)
         supported[boundary_edges(faces)] = False
         supported[faces[~flat]] = True
         needless = flat & ~supported[faces].all(axis=1)
-        notes.append(f"{int(flat.sum())} degenerate faces have no area (corners on one line): {int(needless.sum())} dropped, the rest kept")
+        notes.append(
+            f"{int(flat.sum())} degenerate faces have no area (corners on one line): "
+            f"{int(needless.sum())} dropped, the rest kept"
+        )
     return faces[~needless]
 
 
@@ -171,12 +196,15 @@ def _drop_duplicates(faces: ndarray, notes: list[str]) -> ndarray:
 
 
 def _folds(faces: ndarray, back_to_back: ndarray) -> Bool[ndarray, " f"]:
-    """Which of these faces, no two equal, stand for two back to back that only lie on each other: the surface is whole without them.
+    """Which of these faces, no two equal, stand for two back to back that only lie on each other:
+    the surface is whole without them.
 
-    Where it would be left with a hole, they are a two-sided part of it, as of cloth, or the same face twice in both senses.
+    Where it would be left with a hole, they are a two-sided part of it, as of cloth, or the same face twice in both
+    senses.
     """
     edge, use = face_edges(faces)
-    others = np.bincount(edge, weights=np.repeat(~back_to_back, 3), minlength=len(use))  # faces around each edge that have one side
+    # faces around each edge that have one side
+    others = np.bincount(edge, weights=np.repeat(~back_to_back, 3), minlength=len(use))
     doubled = np.flatnonzero(back_to_back)
     part = edge_component_labels(faces[doubled]) if len(doubled) else doubled
     on_hole = (others[edge.reshape(-1, 3)[doubled]] == 1).any(axis=1)
@@ -186,7 +214,9 @@ def _folds(faces: ndarray, back_to_back: ndarray) -> Bool[ndarray, " f"]:
 
 
 def _choose_component(verts: ndarray, faces: ndarray, components: str, name: str, notes: list[str]) -> ndarray:
-    """The faces of the pieces that are kept. A part that hangs on the rest by single vertices only counts as a piece, too."""
+    """The faces of the pieces that are kept. A part that hangs on the rest by single vertices only counts as a piece,
+    too.
+    """
     labels, parts = component_labels(faces), edge_component_labels(faces)
     area = face_areas(verts, faces)
     by_piece, by_part = np.bincount(labels, weights=area), np.bincount(parts, weights=area)
@@ -198,7 +228,9 @@ def _choose_component(verts: ndarray, faces: ndarray, components: str, name: str
         return faces
     part_share = by_part.max() / area.sum()
     if components == "largest" or part_share >= _MAIN_SHARE:
-        how = "separate pieces" if len(by_part) == count else "pieces (separate, or hanging together by single vertices)"
+        how = (
+            "separate pieces" if len(by_part) == count else "pieces (separate, or hanging together by single vertices)"
+        )
         notes.append(f"the largest of {len(by_part)} {how} was kept ({part_share:.1%} of the area)")
         return faces[parts == by_part.argmax()]
     if share < _MAIN_SHARE:
@@ -222,7 +254,8 @@ def _note_pinches(faces: ndarray, notes: list[str]) -> None:
     count = int(edge_component_labels(faces).max()) - int(component_labels(faces).max())
     if count:
         notes.append(
-            f"{count} parts hang on the rest by single vertices only, and maps hardly pass there: data.components=largest keeps one part"
+            f"{count} parts hang on the rest by single vertices only, and maps hardly pass there: "
+            "data.components=largest keeps one part"
         )
 
 

@@ -8,7 +8,9 @@ from scipy.sparse.csgraph import connected_components
 
 
 def group_rows(rows: Shaped[ndarray, "r c"]) -> tuple[Int[ndarray, " g"], Int[ndarray, " r"]]:
-    """Index of the first of each group of equal rows, and the group of each row; ``np.unique(axis=0)`` several times quicker."""
+    """Index of the first of each group of equal rows, and the group of each row;
+    ``np.unique(axis=0)`` several times quicker.
+    """
     order = np.lexsort(rows.T)
     starts = np.ones(len(rows), dtype=bool)
     starts[1:] = (rows[order[1:]] != rows[order[:-1]]).any(axis=1)
@@ -27,7 +29,8 @@ def has_equal_rows(rows: Int[ndarray, "r c"]) -> bool:
 
 
 def half_edges_by_edge(faces: Int[ndarray, "f 3"]) -> tuple[Int[ndarray, " h"], Int[ndarray, " e"]]:
-    """The 3 f half-edges sorted by their undirected edge (those of one edge ascending), and where each edge begins among them.
+    """The 3 f half-edges sorted by their undirected edge (those of one edge ascending),
+    and where each edge begins among them.
 
     Half-edge h runs from corner h of ``faces.ravel()`` to the next corner of face h // 3.
     """
@@ -70,7 +73,9 @@ def boundary_edges(faces: Int[ndarray, "f 3"]) -> Int[ndarray, "b 2"]:
 
 
 def edge_component_labels(faces: Int[ndarray, "f 3"]) -> Int[ndarray, " f"]:
-    """As ``component_labels``, but faces that touch at a single vertex are not connected by it: only those that share an edge."""
+    """As ``component_labels``, but faces that touch at a single vertex are not connected by it:
+    only those that share an edge.
+    """
     half_edges, start = half_edges_by_edge(faces)
     follows = np.ones(len(half_edges) - 1, dtype=bool)  # the next half-edge lies on the same edge
     follows[start[1:] - 1] = False
@@ -82,7 +87,8 @@ def edge_component_labels(faces: Int[ndarray, "f 3"]) -> Int[ndarray, " f"]:
 def component_labels(faces: Int[ndarray, "f 3"]) -> Int[ndarray, " f"]:
     """A label 0, 1, … for each face; faces that are connected through shared vertices have the same."""
     n, f = int(faces.max()) + 1, len(faces)
-    starts = np.concatenate([np.zeros(n, np.int32), np.arange(0, 3 * f + 1, 3, dtype=np.int32)])  # faces are nodes after the vertices
+    # faces are nodes after the vertices
+    starts = np.concatenate([np.zeros(n, np.int32), np.arange(0, 3 * f + 1, 3, dtype=np.int32)])
     graph = sp.csr_matrix((np.ones(3 * f, np.int8), faces.ravel().astype(np.int32), starts), shape=(n + f, n + f))
     labels = connected_components(graph, directed=False)[1][faces[:, 0]]
     return (np.cumsum(np.bincount(labels) > 0) - 1)[labels]  # vertices in no face had labels of their own
@@ -98,7 +104,8 @@ def is_closed_manifold(faces: Int[ndarray, "f 3"]) -> bool:
     half_edges, start = half_edges_by_edge(faces)
     if (np.diff(start, append=len(half_edges)) != 2).any():
         return False
-    # A corner hangs together with the corner at the same vertex in the face across each edge: one group of corners for each vertex.
+    # A corner hangs together with the corner at the same vertex in the face across each edge: one group of corners for
+    # each vertex.
     tails, heads = faces.ravel(), faces[:, [1, 2, 0]].ravel()
     corner = np.arange(len(tails))
     following = corner.reshape(-1, 3)[:, [1, 2, 0]].ravel()

@@ -25,8 +25,9 @@ class DescriptorError(UserError, ValueError):
 def wave_kernel_signature(basis: Eigenbasis, *, n_energies: int = 128) -> Float[Tensor, "n c"]:
     """Wave kernel signature (Aubry et al. 2011): ``Σ_i w_e(λ_i) φ_i(x)²`` at log-spaced energies e.
 
-    Band-pass weights ``w_e(λ) = exp(-(e - ln λ)² / 2σ²)`` sum to 1, with σ = 7 energy steps. Each channel has unit norm in the mass
-    inner product. Raises DescriptorError when the basis holds fewer than two different positive eigenvalues.
+    Band-pass weights ``w_e(λ) = exp(-(e - ln λ)² / 2σ²)`` sum to 1, with σ = 7 energy steps. Each channel has unit norm
+    in the mass inner product. Raises DescriptorError when the basis holds fewer than two different positive
+    eigenvalues.
     """
     log_evals, positive = _positive_spectrum(basis)
     span = log_evals[-1] - log_evals[0]
@@ -38,7 +39,8 @@ def wave_kernel_signature(basis: Eigenbasis, *, n_energies: int = 128) -> Float[
 
 
 def heat_kernel_signature(basis: Eigenbasis, *, n_times: int = 128) -> Float[Tensor, "n c"]:
-    """Heat kernel signature (Sun et al. 2009): ``Σ_i exp(-λ_i t) φ_i(x)²`` at log-spaced times t from 4 ln 10/λ_k to 4 ln 10/λ_1.
+    """Heat kernel signature (Sun et al. 2009): ``Σ_i exp(-λ_i t)
+    φ_i(x)²`` at log-spaced times t from 4 ln 10/λ_k to 4 ln 10/λ_1.
 
     Each channel has unit norm in the mass inner product. Raises DescriptorError as :func:`wave_kernel_signature`.
     """
@@ -48,17 +50,21 @@ def heat_kernel_signature(basis: Eigenbasis, *, n_times: int = 128) -> Float[Ten
     return _combined(torch.exp(-torch.exp(log_times[:, None] + log_evals[None, :])), basis, positive, squared=True)
 
 
-def landmark_wave_kernels(basis: Eigenbasis, landmarks: Int[Tensor, " l"], *, n_energies: int = 8) -> Float[Tensor, "n c"]:
+def landmark_wave_kernels(
+    basis: Eigenbasis, landmarks: Int[Tensor, " l"], *, n_energies: int = 8
+) -> Float[Tensor, "n c"]:
     """Wave kernels ``Σ_i w_e(λ_i) φ_i(x) φ_i(l)`` between each point x and each landmark l at log-spaced energies e.
 
-    ``w_e(λ) = exp(-(e - ln λ)² / 2σ²)``, σ one energy step. Channel ``n_energies · l + e``, of unit norm in the mass inner product.
-    Corresponding landmarks of isometric shapes give corresponding features, whatever the signs of the eigenfunctions. Raises
-    DescriptorError as :func:`wave_kernel_signature`.
+    ``w_e(λ) = exp(-(e - ln λ)² / 2σ²)``, σ one energy step. Channel ``n_energies · l + e``, of unit norm in the mass
+    inner product. Corresponding landmarks of isometric shapes give corresponding features, whatever the signs of the
+    eigenfunctions. Raises DescriptorError as :func:`wave_kernel_signature`.
     """
     log_evals, positive = _positive_spectrum(basis)
     steps = torch.linspace(0, 1, n_energies, dtype=log_evals.dtype, device=log_evals.device)
     span = log_evals[-1] - log_evals[0]
-    band = torch.exp(-(((log_evals[0] + steps * span)[:, None] - log_evals[None, :]) ** 2) / (2 * (span / n_energies) ** 2))
+    band = torch.exp(
+        -(((log_evals[0] + steps * span)[:, None] - log_evals[None, :]) ** 2) / (2 * (span / n_energies) ** 2)
+    )
     weights = basis.evecs[landmarks][:, None, positive] * band[None, :, :]
     return _combined(weights.flatten(0, 1), basis, positive, squared=False)
 
@@ -69,15 +75,22 @@ def _positive_spectrum(basis: Eigenbasis) -> tuple[Float[Tensor, " m"], Bool[Ten
     log_evals = basis.evals[positive].log()
     if len(log_evals) < 2 or not log_evals[-1] - log_evals[0] > _ONE_EIGENVALUE:
         found = f"only one, {len(log_evals)} times" if len(log_evals) > 1 else f"{len(log_evals)}"
-        advice = "Subdivide the mesh, or take a less regular one" if basis.k == basis.n else "Use more eigenfunctions, as data.k=200"
+        advice = (
+            "Subdivide the mesh, or take a less regular one"
+            if basis.k == basis.n
+            else "Use more eigenfunctions, as data.k=200"
+        )
         raise DescriptorError(
-            f"spectral descriptors need at least 2 different positive eigenvalues, and a basis of k={basis.k} of {basis.n} points "
+            f"spectral descriptors need at least 2 different positive eigenvalues, and a basis of k={basis.k} of "
+            f"{basis.n} points "
             f"has {found}. {advice}"
         )
     return log_evals, positive
 
 
-def _combined(weights: Float[Tensor, "c m"], basis: Eigenbasis, positive: Bool[Tensor, " k"], *, squared: bool) -> Float[Tensor, "n c"]:
+def _combined(
+    weights: Float[Tensor, "c m"], basis: Eigenbasis, positive: Bool[Tensor, " k"], *, squared: bool
+) -> Float[Tensor, "n c"]:
     """Weighted sums of the eigenfunctions (or of their squares) at every point, each channel of unit norm."""
     rows = (evecs[:, positive] for evecs in basis.evecs.split(_ROWS))
     values = torch.cat([(part**2 if squared else part) @ weights.T for part in rows])

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 # Below this size the dense solver is faster and takes any k ≤ n.
 _DENSE_SIZE = 400
-# Shift just below the spectrum. Eigenvalues of a unit-area surface grow as 4πk, so this is near zero yet keeps the shifted matrix regular.
+# Shift just below the spectrum. Eigenvalues of a unit-area surface grow as 4πk, so this is near zero yet keeps the
+# shifted matrix regular.
 _SHIFT = -1e-2
 # What eigenpairs must reach; see Accuracy.
 _RESIDUAL, _ORTHOGONALITY = 1e-6, 1e-8
@@ -36,31 +37,38 @@ class EigenbasisError(RuntimeError):
 class Accuracy:
     """How well eigenpairs fulfil their equations."""
 
-    residual: float  # the largest ‖S φ - λ M φ‖ in the norm of the inverse mass, over the largest eigenvalue (1 if that is smaller)
+    # the largest ‖S φ - λ M φ‖ in the norm of the inverse mass, over the largest eigenvalue (1 if that is smaller)
+    residual: float
     orthogonality: float  # the largest entry of |Φᵀ M Φ - I|
 
 
 def solve_eigenproblem(
     stiffness: sp.spmatrix, mass: Float[ndarray, " n"], *, k: int, solver: str = "auto"
 ) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
-    """The k smallest eigenvalues (ascending, clamped at 0) and mass-orthonormal eigenvectors of operators of unit scale.
+    """The k smallest eigenvalues (ascending, clamped at 0)
+    and mass-orthonormal eigenvectors of operators of unit scale.
 
-    ``solver``: "lanczos", block Lanczos in shift-invert mode (``smallest_eigenpairs``), for any size; "eigh", dense; "auto", the
-    faster of the two, with "eigsh" where Lanczos gets nowhere; "eigsh", scipy's; all of these take each connected component alone;
-    "lobpcg", as in published image pipelines: float32 with a loose tolerance, for comparison only. All in one thread: the same input
-    gives the same bits. In each eigenvector the entry of largest magnitude is positive. Raises ValueError for k > n (eigsh
-    needs k < n, lobpcg 3k ≤ n), a mass that is not positive or entries that are not finite, EigenbasisError when the residual of
-    ``accuracy`` exceeds 1e-6, and what rounding explains, or its orthogonality 1e-8 (not for lobpcg).
+    ``solver``: "lanczos", block Lanczos in shift-invert mode (``smallest_eigenpairs``), for any size; "eigh", dense;
+    "auto", the faster of the two, with "eigsh" where Lanczos gets nowhere; "eigsh", scipy's; all of these take each
+    connected component alone; "lobpcg", as in published image pipelines: float32 with a loose tolerance, for comparison
+    only. All in one thread: the same input gives the same bits. In each eigenvector the entry of largest magnitude is
+    positive. Raises ValueError for k > n (eigsh needs k < n, lobpcg 3k ≤ n), a mass that is not positive or entries
+    that are not finite, EigenbasisError when the residual of ``accuracy`` exceeds 1e-6, and what rounding explains, or
+    its orthogonality 1e-8 (not for lobpcg).
     """
     with one_thread():
         return _solve(stiffness, mass, k, solver)
 
 
-def _solve(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int, solver: str) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
+def _solve(
+    stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int, solver: str
+) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
     n = len(mass)
     _check_size(n, k, solver)
     if not (mass > 0).all():
-        raise ValueError(f"{int((mass <= 0).sum())} of {n} points have no area; clean the mesh first (pullback.geometry.cleaning)")
+        raise ValueError(
+            f"{int((mass <= 0).sum())} of {n} points have no area; clean the mesh first (pullback.geometry.cleaning)"
+        )
     try:
         evals, evecs = _in_order(*_SOLVERS[solver](stiffness, mass, k), mass)
     except ConvergenceError as error:
@@ -77,7 +85,9 @@ def _solve(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int, solver: s
     return evals, evecs
 
 
-def _in_order(evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"], mass: Float[ndarray, " n"]) -> tuple[ndarray, ndarray]:
+def _in_order(
+    evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"], mass: Float[ndarray, " n"]
+) -> tuple[ndarray, ndarray]:
     """Ascending, not negative, of unit norm, with the signs of ``positive_extremes``."""
     order = np.argsort(evals, kind="stable")
     evals, evecs = np.clip(evals[order], 0, None), evecs if (order == np.arange(len(evals))).all() else evecs[:, order]
@@ -87,37 +97,57 @@ def _in_order(evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"], mass: F
     return evals, evecs
 
 
-def _second_attempt(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int, error: ConvergenceError) -> tuple[ndarray, ndarray]:
-    log.warning("the eigenproblem of %d points did not converge (%s); trying scipy's eigsh, which takes longer", len(mass), error)
+def _second_attempt(
+    stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int, error: ConvergenceError
+) -> tuple[ndarray, ndarray]:
+    log.warning(
+        "the eigenproblem of %d points did not converge (%s); trying scipy's eigsh, which takes longer",
+        len(mass),
+        error,
+    )
     try:
         return _eigsh(stiffness, mass, k)
     except (RuntimeError, ValueError) as second:  # of ARPACK, of a singular factor
-        raise EigenbasisError(f"the eigenproblem of {len(mass)} points did not converge: {error}; and by eigsh: {second}") from error
+        raise EigenbasisError(
+            f"the eigenproblem of {len(mass)} points did not converge: {error}; and by eigsh: {second}"
+        ) from error
 
 
-def _inverse_iteration(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evecs: Float[ndarray, "n k"]) -> tuple[ndarray, ndarray]:
-    """Eigenpairs in the span of ``(S - s M)⁻¹ M Φ``: it takes out what rounding has left of very high frequencies (around slivers)."""
+def _inverse_iteration(
+    stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evecs: Float[ndarray, "n k"]
+) -> tuple[ndarray, ndarray]:
+    """Eigenpairs in the span of ``(S - s M)⁻¹ M Φ``:
+    it takes out what rounding has left of very high frequencies (around slivers).
+    """
     improved = factorise(stiffness - _SHIFT * sp.diags(mass))(mass[:, None] * evecs)
     if not np.isfinite(improved).all():
-        raise EigenbasisError(f"the eigenproblem of {len(mass)} points cannot be solved: the operators are badly conditioned")
+        raise EigenbasisError(
+            f"the eigenproblem of {len(mass)} points cannot be solved: the operators are badly conditioned"
+        )
     improved /= np.sqrt(mass @ improved**2)
     evals, coeffs = scipy.linalg.eigh(improved.T @ (stiffness @ improved), improved.T @ (mass[:, None] * improved))
     return evals, improved @ coeffs
 
 
-def accuracy(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"]) -> Accuracy:
+def accuracy(
+    stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"]
+) -> Accuracy:
     """Residual and orthogonality of eigenpairs."""
     gram = np.concatenate([(mass[:, None] * evecs[:, columns]).T @ evecs for columns in _column_blocks(len(evals))])
     residual = eigen_residual(stiffness, mass, evals, evecs) / max(float(evals.max()), 1.0)
     return Accuracy(residual, float(np.abs(gram - np.eye(len(evals))).max()))
 
 
-def eigen_residual(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"]) -> float:
+def eigen_residual(
+    stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evals: Float[ndarray, " k"], evecs: Float[ndarray, "n k"]
+) -> float:
     """The largest ``‖S φ - λ M φ‖`` of all eigenpairs, in the norm of the inverse mass."""
     norms = []
     for columns in _column_blocks(len(evals)):
         phi = np.ascontiguousarray(evecs[:, columns])
-        norms.append(np.sqrt((((stiffness @ phi) - mass[:, None] * phi * evals[columns]) ** 2 / mass[:, None]).sum(axis=0)))
+        norms.append(
+            np.sqrt((((stiffness @ phi) - mass[:, None] * phi * evals[columns]) ** 2 / mass[:, None]).sum(axis=0))
+        )
     return float(np.concatenate(norms).max())
 
 
@@ -148,15 +178,22 @@ def _is_accurate(reached: Accuracy) -> bool:
 def _rounding(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evecs: Float[ndarray, "n k"]) -> float:
     """The largest residual ``‖S φ - λ M φ‖`` that the rounding of products alone may leave."""
     terms = abs(sp.csr_matrix(stiffness))
-    norms = [np.sqrt(((terms @ np.abs(evecs[:, columns])) ** 2 / mass[:, None]).sum(axis=0)) for columns in _column_blocks(evecs.shape[1])]
+    norms = [
+        np.sqrt(((terms @ np.abs(evecs[:, columns])) ** 2 / mass[:, None]).sum(axis=0))
+        for columns in _column_blocks(evecs.shape[1])
+    ]
     return 100 * np.finfo(float).eps * float(np.concatenate(norms).max())
 
 
 def _check_accuracy(reached: Accuracy, *, rounding: float) -> None:
     if not reached.residual <= _RESIDUAL + rounding:
-        raise EigenbasisError(f"eigenvector residual {reached.residual:.1e} is too large; the operators are badly conditioned")
+        raise EigenbasisError(
+            f"eigenvector residual {reached.residual:.1e} is too large; the operators are badly conditioned"
+        )
     if not reached.orthogonality <= _ORTHOGONALITY:
-        raise EigenbasisError(f"eigenvectors are off orthogonality by {reached.orthogonality:.1e}; the operators are badly conditioned")
+        raise EigenbasisError(
+            f"eigenvectors are off orthogonality by {reached.orthogonality:.1e}; the operators are badly conditioned"
+        )
 
 
 def _auto(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
@@ -192,9 +229,14 @@ def _connected_eigsh(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int)
 
 
 def _by_component(
-    solve: Callable[[sp.spmatrix, ndarray, int], tuple[ndarray, ndarray]], stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int
+    solve: Callable[[sp.spmatrix, ndarray, int], tuple[ndarray, ndarray]],
+    stiffness: sp.spmatrix,
+    mass: Float[ndarray, " n"],
+    k: int,
 ) -> tuple[ndarray, ndarray]:
-    """Each component alone: the zeros of many components are one eigenvalue, repeated more often than an iteration can tell."""
+    """Each component alone: the zeros of many components are one eigenvalue,
+    repeated more often than an iteration can tell.
+    """
     n_components, label = connected_components(stiffness, directed=False)
     if n_components == 1:
         return solve(stiffness, mass, k)
@@ -226,7 +268,9 @@ def _indicators(groups: list[Int[ndarray, " _"]], n: int) -> Float[ndarray, "n k
 
 
 def _lobpcg(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
-    """PyTorch's LOBPCG with its defaults in float32, then a QR decomposition, of the problem in the symmetric form ``M^-½ S M^-½``."""
+    """PyTorch's LOBPCG with its defaults in float32, then a QR decomposition,
+    of the problem in the symmetric form ``M^-½ S M^-½``.
+    """
     scale = sp.diags(mass**-0.5)
     matrix = (scale @ stiffness @ scale).tocoo()
     index, value = torch.from_numpy(np.stack([matrix.row, matrix.col])), torch.from_numpy(matrix.data).float()

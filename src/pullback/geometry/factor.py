@@ -1,4 +1,6 @@
-"""Direct solution of sparse symmetric positive definite systems with many right-hand sides. cholespy has its home here."""
+"""Direct solution of sparse symmetric positive definite systems with many right-hand sides.
+cholespy has its home here.
+"""
 
 import logging
 from collections.abc import Callable
@@ -17,19 +19,22 @@ BlockSolve = Callable[[ndarray], ndarray]
 
 
 def factorise(matrix: sp.spmatrix, *, backend: str = "auto") -> BlockSolve:
-    """The function that solves ``matrix x = b`` for the columns of b, after one factorisation of the positive definite matrix.
+    """The function that solves ``matrix x = b`` for the columns of b,
+    after one factorisation of the positive definite matrix.
 
-    ``backend``: "cholespy", the supernodal Cholesky factorisation of CHOLMOD; "superlu", that of scipy, whose solves take four to ten
-    times as long and whose memory is several times as large beyond 100,000 rows; "auto", cholespy where it is installed.
-    Raises ValueError for another word or a matrix with entries that are not finite; of one that is not positive definite, "superlu" does
-    too, while the solutions of "cholespy" are not finite.
+    ``backend``: "cholespy", the supernodal Cholesky factorisation of CHOLMOD; "superlu", that of scipy, whose solves
+    take four to ten times as long and whose memory is several times as large beyond 100,000 rows; "auto", cholespy
+    where it is installed. Raises ValueError for another word or a matrix with entries that are not finite; of one that
+    is not positive definite, "superlu" does too, while the solutions of "cholespy" are not finite.
     """
     if backend not in ("auto", "cholespy", "superlu"):
         raise ValueError(f"backend={backend!r} is unknown: choose auto, cholespy or superlu")
     matrix = sp.csc_matrix(matrix)
     matrix.sort_indices()
     if not np.isfinite(matrix.data).all():
-        raise ValueError(f"{int((~np.isfinite(matrix.data)).sum())} entries of the matrix to factorise are NaN or infinite")
+        raise ValueError(
+            f"{int((~np.isfinite(matrix.data)).sum())} entries of the matrix to factorise are NaN or infinite"
+        )
     cholespy = None if backend == "superlu" else _import_cholespy()
     if cholespy is None and backend == "cholespy":
         raise ImportError("backend=cholespy needs the package cholespy: pip install cholespy")
@@ -42,7 +47,9 @@ def _import_cholespy():
     try:
         import cholespy
     except ImportError:
-        log.warning("cholespy is not installed: eigenbases of large meshes take several times as long; pip install cholespy")
+        log.warning(
+            "cholespy is not installed: eigenbases of large meshes take several times as long; pip install cholespy"
+        )
         return None
     return cholespy
 
@@ -63,7 +70,9 @@ def _cholesky(matrix: sp.csc_matrix, cholespy) -> BlockSolve:
 
 def _superlu(matrix: sp.csc_matrix) -> BlockSolve:
     with threadpool_limits(limits=1, user_api="blas"):  # its many tiny products lose more than they gain from threads
-        factor = scipy.sparse.linalg.splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        factor = scipy.sparse.linalg.splu(
+            matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
     if not (factor.U.diagonal() > 0).all():
         raise ValueError("the matrix to factorise is not positive definite")
 

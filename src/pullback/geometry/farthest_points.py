@@ -1,4 +1,6 @@
-"""A few points of a mesh, each as far as can be from those before: at the tips of the limbs first, then between them."""
+"""A few points of a mesh, each as far as can be from those before: at the tips of the limbs first,
+then between them.
+"""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,9 +15,9 @@ def farthest_points(
 ) -> Int[ndarray, " count"]:
     """Numbers (0 … c - 1) of ``count`` of the candidate vertices, by farthest point sampling along the edges.
 
-    The first is the one farthest from the candidate that is nearest to the candidates' centroid, so nothing depends on the order of
-    the vertices, or is random. A part that is not connected to the rest counts as infinitely far. Raises ValueError when the
-    candidates are fewer than ``count`` distinct vertices.
+    The first is the one farthest from the candidate that is nearest to the candidates' centroid, so nothing depends on
+    the order of the vertices, or is random. A part that is not connected to the rest counts as infinitely far. Raises
+    ValueError when the candidates are fewer than ``count`` distinct vertices.
     """
     distinct, place = np.unique(candidates, return_index=True)
     if not 1 <= count <= len(distinct):

@@ -1,15 +1,15 @@
 """Geodesic distances on a triangle mesh, from the vertices that an evaluation asks for and from no others.
 
-The three methods give different numbers on the same mesh, so a table must name the one it used. What was measured on one FAUST
-scan (5,000 vertices, unit area, mean edge 0.014):
+The three methods give different numbers on the same mesh, so a table must name the one it used. What was measured on
+one FAUST scan (5,000 vertices, unit area, mean edge 0.014):
 
 - ``dijkstra``: shortest paths along edges. 3 % longer than the other two, but a true metric; the rule of the
   ULRSSM line of papers.
-- ``fast_marching``: first-order fast marching (Kimmel & Sethian 1998) by potpourri3d. Converges as the mesh is refined, from
-  above; not quite symmetric (differences up to 0.4 of an edge). The nearest kin of the MATLAB distances of the
+- ``fast_marching``: first-order fast marching (Kimmel & Sethian 1998) by potpourri3d. Converges as the mesh is refined,
+  from above; not quite symmetric (differences up to 0.4 of an edge). The nearest kin of the MATLAB distances of the
   AttentiveFMaps line, which were symmetrised on top.
-- ``heat``: the heat method (Crane et al. 2013) by potpourri3d, on an intrinsic Delaunay Laplacian. Smooth and quick; not quite
-  symmetric, rounds off the cut locus, hence too short there.
+- ``heat``: the heat method (Crane et al. 2013) by potpourri3d, on an intrinsic Delaunay Laplacian. Smooth and quick;
+  not quite symmetric, rounds off the cut locus, hence too short there.
 """
 
 from collections.abc import Callable
@@ -40,8 +40,9 @@ def geodesic_rows(
 ) -> Float32[ndarray, "r n"]:
     """Distances from each source vertex to all vertices, in the unit of ``verts`` (unit area ⇒ units of √area).
 
-    ``progress`` is called with the number of rows that have just been finished. Raises ValueError when the method or a source
-    does not exist, and when some vertex cannot be reached along the surface; ``name`` is what the messages call the mesh.
+    ``progress`` is called with the number of rows that have just been finished. Raises ValueError when the method or a
+    source does not exist, and when some vertex cannot be reached along the surface; ``name`` is what the messages call
+    the mesh.
     """
     if method not in METHODS:
         raise ValueError(f"unknown geodesic method {method!r}; give data.geodesics= one of {', '.join(METHODS)}")
@@ -72,7 +73,9 @@ def edge_graph(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> sp.c
     once = half_edges[start]  # a sparse matrix adds up what is given twice
     ends = np.stack([faces.ravel()[once], faces[:, [1, 2, 0]].ravel()[once]], axis=1).astype(np.int64)
     tails, heads = np.concatenate([ends, ends[:, ::-1]]).T
-    return sp.csr_matrix((np.linalg.norm(verts[tails] - verts[heads], axis=1), (tails, heads)), shape=(len(verts), len(verts)))
+    return sp.csr_matrix(
+        (np.linalg.norm(verts[tails] - verts[heads], axis=1), (tails, heads)), shape=(len(verts), len(verts))
+    )
 
 
 def _fast_marching(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], name: str) -> _DistancesFrom:
@@ -112,6 +115,7 @@ def _check_connected(edges: sp.csr_matrix, name: str) -> None:
     if count > 1:
         sizes = np.sort(np.bincount(component))[::-1]
         raise ValueError(
-            f"{name}: {count} components of {', '.join(map(str, sizes[:5]))}{' …' if count > 5 else ''} vertices, so some distances are "
+            f"{name}: {count} components of {', '.join(map(str, sizes[:5]))}{' …' if count > 5 else ''} vertices, "
+            "so some distances are "
             "infinite. Use data.components=largest to keep the largest alone, or join the pieces"
         )

@@ -1,7 +1,7 @@
 """Gradient of functions on a mesh, at the vertices, in one tangent frame for each vertex.
 
-DiffusionNet (Sharp et al. 2022, section 3.4) reads these operators as one complex matrix ``grad_x + i grad_y``; here they
-are built for all vertices at once. The regularisation is relative to each vertex's own one-ring, so that the
+DiffusionNet (Sharp et al. 2022, section 3.4) reads these operators as one complex matrix ``grad_x + i grad_y``; here
+they are built for all vertices at once. The regularisation is relative to each vertex's own one-ring, so that the
 operator does not depend on the resolution of the mesh.
 """
 
@@ -15,8 +15,8 @@ from pullback.stages import stage
 
 # Share of the one-ring's mean squared edge length that is added to its 2×2 normal matrix.
 _RELATIVE_TIKHONOV = 1e-3
-# A one-ring counts for no less than this share of the mesh's mean in that: where all neighbours lie almost on the vertex, the gradient
-# is damped instead of magnifying rounding errors.
+# A one-ring counts for no less than this share of the mesh's mean in that: where all neighbours lie almost on the
+# vertex, the gradient is damped instead of magnifying rounding errors.
 _SMALLEST_RING = 1e-8
 
 

@@ -14,14 +14,17 @@ _COMPRESSION = 5.0
 
 
 def grid_edges(grid: tuple[int, int], *, patches: Int[Tensor, " n"] | None = None) -> Int[Tensor, "2 e"]:
-    """Each undirected edge of the 4-neighbour grid (rows, columns) once, smaller node first: horizontal ones, then vertical ones.
+    """Each undirected edge of the 4-neighbour grid (rows, columns) once, smaller node first: horizontal ones,
+    then vertical ones.
 
-    With ``patches``, ascending row-major indices, the subgraph on them; its nodes are numbered by their place in ``patches``.
-    Raises ValueError for patches that are not ascending indices of the grid.
+    With ``patches``, ascending row-major indices, the subgraph on them; its nodes are numbered by their place in
+    ``patches``. Raises ValueError for patches that are not ascending indices of the grid.
     """
     rows, columns = grid
     if rows < 1 or columns < 1:
-        raise ValueError(f"a grid of {rows} x {columns} patches has no patch; use larger photographs or smaller patches")
+        raise ValueError(
+            f"a grid of {rows} x {columns} patches has no patch; use larger photographs or smaller patches"
+        )
     node = torch.arange(rows * columns).view(rows, columns)
     horizontal = torch.stack([node[:, :-1].flatten(), node[:, 1:].flatten()])
     vertical = torch.stack([node[:-1].flatten(), node[1:].flatten()])
@@ -35,13 +38,15 @@ def grid_edges(grid: tuple[int, int], *, patches: Int[Tensor, " n"] | None = Non
     return edges[:, (edges >= 0).all(dim=0)]
 
 
-def edge_weights(feat: Float[Tensor, "n c"], edges: Int[Tensor, "2 e"], *, kind: str = "exponential") -> Float[Tensor, " e"]:
+def edge_weights(
+    feat: Float[Tensor, "n c"], edges: Int[Tensor, "2 e"], *, kind: str = "exponential"
+) -> Float[Tensor, " e"]:
     """How alike the two ends of each edge are, from the distance d of their features; float64.
 
-    "exponential": ``exp(-d / σ)``, σ the median distance of all edges (the paper; it says "median of all the feature values").
-    "release": distances drawn to their mean, ``d' = mean + (d - mean) / 5``, then ``exp(-d'² / 2σ² - 1/2)``, σ the median of d'.
-    "uniform": 1. Where the median is 0, σ is that of the positive distances; without any, all weights are equal.
-    Raises ValueError for another word or for features that are not finite.
+    "exponential": ``exp(-d / σ)``, σ the median distance of all edges (the paper; it says "median of all the feature
+    values"). "release": distances drawn to their mean, ``d' = mean + (d - mean) / 5``, then ``exp(-d'² / 2σ² - 1/2)``,
+    σ the median of d'. "uniform": 1. Where the median is 0, σ is that of the positive distances; without any, all
+    weights are equal. Raises ValueError for another word or for features that are not finite.
     """
     if kind not in ("exponential", "release", "uniform"):
         raise ValueError(f"weights={kind!r} is unknown: choose exponential, release or uniform")
@@ -70,8 +75,9 @@ def grid_laplacian(
 ) -> sp.csr_matrix:
     """The graph Laplacian (n, n) of a patch grid in float64, positive semi-definite.
 
-    Row i of ``feat`` belongs to patch i of the graph (``patches[i]``). "sym": ``I - D^-½ A D^-½``, eigenvalues in [0, 2];
-    "none": ``D - A``. A patch without neighbours has a row of zeros in both. Raises ImportError without torch-geometric.
+    Row i of ``feat`` belongs to patch i of the graph (``patches[i]``). "sym": ``I - D^-½ A D^-½``, eigenvalues in [0,
+    2]; "none": ``D - A``. A patch without neighbours has a row of zeros in both. Raises ImportError without
+    torch-geometric.
     """
     if normalisation not in ("sym", "none"):
         raise ValueError(f"normalisation={normalisation!r} is unknown: choose sym or none")
@@ -85,7 +91,8 @@ def grid_laplacian(
     index, value = _get_laplacian()(both, weight, normalization="sym" if normalisation == "sym" else None, num_nodes=n)
     laplacian = sp.coo_matrix((value.numpy(), (index[0].numpy(), index[1].numpy())), shape=(n, n)).tocsr()
     connected = np.asarray(abs(laplacian - sp.diags(laplacian.diagonal())).sum(axis=1))[:, 0] > 0
-    return (sp.diags(connected.astype(float)) @ laplacian).tocsr()  # the normalised one of torch-geometric has 1 at lone nodes
+    # the normalised one of torch-geometric has 1 at lone nodes
+    return (sp.diags(connected.astype(float)) @ laplacian).tocsr()
 
 
 def grid_basis(
@@ -98,10 +105,11 @@ def grid_basis(
     solver: str = "auto",
     patches: Int[Tensor, " m"] | None = None,
 ) -> Eigenbasis:
-    """The k smoothest eigenfunctions of ``grid_laplacian`` in float32, with mass 1 for each patch, on the device of ``feat``.
+    """The k smoothest eigenfunctions of ``grid_laplacian`` in float32, with mass 1 for each patch,
+    on the device of ``feat``.
 
-    ``solver``: see ``solve_eigenproblem``. An eigenfunction lives on one component of the graph, with "auto" and "lanczos".
-    Raises ValueError when the graph has fewer than k patches.
+    ``solver``: see ``solve_eigenproblem``. An eigenfunction lives on one component of the graph, with "auto" and
+    "lanczos". Raises ValueError when the graph has fewer than k patches.
     """
     n = len(feat)
     if not 0 < k <= n:
@@ -124,7 +132,9 @@ def _scale(dist: Float[Tensor, " e"]) -> Float[Tensor, ""]:
 def _check_patches(patches: Tensor, grid: tuple[int, int]) -> None:
     ascending = bool((patches[1:] > patches[:-1]).all())
     if len(patches) == 0 or not ascending or int(patches[0]) < 0 or int(patches[-1]) >= grid[0] * grid[1]:
-        raise ValueError(f"patches must be ascending indices of a {grid[0]} x {grid[1]} grid, at least one; there are {len(patches)}")
+        raise ValueError(
+            f"patches must be ascending indices of a {grid[0]} x {grid[1]} grid, at least one; there are {len(patches)}"
+        )
 
 
 def _get_laplacian():

@@ -1,8 +1,9 @@
 """Block Lanczos with a direct solver: the smallest eigenpairs of a large sparse symmetric matrix.
 
-The matrix L is shifted and inverted, ``(L + s)⁻¹``, which turns the smallest eigenvalues λ into the largest, θ = 1 / (λ + s). Every new
-block of the Krylov basis is made orthogonal to all earlier ones by matrix products (ARPACK has matrix-vector products there, and solves
-for one vector at a time), and the eigenpairs are those of the projection on the basis (Grimes, Lewis & Simon 1994, without their slices).
+The matrix L is shifted and inverted, ``(L + s)⁻¹``, which turns the smallest eigenvalues λ into the largest, θ = 1 / (λ
++ s). Every new block of the Krylov basis is made orthogonal to all earlier ones by matrix products (ARPACK has
+matrix-vector products there, and solves for one vector at a time), and the eigenpairs are those of the projection on
+the basis (Grimes, Lewis & Simon 1994, without their slices).
 """
 
 import numpy as np
@@ -29,19 +30,25 @@ class ConvergenceError(RuntimeError):
 
 
 def smallest_eigenpairs(
-    matrix: sp.spmatrix, k: int, *, tolerance: float = 1e-10, block: int = 8, capacity: int | None = None, backend: str = "auto"
+    matrix: sp.spmatrix,
+    k: int,
+    *,
+    tolerance: float = 1e-10,
+    block: int = 8,
+    capacity: int | None = None,
+    backend: str = "auto",
 ) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
     """The k smallest eigenvalues, ascending, and orthonormal eigenvectors of a symmetric positive semi-definite matrix.
 
-    Goes on until every residual ``‖L φ - λ φ‖`` is below ``tolerance`` times the k-th eigenvalue, and until random vectors orthogonal
-    to the basis show no missed eigenvector (an eigenvalue repeated more often than ``block`` hides some from the iteration). Of a
-    matrix so large that rounding alone exceeds this (slivers in a mesh), the residual of the inverse, ``‖(L + s)⁻¹ φ - θ φ‖ / θ``,
-    decides, at 1e-12; the eigenvalues are as accurate as else, while the eigenvectors may need an inverse iteration for their residual.
-    Memory beyond the matrix, in bytes: ``8 n (m + k + 6 block)`` and the factor (about 750 n on a surface of a million vertices), with
-    m ≤ ``capacity`` basis vectors in use (by default at most 5k + 10 block; k = 200 took 650, which makes 9 GB for a million vertices);
-    a full basis is compressed and the iteration goes on.
-    One thread (``one_thread``): the same input gives the same bits.
-    ``backend``: see ``factorise``. Raises ValueError for a matrix that is not finite or a basis too small for k, ConvergenceError.
+    Goes on until every residual ``‖L φ - λ φ‖`` is below ``tolerance`` times the k-th eigenvalue, and until random
+    vectors orthogonal to the basis show no missed eigenvector (an eigenvalue repeated more often than ``block`` hides
+    some from the iteration). Of a matrix so large that rounding alone exceeds this (slivers in a mesh), the residual of
+    the inverse, ``‖(L + s)⁻¹ φ - θ φ‖ / θ``, decides, at 1e-12; the eigenvalues are as accurate as else, while the
+    eigenvectors may need an inverse iteration for their residual. Memory beyond the matrix, in bytes: ``8 n (m + k + 6
+    block)`` and the factor (about 750 n on a surface of a million vertices), with m ≤ ``capacity`` basis vectors in use
+    (by default at most 5k + 10 block; k = 200 took 650, which makes 9 GB for a million vertices); a full basis is
+    compressed and the iteration goes on. One thread (``one_thread``): the same input gives the same bits. ``backend``:
+    see ``factorise``. Raises ValueError for a matrix that is not finite or a basis too small for k, ConvergenceError.
     """
     with one_thread():
         return _smallest_eigenpairs(matrix, k, tolerance, block, capacity, backend)
@@ -53,7 +60,10 @@ def _smallest_eigenpairs(
     n = matrix.shape[0]
     capacity = min(n, 5 * k + 10 * block if capacity is None else capacity)
     if k + 2 * block > capacity:
-        raise ValueError(f"Lanczos needs a basis of k + 2 block = {k + 2 * block} vectors, and has room for {capacity}; use solver=eigh")
+        raise ValueError(
+            f"Lanczos needs a basis of k + 2 block = {k + 2 * block} vectors, "
+            f"and has room for {capacity}; use solver=eigh"
+        )
     if not np.isfinite(matrix.data).all():
         raise ValueError(f"{int((~np.isfinite(matrix.data)).sum())} entries of the matrix are NaN or infinite")
     shift = _shift(matrix)
@@ -70,7 +80,9 @@ def _smallest_eigenpairs(
 
 
 class _Basis:
-    """Orthonormal vectors and the projection on them of the inverted matrix, in torch, whose products are the faster ones."""
+    """Orthonormal vectors and the projection on them of the inverted matrix, in torch,
+    whose products are the faster ones.
+    """
 
     def __init__(self, solve: BlockSolve, n: int, capacity: int):
         self.solve, self.n, self.capacity, self.size = solve, n, capacity, 0
@@ -81,18 +93,23 @@ class _Basis:
 
     def random(self, width: int) -> Float[Tensor, "n b"]:
         """Smooth random vectors orthogonal to the basis, not yet orthonormal."""
-        block = torch.from_numpy(self.solve(self.random_numbers.standard_normal((self.n, min(width, self.n - self.size)))))
+        block = torch.from_numpy(
+            self.solve(self.random_numbers.standard_normal((self.n, min(width, self.n - self.size))))
+        )
         self.remove(block)
         return block
 
     def append(self, block: Float[Tensor, "n b"]) -> Float[Tensor, "n b"]:
-        """Adds orthonormal vectors, and returns what of their image under the inverted matrix lies outside the basis."""
+        """Adds orthonormal vectors, and returns what of their image under the inverted matrix lies outside the
+        basis.
+        """
         old, self.size = self.size, self.size + block.shape[1]
         self.vectors[old : self.size] = block.T
         image = torch.from_numpy(self.solve(block.numpy()))
         if not image.isfinite().all():
             raise ConvergenceError("the matrix could not be factorised; it is not positive semi-definite")
-        # In exact arithmetic the image lies in the last two blocks and outside of the basis; what rounding adds is found by `remove`.
+        # In exact arithmetic the image lies in the last two blocks and outside of the basis; what rounding adds is
+        # found by `remove`.
         near = self.vectors[max(0, old - block.shape[1]) : self.size]
         first = near @ image
         image.addmm_(near.T, first, alpha=-1)
@@ -118,7 +135,9 @@ class _Basis:
         return total
 
     def orthonormalise(self, block: Float[Tensor, "n b"]) -> Float[Tensor, "n c"]:
-        """An orthonormal basis, orthogonal to this one, of the span of the columns; of fewer columns where the span is smaller."""
+        """An orthonormal basis, orthogonal to this one, of the span of the columns;
+        of fewer columns where the span is smaller.
+        """
         smallest = 1e-13 * float(self.projected[: self.size, : self.size].diagonal().max()) if self.size else 0.0
         for _ in range(2):
             squares, directions = torch.linalg.eigh(block.T @ block)
@@ -154,7 +173,9 @@ class _Basis:
         self.solved = None
 
 
-def _converge(basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matrix, *, k: int, tolerance: float) -> Float[Tensor, "n c"]:
+def _converge(
+    basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matrix, *, k: int, tolerance: float
+) -> Float[Tensor, "n c"]:
     """Extends the basis until its k leading Ritz vectors are eigenvectors; returns what is left outside of it."""
     width = pending.shape[1]
     check, steps, error = max(3 * k, basis.size + width), 0, np.inf
@@ -172,20 +193,26 @@ def _converge(basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matr
             return pending
         if basis.size >= check:
             before, error = error, _error(basis, pending, shifted, k=k, last=block.shape[1])
-            if error <= tolerance or _is_drowned(basis, pending, rounding, k=k, last=block.shape[1], tolerance=tolerance):
+            if error <= tolerance or _is_drowned(
+                basis, pending, rounding, k=k, last=block.shape[1], tolerance=tolerance
+            ):
                 return pending
             best, since = (error, 0) if error < best / 2 else (best, since)
             if since > _PATIENCE * basis.capacity:
                 raise ConvergenceError(f"the largest relative residual stays at {best:.1e}")
-            # The error falls by about the same factor with every block; no more than 32 vectors ahead are trusted to that.
+            # The error falls by about the same factor with every block; no more than 32 vectors ahead are trusted to
+            # that.
             rate = np.log(before / error) / steps if error < before < np.inf else 0.0
             ahead = np.log(error / tolerance) / rate if rate > 0 else np.inf
             check, steps = basis.size + width * int(np.clip(ahead, 1, max(1, 32 // width))), 0
-    raise ConvergenceError(f"{_FULL_BASES * basis.capacity} Lanczos vectors did not suffice: the largest relative residual is {error:.1e}")
+    raise ConvergenceError(
+        f"{_FULL_BASES * basis.capacity} Lanczos vectors did not suffice: the largest relative residual is {error:.1e}"
+    )
 
 
 def _error(basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matrix, *, k: int, last: int) -> float:
-    """The largest residual ``‖L φ - λ φ‖`` of the k leading Ritz vectors over the k-th eigenvalue (of the shifted matrix).
+    """The largest residual ``‖L φ - λ φ‖`` of the k leading Ritz vectors over the k-th eigenvalue (of the shifted
+    matrix).
 
     With A = L + s and the part P of the images of the ``last`` vectors outside the basis, ``A⁻¹ φ = θ φ + P y``, hence
     ``A φ - φ / θ = -A P y / θ``, where y holds the last coefficients of φ. No vector of length n is formed.
@@ -195,8 +222,12 @@ def _error(basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matrix,
     return float((_norms(outside, coeffs[-last:]) / theta).max() * theta[-1])
 
 
-def _is_drowned(basis: _Basis, pending: Float[Tensor, "n b"], rounding: float, *, k: int, last: int, tolerance: float) -> bool:
-    """Whether ``rounding`` of the shifted matrix exceeds the tolerance, and the inverse (``‖P y‖``, as in ``_error``) is converged."""
+def _is_drowned(
+    basis: _Basis, pending: Float[Tensor, "n b"], rounding: float, *, k: int, last: int, tolerance: float
+) -> bool:
+    """Whether ``rounding`` of the shifted matrix exceeds the tolerance, and the inverse (``‖P y‖``, as in ``_error``)
+    is converged.
+    """
     theta, coeffs = basis.ritz(k)
     if rounding * float(theta[-1]) <= tolerance:
         return False
@@ -208,9 +239,11 @@ def _norms(outside: Float[Tensor, "n b"], tail: Float[Tensor, "b k"]) -> Float[T
 
 
 def _probe(basis: _Basis, k: int) -> Float[Tensor, "n b"] | None:
-    """Extends the basis from new random vectors: None where the k leading Ritz values stay, else what is left outside of the basis.
+    """Extends the basis from new random vectors: None where the k leading Ritz values stay,
+    else what is left outside of the basis.
 
-    An eigenvector that the iteration has missed is among the smoothest functions orthogonal to the basis, so a few steps bring it up.
+    An eigenvector that the iteration has missed is among the smoothest functions orthogonal to the basis, so a few
+    steps bring it up.
     """
     if basis.size == basis.n:
         return None
@@ -228,7 +261,9 @@ def _probe(basis: _Basis, k: int) -> Float[Tensor, "n b"] | None:
 
 
 def _shift(matrix: sp.spmatrix) -> float:
-    """About a third of the first eigenvalue that the domain would have if it were a square: it leaves A well conditioned."""
+    """About a third of the first eigenvalue that the domain would have if it were a square:
+    it leaves A well conditioned.
+    """
     diagonal = matrix.diagonal()
     positive = diagonal[diagonal > 0]
     return 0.3 * float(np.median(positive)) / len(diagonal) if len(positive) else 1.0

@@ -11,7 +11,8 @@ from pullback.geometry.geodesic import edge_graph
 from pullback.geometry.mesh import face_areas
 from pullback.geometry.point_sample import nearest_source
 
-# Radius of the bumps in units of that of a disk with the area of one point: a vertex lies in about the square of that many bumps.
+# Radius of the bumps in units of that of a disk with the area of one point: a vertex lies in about the square of that
+# many bumps.
 _RADIUS = 4.0
 # Ways along the edges count as distances once they are that much longer than the straight line.
 _DETOUR = 1.2
@@ -27,14 +28,17 @@ class UnevenError(RuntimeError):
     """Functions around points that reach over most of the mesh."""
 
 
-def local_functions(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], points: Int[ndarray, " p"]) -> sp.csr_matrix:
+def local_functions(
+    verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], points: Int[ndarray, " p"]
+) -> sp.csr_matrix:
     """Sparse (n, p): a bump around each point, all ≥ 0; every row sums to 1 (Magnet & Ovsjanikov 2023, section 4.2).
 
-    A bump is the cubic ``1 - 3t² + 2t³`` of ``t = distance / radius``, with a distance that is straight, hence smooth, where the mesh
-    is nearly flat, and follows the edges where that is a detour, as from finger to finger. (Distances along edges everywhere have the
-    ripples of the triangulation: eigenvalues came out 7 % too large with them, 1.5 % with straight ones, on a smooth shape of 41,000
-    vertices with 3,000 points and the paper's radius 3.) Where points are sparse the radius grows until every vertex is covered.
-    Raises UnevenError where that makes bumps that reach hundreds of times as many vertices as usual.
+    A bump is the cubic ``1 - 3t² + 2t³`` of ``t = distance / radius``, with a distance that is straight, hence smooth,
+    where the mesh is nearly flat, and follows the edges where that is a detour, as from finger to finger. (Distances
+    along edges everywhere have the ripples of the triangulation: eigenvalues came out 7 % too large with them, 1.5 %
+    with straight ones, on a smooth shape of 41,000 vertices with 3,000 points and the paper's radius 3.) Where points
+    are sparse the radius grows until every vertex is covered. Raises UnevenError where that makes bumps that reach
+    hundreds of times as many vertices as usual.
     """
     graph, tree = edge_graph(verts, faces), cKDTree(verts)
     cell, dist = nearest_source(graph, points)
@@ -52,7 +56,11 @@ def local_functions(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], po
 
 
 def _bumps(
-    verts: Float[ndarray, "n 3"], graph: sp.csr_matrix, tree: cKDTree, centres: Int[ndarray, " g"], reach: Float[ndarray, " g"]
+    verts: Float[ndarray, "n 3"],
+    graph: sp.csr_matrix,
+    tree: cKDTree,
+    centres: Int[ndarray, " g"],
+    reach: Float[ndarray, " g"],
 ) -> tuple[Int[ndarray, " m"], Int[ndarray, " m"], Float[ndarray, " m"]]:
     """(vertex, number of the centre, height) of the bumps, found on the piece of the mesh around all centres."""
     near = np.zeros(len(verts), dtype=bool)

@@ -30,8 +30,8 @@ def face_areas(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> Floa
 def vertex_normals(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> Float[ndarray, "n 3"]:
     """Unit normals at the vertices: the area-weighted mean of the normals of the faces around each.
 
-    A vertex amid slivers, whose normal would be that of rounding errors, takes the mean of its neighbours. Where the mean vanishes
-    (two sheets back to back) the normal is the z axis: any unit vector serves there.
+    A vertex amid slivers, whose normal would be that of rounding errors, takes the mean of its neighbours. Where the
+    mean vanishes (two sheets back to back) the normal is the z axis: any unit vector serves there.
     """
     weighted = face_normals_times_twice_area(verts, faces)
     normals = np.stack([_scatter(faces, weighted[:, [d]].repeat(3, 1), len(verts)) for d in range(3)], axis=1)
@@ -50,7 +50,9 @@ def vertex_normals(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> 
 
 
 class SlenderFaces(NamedTuple):
-    """The faces whose cotangents the rounding of coordinates spoils, and the edges that the operators give them instead."""
+    """The faces whose cotangents the rounding of coordinates spoils,
+    and the edges that the operators give them instead.
+    """
 
     number: Int[ndarray, " s"]  # of the face
     lengths: Float[ndarray, "s 3"]  # of the edge opposite to each corner, mollified
@@ -58,10 +60,12 @@ class SlenderFaces(NamedTuple):
 
 
 def slender_faces(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> SlenderFaces:
-    """Caps and needles, their edges mollified (Sharp & Crane 2020): all three made longer by the least that keeps a margin.
+    """Caps and needles, their edges mollified (Sharp & Crane 2020):
+    all three made longer by the least that keeps a margin.
 
-    The margin is a share of 1e-5 of the longest edge by which the others exceed it together; it bounds the cotangents by about 1e5 for
-    needles, 300 for caps. It is kept face by face, so that other faces stay what they are, to the last bit, at whatever scale.
+    The margin is a share of 1e-5 of the longest edge by which the others exceed it together; it bounds the cotangents
+    by about 1e5 for needles, 300 for caps. It is kept face by face, so that other faces stay what they are, to the last
+    bit, at whatever scale.
     """
     corners = verts[faces]
     lengths = np.linalg.norm(corners[:, [2, 0, 1]] - corners[:, [1, 2, 0]], axis=2)
@@ -71,12 +75,14 @@ def slender_faces(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> S
     extra = (_MARGIN * longest[number] - margin[number]) / (1 - _MARGIN)
     lengths = lengths[number] + extra[:, None]
     c, b, a = np.sort(lengths, axis=1).T
-    areas = 0.25 * np.sqrt((a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c)))  # Heron's formula, as Kahan puts it
+    # Heron's formula, as Kahan puts it
+    areas = 0.25 * np.sqrt((a + (b + c)) * (c - (a - b)) * (c + (a - b)) * (a + (b - c)))
     return SlenderFaces(number, lengths, areas)
 
 
 def lumped_mass(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> Float[ndarray, " n"]:
-    """Barycentric vertex areas: a third of the area of every face around the vertex (of a slender face its mollified area).
+    """Barycentric vertex areas: a third of the area of every face around the vertex (of a slender face its mollified
+    area).
 
     They sum to the total area.
     """
@@ -88,8 +94,8 @@ def lumped_mass(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> Flo
 def cotangent_stiffness(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> sp.csr_matrix:
     """Weak Laplacian (n, n) of linear finite elements: symmetric positive semi-definite, rows sum to 0.
 
-    The entry of edge ij is ``-(cot α + cot β) / 2``, the angles opposite to the edge (Pinkall & Polthier 1993); in slender faces, of
-    a triangle with their mollified edges.
+    The entry of edge ij is ``-(cot α + cot β) / 2``, the angles opposite to the edge (Pinkall & Polthier 1993); in
+    slender faces, of a triangle with their mollified edges.
     """
     twice_area, slender = 2 * face_areas(verts, faces), slender_faces(verts, faces)
     twice_area[slender.number] = 2 * slender.areas
@@ -99,12 +105,16 @@ def cotangent_stiffness(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]
         i, j = faces[:, (corner + 1) % 3], faces[:, (corner + 2) % 3]
         apex = verts[faces[:, corner]]
         product = np.einsum("fd,fd->f", verts[i] - apex, verts[j] - apex)
-        product[slender.number] = 0.5 * (squares[:, (corner + 1) % 3] + squares[:, (corner + 2) % 3] - squares[:, corner])
+        product[slender.number] = 0.5 * (
+            squares[:, (corner + 1) % 3] + squares[:, (corner + 2) % 3] - squares[:, corner]
+        )
         cotangent = product / twice_area
         rows += [i, j]
         cols += [j, i]
         weights += [0.5 * cotangent, 0.5 * cotangent]
-    off_diagonal = sp.csr_matrix((np.concatenate(weights), (np.concatenate(rows), np.concatenate(cols))), shape=(len(verts), len(verts)))
+    off_diagonal = sp.csr_matrix(
+        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(cols))), shape=(len(verts), len(verts))
+    )
     return sp.csr_matrix(sp.diags(np.asarray(off_diagonal.sum(axis=1)).ravel()) - off_diagonal)
 
 

@@ -44,11 +44,13 @@ def compute_operators(
     samples: int = 3000,
     basis: str = "exact",
 ) -> MeshOperators:
-    """Operators of a cleaned mesh after unit-area normalisation, with k eigenfunctions and a sample of ``samples`` points.
+    """Operators of a cleaned mesh after unit-area normalisation,
+    with k eigenfunctions and a sample of ``samples`` points.
 
-    ``laplacian="robust"`` takes the intrinsic Delaunay ("tufted") Laplacian of Sharp & Crane 2020, for non-manifold or badly
-    triangulated input. ``basis="sampled"`` approximates the eigenfunctions from local functions around the sample
-    (:mod:`pullback.geometry.sampled_basis`). Raises ValueError for k > n, EigenbasisError when the spectrum cannot be computed.
+    ``laplacian="robust"`` takes the intrinsic Delaunay ("tufted") Laplacian of Sharp & Crane 2020, for non-manifold or
+    badly triangulated input. ``basis="sampled"`` approximates the eigenfunctions from local functions around the sample
+    (:mod:`pullback.geometry.sampled_basis`). Raises ValueError for k > n, EigenbasisError when the spectrum cannot be
+    computed.
     """
     if basis not in BASES:
         raise ValueError(f"basis={basis!r} is unknown; use one of {', '.join(BASES)}")
@@ -78,14 +80,21 @@ def compute_operators(
 
 def _slender_note(slender: SlenderFaces) -> tuple[str, ...]:
     count = len(slender.number)
-    text = f"{count} slender faces (caps or needles, thinner than rounding allows): edges made longer by up to 1e-5 of the longest for them"
+    text = (
+        f"{count} slender faces (caps or needles, thinner than rounding allows): edges made longer by up to "
+        "1e-5 of the longest for them"
+    )
     return (text,) if count else ()
 
 
-def _robust_laplacian(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> tuple[sp.csr_matrix, Float[ndarray, " n"]]:
+def _robust_laplacian(
+    verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]
+) -> tuple[sp.csr_matrix, Float[ndarray, " n"]]:
     try:
         import robust_laplacian
     except ImportError as error:
-        raise ImportError("laplacian=robust needs the package robust-laplacian: pip install 'pullback[robust]'") from error
+        raise ImportError(
+            "laplacian=robust needs the package robust-laplacian: pip install 'pullback[robust]'"
+        ) from error
     stiffness, mass = robust_laplacian.mesh_laplacian(verts, faces)
     return sp.csr_matrix(stiffness), np.asarray(mass.diagonal())

@@ -1,6 +1,7 @@
 """Counter-clockwise seen from outside: the same sense for all faces of a mesh.
 
-Normals, tangent frames and with them the learned features tell left from right; a face that is turned over mirrors them.
+Normals, tangent frames and with them the learned features tell left from right; a face that is turned over mirrors
+them.
 """
 
 import numpy as np
@@ -12,15 +13,16 @@ from scipy.sparse.csgraph import breadth_first_order, connected_components
 from pullback.geometry.connectivity import component_labels, half_edges_by_edge
 from pullback.geometry.mesh import face_areas
 
-# Up to this share of boundary edges a surface has an inside (a scan with small holes), and its volume a meaningful sign.
+# Up to this share of boundary edges a surface has an inside (a scan with small holes), and its volume a meaningful
+# sign.
 _NEARLY_CLOSED = 0.05
 
 
 def orient_outward(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> tuple[Int[ndarray, "f 3"], list[str]]:
     """The faces turned so that neighbours agree and (nearly) closed components have their normals outward; and notes.
 
-    Neighbours are two faces at an edge that has no third one. Within a patch of such neighbours the sense of the larger area
-    prevails; an open sheet, which has no outside, keeps it.
+    Neighbours are two faces at an edge that has no third one. Within a patch of such neighbours the sense of the larger
+    area prevails; an open sheet, which has no outside, keeps it.
     """
     notes = []
     half_edges, start = half_edges_by_edge(faces)
@@ -30,7 +32,9 @@ def orient_outward(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> 
     if not agree.all():
         patch, turned = _propagate(len(faces), first, second, agree)
         if ((turned[first] ^ turned[second]) == agree).any():
-            notes.append("the surface has only one side (like a Möbius strip): left and right cannot be told apart on it")
+            notes.append(
+                "the surface has only one side (like a Möbius strip): left and right cannot be told apart on it"
+            )
         area = face_areas(verts, faces)
         turned ^= (np.bincount(patch, weights=np.where(turned, area, -area)) > 0)[patch]
         if turned.any():
@@ -44,14 +48,20 @@ def orient_outward(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> 
     return faces, notes
 
 
-def _neighbours(faces: ndarray, half_edges: ndarray, start: ndarray) -> tuple[Int[ndarray, " p"], Int[ndarray, " p"], Bool[ndarray, " p"]]:
-    """Pairs of faces at the edges with exactly two faces, and whether they run along the edge in opposite ways, as they should."""
+def _neighbours(
+    faces: ndarray, half_edges: ndarray, start: ndarray
+) -> tuple[Int[ndarray, " p"], Int[ndarray, " p"], Bool[ndarray, " p"]]:
+    """Pairs of faces at the edges with exactly two faces, and whether they run along the edge in opposite ways,
+    as they should.
+    """
     here, there = half_edges[start], half_edges[start + 1]
     tails = faces.ravel()
     return here // 3, there // 3, tails[here] != tails[there]
 
 
-def _propagate(f: int, first: ndarray, second: ndarray, agree: ndarray) -> tuple[Int[ndarray, " f"], Bool[ndarray, " f"]]:
+def _propagate(
+    f: int, first: ndarray, second: ndarray, agree: ndarray
+) -> tuple[Int[ndarray, " f"], Bool[ndarray, " f"]]:
     """The patch of each face, and whether it is turned over with respect to the first face of its patch."""
     graph = sp.csr_matrix((np.ones(len(first), np.int8), (first, second)), shape=(f, f))
     _, patch = connected_components(graph, directed=False)

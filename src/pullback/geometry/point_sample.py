@@ -16,10 +16,12 @@ _CANDIDATES = 5
 def sample_points(
     verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], mass: Float[ndarray, " n"], *, count: int = 3000
 ) -> tuple[Int[ndarray, " s"], Float[ndarray, " s"]]:
-    """``(points, sample_mass)``: vertex ids, ascending, and the mass of the vertices that each is the nearest of, along the mesh.
+    """``(points, sample_mass)``: vertex ids, ascending, and the mass of the vertices that each is the nearest of,
+    along the mesh.
 
-    Farthest points among random vertices drawn by mass; the same mesh gives the same sample. All vertices when there are no more
-    than ``count``. Every connected component gets a point, even if that makes more than ``count``. Raises ValueError for count < 1.
+    Farthest points among random vertices drawn by mass; the same mesh gives the same sample. All vertices when there
+    are no more than ``count``. Every connected component gets a point, even if that makes more than ``count``. Raises
+    ValueError for count < 1.
     """
     if count < 1:
         raise ValueError(f"a sample of {count} points stands for nothing; use data.samples=3000")
@@ -32,7 +34,9 @@ def sample_points(
     return points, np.bincount(cell, weights=mass, minlength=len(points))
 
 
-def nearest_source(graph: sp.csr_matrix, sources: Int[ndarray, " s"]) -> tuple[Int[ndarray, " n"], Float[ndarray, " n"]]:
+def nearest_source(
+    graph: sp.csr_matrix, sources: Int[ndarray, " s"]
+) -> tuple[Int[ndarray, " n"], Float[ndarray, " n"]]:
     """For each vertex the number (0 … s - 1) of the source nearest to it along the edges, and its distance."""
     dist, _, nearest = csgraph.dijkstra(graph, indices=sources, min_only=True, return_predecessors=True)
     number = np.zeros(len(dist), dtype=np.int64)
@@ -42,7 +46,9 @@ def nearest_source(graph: sp.csr_matrix, sources: Int[ndarray, " s"]) -> tuple[I
     return cell, dist
 
 
-def _candidates(graph: sp.csr_matrix, mass: Float[ndarray, " n"], count: int) -> tuple[Int[ndarray, " m"], Bool[ndarray, " m"]]:
+def _candidates(
+    graph: sp.csr_matrix, mass: Float[ndarray, " n"], count: int
+) -> tuple[Int[ndarray, " m"], Bool[ndarray, " m"]]:
     """Random vertices, drawn without replacement by mass, with the heaviest of each component; and which are these."""
     # The m smallest of exponential times with rates ∝ mass are a draw without replacement (Efraimidis & Spirakis 2006).
     times = np.random.default_rng(0).standard_exponential(len(mass)) / mass
@@ -59,7 +65,8 @@ def _farthest(
 ) -> Int[ndarray, " s"]:
     """``count`` places, each the farthest from those before, beginning with the ``start``.
 
-    Straight distances, but none between places whose normals are opposed: the two sides of a hand or of touching legs are far apart.
+    Straight distances, but none between places whose normals are opposed: the two sides of a hand or of touching legs
+    are far apart.
     """
     places, normals = places.T.astype(np.float32).copy(), normals.T.astype(np.float32).copy()
     square, chosen = np.full(places.shape[1], np.inf, dtype=np.float32), []

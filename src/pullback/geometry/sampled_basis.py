@@ -20,24 +20,30 @@ def sampled_eigenproblem(
     *,
     k: int,
 ) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
-    """Approximations from above of the k smallest eigenvalues, ascending, and mass-orthonormal functions at all vertices.
+    """Approximations from above of the k smallest eigenvalues, ascending,
+    and mass-orthonormal functions at all vertices.
 
-    "Scalable and Efficient Functional Map Computations on Dense Meshes", section 4: the Rayleigh-Ritz approximation in the span of
-    ``local_functions`` U around the points, ``Uᵀ S U y = λ Uᵀ M U y``, φ = U y. With every vertex a point it is the exact problem.
-    Measured with 3,000 points, k = 200: eigenvalues too large by 0.4 % on average (a scan of FAUST_r, 5,000 vertices), 0.9 % (the same
-    subdivided to 20,000) and 0.5 % (a smooth shape of 41,000), by 4 % at worst, in the fingers; the first 100 exact functions lie in
-    the span of the 200 but for 1 to 2 % of their norm. The points, not the vertices, are what the time goes with.
-    The same input gives the same bits. Raises ValueError for fewer than k points, UnevenError and LinAlgError where the functions are
-    not local, or depend on each other, on a mesh of very uneven density.
+    "Scalable and Efficient Functional Map Computations on Dense Meshes", section 4: the Rayleigh-Ritz approximation in
+    the span of ``local_functions`` U around the points, ``Uᵀ S U y = λ Uᵀ M U y``, φ = U y. With every vertex a point
+    it is the exact problem. Measured with 3,000 points, k = 200: eigenvalues too large by 0.4 % on average (a scan of
+    FAUST_r, 5,000 vertices), 0.9 % (the same subdivided to 20,000) and 0.5 % (a smooth shape of 41,000), by 4 % at
+    worst, in the fingers; the first 100 exact functions lie in the span of the 200 but for 1 to 2 % of their norm. The
+    points, not the vertices, are what the time goes with. The same input gives the same bits. Raises ValueError for
+    fewer than k points, UnevenError and LinAlgError where the functions are not local, or depend on each other, on a
+    mesh of very uneven density.
     """
     if len(points) >= len(verts):
         return solve_eigenproblem(stiffness, mass, k=k)
     if len(points) < k:
-        raise ValueError(f"{len(points)} points span no {k} eigenfunctions; use data.samples={15 * k} or data.basis=exact")
+        raise ValueError(
+            f"{len(points)} points span no {k} eigenfunctions; use data.samples={15 * k} or data.basis=exact"
+        )
     bumps = local_functions(verts, faces, points)
     reduced_stiffness, reduced_mass = bumps.T @ (stiffness @ bumps), bumps.T @ sp.diags(mass) @ bumps
     with one_thread():
-        evals, coeffs = scipy.linalg.eigh(reduced_stiffness.toarray(), reduced_mass.toarray(), subset_by_index=(0, k - 1))
+        evals, coeffs = scipy.linalg.eigh(
+            reduced_stiffness.toarray(), reduced_mass.toarray(), subset_by_index=(0, k - 1)
+        )
     evecs = bumps @ coeffs
     evecs *= positive_extremes(evecs)
     return np.clip(evals, 0, None), evecs

@@ -1,7 +1,8 @@
-"""Vertices that stand twice in a file at one place: along the seams of textures, between pieces, at edges without length.
+"""Vertices that stand twice in a file at one place: along the seams of textures, between pieces,
+at edges without length.
 
-Texture coordinates, normals and materials tear a surface open along seams: each side has vertices of its own. Such seams are sewn.
-What lies on itself without being torn (two closed sheets that touch) is left alone.
+Texture coordinates, normals and materials tear a surface open along seams: each side has vertices of its own. Such
+seams are sewn. What lies on itself without being torn (two closed sheets that touch) is left alone.
 """
 
 import numpy as np
@@ -13,7 +14,8 @@ from scipy.spatial import cKDTree
 
 from pullback.geometry.connectivity import boundary_edges, boundary_half_edges, component_labels, group_rows
 
-# Two sides of a seam may be that far apart (exporters round to seven digits): a share of the mesh's size, and of the edges there.
+# Two sides of a seam may be that far apart (exporters round to seven digits): a share of the mesh's size, and of the
+# edges there.
 _REACH = 1e-6
 _SHARE_OF_EDGE = 1e-3
 _ONE_SIDE = 0.7  # cosine of the angle at an edge within which two faces lie on the same side of it
@@ -23,9 +25,9 @@ _NEIGHBOURS = 8  # places that are looked at for the other side of a seam
 def joined_vertices(verts: ndarray, faces: ndarray) -> tuple[Int[ndarray, " n"], list[str]]:
     """For each vertex the one that takes its place (itself for most), and notes.
 
-    Joined are the ends of boundary edges that lie on each other, exactly or but for rounding, where the surface goes on from one to the
-    other; vertices at exactly one place in different pieces of the mesh; the ends of edges without length; and the rim of a hole that
-    is smaller than rounding, as around the pole of a sphere in rows and columns.
+    Joined are the ends of boundary edges that lie on each other, exactly or but for rounding, where the surface goes on
+    from one to the other; vertices at exactly one place in different pieces of the mesh; the ends of edges without
+    length; and the rim of a hole that is smaller than rounding, as around the pole of a sphere in rows and columns.
     """
     notes: list[str] = []
     alias = np.arange(len(verts))
@@ -77,7 +79,9 @@ def _with_near_seams(verts: ndarray, faces: ndarray, alias: ndarray, notes: list
         return alias
     merged = _merged(alias, links)
     count = _gone(merged) - _gone(alias)
-    notes.append(f"{count} vertices along seams lie up to {apart:.0e} of the mesh's size from their twins and were sewn to them")
+    notes.append(
+        f"{count} vertices along seams lie up to {apart:.0e} of the mesh's size from their twins and were sewn to them"
+    )
     return merged
 
 
@@ -86,7 +90,9 @@ def _gone(alias: ndarray) -> int:
 
 
 def _near_places(verts: ndarray, faces: ndarray) -> tuple[Int[ndarray, " n"] | None, float]:
-    """A number for each vertex, equal for boundary vertices that rounding may have moved apart, and the largest distance among these."""
+    """A number for each vertex, equal for boundary vertices that rounding may have moved apart,
+    and the largest distance among these.
+    """
     edges = boundary_edges(faces)
     rim = np.unique(edges)
     if not len(rim):
@@ -97,7 +103,9 @@ def _near_places(verts: ndarray, faces: ndarray) -> tuple[Int[ndarray, " n"] | N
     for side in edges.T:
         np.minimum.at(shortest, side, length)
     reach = np.minimum(_REACH * size, _SHARE_OF_EDGE * shortest[rim])
-    dist, other = cKDTree(verts[rim]).query(verts[rim], k=min(_NEIGHBOURS, len(rim)), distance_upper_bound=_REACH * size)
+    dist, other = cKDTree(verts[rim]).query(
+        verts[rim], k=min(_NEIGHBOURS, len(rim)), distance_upper_bound=_REACH * size
+    )
     dist, other = dist.reshape(len(rim), -1), other.reshape(len(rim), -1)
     row, column = np.nonzero(np.isfinite(dist))
     pair, gap = np.stack([row, other[row, column]], axis=1), dist[row, column]
@@ -109,10 +117,11 @@ def _near_places(verts: ndarray, faces: ndarray) -> tuple[Int[ndarray, " n"] | N
 
 
 def _seam_links(verts: ndarray, place: ndarray, faces: ndarray) -> Int[ndarray, "l 2"]:
-    """Pairs of vertices to join: of boundary edges of which just two lie at the same two places, with the surface going on there.
+    """Pairs of vertices to join: of boundary edges of which just two lie at the same two places,
+    with the surface going on there.
 
-    It does where they run in opposite ways, or else where their faces lie on different sides (in a Möbius strip, or where a chart is
-    turned inside out): two layers of the same sense lie on one side.
+    It does where they run in opposite ways, or else where their faces lie on different sides (in a Möbius strip, or
+    where a chart is turned inside out): two layers of the same sense lie on one side.
     """
     faces = _proper(faces)
     half_edges = boundary_half_edges(faces)
@@ -131,7 +140,9 @@ def _seam_links(verts: ndarray, place: ndarray, faces: ndarray) -> Int[ndarray, 
     goes_on = backward[one] != backward[other]
     alike = np.flatnonzero(~goes_on)
     here, there = (_inward(verts, faces, half_edges[side[alike]]) for side in (one, other))
-    goes_on[alike] = (here * there).sum(axis=1) < _ONE_SIDE * np.linalg.norm(here, axis=1) * np.linalg.norm(there, axis=1)
+    goes_on[alike] = (here * there).sum(axis=1) < _ONE_SIDE * np.linalg.norm(here, axis=1) * np.linalg.norm(
+        there, axis=1
+    )
     one, other = one[goes_on], other[goes_on]
     matching = np.where((backward[one] == backward[other])[:, None], edges[other], edges[other][:, ::-1])
     links = np.stack([edges[one], matching], axis=2).reshape(-1, 2)
@@ -147,7 +158,9 @@ def _inward(verts: ndarray, faces: ndarray, half_edges: ndarray) -> Float[ndarra
 
 
 def _links_between_pieces(place: ndarray, used: ndarray, faces: ndarray) -> Int[ndarray, "l 2"]:
-    """Pairs of vertices at one place in different pieces of the mesh, and between the copies there that a piece may have."""
+    """Pairs of vertices at one place in different pieces of the mesh,
+    and between the copies there that a piece may have.
+    """
     labels = component_labels(faces)
     if labels.max() == 0:
         return np.empty((0, 2), dtype=np.int64)
@@ -177,7 +190,9 @@ def _size(verts: ndarray, faces: ndarray) -> float:
 def _connected(links: ndarray, n: int) -> Int[ndarray, " n"]:
     """A label 0, 1, … for each of n nodes; those that links connect have the same."""
     tails, heads = links.T
-    return connected_components(sp.csr_matrix((np.ones(len(tails), np.int8), (tails, heads)), shape=(n, n)), directed=False)[1]
+    return connected_components(
+        sp.csr_matrix((np.ones(len(tails), np.int8), (tails, heads)), shape=(n, n)), directed=False
+    )[1]
 
 
 def _merged(alias: ndarray, links: ndarray) -> Int[ndarray, " n"]:

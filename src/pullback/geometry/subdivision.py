@@ -5,10 +5,13 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 
-def subdivide(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> tuple[Float[ndarray, "m 3"], Int[ndarray, "g 3"]]:
+def subdivide(
+    verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]
+) -> tuple[Float[ndarray, "m 3"], Int[ndarray, "g 3"]]:
     """Each triangle split in four at the midpoints of its edges: four times the faces, about four times the vertices.
 
-    The vertices of the input come first, in their order, then one for each edge; every new face is oriented as the one it lies in.
+    The vertices of the input come first, in their order, then one for each edge; every new face is oriented as the one
+    it lies in.
     """
     n = len(verts)
     corners = faces.astype(np.int64)

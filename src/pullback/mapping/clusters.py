@@ -1,6 +1,7 @@
 """Which reference points can matter to a few query points: compact clusters and bounds that rule out most of the rest.
 
-Nothing here decides a result. Callers compute exactly with the candidates; all others provably lie beyond the given reach.
+Nothing here decides a result. Callers compute exactly with the candidates; all others provably lie beyond the given
+reach.
 """
 
 import math
@@ -13,10 +14,11 @@ from torch import Tensor
 
 # Points of a cluster, at most; also the query rows that are searched for together.
 LEAF = 64
-# The leading columns of an embedding, those of low frequency in a spectral one, form compact clusters and already tell most
-# points apart.
+# The leading columns of an embedding, those of low frequency in a spectral one, form compact clusters and already tell
+# most points apart.
 _COARSE_COLUMNS = 32
-# Clusters nearest to the middle of the query rows, whose points give the first upper bounds of their smallest distances.
+# Clusters nearest to the middle of the query rows, whose points give the first upper bounds of their smallest
+# distances.
 _SEED_LEAVES = 4
 # Columns examined at a time, which bounds the memory of a panel.
 _TILE = 2**15
@@ -97,17 +99,31 @@ class Clusters:
             coarse = torch.cat([low, torch.ones_like(low[:, :1]), -0.5 * _square(low)[:, None]], dim=1)
         bound = torch.stack([radius, torch.ones_like(radius), 0.5 * (radius**2 - _square(centre))], dim=1)
         largest = -2 * reference[:, -1].min()
-        return Clusters(reference, order.int(), count.cumsum(0) - count, count, torch.cat([centre, bound], dim=1), radius, coarse, largest)
+        return Clusters(
+            reference,
+            order.int(),
+            count.cumsum(0) - count,
+            count,
+            torch.cat([centre, bound], dim=1),
+            radius,
+            coarse,
+            largest,
+        )
 
     @torch.no_grad()
     def candidates(self, rows: Float[Tensor, "b d"], *, margin: float = 0.0) -> Int[Tensor, " k"] | None:
-        """All columns whose squared distance to some row exceeds that row's smallest by at most ``margin``, and a few more.
+        """All columns whose squared distance to some row exceeds that row's smallest by at most ``margin``,
+        and a few more.
 
         None where the bounds rule out less than half of the columns. NaN rules out nothing.
         """
         points = rows[:, :-1]
         square = _square(points)
-        slack = (_ROUNDING + _ROUNDING_OF_COLUMN * rows.shape[1]) * torch.finfo(rows.dtype).eps * (self.largest + square.max())
+        slack = (
+            (_ROUNDING + _ROUNDING_OF_COLUMN * rows.shape[1])
+            * torch.finfo(rows.dtype).eps
+            * (self.largest + square.max())
+        )
         middle, spread = points.mean(dim=0), (points - points.mean(dim=0)).norm(dim=1)
         gap = (self._centre_squares(middle)).sqrt()
         reach = self._reach(rows, square, gap.topk(min(_SEED_LEAVES, len(gap)), largest=False).indices, margin + slack)
@@ -116,7 +132,9 @@ class Clusters:
         # The cluster with the nearest centre bounds each row's smallest distance better.
         width = points.shape[1]
         to_centre = torch.addmm(centre[:, -1] - 0.5 * centre[:, width] ** 2, points, centre[:, :width].T)
-        reach = torch.minimum(reach, self._reach(rows, square, leaves[to_centre.argmax(dim=1).unique()], margin + slack))
+        reach = torch.minimum(
+            reach, self._reach(rows, square, leaves[to_centre.argmax(dim=1).unique()], margin + slack)
+        )
         # Half of (reach + radius)² less the squared distance to the centre.
         left = torch.stack([reach, 0.5 * (reach**2 - square), torch.ones_like(reach)], dim=1)
         bound = torch.cat([points, left], dim=1) @ centre.T
@@ -127,7 +145,9 @@ class Clusters:
 
     @torch.no_grad()
     def beyond(self, points: Float[Tensor, "b p"], distance: Float[Tensor, ""]) -> Int[Tensor, " k"] | None:
-        """All columns at least ``distance`` away from some of the points, and a few more; None for more than half of them."""
+        """All columns at least ``distance`` away from some of the points, and a few more;
+        None for more than half of them.
+        """
         middle = points.mean(dim=0)
         farthest = self._centre_squares(middle).sqrt() + self.radius + (points - middle).norm(dim=1).max()
         slack = (_ROUNDING * torch.finfo(points.dtype).eps) ** 0.5
@@ -140,14 +160,20 @@ class Clusters:
         norm = self.radius**2 - 2 * self.centre[:, -1]
         return (norm - 2 * (self.centre[:, :width] @ point) + (point**2).sum()).clamp_min_(0)
 
-    def _reach(self, rows: Float[Tensor, "b d"], square: Float[Tensor, " b"], leaves: Int[Tensor, " l"], margin: Tensor) -> Tensor:
+    def _reach(
+        self, rows: Float[Tensor, "b d"], square: Float[Tensor, " b"], leaves: Int[Tensor, " l"], margin: Tensor
+    ) -> Tensor:
         """How far a column that matters can be from each row, from the distances to the points of some clusters."""
         ids = self.order.index_select(0, self._positions(leaves))
         nearest = square - 2 * (rows @ self.reference.index_select(0, ids).T).amax(dim=1)
         return (nearest.clamp_min_(0) + margin).sqrt()
 
-    def _columns_within(self, points: Float[Tensor, "b p"], reach: Float[Tensor, " b"], positions: Int[Tensor, " k"]) -> Tensor | None:
-        """Of the columns at some positions those that the leading coordinates do not rule out; None for more than half."""
+    def _columns_within(
+        self, points: Float[Tensor, "b p"], reach: Float[Tensor, " b"], positions: Int[Tensor, " k"]
+    ) -> Tensor | None:
+        """Of the columns at some positions those that the leading coordinates do not rule out;
+        None for more than half.
+        """
         if self.coarse is not None:
             low = points[:, :_COARSE_COLUMNS]
             left = torch.cat([low, 0.5 * (reach**2 - _square(low))[:, None], torch.ones_like(low[:, :1])], dim=1)

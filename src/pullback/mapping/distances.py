@@ -1,4 +1,6 @@
-"""Distances between two sets of embeddings by matrix products: exact enough for a sharp softmax, and never stored as a whole."""
+"""Distances between two sets of embeddings by matrix products: exact enough for a sharp softmax,
+and never stored as a whole.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -12,8 +14,8 @@ from pullback.mapping.clusters import Clusters, compact_strips
 from pullback.mapping.fused import fused_kernels
 from pullback.mapping.parallel import alone, each
 
-# Distances or logits that exist at a time. On a CPU few enough rows for neighbours to have much in common, and in all what its
-# caches hold; on a GPU up to 128 MB, so that it is busy.
+# Distances or logits that exist at a time. On a CPU few enough rows for neighbours to have much in common, and in all
+# what its caches hold; on a GPU up to 128 MB, so that it is busy.
 _CPU_ROWS = 64
 _CPU_ELEMENTS = 2**20
 # Where all columns are needed at once; 64 MB in float64.
@@ -25,10 +27,11 @@ _MANY_PAIRS = 2**27
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Inside, matrix products keep the dtype of their inputs: no autocast, no TF32, no bfloat16 passes; restored on leaving.
+    """Inside, matrix products keep the dtype of their inputs: no autocast, no TF32, no bfloat16 passes;
+    restored on leaving.
 
-    A blur of 1 % of the largest distance makes logits of -5000: TF32 would be wrong by about 5 nats, bfloat16 by 40. The setting is
-    one for all threads: the first that enters changes it, and the last that leaves restores it.
+    A blur of 1 % of the largest distance makes logits of -5000: TF32 would be wrong by about 5 nats, bfloat16 by 40.
+    The setting is one for all threads: the first that enters changes it, and the last that leaves restores it.
     """
     with torch.autocast(device.type, enabled=False):
         _INSIDE.enter()
@@ -62,7 +65,9 @@ _INSIDE = _FullPrecision()
 
 
 def _get_matmul_precision() -> dict[str, str]:
-    """The float32 precision of matrix products by backend; under the name "" before PyTorch 2.9, which has one setting for all."""
+    """The float32 precision of matrix products by backend; under the name "" before PyTorch 2.9,
+    which has one setting for all.
+    """
     if not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
         return {"": torch.get_float32_matmul_precision()}
     # The single setting cannot even be read once somebody has used those of the backends.
@@ -103,11 +108,15 @@ def _slices(n: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, n)) for start in range(0, n, step))
 
 
-def homogeneous(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> tuple[Float[Tensor, "n2 p+1"], Float[Tensor, "n1 p+1"]]:
-    """Coordinates whose inner product is ``(|q|² - |q - r|²) / 2``: the distance up to a constant of the row, in one product.
+def homogeneous(
+    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]
+) -> tuple[Float[Tensor, "n2 p+1"], Float[Tensor, "n1 p+1"]]:
+    """Coordinates whose inner product is ``(|q|² - |q - r|²) / 2``: the distance up to a constant of the row,
+    in one product.
 
-    What a softmax or an argmax over the reference needs, free of the constant |q|². Both sets are moved to the mean of the
-    reference first, since rounding grows with |q||r|; the mean is a constant for autograd, as distances do not feel it.
+    What a softmax or an argmax over the reference needs, free of the constant |q|². Both sets are moved to the mean of
+    the reference first, since rounding grows with |q||r|; the mean is a constant for autograd, as distances do not feel
+    it.
     """
     centre = reference.detach().mean(dim=0)
     return homogeneous_query(query - centre), homogeneous_reference(reference - centre)
@@ -125,9 +134,10 @@ def homogeneous_reference(reference: Float[Tensor, "n1 p"]) -> Float[Tensor, "n1
 def largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:
     """The exact ``max_ij |query_i - reference_j|``, a constant for autograd.
 
-    Most points cannot take part: with norms about a common centre, ``|q_i| + max_j |r_j|`` bounds every distance of q_i, and
-    is compared with a distance found by walking to the farthest point a few times. Of many points that remain, whole clusters
-    are ruled out in the same way; the rest is searched exhaustively. Raises ValueError for embeddings that do not fit together.
+    Most points cannot take part: with norms about a common centre, ``|q_i| + max_j |r_j|`` bounds every distance of
+    q_i, and is compared with a distance found by walking to the farthest point a few times. Of many points that remain,
+    whole clusters are ruled out in the same way; the rest is searched exhaustively. Raises ValueError for embeddings
+    that do not fit together.
     """
     check_embeddings(query, reference)
     with full_precision(query.device):
@@ -160,12 +170,17 @@ def _largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1
 def _farthest(query: Float[Tensor, "b p"], reference: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
     """The largest distance to a set in homogeneous coordinates; 0 for an empty one."""
     square, rows = torch.linalg.vecdot(query, query), homogeneous_query(query)
-    squares = [(square - 2 * (rows @ reference[tile].T).amin(dim=1)).max() for tile in column_tiles(len(reference), query.device)]
+    squares = [
+        (square - 2 * (rows @ reference[tile].T).amin(dim=1)).max()
+        for tile in column_tiles(len(reference), query.device)
+    ]
     return torch.stack([square.new_zeros(()), *squares]).max().sqrt()
 
 
 def _distance_walk(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:
-    """A large distance between the sets: to the farthest point, from there to the farthest of the other set, and so on."""
+    """A large distance between the sets: to the farthest point, from there to the farthest of the other set,
+    and so on.
+    """
     at = reference.norm(dim=1).argmax()
     for _ in range(2):
         at_query = (query - reference[at]).norm(dim=1).argmax()
@@ -174,32 +189,46 @@ def _distance_walk(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"
     return dist[at]
 
 
-def _may_reach(norm: Float[Tensor, " n"], other_norm: Float[Tensor, " m"], distance: Float[Tensor, ""]) -> Bool[Tensor, " n"]:
-    """Which points can be ``distance`` away from the other set. A NaN anywhere keeps all, so that it shows in the result."""
+def _may_reach(
+    norm: Float[Tensor, " n"], other_norm: Float[Tensor, " m"], distance: Float[Tensor, ""]
+) -> Bool[Tensor, " n"]:
+    """Which points can be ``distance`` away from the other set. A NaN anywhere keeps all,
+    so that it shows in the result.
+    """
     slack = 8 * torch.finfo(norm.dtype).eps
     return ~(norm + other_norm.max() < distance * (1 - slack))
 
 
 def check_embeddings(query: Tensor, reference: Tensor) -> None:
-    """Raises ValueError, with both values, unless the two sets lie in one space and can be compared in full precision."""
+    """Raises ValueError, with both values, unless the two sets lie in one space and can be compared in full
+    precision.
+    """
     for name, embedding in (("query", query), ("reference", reference)):
         if embedding.ndim != 2:
             raise ValueError(f"{name} has shape {tuple(embedding.shape)}; embeddings are (points, columns)")
         if 0 in embedding.shape:
             raise ValueError(f"{name} is empty: its shape is {tuple(embedding.shape)}")
         if embedding.dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"{name} is {_dtype_name(embedding)}: distances need float32 or float64, pass {name}.float()")
+            raise ValueError(
+                f"{name} is {_dtype_name(embedding)}: distances need float32 or float64, pass {name}.float()"
+            )
     if query.shape[1] != reference.shape[1]:
-        raise ValueError(f"query has {query.shape[1]} columns but reference has {reference.shape[1]}; both must live in one space")
+        raise ValueError(
+            f"query has {query.shape[1]} columns but reference has {reference.shape[1]}; both must live in one space"
+        )
     check_same_kind(query, reference, names=("query", "reference"))
 
 
 def check_same_kind(first: Tensor, second: Tensor, *, names: tuple[str, str]) -> None:
     """Raises ValueError, naming both, when two tensors differ in dtype or device."""
     if first.dtype != second.dtype:
-        raise ValueError(f"{names[0]}: {_dtype_name(first)}, {names[1]}: {_dtype_name(second)}; convert one with .to(dtype)")
+        raise ValueError(
+            f"{names[0]}: {_dtype_name(first)}, {names[1]}: {_dtype_name(second)}; convert one with .to(dtype)"
+        )
     if first.device != second.device:
-        raise ValueError(f"{names[0]}: device {first.device}, {names[1]}: device {second.device}; move one with .to(device)")
+        raise ValueError(
+            f"{names[0]}: device {first.device}, {names[1]}: device {second.device}; move one with .to(device)"
+        )
 
 
 def _dtype_name(tensor: Tensor) -> str:

@@ -12,7 +12,9 @@ from pullback.types import Movable
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingMap(Movable):
-    """Soft point map 2 → 1 with weights ``softmax_j(-|query_i - reference_j|² / (2 sigma²))``; ``soft_map`` makes checked ones."""
+    """Soft point map 2 → 1 with weights ``softmax_j(-|query_i - reference_j|² / (2 sigma²))``;
+    ``soft_map`` makes checked ones.
+    """
 
     query: Float[Tensor, "n2 p"]  # points of shape 2
     reference: Float[Tensor, "n1 p"]  # points of shape 1, in the same space
@@ -41,5 +43,8 @@ class EmbeddingMap(Movable):
     def check_function(self, feat1: Tensor) -> None:
         """Raises ValueError unless feat1 holds values at the points of shape 1 that this map can carry."""
         if feat1.ndim != 2 or feat1.shape[0] != self.n1:
-            raise ValueError(f"feat1 has shape {tuple(feat1.shape)} but the map starts from {self.n1} points: pass ({self.n1}, channels)")
+            raise ValueError(
+                f"feat1 has shape {tuple(feat1.shape)} but the map starts from "
+                f"{self.n1} points: pass ({self.n1}, channels)"
+            )
         check_same_kind(feat1, self.reference, names=("feat1", "the embeddings"))

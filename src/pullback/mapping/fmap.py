@@ -17,8 +17,8 @@ MASKS = ("resolvent", "squared_difference", "none")
 def fmap_from_pointmap(p2p21: Int[Tensor, " n2"], basis1: Eigenbasis, basis2: Eigenbasis) -> Float[Tensor, "k2 k1"]:
     """Functional map 1 → 2 induced by the point map 2 → 1.
 
-    Minimises ``‖evecs2 @ fmap12 - evecs1[p2p21]‖`` in the mass inner product of shape 2 (Ovsjanikov et al. 2012, eq. 3);
-    a projection, because ``evecs2`` is orthonormal there.
+    Minimises ``‖evecs2 @ fmap12 - evecs1[p2p21]‖`` in the mass inner product of shape 2 (Ovsjanikov et al. 2012, eq.
+    3); a projection, because ``evecs2`` is orthonormal there.
     """
     return basis2.project(basis1.evecs[p2p21])
 
@@ -48,11 +48,12 @@ def pointmap_from_fmap(fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis
 def regularised_fmap(
     coeffs1: Float[Tensor, "k1 c"], coeffs2: Float[Tensor, "k2 c"], penalty: Float[Tensor, "k2 k1"]
 ) -> Float[Tensor, "k2 k1"]:
-    """The functional map 1 → 2 that carries coefficients of features over: the minimiser of ``‖C A - B‖² + Σ penalty C²``.
+    """The functional map 1 → 2 that carries coefficients of features over:
+    the minimiser of ``‖C A - B‖² + Σ penalty C²``.
 
-    Row a solves ``(A Aᵀ + diag(penalty_a)) c_a = A b_a`` (Donati et al. 2020, eq. 3; Ren et al. 2019). Differentiable in all arguments.
-    In float64, so that the squared condition number of the features stays harmless, and with a ridge of 1e-9 of the mean diagonal of
-    ``A Aᵀ``, which makes the systems of features of lower rank solvable.
+    Row a solves ``(A Aᵀ + diag(penalty_a)) c_a = A b_a`` (Donati et al. 2020, eq. 3; Ren et al. 2019). Differentiable
+    in all arguments. In float64, so that the squared condition number of the features stays harmless, and with a ridge
+    of 1e-9 of the mean diagonal of ``A Aᵀ``, which makes the systems of features of lower rank solvable.
     """
     coeffs1, coeffs2, dtype = coeffs1.double(), coeffs2.double(), coeffs1.dtype
     gram = coeffs1 @ coeffs1.T
@@ -66,8 +67,8 @@ def penalty_mask(
 ) -> Float[Tensor, "k2 k1"]:
     """How much each entry of a map 1 → 2 violates commutativity with the Laplacians, by the name of the measure.
 
-    ``"resolvent"``: :func:`resolvent_mask`; ``"squared_difference"``: of the eigenvalues (the classical one); ``"none"``: all alike.
-    Raises ValueError for another name.
+    ``"resolvent"``: :func:`resolvent_mask`; ``"squared_difference"``: of the eigenvalues (the classical one);
+    ``"none"``: all alike. Raises ValueError for another name.
     """
     if kind == "resolvent":
         return resolvent_mask(evals1, evals2, gamma=gamma)
@@ -79,11 +80,13 @@ def penalty_mask(
     raise ValueError(f"mask={kind!r} is unknown; use one of {', '.join(MASKS)}")
 
 
-def resolvent_mask(evals1: Float[Tensor, " k1"], evals2: Float[Tensor, " k2"], *, gamma: float = 0.5) -> Float[Tensor, "k2 k1"]:
+def resolvent_mask(
+    evals1: Float[Tensor, " k1"], evals2: Float[Tensor, " k2"], *, gamma: float = 0.5
+) -> Float[Tensor, "k2 k1"]:
     """How far apart two eigenvalues' resolvents lie: the penalty of entry (i, j) of a map 1 → 2 (Ren et al. 2019).
 
-    With ``x = (λ / λ_max)^γ``, λ_max the largest of both spectra, the resolvent of λ is ``(x + i) / (x² + 1)``; the mask
-    is the squared modulus of the difference. Bounded, unlike the difference of eigenvalues itself.
+    With ``x = (λ / λ_max)^γ``, λ_max the largest of both spectra, the resolvent of λ is ``(x + i) / (x² + 1)``; the
+    mask is the squared modulus of the difference. Bounded, unlike the difference of eigenvalues itself.
     """
     largest = torch.maximum(evals1.max(), evals2.max())
     parts = []

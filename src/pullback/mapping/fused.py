@@ -8,7 +8,8 @@ import torch
 
 
 def fused_kernels(device: torch.device) -> ModuleType | None:
-    """The module of the fused kernels (:mod:`pullback.mapping.softmap_triton`) for a CUDA device where Triton is installed, else None.
+    """The module of the fused kernels (:mod:`pullback.mapping.softmap_triton`)
+    for a CUDA device where Triton is installed, else None.
 
     None also on the CPU, where the kernels run in Triton's interpreter only: correct, and thousands of times slower.
     """

@@ -1,7 +1,8 @@
 """From patches to pixels: what a match of two patch grids says about pixels, keypoints and heat maps.
 
-A grid (rows, columns) covers its photograph evenly, patches are numbered row by row. All interpolation is of the displacement
-``xy21 - centre``, not of the place: beyond the outermost patch centres it stays constant, so the identity is exact up to the border.
+A grid (rows, columns) covers its photograph evenly, patches are numbered row by row. All interpolation is of the
+displacement ``xy21 - centre``, not of the place: beyond the outermost patch centres it stays constant, so the identity
+is exact up to the border.
 """
 
 import torch
@@ -14,9 +15,15 @@ from pullback.types import PatchImage
 
 
 def patch_centres(
-    grid: tuple[int, int], size: tuple[int, int], patches: Int[Tensor, " n"] | None = None, *, device: torch.device | None = None
+    grid: tuple[int, int],
+    size: tuple[int, int],
+    patches: Int[Tensor, " n"] | None = None,
+    *,
+    device: torch.device | None = None,
 ) -> Float[Tensor, "n 2"]:
-    """Centres xy of patches in pixels: ``x = (column + 0.5) W / w - 0.5``, y likewise; of the whole grid (h, w) without ``patches``."""
+    """Centres xy of patches in pixels: ``x = (column + 0.5) W / w - 0.5``, y likewise; of the whole grid (h, w)
+    without ``patches``.
+    """
     if patches is None:
         patches = torch.arange(grid[0] * grid[1], device=device)
     row, column = patches // grid[1], patches % grid[1]
@@ -24,19 +31,25 @@ def patch_centres(
 
 
 def patch_of(xy: Float[Tensor, "t 2"], grid: tuple[int, int], size: tuple[int, int]) -> Int[Tensor, " t"]:
-    """The row-major index of the patch that each pixel position lies in; positions outside the photograph go to the border."""
+    """The row-major index of the patch that each pixel position lies in;
+    positions outside the photograph go to the border.
+    """
     column = ((xy[:, 0] + 0.5) * grid[1] / size[1]).floor().long().clamp(0, grid[1] - 1)
     row = ((xy[:, 1] + 0.5) * grid[0] / size[0]).floor().long().clamp(0, grid[0] - 1)
     return row * grid[1] + column
 
 
 def flow_from_match(
-    xy21: Float[Tensor, "n2 2"], grid2: tuple[int, int], size2: tuple[int, int], patches2: Int[Tensor, " n2"] | None = None
+    xy21: Float[Tensor, "n2 2"],
+    grid2: tuple[int, int],
+    size2: tuple[int, int],
+    patches2: Int[Tensor, " n2"] | None = None,
 ) -> Float[Tensor, "2 H2 W2"]:
-    """The dense flow 2 → 1: for each pixel of image 2 the displacement to its match in image 1, in pixels; channel 0 is x.
+    """The dense flow 2 → 1: for each pixel of image 2 the displacement to its match in image 1, in pixels;
+    channel 0 is x.
 
-    ``xy21`` are the places, in pixels of image 1, that the patches ``patches2`` go to (all patches without it). Bilinear between
-    patch centres; a patch outside the graph takes the displacement of the nearest patch in it.
+    ``xy21`` are the places, in pixels of image 1, that the patches ``patches2`` go to (all patches without it).
+    Bilinear between patch centres; a patch outside the graph takes the displacement of the nearest patch in it.
     """
     field = _displacement_field(xy21, grid2, size2, patches2)
     return interpolate(field[None], size=size2, mode="bilinear", align_corners=False)[0]
@@ -53,8 +66,9 @@ def keypoints_from_match(
 ) -> Float[Tensor, "t 2"]:
     """Keypoints of image 2 carried to image 1, both as xy in pixels.
 
-    "nearest": a keypoint goes where its patch goes, as in sd-dino and the benchmarks built on it. "bilinear": it moves by the
-    displacement interpolated between patch centres, as a pixel of ``flow_from_match`` does. Raises ValueError for another word.
+    "nearest": a keypoint goes where its patch goes, as in sd-dino and the benchmarks built on it. "bilinear": it moves
+    by the displacement interpolated between patch centres, as a pixel of ``flow_from_match`` does. Raises ValueError
+    for another word.
     """
     if interpolation not in ("nearest", "bilinear"):
         raise ValueError(f"interpolation={interpolation!r} is unknown: choose nearest or bilinear")
@@ -75,11 +89,13 @@ def heatmap_transfer(
 ) -> Float[Tensor, "H2 W2"]:
     """A heat map on photograph 1 carried to photograph 2 by the functional map alone, without a point map.
 
-    Patch means on grid 1, their coefficients, ``fmap12``, synthesis on grid 2, negative values cut off, bilinear to pixels; zero
-    on patches outside the graph. Raises ValueError when ``heat1`` has another size than photograph 1.
+    Patch means on grid 1, their coefficients, ``fmap12``, synthesis on grid 2, negative values cut off, bilinear to
+    pixels; zero on patches outside the graph. Raises ValueError when ``heat1`` has another size than photograph 1.
     """
     if tuple(heat1.shape) != tuple(image1.size):
-        raise ValueError(f"heat1 has size {tuple(heat1.shape)} but photograph {image1.name} has {tuple(image1.size)} (height, width)")
+        raise ValueError(
+            f"heat1 has size {tuple(heat1.shape)} but photograph {image1.name} has {tuple(image1.size)} (height, width)"
+        )
     k2, k1 = fmap12.shape
     means = interpolate(heat1[None, None], size=image1.grid, mode="area").flatten()
     coeffs2 = fmap12 @ image1.basis.first(k1).project(means[image1.patches])
@@ -91,11 +107,15 @@ def heatmap_transfer(
 def _displacement_field(
     xy21: Float[Tensor, "n2 2"], grid2: tuple[int, int], size2: tuple[int, int], patches2: Int[Tensor, " n2"] | None
 ) -> Float[Tensor, "2 h2 w2"]:
-    """``xy21 - centre`` on the whole grid of image 2; patches outside the graph take that of the nearest patch in it."""
+    """``xy21 - centre`` on the whole grid of image 2;
+    patches outside the graph take that of the nearest patch in it.
+    """
     n, (rows, columns) = len(xy21), grid2
     expected = rows * columns if patches2 is None else len(patches2)
     if n != expected:
-        raise ValueError(f"xy21 has {n} places but the graph of image 2 has {expected} patches (grid {rows} x {columns})")
+        raise ValueError(
+            f"xy21 has {n} places but the graph of image 2 has {expected} patches (grid {rows} x {columns})"
+        )
     centres = patch_centres(grid2, size2, device=xy21.device).to(xy21.dtype)
     if patches2 is None or n == len(centres):
         displacement = xy21 - centres

@@ -34,7 +34,9 @@ class HardMap(PointwiseMap):
     def __post_init__(self) -> None:
         outside = (self.p2p21 < 0) | (self.p2p21 >= self.n1)
         if outside.any():
-            raise ValueError(f"p2p21 holds {int(self.p2p21[outside][0])}, but shape 1 has the points 0 to {self.n1 - 1}")
+            raise ValueError(
+                f"p2p21 holds {int(self.p2p21[outside][0])}, but shape 1 has the points 0 to {self.n1 - 1}"
+            )
 
     @property
     def n2(self) -> int:

@@ -1,7 +1,8 @@
-"""The folder in which KeOps builds its kernels: one process builds at a time, and what a killed one left is cleared away first.
+"""The folder in which KeOps builds its kernels: one process builds at a time,
+and what a killed one left is cleared away first.
 
-KeOps takes a library for built as soon as its file is there. A compiler that was killed leaves an empty or cut one, on which every
-later run would end.
+KeOps takes a library for built as soon as its file is there. A compiler that was killed leaves an empty or cut one, on
+which every later run would end.
 """
 
 import contextlib
@@ -22,12 +23,15 @@ log = logging.getLogger(__name__)
 
 _LOCK = ".pullback.lock"
 _LIST = "_cache.pkl"  # of the formulas that KeOps has seen, written when a process ends
-_HASHED = re.compile(r"[0-9a-f]{10}")  # the names of generated code, with its description in a file of its own, written last
+# the names of generated code, with its description in a file of its own, written last
+_HASHED = re.compile(r"[0-9a-f]{10}")
 _DESCRIPTION = re.compile(r"red_formula=.*\ndim=.+\ntagI=.+\ndimy=\d+$", re.DOTALL)
 
 
 def build_folders() -> list[Path]:
-    """Where KeOps builds on this machine, for this Python (made if needed); with CUDA there is one for each choice of GPUs."""
+    """Where KeOps builds on this machine, for this Python (made if needed);
+    with CUDA there is one for each choice of GPUs.
+    """
     chosen = os.environ.get("KEOPS_CACHE_FOLDER")
     try:
         home = Path(chosen) if chosen else Path.home() / ".cache" / f"keops{version('keopscore')}"
@@ -70,7 +74,11 @@ def remove_broken(folder: Path) -> list[Path]:
             with contextlib.suppress(OSError):
                 path.unlink()
     if broken:
-        log.warning("KeOps: an interrupted build was found in %s (%s); it is done again", folder, ", ".join(path.name for path in broken))
+        log.warning(
+            "KeOps: an interrupted build was found in %s (%s); it is done again",
+            folder,
+            ", ".join(path.name for path in broken),
+        )
     return broken
 
 
@@ -86,13 +94,18 @@ def _is_broken(path: Path) -> bool:
 
 def _is_whole_code(stem: Path) -> bool:
     """Whether the generated code of a formula is there, and its description, which is written after it."""
-    description, code = stem.with_suffix(".nfo"), [path for path in stem.parent.glob(f"{stem.name}.*") if path.suffix != ".nfo"]
+    description, code = (
+        stem.with_suffix(".nfo"),
+        [path for path in stem.parent.glob(f"{stem.name}.*") if path.suffix != ".nfo"],
+    )
     described = description.is_file() and _DESCRIPTION.match(description.read_text(errors="replace"))
     return bool(described and code and all(path.stat().st_size for path in code))
 
 
 def is_whole_library(path: Path) -> bool:
-    """Whether a shared library is complete: in the format of Linux everything that its tables name lies within the file."""
+    """Whether a shared library is complete: in the format of Linux everything that its tables name lies within the
+    file.
+    """
     content = path.read_bytes()
     if not sys.platform.startswith("linux"):
         return bool(content)
@@ -107,7 +120,9 @@ def is_whole_library(path: Path) -> bool:
 
 
 def _is_true_list(path: Path) -> bool:
-    """Whether a list of formulas is whole, and the code that it names is there. Read without building anything of it."""
+    """Whether a list of formulas is whole, and the code that it names is there.
+    Read without building anything of it.
+    """
     try:
         values = [value for _, value, _ in pickletools.genops(path.read_bytes())]
     except Exception:  # pickletools reports cut files in many ways

@@ -15,8 +15,9 @@ from pullback.mapping.pointmap import nearest
 class NearestMap(PointwiseMap):
     """The hard point map 2 → 1 from each query row to the reference row nearest to it.
 
-    The search, the dearest part of a map between dense shapes, happens once, and not at all where nobody reads the map: training
-    reads functional maps only. No gradient reaches the embeddings. Raises ValueError for embeddings that do not fit together.
+    The search, the dearest part of a map between dense shapes, happens once, and not at all where nobody reads the map:
+    training reads functional maps only. No gradient reaches the embeddings. Raises ValueError for embeddings that do
+    not fit together.
     """
 
     query: Float[Tensor, "n2 p"]  # points of shape 2

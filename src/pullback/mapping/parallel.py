@@ -1,14 +1,16 @@
 """Strips of work shared out to a few threads, each with kernels that keep to their one thread.
 
-PyTorch's own threads meet at a barrier after every kernel and spin there. Between many small kernels that gains nothing, and beside other
-busy processes each barrier waits for a thread that has no processor. Here threads meet once, at the end of all strips, and wait asleep.
+PyTorch's own threads meet at a barrier after every kernel and spin there. Between many small kernels that gains
+nothing, and beside other busy processes each barrier waits for a thread that has no processor. Here threads meet once,
+at the end of all strips, and wait asleep.
 
     alone(task, device)           runs a whole computation in such a thread; inside,
     each(work, items)             shares out independent strips,
     in_order(parts, items, add)   shares out strips whose parts are added up: always in the order of the strips
 
-How many threads work is the caller's ``torch.get_num_threads()``, which is neither changed nor is it inside the work, where it is 1: the
-same kernels on the same strips, added in the same order, give the same bits for every number of threads.
+How many threads work is the caller's ``torch.get_num_threads()``, which is neither changed nor is it inside the work,
+where it is 1: the same kernels on the same strips, added in the same order, give the same bits for every number of
+threads.
 """
 
 import contextlib
@@ -45,10 +47,12 @@ _CREW: contextvars.ContextVar[_Crew | None] = contextvars.ContextVar("crew", def
 
 
 def alone(task: Callable[[], Result], device: torch.device) -> Result:
-    """The result of the task, run on a CPU by a thread with one-threaded kernels, to which ``each`` and ``in_order`` add others.
+    """The result of the task, run on a CPU by a thread with one-threaded kernels,
+    to which ``each`` and ``in_order`` add others.
 
-    Without gradients. The task sees the caller's context variables and inference mode. Its errors are raised here; whatever interrupts
-    the caller, as Ctrl-C, ends the work after the strips at hand. Called inside a task, or by a caller with one thread, it is the task.
+    Without gradients. The task sees the caller's context variables and inference mode. Its errors are raised here;
+    whatever interrupts the caller, as Ctrl-C, ends the work after the strips at hand. Called inside a task, or by a
+    caller with one thread, it is the task.
     """
     threads = torch.get_num_threads()
     if threads == 1 or device.type != "cpu":
@@ -65,7 +69,9 @@ def alone(task: Callable[[], Result], device: torch.device) -> Result:
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """``[work(item) for item in items]`` by all threads of the task. The first error, in the order of the items, is raised."""
+    """``[work(item) for item in items]`` by all threads of the task. The first error, in the order of the items,
+    is raised.
+    """
     found: list[Result | None] = [None] * len(items)
 
     def keep(i: int, item: Item) -> None:
@@ -76,7 +82,8 @@ def each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
 
 
 def in_order(parts: Callable[[Item], Iterator[Part]], items: Sequence[Item], add: Callable[[Part], None]) -> None:
-    """``for item in items: for part in parts(item): add(part)`` by all threads of the task: ``parts`` side by side, ``add`` in turn.
+    """``for item in items: for part in parts(item): add(part)`` by all threads of the task: ``parts`` side by side,
+    ``add`` in turn.
 
     A thread that is early leaves its parts to the one whose turn it is. It holds a bounded number of elements.
     """
@@ -156,7 +163,9 @@ def _elements(parts: list[Part]) -> int:
 
 
 def _share_out(work: Callable[[int, Item], None], items: Sequence[Item]) -> None:
-    """Calls ``work(i, item)`` for all items, by this thread and others of its crew. Raises the first error after all have stopped."""
+    """Calls ``work(i, item)`` for all items, by this thread and others of its crew.
+    Raises the first error after all have stopped.
+    """
     crew = _CREW.get()
     threads = 1 if crew is None else min(crew.size, len(items))
     if threads <= 1:
@@ -200,7 +209,9 @@ class _Share:
 
 
 def _submit(crew: _Crew | None, task: Callable[[], Result]) -> Future:
-    """The task in a thread of the pool, under the caller's context variables and inference mode; with a crew or as one of it."""
+    """The task in a thread of the pool, under the caller's context variables and inference mode;
+    with a crew or as one of it.
+    """
     context, inference = contextvars.copy_context(), torch.is_inference_mode_enabled()
 
     def run() -> Result:

@@ -1,4 +1,6 @@
-"""Spaces in which the patches of two photographs can be compared: raw features, features carried by a functional map, spectral rows."""
+"""Spaces in which the patches of two photographs can be compared: raw features, features carried by a functional map,
+spectral rows.
+"""
 
 from collections.abc import Sequence
 
@@ -23,15 +25,17 @@ def patch_embeddings(
     weights: Sequence[float] | None = None,
     normalise: str = "none",
 ) -> tuple[Float[Tensor, "n2 p"], Float[Tensor, "n1 p"]]:
-    """``(query, reference)``: patches of image 2 and of image 1 in one space, where the nearest reference row is the match 2 → 1.
+    """``(query, reference)``: patches of image 2 and of image 1 in one space,
+    where the nearest reference row is the match 2 → 1.
 
     The columns of the named blocks side by side, each normalised on its own and multiplied by its weight. Blocks:
-    "basis", "loss": raw features of that branch. "transferred_basis", "transferred_loss": image 1's features carried to image 2 by
-    ``Φ2 fmap12 Φ1ᵀ``, against the raw ones of image 1 (as the published code). "spectral": rows of Φ2 against rows of ``Φ1 fmap12ᵀ``;
-    "adjoint": rows of ``Φ2 fmap12`` against rows of Φ1, the same for an orthogonal map.
-    ``normalise``: "none"; "patch", each row to unit length; "centred_patch", rows of unit length, their mean over both images taken off,
-    to unit length again. Centred features are carried; others are carried as they are, and normalised then (as the published code).
-    Raises ValueError for an unknown word, or a block that needs a functional map where there is none.
+    "basis", "loss": raw features of that branch. "transferred_basis", "transferred_loss": image 1's features carried to
+    image 2 by ``Φ2 fmap12 Φ1ᵀ``, against the raw ones of image 1 (as the published code). "spectral": rows of Φ2
+    against rows of ``Φ1 fmap12ᵀ``; "adjoint": rows of ``Φ2 fmap12`` against rows of Φ1, the same for an orthogonal map.
+    ``normalise``: "none"; "patch", each row to unit length; "centred_patch", rows of unit length, their mean over both
+    images taken off, to unit length again. Centred features are carried; others are carried as they are, and normalised
+    then (as the published code). Raises ValueError for an unknown word, or a block that needs a functional map where
+    there is none.
     """
     check_embedding(blocks, weights, normalise)
     parts = []
@@ -48,7 +52,9 @@ def check_embedding(blocks: Sequence[str], weights: Sequence[float] | None, norm
     if isinstance(blocks, str) or unknown or not blocks:
         raise ValueError(f"embedding={blocks!r}: expected a list of one or more of {', '.join(BLOCKS)}")
     if weights is not None and len(weights) != len(blocks):
-        raise ValueError(f"weights={list(weights)} but there are {len(blocks)} blocks, {', '.join(blocks)}; give one weight for each")
+        raise ValueError(
+            f"weights={list(weights)} but there are {len(blocks)} blocks, {', '.join(blocks)}; give one weight for each"
+        )
     if normalise not in NORMALISATIONS:
         raise ValueError(f"normalise={normalise!r} is unknown: choose {', '.join(NORMALISATIONS)}")
 

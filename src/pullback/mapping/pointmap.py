@@ -15,9 +15,10 @@ def nearest(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> I
     """The point map ``p2p21``: for each query row the nearest reference row, of equally near ones the first.
 
     On a CPU, and in float64 everywhere, by squared differences in float64: what matrix products nominate is compared by
-    :func:`pullback.mapping.search.exact_squares`, so the same rows give the same answer in any order, with any number of threads and on
-    every processor. On a GPU in float32 as exact as its kernel, see :func:`pullback.mapping.softmap_triton.nearest`. All distances, in
-    blocks, or of large sets on a CPU those that ``Clusters`` cannot rule out. Raises ValueError for embeddings that do not fit together.
+    :func:`pullback.mapping.search.exact_squares`, so the same rows give the same answer in any order, with any number
+    of threads and on every processor. On a GPU in float32 as exact as its kernel, see
+    :func:`pullback.mapping.softmap_triton.nearest`. All distances, in blocks, or of large sets on a CPU those that
+    ``Clusters`` cannot rule out. Raises ValueError for embeddings that do not fit together.
     """
     check_embeddings(query, reference)
     kernels = fused_kernels(query.device)

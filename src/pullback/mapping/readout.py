@@ -20,11 +20,12 @@ POSITIONS = ("nearest", "subpatch", "soft_argmax", "window_soft_argmax")
 class Readout:
     """From two sets of patch embeddings to a point map 2 → 1 and places in pixels.
 
-    ``embedding``, ``weights``, ``normalise``: the space, see ``patch_embeddings``; the best patch is the nearest one, of equally near
-    ones the first. ``position``: "nearest", the centre of the best patch; "subpatch", the top of parabolas through its similarity and
-    those of its neighbours, at most half a patch away; "soft_argmax", the mean place under ``softmax(-d² / (2 temperature s))``, s the
-    mean squared length of image 1's rows (for unit rows this is cosine / temperature); "window_soft_argmax", the same over patches at
-    most ``window`` rows and columns from the best.
+    ``embedding``, ``weights``, ``normalise``: the space, see ``patch_embeddings``; the best patch is the nearest one,
+    of equally near ones the first. ``position``: "nearest", the centre of the best patch; "subpatch", the top of
+    parabolas through its similarity and those of its neighbours, at most half a patch away; "soft_argmax", the mean
+    place under ``softmax(-d² / (2 temperature s))``, s the mean squared length of image 1's rows (for unit rows this is
+    cosine / temperature); "window_soft_argmax", the same over patches at most ``window`` rows and columns from the
+    best.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Readout:
         The patch is the best one, except for the means: there it is the one whose centre is nearest to the place.
         """
         image1 = pair.image1
-        query, reference = patch_embeddings(pair, fmap12, self.embedding, weights=self.weights, normalise=self.normalise)
+        query, reference = patch_embeddings(
+            pair, fmap12, self.embedding, weights=self.weights, normalise=self.normalise
+        )
         check_embeddings(query, reference)
         scale = (reference**2).sum(dim=1).mean()
         p2p21 = torch.empty(len(query), dtype=torch.long, device=query.device)
@@ -85,7 +88,9 @@ class Readout:
             p2p21 = nearest(xy21, patch_centres(image1.grid, image1.size, image1.patches).to(xy21.dtype))
         return p2p21, xy21
 
-    def _places(self, similarity: Float[Tensor, "b n1"], best: Int[Tensor, " b"], image1: PatchImage) -> Float[Tensor, "b 2"]:
+    def _places(
+        self, similarity: Float[Tensor, "b n1"], best: Int[Tensor, " b"], image1: PatchImage
+    ) -> Float[Tensor, "b 2"]:
         centres = patch_centres(image1.grid, image1.size, image1.patches).to(similarity.dtype)
         if self.position == "nearest":
             return centres[best]
@@ -98,8 +103,12 @@ class Readout:
         return centres[best] + shift * shift.new_tensor([width / columns, height / rows])
 
 
-def _window(similarity: Float[Tensor, "b n1"], image1: PatchImage, best: Int[Tensor, " b"], radius: int) -> Float[Tensor, "b d d"]:
-    """The similarities of patches within ``radius`` rows and columns of the best one; -inf where the graph has no patch."""
+def _window(
+    similarity: Float[Tensor, "b n1"], image1: PatchImage, best: Int[Tensor, " b"], radius: int
+) -> Float[Tensor, "b d d"]:
+    """The similarities of patches within ``radius`` rows and columns of the best one;
+    -inf where the graph has no patch.
+    """
     rows, columns = image1.grid
     whole = similarity.new_full((len(similarity), rows * columns), -torch.inf)
     whole[:, image1.patches] = similarity
@@ -122,7 +131,9 @@ def _window_means(logits: Float[Tensor, "b d d"]) -> Float[Tensor, "b 2"]:
 
 
 def _parabola_tops(near: Float[Tensor, "b 3 3"]) -> Float[Tensor, "b 2"]:
-    """The shift xy, in patches, to the top of the parabolas through the middle and its neighbours; 0 along an axis that lacks one."""
+    """The shift xy, in patches, to the top of the parabolas through the middle and its neighbours;
+    0 along an axis that lacks one.
+    """
     before = torch.stack([near[:, 1, 0], near[:, 0, 1]], dim=1)
     after = torch.stack([near[:, 1, 2], near[:, 2, 1]], dim=1)
     bend = before + after - 2 * near[:, 1, 1, None]

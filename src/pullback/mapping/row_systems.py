@@ -13,14 +13,16 @@ def solve_rows(
 ) -> Float[Tensor, "p k2 k1"]:
     """Solves ``(gram + diag(ridge_a)) c_a = rhs_a`` for each row a; r is k2, or 1 where all rows have the same ridge.
 
-    Differentiable in gram, ridge and rhs by the factors of the forward pass: the backward pass factorises nothing and stores no gradient
-    of the k2 systems.
+    Differentiable in gram, ridge and rhs by the factors of the forward pass: the backward pass factorises nothing and
+    stores no gradient of the k2 systems.
     """
     return _RowSolve.apply(gram, ridge, rhs)
 
 
 def factorise_rows(gram: Float[Tensor, "p 1 k1 k1"], ridge: Float[Tensor, "p r k1"]) -> Float[Tensor, "p r k1 k1"]:
-    """Cholesky factors of ``gram + diag(ridge_a)`` for each row a. (``torch.linalg.solve`` prints oneMKL errors on such batches.)"""
+    """Cholesky factors of ``gram + diag(ridge_a)`` for each row a.
+    (``torch.linalg.solve`` prints oneMKL errors on such batches.)
+    """
     system = gram.repeat(1, ridge.shape[1], 1, 1)
     system.diagonal(dim1=2, dim2=3).add_(ridge)
     return torch.linalg.cholesky(system)
@@ -34,7 +36,9 @@ def solve_factored(factor: Float[Tensor, "p r k1 k1"], rhs: Float[Tensor, "p k2 
 
 
 class _RowSolve(torch.autograd.Function):
-    """With ``w_a`` the solution of system a for the incoming gradient: the gradient of rhs is w, of a system ``-w_a c_aᵀ``."""
+    """With ``w_a`` the solution of system a for the incoming gradient: the gradient of rhs is w,
+    of a system ``-w_a c_aᵀ``.
+    """
 
     @staticmethod
     def forward(ctx: Any, gram: Tensor, ridge: Tensor, rhs: Tensor) -> Tensor:

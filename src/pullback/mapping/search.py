@@ -1,8 +1,8 @@
 """Nearest rows by matrix products, and a decision between close ones that depends on the rows alone.
 
-A product rounds equal columns differently by their place, and differently on every processor. So it only nominates: every column that
-rounding could have kept from being the best is a candidate, and candidates are compared by ``exact_squares``, the first of equal ones wins.
-Most rows have one candidate.
+A product rounds equal columns differently by their place, and differently on every processor. So it only nominates:
+every column that rounding could have kept from being the best is a candidate, and candidates are compared by
+``exact_squares``, the first of equal ones wins. Most rows have one candidate.
 """
 
 from dataclasses import dataclass
@@ -79,13 +79,19 @@ class Search:
             first_of_nearest(found, row, column, self._squares(points, row, column))
         return found
 
-    def _squares(self, points: Float[Tensor, "b p"], row: Int[Tensor, " m"], column: Int[Tensor, " m"]) -> Float[Tensor, " m"]:
+    def _squares(
+        self, points: Float[Tensor, "b p"], row: Int[Tensor, " m"], column: Int[Tensor, " m"]
+    ) -> Float[Tensor, " m"]:
         step = max(1, _ELEMENTS // points.shape[1])
         parts = zip(row.split(step), column.split(step), strict=True)
         return torch.cat([exact_squares(points[r], self.reference[c]) for r, c in parts])
 
-    def _thinned(self, points: Float[Tensor, "b p"], row: Tensor, column: Tensor) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
-        """Fewer candidates of the same rows, by equal columns and by products in float64 about the middle of these points."""
+    def _thinned(
+        self, points: Float[Tensor, "b p"], row: Tensor, column: Tensor
+    ) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
+        """Fewer candidates of the same rows,
+        by equal columns and by products in float64 about the middle of these points.
+        """
         columns, rows = self._first_equal[column].unique(), row.unique()
         reference = self.reference[columns].double()
         centre = points.double().mean(dim=0)
@@ -111,7 +117,8 @@ class _Candidates:
         """``x``: the rows in the homogeneous coordinates of the products."""
         self.n_rows, self._columns = x.shape
         self._square = torch.linalg.vecdot(x[:, :-1], x[:, :-1])
-        # A product over d columns is off by d u |x||y| at most, u half of eps; so is the last coordinate of y. Two of a row are compared.
+        # A product over d columns is off by d u |x||y| at most, u half of eps; so is the last coordinate of y. Two of a
+        # row are compared.
         self._unit = _SAFETY * (self._columns + 2) * torch.finfo(x.dtype).eps
         self._best = x.new_full((self.n_rows,), -torch.inf)
         self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -139,7 +146,8 @@ class _Candidates:
     def _threshold(self) -> Float[Tensor, " b"]:
         """What a product must reach for its column to be nearest, or equally near, by exact arithmetic.
 
-        A column y that can be nearest lies within the distance of the best one: ``|y|`` is at most ``|x|`` and this distance.
+        A column y that can be nearest lies within the distance of the best one: ``|y|`` is at most ``|x|`` and this
+        distance.
         """
         norm = self._square.sqrt()
         largest = norm + (self._square - 2 * self._best).clamp_min(0).sqrt()
@@ -158,7 +166,8 @@ def _first_largest(product: Float[Tensor, "b m"]) -> tuple[Float[Tensor, " b"], 
 
 
 def exact_squares(points: Float[Tensor, "m p"], others: Float[Tensor, "m p"]) -> Float[Tensor, " m"]:
-    """Squared distances of rows, in float64, by differences that are squared and added in pairs, in an order that only p decides.
+    """Squared distances of rows, in float64, by differences that are squared and added in pairs,
+    in an order that only p decides.
 
     Single operations, each rounded as IEEE 754 says: the same bits wherever the rows stand and on every processor.
     """
@@ -172,8 +181,12 @@ def exact_squares(points: Float[Tensor, "m p"], others: Float[Tensor, "m p"]) ->
     return square[:, 0]
 
 
-def first_of_nearest(found: Int[Tensor, " b"], row: Int[Tensor, " m"], column: Int[Tensor, " m"], square: Float[Tensor, " m"]) -> None:
-    """Writes each row's column of the smallest square, of equal ones the first, in place; rows that are not named stay."""
+def first_of_nearest(
+    found: Int[Tensor, " b"], row: Int[Tensor, " m"], column: Int[Tensor, " m"], square: Float[Tensor, " m"]
+) -> None:
+    """Writes each row's column of the smallest square, of equal ones the first, in place;
+    rows that are not named stay.
+    """
     least = square.new_full((len(found),), torch.inf).scatter_reduce_(0, row, square, "amin")
     winner = square == least[row]
     found[row] = torch.iinfo(found.dtype).max
@@ -181,7 +194,9 @@ def first_of_nearest(found: Int[Tensor, " b"], row: Int[Tensor, " m"], column: I
 
 
 def first_equal_rows(points: Float[Tensor, "n p"]) -> Int[Tensor, " n"]:
-    """For each row the first that is equal to it: of equal hashes, which are compared. Sums of integers, exact in any order."""
+    """For each row the first that is equal to it: of equal hashes, which are compared. Sums of integers,
+    exact in any order.
+    """
     bits = torch.int32 if points.dtype == torch.float32 else torch.int64
     generator = torch.Generator().manual_seed(0)
     odd = torch.randint(-(2**62), 2**62, (points.shape[1],), generator=generator).to(points.device) * 2 + 1

@@ -34,11 +34,11 @@ def soft_map(
 ) -> SoftMap:
     """Soft point map 2 → 1 with weights ``softmax_j(-|query_i - reference_j|² / (2 σ²))``.
 
-    σ is ``blur`` in units of the embedding, or ``blur * max_ij |query_i - reference_j|`` when relative, which makes the map
-    independent of the scale of the embeddings (Magnet & Ovsjanikov 2024, eq. 3, and their code). Differentiable in query,
-    reference and the functions pulled back; σ is a constant. Raises ValueError for embeddings that do not fit together,
-    a blur that is not a positive finite number, an unknown backend, or Triton without a CUDA device; ImportError when KeOps or Triton
-    is asked for and missing.
+    σ is ``blur`` in units of the embedding, or ``blur * max_ij |query_i - reference_j|`` when relative, which makes the
+    map independent of the scale of the embeddings (Magnet & Ovsjanikov 2024, eq. 3, and their code). Differentiable in
+    query, reference and the functions pulled back; σ is a constant. Raises ValueError for embeddings that do not fit
+    together, a blur that is not a positive finite number, an unknown backend, or Triton without a CUDA device;
+    ImportError when KeOps or Triton is asked for and missing.
     """
     check_embeddings(query, reference)
     kind = kind_of(backend, query, reference)

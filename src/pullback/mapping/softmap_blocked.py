@@ -20,13 +20,14 @@ from pullback.mapping.strips import Ids, Strips
 class BlockedSoftMap(EmbeddingMap):
     """Soft point map that recomputes its weights block by block instead of storing them.
 
-    On a CPU it leaves out what a sharp softmax rounds away: columns whose weight stays below ``eps / (1000 n1)`` of the row's
-    largest in each row of a block; all of them together are a thousandth of the rounding error. A block's rows are neighbours in
-    the embedding, so that at a blur of 1 % those are 95 % of the columns, and of a large reference set most are ruled out by
-    ``Clusters`` before their logits are computed.
+    On a CPU it leaves out what a sharp softmax rounds away: columns whose weight stays below ``eps / (1000 n1)`` of the
+    row's largest in each row of a block; all of them together are a thousandth of the rounding error. A block's rows
+    are neighbours in the embedding, so that at a blur of 1 % those are 95 % of the columns, and of a large reference
+    set most are ruled out by ``Clusters`` before their logits are computed.
 
-    On a CPU as many threads as PyTorch has share out the rows, each with kernels of one thread; the bits do not depend on their number.
-    Memory O((n1 + n2)(p + q)), one block for each thread and, until the backward pass is done, the ids of the columns that count.
+    On a CPU as many threads as PyTorch has share out the rows, each with kernels of one thread; the bits do not depend
+    on their number. Memory O((n1 + n2)(p + q)), one block for each thread and, until the backward pass is done, the ids
+    of the columns that count.
     """
 
     def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
@@ -41,7 +42,11 @@ class _StreamedSoftmax(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], values: Float[Tensor, "n1 c"], sigma: Tensor
+        ctx: Any,
+        query: Float[Tensor, "n2 p"],
+        reference: Float[Tensor, "n1 p"],
+        values: Float[Tensor, "n1 c"],
+        sigma: Tensor,
     ) -> Tensor:
         out, largest, total, ctx.blocks = alone(lambda: _carried(query, reference, values, sigma), query.device)
         ctx.save_for_backward(query, reference, values, sigma, out, largest, total)
@@ -63,9 +68,14 @@ class _StreamedSoftmax(torch.autograd.Function):
 
 
 def _carried(
-    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], values: Float[Tensor, "n1 c"], sigma: Float[Tensor, ""]
+    query: Float[Tensor, "n2 p"],
+    reference: Float[Tensor, "n1 p"],
+    values: Float[Tensor, "n1 c"],
+    sigma: Float[Tensor, ""],
 ) -> tuple[Tensor, Tensor, Tensor, list[tuple[Ids, list[Ids]]]]:
-    """Means of the values, the largest logit and the sum of weights of each row, and each strip's rows with the columns that count."""
+    """Means of the values, the largest logit and the sum of weights of each row,
+    and each strip's rows with the columns that count.
+    """
     scale = _Scale.of(reference, sigma)
     near, floor = scale.reference(reference), _log_floor(query.dtype, len(reference))
     out = values.new_empty(len(query), values.shape[1])
@@ -75,12 +85,19 @@ def _carried(
         out[rows], largest[rows], total[rows], kept = _forward_strip(x, near, values, columns, floor)
         return rows, kept
 
-    return out, largest, total, Strips.of(query, near, lambda rows: scale.query(query, rows), margin=-2 * floor).each(carry)
+    return (
+        out,
+        largest,
+        total,
+        Strips.of(query, near, lambda rows: scale.query(query, rows), margin=-2 * floor).each(carry),
+    )
 
 
 @dataclass(eq=False)
 class _Gradients:
-    """The gradients that are wanted; those of the reference and of the values are sums over all strips, added in their order."""
+    """The gradients that are wanted; those of the reference and of the values are sums over all strips,
+    added in their order.
+    """
 
     scale: "_Scale"
     near: Float[Tensor, "n1 d"]
@@ -96,9 +113,13 @@ class _Gradients:
         scale = _Scale.of(reference, sigma)
         near = scale.reference(reference)
         starts = [torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (query, near, values)]
-        return _Gradients(scale, near, query, values, *(x if want else None for x, want in zip(starts, wanted, strict=False)))
+        return _Gradients(
+            scale, near, query, values, *(x if want else None for x, want in zip(starts, wanted, strict=False))
+        )
 
-    def collect(self, blocks: list[tuple[Ids, list[Ids]]], grad_out: Tensor, out: Tensor, largest: Tensor, total: Tensor) -> None:
+    def collect(
+        self, blocks: list[tuple[Ids, list[Ids]]], grad_out: Tensor, out: Tensor, largest: Tensor, total: Tensor
+    ) -> None:
         """Adds up the gradients of all strips."""
         floor = _log_floor(self.embedding.dtype, len(self.near))
 
@@ -113,9 +134,17 @@ class _Gradients:
             self.reference = self.scale.reference_gradient(self.near, self.reference)
 
     def _of_strip(
-        self, rows: Ids, kept: list[Ids], grad: Float[Tensor, "b c"], shift: Float[Tensor, "b 1"], largest: Tensor, floor: float
+        self,
+        rows: Ids,
+        kept: list[Ids],
+        grad: Float[Tensor, "b c"],
+        shift: Float[Tensor, "b 1"],
+        largest: Tensor,
+        floor: float,
     ) -> Iterator[tuple[Ids, Tensor | None, Tensor | None]]:
-        """``(columns, gradient of values, gradient of reference)`` of each block of columns; the query's, which is nobody else's, added."""
+        """``(columns, gradient of values, gradient of reference)`` of each block of columns; the query's,
+        which is nobody else's, added.
+        """
         x = self.scale.query(self.embedding, rows)
         for columns in kept:
             y = _take(self.near, columns)
@@ -162,9 +191,15 @@ class _Scale:
 
 
 def _forward_strip(
-    x: Float[Tensor, "b d"], near: Float[Tensor, "n1 d"], values: Float[Tensor, "n1 c"], columns: Tensor | None, floor: float
+    x: Float[Tensor, "b d"],
+    near: Float[Tensor, "n1 d"],
+    values: Float[Tensor, "n1 c"],
+    columns: Tensor | None,
+    floor: float,
 ) -> tuple[Tensor, Tensor, Tensor, list[Ids]]:
-    """Means of the values, the largest logit and the sum of weights of each row, and the columns that count, in blocks."""
+    """Means of the values, the largest logit and the sum of weights of each row, and the columns that count,
+    in blocks.
+    """
     largest = total = mean = None
     kept: list[Ids] = []
     for tile in column_tiles(len(near) if columns is None else len(columns), x.device):
@@ -189,12 +224,16 @@ def _forward_strip(
 
 
 def _log_floor(dtype: torch.dtype, n1: int) -> float:
-    """Log of a weight, relative to the largest of its row, so small that n1 of them are a thousandth of the rounding error."""
+    """Log of a weight, relative to the largest of its row,
+    so small that n1 of them are a thousandth of the rounding error.
+    """
     return math.log(torch.finfo(dtype).eps / (1000 * n1))
 
 
 def _columns_above(floor: float, logits: Float[Tensor, "b n1"]) -> Int[Tensor, " m"] | None:
-    """The columns with a weight above the floor in some row; None for all, where too many remain or finding them costs a stop (GPU)."""
+    """The columns with a weight above the floor in some row; None for all,
+    where too many remain or finding them costs a stop (GPU).
+    """
     if logits.device.type != "cpu":
         return None
     # NaN compares false both ways, and must be kept for the result to show it.

@@ -17,7 +17,8 @@ from pullback.mapping.keops_builds import one_builder
 _LOG = logging.getLogger(__name__)
 
 _ADVICE = (
-    "the keops backend needs the extra keops (pip install 'pullback[keops]') and a C++ compiler at run time (g++; on Debian: "
+    "the keops backend needs the extra keops (pip install 'pullback[keops]') "
+    "and a C++ compiler at run time (g++; on Debian: "
     "apt-get install g++). Without them use backend=blocked, which gives the same map"
 )
 
@@ -30,8 +31,8 @@ class KeopsError(UserError, ImportError):
 class KeopsSoftMap(EmbeddingMap):
     """Soft point map by KeOps' ``sumsoftmaxweight``, an online max-shifted softmax; memory O((n1 + n2)(p + q)).
 
-    The first use of each pair of column counts compiles up to four kernels, up to a minute, kept in ``KEOPS_CACHE_FOLDER``. Only one
-    process does so at a time, and what a killed one left half-built is built again.
+    The first use of each pair of column counts compiles up to four kernels, up to a minute, kept in
+    ``KEOPS_CACHE_FOLDER``. Only one process does so at a time, and what a killed one left half-built is built again.
     Raises KeopsError, with what to install, when KeOps or its compiler is missing.
     """
 
@@ -43,7 +44,13 @@ class KeopsSoftMap(EmbeddingMap):
         """Functions on shape 1, carried to shape 2. Raises ValueError for values that do not fit the map."""
         self.check_function(feat1)
         gradients = any(values.requires_grad for values in (self.query, self.reference, self.sigma, feat1))
-        _build(self.query.shape[1], feat1.shape[1], self.query.dtype, self.query.device.type, gradients and torch.is_grad_enabled())
+        _build(
+            self.query.shape[1],
+            feat1.shape[1],
+            self.query.dtype,
+            self.query.device.type,
+            gradients and torch.is_grad_enabled(),
+        )
         centre = self.reference.detach().mean(dim=0)
         query, reference = (self.query - centre) / self.sigma, (self.reference - centre) / self.sigma
         return _weighted_mean(query, reference, feat1)
@@ -65,7 +72,9 @@ def _weighted_mean(
 
 @cache
 def _build(n_columns: int, n_functions: int, dtype: torch.dtype, device: str, gradients: bool) -> None:
-    """Builds the kernels of these column counts, if nobody has yet, on a map of two points. Those of gradients only if they are wanted."""
+    """Builds the kernels of these column counts, if nobody has yet, on a map of two points.
+    Those of gradients only if they are wanted.
+    """
     _announce(n_columns, n_functions)
     with one_builder(), torch.inference_mode(False), torch.set_grad_enabled(gradients):
         sizes = (n_columns, n_columns, n_functions)
@@ -76,4 +85,6 @@ def _build(n_columns: int, n_functions: int, dtype: torch.dtype, device: str, gr
 
 @cache
 def _announce(n_columns: int, n_functions: int) -> None:
-    _LOG.warning("KeOps: the first map of %d columns and %d functions compiles kernels, up to a minute", n_columns, n_functions)
+    _LOG.warning(
+        "KeOps: the first map of %d columns and %d functions compiles kernels, up to a minute", n_columns, n_functions
+    )

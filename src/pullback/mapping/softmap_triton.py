@@ -1,4 +1,6 @@
-"""Soft point maps, nearest neighbours and largest distances as fused GPU kernels, which store nothing of size n2 × n1."""
+"""Soft point maps, nearest neighbours and largest distances as fused GPU kernels,
+which store nothing of size n2 × n1.
+"""
 
 import os
 from dataclasses import dataclass
@@ -17,19 +19,20 @@ from pullback.mapping.softmap_blocked import BlockedSoftMap
 from pullback.mapping.split_rows import SplitPoints, SplitRows, nonzero, split_rows
 
 _ADVICE = "backend=blocked gives the same map on any device"
-# The values, within [-1, 1], and the gradient of the result, in rows of sum of magnitudes 1, are times two to this (2^24 together:
-# PRODUCT_SCALE in triton_kernels_backward).
+# The values, within [-1, 1], and the gradient of the result, in rows of sum of magnitudes 1, are times two to this
+# (2^24 together: PRODUCT_SCALE in triton_kernels_backward).
 _VALUE_BITS = 12
 _LOG2_E = 1.4426950408889634
 
 
 @dataclass(frozen=True, eq=False)
 class TritonSoftMap(EmbeddingMap):
-    """Soft point map by an online softmax in Triton, as FlashAttention has it, in products accurate to float32 (see triton_kernels).
+    """Soft point map by an online softmax in Triton, as FlashAttention has it,
+    in products accurate to float32 (see triton_kernels).
 
-    Memory O((n1 + n2)(p + q)). In float64, which its products are not accurate enough for, it is the blocked map. The first map of
-    a pair of widths compiles and times its kernels for some seconds. Raises ImportError or ValueError, with what to do, without
-    Triton or for tensors that are not on a CUDA device.
+    Memory O((n1 + n2)(p + q)). In float64, which its products are not accurate enough for, it is the blocked map. The
+    first map of a pair of widths compiles and times its kernels for some seconds. Raises ImportError or ValueError,
+    with what to do, without Triton or for tensors that are not on a CUDA device.
     """
 
     def __post_init__(self) -> None:
@@ -50,11 +53,17 @@ class TritonSoftMap(EmbeddingMap):
 
 
 class _FusedSoftmax(torch.autograd.Function):
-    """``softmax_j(-|query_i - reference_j|² / (2 sigma²)) @ values`` and its gradients; split rows are made again for the backward pass."""
+    """``softmax_j(-|query_i - reference_j|² / (2 sigma²)) @ values`` and its gradients;
+    split rows are made again for the backward pass.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], values: Float[Tensor, "n1 c"], sigma: Tensor
+        ctx: Any,
+        query: Float[Tensor, "n2 p"],
+        reference: Float[Tensor, "n1 p"],
+        values: Float[Tensor, "n1 c"],
+        sigma: Tensor,
     ) -> Float[Tensor, "n2 c"]:
         from pullback.mapping import triton_kernels_launch as kernels
 
@@ -124,9 +133,10 @@ def _unit(points: SplitPoints, sigma: Float[Tensor, ""]) -> Float[Tensor, ""]:
 def nearest(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Int[Tensor, " n2"]:
     """The point map ``p2p21``: for each query row the nearest reference row.
 
-    In float64 of equally near ones the first, as :func:`pullback.mapping.search.exact_squares` compares them. In float32 the first whose
-    sum is the largest, as the kernel adds: that is the first of equal rows on a device that adds up all columns of a tile in one order,
-    as NVIDIA's do; elsewhere, as in Triton's interpreter, any of those that rounding cannot tell apart.
+    In float64 of equally near ones the first, as :func:`pullback.mapping.search.exact_squares` compares them. In
+    float32 the first whose sum is the largest, as the kernel adds: that is the first of equal rows on a device that
+    adds up all columns of a tile in one order, as NVIDIA's do; elsewhere, as in Triton's interpreter, any of those that
+    rounding cannot tell apart.
     """
     if query.dtype == torch.float64:
         with full_precision(query.device):
@@ -145,7 +155,12 @@ def largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 
             query, reference = homogeneous(query, reference)
             norm = (query[:, :-1] ** 2).sum(dim=1)
             panels = row_panels(len(query), len(reference), query.device)
-            return torch.cat([norm[rows] - 2 * (query[rows] @ reference.T).amin(dim=1) for rows in panels]).amax().clamp_min(0).sqrt()
+            return (
+                torch.cat([norm[rows] - 2 * (query[rows] @ reference.T).amin(dim=1) for rows in panels])
+                .amax()
+                .clamp_min(0)
+                .sqrt()
+            )
         from pullback.mapping import triton_kernels_launch as kernels
 
         points = SplitPoints.of(query, reference, padding=-torch.inf)

@@ -10,7 +10,8 @@ from torch import Tensor
 ROW_BLOCK = 128
 # The widest row of which a kernel holds a block at once.
 _HELD = 256
-# In units of the split points no norm is longer, so that sums of products of whole coordinates and of norms stay below 2^24.
+# In units of the split points no norm is longer, so that sums of products of whole coordinates and of norms stay below
+# 2^24.
 _RADIUS = 2.0**11.5
 # Half precision reaches 65504 = nearly 2^16: query rows may be so many times farther out than any reference row.
 _FAR = 16.0
@@ -20,7 +21,9 @@ _NORM_ROWS = 2**16
 
 @dataclass(frozen=True)
 class Pieces:
-    """How a row is cut: ``groups`` times ``main`` columns and a ``tail``, all powers of two; only one group has a tail."""
+    """How a row is cut: ``groups`` times ``main`` columns and a ``tail``, all powers of two;
+    only one group has a tail.
+    """
 
     main: int
     tail: int
@@ -54,7 +57,8 @@ def pieces(columns: int) -> Pieces:
 class SplitRows:
     """A matrix (n, columns) as ``halves[0] + halves[1]``, padded with zeros to whole blocks and pieces."""
 
-    halves: Float[Tensor, "2 rows width"]  # float16; the first rounded to nearest, the second what is left: 22 bits together
+    # float16; the first rounded to nearest, the second what is left: 22 bits together
+    halves: Float[Tensor, "2 rows width"]
     pieces: Pieces
     n: int
     columns: int
@@ -64,7 +68,9 @@ class SplitRows:
         return self.halves.shape[1]
 
     def half_norms(self) -> Float[Tensor, " n"]:
-        """``|x|²/2`` in float64, of the split rows themselves: distances are then those of two sets of points, however rounded."""
+        """``|x|²/2`` in float64, of the split rows themselves: distances are then those of two sets of points,
+        however rounded.
+        """
         norms = [rows.double().sum(dim=0).square().sum(dim=1) for rows in self.halves.split(_NORM_ROWS, dim=1)]
         return torch.cat(norms)[: self.n] / 2
 
@@ -76,7 +82,9 @@ class SplitRows:
 
 
 def split_rows(values: Float[Tensor, "n c"], *, whole: bool = False) -> SplitRows:
-    """float32 numbers of magnitude below 65504 as pairs of halves, the first a whole number if asked for; what is below 2^-25 is lost."""
+    """float32 numbers of magnitude below 65504 as pairs of halves, the first a whole number if asked for;
+    what is below 2^-25 is lost.
+    """
     n, columns = values.shape
     cut = pieces(columns)
     halves = values.new_zeros(2, -(-n // ROW_BLOCK) * ROW_BLOCK, cut.width, dtype=torch.float16)
@@ -99,8 +107,9 @@ class SplitPoints:
     def of(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], *, padding: float) -> "SplitPoints":
         """``padding`` is infinite, and its sign that of the squared distances to the rows that pad the reference.
 
-        NaN and infinite query rows concern themselves only: neither the origin nor the unit feels them. Nor does the unit feel rows
-        that are a few times farther out than the reference; for those that are more, all others pay with accuracy.
+        NaN and infinite query rows concern themselves only: neither the origin nor the unit feels them. Nor does the
+        unit feel rows that are a few times farther out than the reference; for those that are more, all others pay with
+        accuracy.
         """
         centre = reference.mean(dim=0)
         query, reference = query - centre, reference - centre

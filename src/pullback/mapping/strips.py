@@ -16,13 +16,14 @@ Ids = slice | Tensor
 
 # Pairs of points from which strips of neighbouring query points pay for being found.
 _MANY_PAIRS = 2**20
-# Reference points from which bounds are cheaper than all products, if few enough points remain: for a search, which does little else
-# than one product, and for soft maps.
+# Reference points from which bounds are cheaper than all products, if few enough points remain: for a search, which
+# does little else than one product, and for soft maps.
 _MANY_TO_SEARCH, _MANY_POINTS = 2**15, 2**14
 _SHARE = 0.3
 # Strips that decide whether that is so.
 _TRIALS = 5
-# Rows that are compared with all of a small reference set: fewer, larger products, between which threads wait for each other less.
+# Rows that are compared with all of a small reference set: fewer, larger products, between which threads wait for each
+# other less.
 _LONG_STRIP = 256
 
 
@@ -40,7 +41,11 @@ class Strips:
 
     @staticmethod
     def of(
-        query: Float[Tensor, "n2 p"], near: Float[Tensor, "n1 d"], coordinates: Callable[[Ids], Tensor], *, margin: float = 0.0
+        query: Float[Tensor, "n2 p"],
+        near: Float[Tensor, "n1 d"],
+        coordinates: Callable[[Ids], Tensor],
+        *,
+        margin: float = 0.0,
     ) -> "Strips":
         """``near`` and ``coordinates(rows)`` are homogeneous, in the same unit and about the same origin.
 
@@ -50,14 +55,16 @@ class Strips:
         rows = _rows(query, len(near), many=many, compact=many or margin > 0)
         clusters = None
         if query.device.type == "cpu" and many:
-            clusters = _clusters_that_pay(near, [coordinates(each) for each in rows[:: max(1, len(rows) // _TRIALS)]], margin)
+            clusters = _clusters_that_pay(
+                near, [coordinates(each) for each in rows[:: max(1, len(rows) // _TRIALS)]], margin
+            )
         return Strips(rows, coordinates, clusters, margin)
 
     def each(self, work: Callable[[Ids, Float[Tensor, "b d"], Tensor | None], Result]) -> list[Result]:
         """``work(rows, their coordinates, candidates)`` for all strips, shared out to the threads of the task.
 
-        The candidates are all columns of ``near`` whose squared distance to one of the rows exceeds that row's smallest by at most
-        ``margin``, and more; None stands for all columns.
+        The candidates are all columns of ``near`` whose squared distance to one of the rows exceeds that row's smallest
+        by at most ``margin``, and more; None stands for all columns.
         """
 
         def on(rows: Ids) -> Result:
@@ -68,7 +75,8 @@ class Strips:
 
 
 def _rows(query: Float[Tensor, "n2 p"], n1: int, *, many: bool, compact: bool) -> list[Ids]:
-    if query.device.type == "cpu" and not compact:  # all products are needed: neighbouring rows gain nothing, long strips a little
+    # all products are needed: neighbouring rows gain nothing, long strips a little
+    if query.device.type == "cpu" and not compact:
         return [slice(start, start + _LONG_STRIP) for start in range(0, len(query), _LONG_STRIP)]
     if query.device.type == "cpu" and len(query) * n1 >= _MANY_PAIRS:
         return compact_strips(query, rows=LEAF if many else _LONG_STRIP)

@@ -1,4 +1,6 @@
-"""Threads whose kernels use one thread each. They live as long as the process and sleep while there is nothing to do."""
+"""Threads whose kernels use one thread each.
+They live as long as the process and sleep while there is nothing to do.
+"""
 
 import os
 import threading
@@ -28,8 +30,8 @@ def pool() -> ThreadPoolExecutor:
 def _use_one_thread() -> None:
     """One thread for the kernels called from this thread, as long as it lives.
 
-    ``torch.set_num_threads`` does that, and besides sets how many threads new threads begin with, which is set back in one. A thread
-    begins with them when it first needs to know, which therefore comes before.
+    ``torch.set_num_threads`` does that, and besides sets how many threads new threads begin with, which is set back in
+    one. A thread begins with them when it first needs to know, which therefore comes before.
     """
     torch.get_num_threads()
     with _BIRTH:

@@ -1,4 +1,6 @@
-"""Maps 2 → 1 into triangles ("precise" maps): the nearest point of an embedded mesh, three corners and their weights."""
+"""Maps 2 → 1 into triangles ("precise" maps): the nearest point of an embedded mesh,
+three corners and their weights.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +37,9 @@ class PreciseMap(Movable):
         return self.corners.shape[0]
 
     def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
-        """Functions on shape 1, interpolated linearly in the triangles. Raises ValueError for another number of points."""
+        """Functions on shape 1, interpolated linearly in the triangles.
+        Raises ValueError for another number of points.
+        """
         if feat1.shape[0] != self.n1:
             raise ValueError(f"feat1 has {feat1.shape[0]} rows but the map starts from {self.n1} points")
         return (feat1[self.corners] * self.weights[:, :, None].to(feat1.dtype)).sum(dim=1)
@@ -46,16 +50,21 @@ class PreciseMap(Movable):
 
     def reverse(self) -> "PreciseMap":
         """Raises ValueError: a precise map back needs the triangles of shape 2, which this map does not know."""
-        raise ValueError("a precise map cannot be reversed; build precise_map(query=reference, reference=query, faces1=faces of shape 2)")
+        raise ValueError(
+            "a precise map cannot be reversed; build "
+            "precise_map(query=reference, reference=query, faces1=faces of shape 2)"
+        )
 
 
 @torch.no_grad()
-def precise_map(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], faces1: Int[Tensor, "f 3"]) -> PreciseMap:
+def precise_map(
+    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], faces1: Int[Tensor, "f 3"]
+) -> PreciseMap:
     """Map 2 → 1 that sends each query row to the nearest point of the triangles spanned by the reference rows.
 
-    Ezuz & Ben-Chen 2017, "Deblurring and Denoising of Maps between Shapes", section 4. Computed in float64, with nothing that
-    depends on the scale of the embeddings; a constant for autograd. Of equally near triangles the first. Raises ValueError for
-    embeddings or faces that do not fit.
+    Ezuz & Ben-Chen 2017, "Deblurring and Denoising of Maps between Shapes", section 4. Computed in float64, with
+    nothing that depends on the scale of the embeddings; a constant for autograd. Of equally near triangles the first.
+    Raises ValueError for embeddings or faces that do not fit.
     """
     check_embeddings(query, reference)
     check_faces(faces1, len(reference))
@@ -69,7 +78,9 @@ def _precise_map(
     nearest_face = _nearest_faces(query, reference, faces1)
     lost = (nearest_face >= len(faces1)).nonzero()[:, 0]
     if len(lost) > 0:
-        raise ValueError(f"no nearest triangle for query row {int(lost[0])}: the embeddings hold NaN or infinite values")
+        raise ValueError(
+            f"no nearest triangle for query row {int(lost[0])}: the embeddings hold NaN or infinite values"
+        )
     corners = faces1[nearest_face]
     weights, _ = _project_on_triangles(_corner_squares(query, reference, corners), _edge_squares(reference, corners))
     return PreciseMap(corners, weights.to(dtype), len(reference))
@@ -80,14 +91,19 @@ def check_faces(faces1: Tensor, n1: int) -> None:
     if faces1.ndim != 2 or faces1.shape[1] != 3 or len(faces1) == 0:
         raise ValueError(f"faces1 has shape {tuple(faces1.shape)}; triangles are (faces, 3) with at least one face")
     if int(faces1.min()) < 0 or int(faces1.max()) >= n1:
-        raise ValueError(f"faces1 holds vertices {int(faces1.min())} to {int(faces1.max())} but reference has the rows 0 to {n1 - 1}")
+        raise ValueError(
+            f"faces1 holds vertices {int(faces1.min())} to {int(faces1.max())} but reference has the rows 0 to {n1 - 1}"
+        )
 
 
-def _nearest_faces(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], faces1: Int[Tensor, "f 3"]) -> Int[Tensor, " n2"]:
-    """The nearest triangle to each query row, of equally near ones the first; len(faces1) where no distance is a number.
+def _nearest_faces(
+    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], faces1: Int[Tensor, "f 3"]
+) -> Int[Tensor, " n2"]:
+    """The nearest triangle to each query row, of equally near ones the first; len(faces1)
+    where no distance is a number.
 
-    Distances to the vertices are matrix products, which only nominate: triangles that rounding could have kept from being the nearest
-    are compared by their corners' ``exact_squares``.
+    Distances to the vertices are matrix products, which only nominate: triangles that rounding could have kept from
+    being the nearest are compared by their corners' ``exact_squares``.
     """
     triangles = _Triangles.of(reference, faces1)
     found = torch.full((len(query),), len(faces1), device=query.device)
@@ -96,7 +112,9 @@ def _nearest_faces(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"
 
     def panel(rows: slice) -> None:
         square = (norm[rows] - 2 * near[rows] @ far.T).clamp_min_(0)
-        row, face = _close_faces(triangles, square, norm[rows, 0], rounding=_ROUNDING * near.shape[1] * torch.finfo(near.dtype).eps)
+        row, face = _close_faces(
+            triangles, square, norm[rows, 0], rounding=_ROUNDING * near.shape[1] * torch.finfo(near.dtype).eps
+        )
         corners = faces1[face]
         _, exact = _project_on_triangles(_corner_squares(query[rows][row], reference, corners), triangles.edges[face])
         first_of_nearest(found[rows], row, face, exact)
@@ -131,7 +149,8 @@ class _Triangles:
     edges: Float[Tensor, "f 3"]  # squared lengths, as _edge_squares
     reach: Float[Tensor, " f"]  # every point of the triangle is this close to one of its corners
     vertex_reach: Float[Tensor, " n1"]  # the largest reach around a vertex; -inf for a vertex of no triangle
-    incident: Int[Tensor, " 3*f"]  # faces sorted by vertex: those of vertex v are incident[start[v] : start[v] + count[v]]
+    # faces sorted by vertex: those of vertex v are incident[start[v] : start[v] + count[v]]
+    incident: Int[Tensor, " 3*f"]
     start: Int[Tensor, " n1"]
     count: Int[Tensor, " n1"]
 
@@ -143,12 +162,15 @@ class _Triangles:
         vertex_reach = reach.new_full((len(reference),), -torch.inf)
         vertex_reach.scatter_reduce_(0, faces.flatten(), reach.repeat_interleave(3), "amax")
         count = torch.bincount(faces.flatten(), minlength=len(reference))
-        return _Triangles(faces, edges, reach, vertex_reach, faces.flatten().argsort(stable=True) // 3, count.cumsum(0) - count, count)
+        return _Triangles(
+            faces, edges, reach, vertex_reach, faces.flatten().argsort(stable=True) // 3, count.cumsum(0) - count, count
+        )
 
     def candidates(
         self, square: Float[Tensor, "b n1"], error: Float[Tensor, " b"]
     ) -> Iterator[tuple[Int[Tensor, " m"], Int[Tensor, " m"]]]:
-        """Pairs (row, face) among which each row's nearest triangle is, from squared distances of the rows to all vertices.
+        """Pairs (row, face) among which each row's nearest triangle is,
+        from squared distances of the rows to all vertices.
 
         ``error``: of these squares where they are small, by rounding.
         """
@@ -173,17 +195,21 @@ def _edge_squares(reference: Float[Tensor, "n1 p"], corners: Int[Tensor, "m 3"])
     return torch.stack([exact_squares(reference[i], reference[j]) for i, j in ((a, b), (a, c), (b, c))], dim=1)
 
 
-def _corner_squares(points: Float[Tensor, "m p"], reference: Float[Tensor, "n1 p"], corners: Int[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
+def _corner_squares(
+    points: Float[Tensor, "m p"], reference: Float[Tensor, "n1 p"], corners: Int[Tensor, "m 3"]
+) -> Float[Tensor, "m 3"]:
     """Squared distances of points to the three corners of a triangle each."""
     return torch.stack([exact_squares(points, reference[corner]) for corner in corners.unbind(dim=1)], dim=1)
 
 
-def _project_on_triangles(square: Float[Tensor, "m 3"], edges: Float[Tensor, "m 3"]) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
+def _project_on_triangles(
+    square: Float[Tensor, "m 3"], edges: Float[Tensor, "m 3"]
+) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
     """Barycentric weights of the nearest point of a triangle, and its squared distance, from squared lengths alone.
 
     ``square`` are those to the three corners. For weights w that sum to 1 the squared distance is
-    ``Σ w_i square_i - Σ_{i<j} w_i w_j edge_ij`` in any dimension, least either at the foot of the perpendicular, if that is
-    inside, or on one of the edges. A triangle without area is the union of its edges.
+    ``Σ w_i square_i - Σ_{i<j} w_i w_j edge_ij`` in any dimension, least either at the foot of the perpendicular, if
+    that is inside, or on one of the edges. A triangle without area is the union of its edges.
     """
     to_a, to_b, to_c = square.unbind(dim=1)
     ab, ac, bc = edges.unbind(dim=1)
@@ -192,7 +218,12 @@ def _project_on_triangles(square: Float[Tensor, "m 3"], edges: Float[Tensor, "m 
     choices = [(1 - on_ab, on_ab, zero), (1 - on_ac, zero, on_ac), (zero, 1 - on_bc, on_bc), _inner_foot(square, edges)]
     weights = torch.stack([torch.stack(choice, dim=1) for choice in choices], dim=1)
     wa, wb, wc = weights.unbind(dim=2)
-    dist = (weights * square[:, None, :]).sum(dim=2) - wa * wb * ab[:, None] - wa * wc * ac[:, None] - wb * wc * bc[:, None]
+    dist = (
+        (weights * square[:, None, :]).sum(dim=2)
+        - wa * wb * ab[:, None]
+        - wa * wc * ac[:, None]
+        - wb * wc * bc[:, None]
+    )
     dist = torch.where((weights >= 0).all(dim=2), dist, torch.inf)
     least, choice = dist.min(dim=1)
     return weights[torch.arange(len(choice), device=choice.device), choice], least
@@ -204,7 +235,9 @@ def _foot(to_start: Float[Tensor, " m"], to_end: Float[Tensor, " m"], edge: Floa
 
 
 def _inner_foot(square: Float[Tensor, "m 3"], edges: Float[Tensor, "m 3"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Barycentric coordinates of the perpendicular's foot in the plane of the triangle; -1 for a triangle without area."""
+    """Barycentric coordinates of the perpendicular's foot in the plane of the triangle;
+    -1 for a triangle without area.
+    """
     to_a, to_b, to_c = square.unbind(dim=1)
     ab, ac, bc = edges.unbind(dim=1)
     dot = (ab + ac - bc) / 2

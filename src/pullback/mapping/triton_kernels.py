@@ -1,16 +1,18 @@
 """Fused GPU kernels over all pairs of points: the forward pass of a soft map, nearest neighbours, the largest distance.
 
-Written for Triton 3.1 and later. Coordinates arrive as split rows: every number is a sum ``hi + lo`` of two half-precision ones, 22
-bits together, and a product of matrices is three products on the tensor cores, ``hi hi + hi lo + lo hi``, added up in float32. That is
-the accuracy of split TF32 (two TF32 numbers hold 22 bits as well) at twice its speed and half its memory.
+Written for Triton 3.1 and later. Coordinates arrive as split rows: every number is a sum ``hi + lo`` of two
+half-precision ones, 22 bits together, and a product of matrices is three products on the tensor cores, ``hi hi + hi lo
++ lo hi``, added up in float32. That is the accuracy of split TF32 (two TF32 numbers hold 22 bits as well) at twice its
+speed and half its memory.
 
-Logits, ``-|q - r|²/2 = q·r - |q|²/2 - |r|²/2``, are small differences of large numbers where they count, and a sum in float32, in
-whatever order, would round them by 1e-4 nats at a blur of 1 %. So the hi part of coordinates is a whole number, in a unit so small
-and yet so large that every ``hi hi`` product and every norm, rounded to whole numbers, adds up exactly below 2^24. What remains of
-either is small, and joins last; with ``lo lo`` that is a fourth product. The result is as good as if summed in float64.
+Logits, ``-|q - r|²/2 = q·r - |q|²/2 - |r|²/2``, are small differences of large numbers where they count, and a sum in
+float32, in whatever order, would round them by 1e-4 nats at a blur of 1 %. So the hi part of coordinates is a whole
+number, in a unit so small and yet so large that every ``hi hi`` product and every norm, rounded to whole numbers, adds
+up exactly below 2^24. What remains of either is small, and joins last; with ``lo lo`` that is a fourth product. The
+result is as good as if summed in float64.
 
-Rows are padded to whole tiles and columns to pieces of a power of two, so that no tile needs a mask: a ``main`` piece and a ``tail``
-(130 columns: 128 + 16), or for wide rows several groups of ``main`` columns (see ``pieces``).
+Rows are padded to whole tiles and columns to pieces of a power of two, so that no tile needs a mask: a ``main`` piece
+and a ``tail`` (130 columns: 128 + 16), or for wide rows several groups of ``main`` columns (see ``pieces``).
 """
 
 from typing import no_type_check
@@ -27,7 +29,9 @@ CHUNK = tl.constexpr(64)
 @triton.jit
 @no_type_check  # compiled from its source: a wrapper of the shape checker would hide it, here and below
 def split_dot(a_hi, a_lo, b_hi, b_lo, acc):
-    """``acc + a @ b`` to the accuracy of float32, small terms first; what is left out, lo lo, is 2^-22 of the product."""
+    """``acc + a @ b`` to the accuracy of float32, small terms first; what is left out, lo lo,
+    is 2^-22 of the product.
+    """
     acc = tl.dot(a_lo, b_hi, acc)
     acc = tl.dot(a_hi, b_lo, acc)
     return tl.dot(a_hi, b_hi, acc)
@@ -87,16 +91,30 @@ def wide_half_squares(a, a_plane, b, b_plane, acc, width: tl.constexpr, A: tl.co
 @triton.jit
 @no_type_check
 def reaches(x, threshold):
-    """Whether a tile has a number in some row that is not below the row's threshold. NaN compares false, and counts, to show itself."""
+    """Whether a tile has a number in some row that is not below the row's threshold. NaN compares false, and counts,
+    to show itself.
+    """
     return tl.min((tl.max(x, 1) < threshold).to(tl.int32), 0) == 0
 
 
 @triton.jit
 @no_type_check
 def absorb(
-    x, m, total, acc_main, acc_tail, values, v_plane, c_width: tl.constexpr, C_MAIN: tl.constexpr, C_TAIL: tl.constexpr, BN: tl.constexpr
+    x,
+    m,
+    total,
+    acc_main,
+    acc_tail,
+    values,
+    v_plane,
+    c_width: tl.constexpr,
+    C_MAIN: tl.constexpr,
+    C_TAIL: tl.constexpr,
+    BN: tl.constexpr,
 ):
-    """One step of the online softmax: a tile of logits and the values there join the running maximum, sum and weighted sum."""
+    """One step of the online softmax: a tile of logits and the values there join the running maximum,
+    sum and weighted sum.
+    """
     m_new = tl.maximum(m, tl.max(x, 1))
     weights = tl.exp2(x - (m_new - WEIGHT_BITS)[:, None])
     shrink = tl.exp2(m - m_new)
@@ -118,16 +136,22 @@ def soft_forward(
     C_MAIN: tl.constexpr, C_TAIL: tl.constexpr, C_GROUPS: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, SKIP: tl.constexpr,
 ):  # fmt: skip
-    """Program (i, g): the weighted means of column group g of the values for BM query rows, and the log-sum-exp of their logits.
+    """Program (i, g): the weighted means of column group g of the values for BM query rows,
+    and the log-sum-exp of their logits.
 
-    Logits are in units of ln 2. With SKIP, tiles of the reference all of whose weights are below ``floor`` (relative to the largest
-    so far, hence to the final one) are left out after their logits: on a sharp map of points in a local order, most of them.
+    Logits are in units of ln 2. With SKIP, tiles of the reference all of whose weights are below ``floor`` (relative to
+    the largest so far, hence to the final one) are left out after their logits: on a sharp map of points in a local
+    order, most of them.
     """
     d_width: tl.constexpr = D_MAIN * D_GROUPS + D_TAIL
     c_width: tl.constexpr = C_MAIN * C_GROUPS + C_TAIL
     row = tl.program_id(0) * BM
     group = tl.program_id(1)
-    d_plane, r_plane, v_plane = n2_rows.to(tl.int64) * d_width, n1_rows.to(tl.int64) * d_width, n1_rows.to(tl.int64) * c_width
+    d_plane, r_plane, v_plane = (
+        n2_rows.to(tl.int64) * d_width,
+        n1_rows.to(tl.int64) * d_width,
+        n1_rows.to(tl.int64) * c_width,
+    )
     query += row.to(tl.int64) * d_width
     values += group * C_MAIN
     q_norm = tl.load(query_norm + row + tl.arange(0, BM))
@@ -157,7 +181,9 @@ def soft_forward(
         if SKIP:
             needed = reaches(x, m + floor)
         if needed:
-            m, total, acc_main, acc_tail = absorb(x, m, total, acc_main, acc_tail, values, v_plane, c_width, C_MAIN, C_TAIL, BN)
+            m, total, acc_main, acc_tail = absorb(
+                x, m, total, acc_main, acc_tail, values, v_plane, c_width, C_MAIN, C_TAIL, BN
+            )
         reference += BN * d_width
         values += BN * c_width
     rows = row + tl.arange(0, BM)
@@ -181,9 +207,11 @@ def store_rows(out, block, rows, n, first_column, columns, COLUMNS: tl.constexpr
 @no_type_check
 def extreme(
     query, query_norm, reference, reference_norm, found, n2, n1, n2_rows, n1_rows,
-    D_MAIN: tl.constexpr, D_TAIL: tl.constexpr, D_GROUPS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, FARTHEST: tl.constexpr,
+    D_MAIN: tl.constexpr, D_TAIL: tl.constexpr, D_GROUPS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
+    FARTHEST: tl.constexpr,
 ):  # fmt: skip
-    """For BM query rows the index of the nearest reference row, the first of equal sums; or, FARTHEST, the least ``-|q - r|²/2``.
+    """For BM query rows the index of the nearest reference row, the first of equal sums; or, FARTHEST,
+    the least ``-|q - r|²/2``.
 
     The best so far is kept for every column of the tile, and columns are compared once at the end.
     """

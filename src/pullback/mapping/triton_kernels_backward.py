@@ -1,8 +1,10 @@
-"""Fused GPU kernels for the gradients of a soft map: weights are recomputed tile by tile, in two kernels without atomics.
+"""Fused GPU kernels for the gradients of a soft map: weights are recomputed tile by tile,
+in two kernels without atomics.
 
-Notation: P the weights, G the gradient of the result, V the values, D_i = Σ_c G_ic (P V)_ic. The gradient of the logits is
-``dS_ij = P_ij (Σ_c G_ic V_jc - D_i)``, and that of a logit ``-|q - r|²/2`` is ``r - q`` for the query and ``q - r`` for the reference.
-Rows of G are scaled by their sums of magnitudes, and columns of V to [-1, 1], so that everything fits half precision (triton_kernels).
+Notation: P the weights, G the gradient of the result, V the values, D_i = Σ_c G_ic (P V)_ic. The gradient of the logits
+is ``dS_ij = P_ij (Σ_c G_ic V_jc - D_i)``, and that of a logit ``-|q - r|²/2`` is ``r - q`` for the query and ``q - r``
+for the reference. Rows of G are scaled by their sums of magnitudes, and columns of V to [-1, 1], so that everything
+fits half precision (triton_kernels).
 """
 
 from typing import no_type_check
@@ -10,7 +12,16 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from pullback.mapping.triton_kernels import load_piece, reaches, rest_dot, split, split_dot, store_rows, wide_dot, wide_half_squares
+from pullback.mapping.triton_kernels import (
+    load_piece,
+    reaches,
+    rest_dot,
+    split,
+    split_dot,
+    store_rows,
+    wide_dot,
+    wide_half_squares,
+)
 
 # Both factors of G Vᵀ are times a power of two (VALUE_BITS in softmap_triton), which is taken away here.
 PRODUCT_SCALE = tl.constexpr(2.0**-24)
@@ -19,7 +30,8 @@ PRODUCT_SCALE = tl.constexpr(2.0**-24)
 @triton.jit
 @no_type_check
 def grad_query(
-    query, query_norm, reference, reference_norm, values, grad_out, unit, lse, delta, factor, out, n2, n1, n2_rows, n1_rows, columns, floor,
+    query, query_norm, reference, reference_norm, values, grad_out, unit, lse, delta, factor, out,
+    n2, n1, n2_rows, n1_rows, columns, floor,
     D_MAIN: tl.constexpr, D_TAIL: tl.constexpr, D_GROUPS: tl.constexpr,
     C_MAIN: tl.constexpr, C_TAIL: tl.constexpr, C_GROUPS: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, SKIP: tl.constexpr,
@@ -86,17 +98,47 @@ def grad_query(
         reference += BN * d_width
         values += BN * c_width
     row_factor = tl.load(factor + rows)
-    finish(out, acc_main, total, row_factor, query + group * D_MAIN, q_plane, rows, n2, group * D_MAIN, columns, d_width, BM, D_MAIN)
+    finish(
+        out,
+        acc_main,
+        total,
+        row_factor,
+        query + group * D_MAIN,
+        q_plane,
+        rows,
+        n2,
+        group * D_MAIN,
+        columns,
+        d_width,
+        BM,
+        D_MAIN,
+    )
     if D_TAIL > 0:
-        finish(out, acc_tail, total, row_factor, query + D_MAIN, q_plane, rows, n2, D_MAIN, columns, d_width, BM, D_TAIL)
+        finish(
+            out, acc_tail, total, row_factor, query + D_MAIN, q_plane, rows, n2, D_MAIN, columns, d_width, BM, D_TAIL
+        )
 
 
 @triton.jit
 @no_type_check
 def finish(
-    out, acc, total, factor, point, plane, rows, n, first_column, columns, width: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+    out,
+    acc,
+    total,
+    factor,
+    point,
+    plane,
+    rows,
+    n,
+    first_column,
+    columns,
+    width: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
-    """Stores ``factor (acc - total point)``: where the gradients of logits were added times the points, differences were meant."""
+    """Stores ``factor (acc - total point)``: where the gradients of logits were added times the points,
+    differences were meant.
+    """
     hi, lo = load_piece(point, plane, width, ROWS, COLUMNS)
     position = hi.to(tl.float32) + lo.to(tl.float32)
     store_rows(out, (acc - total[:, None] * position) * factor[:, None], rows, n, first_column, columns, COLUMNS)
@@ -111,10 +153,11 @@ def grad_reference_and_values(
     C_MAIN: tl.constexpr, C_TAIL: tl.constexpr, C_GROUPS: tl.constexpr,
     OF_REFERENCE: tl.constexpr, OF_VALUES: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, SKIP: tl.constexpr,
 ):  # fmt: skip
-    """Program (j, g): for BN reference rows ``factor Σ_i dS_ij (q_i - r_j)`` and ``Σ_i P_ij G_i``, in column group g of either.
+    """Program (j, g): for BN reference rows ``factor Σ_i dS_ij (q_i - r_j)`` and ``Σ_i P_ij G_i``,
+    in column group g of either.
 
-    Tiles are held transposed, a row for each reference point, since the sums run over the query. Here ``lse`` holds the scale of the
-    rows of G as well, so that all rows add up in one unit.
+    Tiles are held transposed, a row for each reference point, since the sums run over the query. Here ``lse`` holds the
+    scale of the rows of G as well, so that all rows add up in one unit.
     """
     d_width: tl.constexpr = D_MAIN * D_GROUPS + D_TAIL
     c_width: tl.constexpr = C_MAIN * C_GROUPS + C_TAIL
@@ -194,6 +237,34 @@ def grad_reference_and_values(
     if OF_REFERENCE and group < D_GROUPS:
         same = tl.full([BN], 1.0, tl.float32) * tl.load(factor)
         first = group * D_MAIN
-        finish(out_reference, d_main, total, same, reference + first, r_plane, rows, n1, first, d_columns, d_width, BN, D_MAIN)
+        finish(
+            out_reference,
+            d_main,
+            total,
+            same,
+            reference + first,
+            r_plane,
+            rows,
+            n1,
+            first,
+            d_columns,
+            d_width,
+            BN,
+            D_MAIN,
+        )
         if D_TAIL > 0:
-            finish(out_reference, d_tail, total, same, reference + D_MAIN, r_plane, rows, n1, D_MAIN, d_columns, d_width, BN, D_TAIL)
+            finish(
+                out_reference,
+                d_tail,
+                total,
+                same,
+                reference + D_MAIN,
+                r_plane,
+                rows,
+                n1,
+                D_MAIN,
+                d_columns,
+                d_width,
+                BN,
+                D_TAIL,
+            )

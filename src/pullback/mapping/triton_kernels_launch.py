@@ -14,8 +14,9 @@ from pullback.mapping.split_rows import Pieces, SplitPoints, SplitRows
 from pullback.mapping.triton_kernels import extreme, soft_forward
 from pullback.mapping.triton_kernels_backward import grad_query, grad_reference_and_values
 
-# Rows of the block that a program holds, rows that stream past it, warps and pipeline stages, best first. Those that do not fit a
-# device are left out, and the first few of the rest timed, once for each pair of widths: each of them costs seconds to compile.
+# Rows of the block that a program holds, rows that stream past it, warps and pipeline stages, best first. Those that do
+# not fit a device are left out, and the first few of the rest timed, once for each pair of widths: each of them costs
+# seconds to compile.
 _TILES = (
     (128, 128, 8, 2), (128, 64, 8, 2), (64, 64, 4, 2), (128, 32, 8, 2), (64, 64, 8, 2),
     (64, 32, 4, 2), (64, 32, 8, 1), (32, 32, 4, 1), (32, 16, 4, 1),
@@ -33,12 +34,23 @@ WEIGHT_BITS = 14
 _INTERPRETED = not isinstance(soft_forward, triton.JITFunction)
 
 
-def forward(points: SplitPoints, values: SplitRows, unit: Float[Tensor, ""]) -> tuple[Float[Tensor, "n2 c"], Float[Tensor, " n2"]]:
+def forward(
+    points: SplitPoints, values: SplitRows, unit: Float[Tensor, ""]
+) -> tuple[Float[Tensor, "n2 c"], Float[Tensor, " n2"]]:
     """Weighted means of the values, and the log2-sum-exp2 of the logits ``-unit |q - r|²/2``."""
     query, reference = points.query, points.reference
     out = unit.new_empty(query.n, values.columns)
     lse = unit.new_empty(query.n)
-    arguments = [query.halves, points.query_norm, reference.halves, points.reference_norm, values.halves, unit, out, lse]
+    arguments = [
+        query.halves,
+        points.query_norm,
+        reference.halves,
+        points.reference_norm,
+        values.halves,
+        unit,
+        out,
+        lse,
+    ]
     sizes = [query.n, reference.n, query.rows, reference.rows, values.columns, _floor(reference.n)]
     options = {**_widths("D", query.pieces), **_widths("C", values.pieces)}
     _launch(soft_forward, [*arguments, *sizes], _programs(query.n, "BM", values.pieces.groups), options)
@@ -46,7 +58,9 @@ def forward(points: SplitPoints, values: SplitRows, unit: Float[Tensor, ""]) -> 
 
 
 def nearest_rows(points: SplitPoints) -> Int[Tensor, " n2"]:
-    """The reference row nearest to each query row, the first of equal sums (which equal rows need not have, see ``nearest``)."""
+    """The reference row nearest to each query row, the first of equal sums (which equal rows need not have,
+    see ``nearest``).
+    """
     return _extreme(points, torch.empty(points.query.n, dtype=torch.long, device=points.scale.device), farthest=False)
 
 
@@ -63,11 +77,20 @@ def _extreme(points: SplitPoints, found: Tensor, *, farthest: bool) -> Tensor:
     return found
 
 
-def backward_query(points: SplitPoints, values: SplitRows, rows: Mapping[str, Tensor], grad_out: SplitRows) -> Float[Tensor, "n2 p"]:
+def backward_query(
+    points: SplitPoints, values: SplitRows, rows: Mapping[str, Tensor], grad_out: SplitRows
+) -> Float[Tensor, "n2 p"]:
     """``factor_i Σ_j dS_ij (r_j - q_i)``; ``rows`` has unit, lse, delta and factor."""
     query, reference = points.query, points.reference
     out = points.scale.new_empty(query.n, query.columns)
-    arguments = [query.halves, points.query_norm, reference.halves, points.reference_norm, values.halves, grad_out.halves]
+    arguments = [
+        query.halves,
+        points.query_norm,
+        reference.halves,
+        points.reference_norm,
+        values.halves,
+        grad_out.halves,
+    ]
     arguments += [rows[name] for name in ("unit", "lse", "delta", "factor")]
     options = {**_widths("D", query.pieces), **_widths("C", values.pieces)}
     sizes = [query.n, reference.n, query.rows, reference.rows, query.columns, _floor(reference.n) + WEIGHT_BITS]
@@ -76,17 +99,44 @@ def backward_query(points: SplitPoints, values: SplitRows, rows: Mapping[str, Te
 
 
 def backward_reference_and_values(
-    points: SplitPoints, values: SplitRows, rows: Mapping[str, Tensor], grad_out: SplitRows, *, of_reference: bool, of_values: bool
+    points: SplitPoints,
+    values: SplitRows,
+    rows: Mapping[str, Tensor],
+    grad_out: SplitRows,
+    *,
+    of_reference: bool,
+    of_values: bool,
 ) -> tuple[Float[Tensor, "n1 p"] | None, Float[Tensor, "n1 c"] | None]:
     """``factor Σ_i dS_ij (q_i - r_j)`` and ``Σ_i P_ij G_i``, where they are asked for."""
     query, reference = points.query, points.reference
     out_reference = points.scale.new_empty((reference.n, reference.columns) if of_reference else 0)
     out_values = points.scale.new_empty((values.n, values.columns) if of_values else 0)
-    arguments = [query.halves, points.query_norm, reference.halves, points.reference_norm, values.halves, grad_out.halves]
+    arguments = [
+        query.halves,
+        points.query_norm,
+        reference.halves,
+        points.reference_norm,
+        values.halves,
+        grad_out.halves,
+    ]
     arguments += [rows[name] for name in ("unit", "lse", "delta", "factor")]
-    arguments += [out_reference, out_values, query.n, reference.n, query.rows, reference.rows, reference.columns, values.columns]
+    arguments += [
+        out_reference,
+        out_values,
+        query.n,
+        reference.n,
+        query.rows,
+        reference.rows,
+        reference.columns,
+        values.columns,
+    ]
     arguments += [_floor(query.n) + WEIGHT_BITS]
-    options = {**_widths("D", query.pieces), **_widths("C", values.pieces), "OF_REFERENCE": of_reference, "OF_VALUES": of_values}
+    options = {
+        **_widths("D", query.pieces),
+        **_widths("C", values.pieces),
+        "OF_REFERENCE": of_reference,
+        "OF_VALUES": of_values,
+    }
     groups = max(query.pieces.groups * of_reference, values.pieces.groups * of_values)
     _launch(grad_reference_and_values, arguments, _programs(reference.n, "BN", groups), options)
     return out_reference if of_reference else None, out_values if of_values else None
@@ -106,7 +156,9 @@ def _programs(n: int, tile: str, groups: int) -> Callable[[Mapping[str, Any]], t
     return lambda meta: (triton.cdiv(n, meta[tile]), groups)
 
 
-def _launch(kernel: Any, arguments: list[Any], grid: Callable[[Mapping[str, Any]], tuple[int, int]], options: dict[str, Any]) -> None:
+def _launch(
+    kernel: Any, arguments: list[Any], grid: Callable[[Mapping[str, Any]], tuple[int, int]], options: dict[str, Any]
+) -> None:
     if _INTERPRETED:
         skip = {"SKIP": SKIPS[0]} if "SKIP" in kernel.arg_names else {}
         kernel[grid](*arguments, **options, **skip, BM=64, BN=64)
@@ -139,9 +191,13 @@ def _tuned(kernel: Any) -> Any:
 
 
 def _within(limits: Mapping[str, int], kernel: Any, config: Any, options: Mapping[str, Any]) -> bool:
-    """Whether a kernel's tiles fit: estimates, close to what the compiler reports for 144 columns on compute capability 9.0."""
+    """Whether a kernel's tiles fit: estimates,
+    close to what the compiler reports for 144 columns on compute capability 9.0.
+    """
     rows, columns = config.kwargs["BM"], config.kwargs["BN"]
-    d, c = (min(options.get(f"{x}_GROUPS", 0), 1) * options.get(f"{x}_MAIN", 0) + options.get(f"{x}_TAIL", 0) for x in "DC")
+    d, c = (
+        min(options.get(f"{x}_GROUPS", 0), 1) * options.get(f"{x}_MAIN", 0) + options.get(f"{x}_TAIL", 0) for x in "DC"
+    )
     held, sums, tiles = d, c, 2.0  # of the forward pass
     if kernel is extreme:
         sums, tiles = 0, 3.0

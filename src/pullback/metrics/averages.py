@@ -1,8 +1,9 @@
 """Figures over many pairs of meshes: torchmetrics classes, each updated with the `PairScore` of one pair.
 
-Two averages circulate and differ wherever pairs have different numbers of landmarks: *macro* is the mean over pairs of the pairs'
-means, *micro* the mean over the landmarks of all pairs together. Medians, PCK and AUC pool the landmarks; coverage and flips are
-means over pairs. Pairs without the ground truth that a metric needs do not enter it; if none has it, the value is NaN.
+Two averages circulate and differ wherever pairs have different numbers of landmarks: *macro* is the mean over pairs of
+the pairs' means, *micro* the mean over the landmarks of all pairs together. Medians, PCK and AUC pool the landmarks;
+coverage and flips are means over pairs. Pairs without the ground truth that a metric needs do not enter it; if none has
+it, the value is NaN.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,9 @@ from pullback.metrics.geodesic import PairScore, area_under, counts_within
 
 
 class GeodesicError(Metric):
-    """Mean geodesic error over pairs: ``average="macro"`` (mean of the pairs' means) or ``"micro"`` (all landmarks pooled)."""
+    """Mean geodesic error over pairs: ``average="macro"`` (mean of the pairs' means)
+    or ``"micro"`` (all landmarks pooled).
+    """
 
     higher_is_better = False
     full_state_update = False
@@ -59,7 +62,8 @@ class MedianGeodesicError(Metric):
     def compute(self) -> Float[Tensor, ""]:
         if len(self.errors) == 0:
             return torch.tensor(torch.nan, dtype=torch.float64)
-        errors = torch.cat(self.errors) if isinstance(self.errors, list) else self.errors  # a tensor after a gather over ranks
+        # a tensor after a gather over ranks
+        errors = torch.cat(self.errors) if isinstance(self.errors, list) else self.errors
         # torch.quantile refuses more than 16 million values, and the benchmarks have that many; numpy's rule, by hand
         ascending = errors.double().sort().values
         return self.scale * (ascending[(len(ascending) - 1) // 2] + ascending[len(ascending) // 2]) / 2
@@ -157,7 +161,9 @@ def standard_metrics() -> dict[str, Metric]:
 
 
 def aggregate(scores: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float | None]:
-    """The value of each metric over the scores of pairs, of the kind that the metrics take; None where no pair has the ground truth."""
+    """The value of each metric over the scores of pairs, of the kind that the metrics take;
+    None where no pair has the ground truth.
+    """
     for metric in metrics.values():
         metric.reset()
     for score in scores:

@@ -1,6 +1,7 @@
 """How good the point map of one pair of meshes is: geodesic errors, PCK curve, coverage, left-right flips.
 
-A point map runs 2 → 1, so errors are distances on shape 1, in units of √area1 (Kim et al. 2011); tables print them ×100.
+A point map runs 2 → 1, so errors are distances on shape 1, in units of √area1 (Kim et al. 2011); tables print them
+×100.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ from torch import Tensor
 from pullback.mapping.pointmap import coverage
 from pullback.types import GeodesicRows, ShapePair
 
-# A landmark tells left from right only if its two places are clearly apart: those on the midline lie within an edge or two of
-# their mirror images (an edge is about 0.014 at 5,000 vertices), and a leg is about 0.15 wide.
+# A landmark tells left from right only if its two places are clearly apart: those on the midline lie within an edge or
+# two of their mirror images (an edge is about 0.014 at 5,000 vertices), and a leg is about 0.15 wide.
 FLIP_MARGIN = 0.05
 
 
@@ -50,23 +51,30 @@ def check_point_map(p2p21: Int[Tensor, " n2"], pair: ShapePair) -> None:
     """Raises ValueError unless the map has a vertex of shape 1 for each vertex of shape 2."""
     n1, n2 = pair.shape1.n, pair.shape2.n
     if len(p2p21) != n2:
-        raise ValueError(f"{pair.name}: the point map has {len(p2p21)} rows but {pair.shape2.name} has {n2} vertices; match the pair anew")
+        raise ValueError(
+            f"{pair.name}: the point map has {len(p2p21)} rows but "
+            f"{pair.shape2.name} has {n2} vertices; match the pair anew"
+        )
     low, high = int(p2p21.min()), int(p2p21.max())
     if low < 0 or high >= n1:
-        raise ValueError(f"{pair.name}: the point map reaches {low}..{high} but {pair.shape1.name} has the vertices 0..{n1 - 1}")
+        raise ValueError(
+            f"{pair.name}: the point map reaches {low}..{high} but {pair.shape1.name} has the vertices 0..{n1 - 1}"
+        )
 
 
 def geodesic_errors(p2p21: Int[Tensor, " n2"], pair: ShapePair) -> Float[Tensor, " t"]:
-    """``dist1[corr1, p2p21[corr2]]``: how far from its true place on shape 1 each landmark is sent, in units of √area1."""
+    """``dist1[corr1, p2p21[corr2]]``: how far from its true place on shape 1 each landmark is sent,
+    in units of √area1.
+    """
     return _distances(pair).between(pair.corr1, p2p21[pair.corr2])
 
 
 def flipped(p2p21: Int[Tensor, " n2"], pair: ShapePair, *, margin: float = FLIP_MARGIN) -> Bool[Tensor, " s"]:
     """Whether each landmark is sent to the wrong side of a left-right symmetric body.
 
-    Wrong means strictly nearer to the mirror image of the true place than to the true place, ``dist1[corr1_flipped, ·] <
-    dist1[corr1, ·]``. Asked only of the s landmarks whose two places are more than ``margin`` apart (in units of √area1): on
-    the midline the question has no meaning.
+    Wrong means strictly nearer to the mirror image of the true place than to the true place, ``dist1[corr1_flipped, ·]
+    < dist1[corr1, ·]``. Asked only of the s landmarks whose two places are more than ``margin`` apart (in units of
+    √area1): on the midline the question has no meaning.
     """
     dist1, image = _distances(pair), p2p21[pair.corr2]
     decidable = dist1.between(pair.corr1, pair.corr1_flipped) > margin
@@ -79,9 +87,11 @@ def pck_curve(errors: Float[Tensor, " t"], thresholds: Float[Tensor, " s"]) -> F
 
 
 def area_under(pck: Float[Tensor, " s"]) -> Float[Tensor, ""]:
-    """Area under a PCK curve with evenly spaced thresholds, stretched to the unit interval: 1 is perfect. Trapezoid rule.
+    """Area under a PCK curve with evenly spaced thresholds, stretched to the unit interval: 1 is perfect.
+    Trapezoid rule.
 
-    The figure depends on the largest threshold, so its name must carry it: ``auc@0.10`` and ``auc@0.20`` do not compare.
+    The figure depends on the largest threshold, so its name must carry it: ``auc@0.10`` and ``auc@0.20`` do not
+    compare.
     """
     return torch.trapezoid(pck) / (len(pck) - 1)
 
@@ -94,5 +104,7 @@ def counts_within(errors: Float[Tensor, " t"], thresholds: Float[Tensor, " s"]) 
 
 def _distances(pair: ShapePair) -> GeodesicRows:
     if pair.geodesics1 is None:
-        raise ValueError(f"{pair.name}: no geodesic distances were loaded on {pair.shape1.name}; use data.geodesics=dijkstra")
+        raise ValueError(
+            f"{pair.name}: no geodesic distances were loaded on {pair.shape1.name}; use data.geodesics=dijkstra"
+        )
     return pair.geodesics1

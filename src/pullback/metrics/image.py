@@ -1,7 +1,7 @@
 """How good the correspondence of one pair of photographs is: errors of keypoints, errors of dense flow, smoothness.
 
-Answers lie on image 1, so errors are in pixels of image 1. A point is correct at κ when its error is within κ·L, where L is the longer
-side of what the protocol names (`reference_length`): papers on the same data differ in it.
+Answers lie on image 1, so errors are in pixels of image 1. A point is correct at κ when its error is within κ·L, where
+L is the longer side of what the protocol names (`reference_length`): papers on the same data differ in it.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ class PointScore:
     """The errors of the points of one pair, as counts and means: a photograph has millions of pixels."""
 
     count: int
-    within: Float[Tensor, " s"]  # how many points are correct at each κ of CURVE; float64, counts of several pairs add up
+    # how many points are correct at each κ of CURVE; float64, counts of several pairs add up
+    within: Float[Tensor, " s"]
     mean: float  # mean error in pixels
     mean_square: float  # mean squared error in pixels²
     length: float  # L in pixels
@@ -38,7 +39,9 @@ class PointScore:
 
 @dataclass(frozen=True)
 class ImageScore:
-    """The quality of one correspondence 2 → 1 between photographs. What cannot be known without ground truth is None."""
+    """The quality of one correspondence 2 → 1 between photographs.
+    What cannot be known without ground truth is None.
+    """
 
     flow: PointScore | None  # over the pixels of image 2 with known flow, inside its mask if it has one
     keypoints: PointScore | None
@@ -59,7 +62,9 @@ class ImageScore:
 
 
 def score_keypoints(predicted1: Float[Tensor, "t 2"], truth1: Float[Tensor, "t 2"], *, length: float) -> PointScore:
-    """Errors of keypoints carried over to image 1. Correct means strictly below κ·L, as in the benchmarks on SPair-71k."""
+    """Errors of keypoints carried over to image 1. Correct means strictly below κ·L,
+    as in the benchmarks on SPair-71k.
+    """
     return _counted((predicted1.double() - truth1.double()).norm(dim=1), length, strict=True)
 
 
@@ -77,9 +82,13 @@ def score_flow(
 
 
 def evaluated_pixels(
-    truth21: Float[Tensor, "2 H2 W2"], known2: Bool[Tensor, "H2 W2"] | None = None, mask2: Bool[Tensor, "H2 W2"] | None = None
+    truth21: Float[Tensor, "2 H2 W2"],
+    known2: Bool[Tensor, "H2 W2"] | None = None,
+    mask2: Bool[Tensor, "H2 W2"] | None = None,
 ) -> Bool[Tensor, "H2 W2"]:
-    """The pixels of image 2 whose true flow is known: finite, below UNKNOWN_FLOW, in ``known2`` and in the object's mask."""
+    """The pixels of image 2 whose true flow is known: finite, below UNKNOWN_FLOW,
+    in ``known2`` and in the object's mask.
+    """
     pixels = (truth21.abs() < UNKNOWN_FLOW).all(dim=0)  # false for infinities and NaN
     for other in (known2, mask2):
         pixels = pixels if other is None else pixels & other
@@ -89,10 +98,10 @@ def evaluated_pixels(
 def smoothness(flow21: Float[Tensor, "2 H2 W2"], region2: Bool[Tensor, "H2 W2"]) -> float:
     """``Σ |∂x flow| + |∂y flow|`` over both channels, divided by the number of pixels of the region; pixels per pixel.
 
-    Forward differences of the flow, set to 0 outside the region, with the last row and column repeated. The jumps at the region's
-    outline count too, so the figure also grows with the length of the flow; the ground truth's own value is to be read beside it.
-    As in the baselines of "Zero-Shot Image Feature Consensus with Deep Functional Maps" (Cheng et al. 2024). Raises ValueError for a
-    region without pixels.
+    Forward differences of the flow, set to 0 outside the region, with the last row and column repeated. The jumps at
+    the region's outline count too, so the figure also grows with the length of the flow; the ground truth's own value
+    is to be read beside it. As in the baselines of "Zero-Shot Image Feature Consensus with Deep Functional Maps" (Cheng
+    et al. 2024). Raises ValueError for a region without pixels.
     """
     if not region2.any():
         raise ValueError("the smoothness has no pixel to be measured on: the mask, or the box, of image 2 is empty")
@@ -102,7 +111,9 @@ def smoothness(flow21: Float[Tensor, "2 H2 W2"], region2: Bool[Tensor, "H2 W2"])
 
 
 def object_region(photo: Photo) -> tuple[Bool[Tensor, "H W"], str]:
-    """Where a photograph shows its object, and what says so: "box" (pixels whose centre lies in it), "mask" or the whole "image"."""
+    """Where a photograph shows its object, and what says so: "box" (pixels whose centre lies in it),
+    "mask" or the whole "image".
+    """
     height, width = photo.size
     if photo.box is not None:
         x0, y0, x1, y1 = photo.box.tolist()
@@ -115,12 +126,17 @@ def object_region(photo: Photo) -> tuple[Bool[Tensor, "H W"], str]:
 
 
 def reference_length(reference: str, pair: ImagePair) -> float:
-    """L in pixels: ``max(height, width)`` of "image1", of "image2", of "both" (the larger one), or of the box of image 1 ("box1")."""
+    """L in pixels: ``max(height, width)`` of "image1", of "image2", of "both" (the larger one),
+    or of the box of image 1 ("box1").
+    """
     if reference not in REFERENCES:
         raise ValueError(f"pck_reference={reference!r} is not known; choose one of {', '.join(REFERENCES)}")
     if reference == "box1":
         if pair.image1.box is None:
-            raise ValueError(f"{pair.name}: pck_reference=box1 needs a box, and {pair.image1.name} has none; use pck_reference=image1")
+            raise ValueError(
+                f"{pair.name}: pck_reference=box1 needs a box, and {pair.image1.name} has none; use "
+                "pck_reference=image1"
+            )
         x0, y0, x1, y1 = pair.image1.box.tolist()
         return max(x1 - x0, y1 - y0)
     sides = {"image1": pair.image1.size, "image2": pair.image2.size, "both": pair.image1.size + pair.image2.size}
@@ -129,7 +145,10 @@ def reference_length(reference: str, pair: ImagePair) -> float:
 
 def _counted(errors: Float[Tensor, " t"], length: float, *, strict: bool) -> PointScore:
     if len(errors) == 0:
-        raise ValueError("there is no point to score: no keypoint, or no pixel of image 2 with known flow inside its mask (masks are > 0)")
+        raise ValueError(
+            "there is no point to score: no keypoint, or no pixel of image 2 with known flow inside its mask "
+            "(masks are > 0)"
+        )
     if not torch.isfinite(errors).all():
         raise ValueError("an error is not finite: the prediction, or the ground truth, holds NaN or infinity")
     if length <= 0:

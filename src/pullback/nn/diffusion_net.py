@@ -1,7 +1,7 @@
 """DiffusionNet (Sharp, Attaiki, Crane & Ovsjanikov, 2022) with spectral diffusion, one shape at a time.
 
-Diffused functions lie in the span of the first k eigenfunctions. Their gradients are therefore taken from the gradients of those
-eigenfunctions, once a shape: no sparse product is left inside the blocks, nor in the backward pass.
+Diffused functions lie in the span of the first k eigenfunctions. Their gradients are therefore taken from the gradients
+of those eigenfunctions, once a shape: no sparse product is left inside the blocks, nor in the backward pass.
 """
 
 from typing import Any, NamedTuple
@@ -39,7 +39,8 @@ class LearnedDiffusion(nn.Module):
         super().__init__()
         if time_init == "zero":
             times = torch.zeros(width)
-        elif time_init == "log_uniform":  # lengths √t from 1 % to 30 % of √area: every scale is there from the first step
+        # lengths √t from 1 % to 30 % of √area: every scale is there from the first step
+        elif time_init == "log_uniform":
             times = 10 ** torch.linspace(-4, -1, width)
         else:
             raise ValueError(f"time_init={time_init!r} is unknown; use zero or log_uniform")
@@ -64,11 +65,12 @@ class _AtLeast(torch.autograd.Function):
 
 
 class GradientProducts(nn.Module):
-    """Learned inner products of gradients (eq. 7): ``tanh(Re⟨u, A u⟩)`` with the tangent vector u of each channel as a complex number.
+    """Learned inner products of gradients (eq. 7): ``tanh(Re⟨u,
+    A u⟩)`` with the tangent vector u of each channel as a complex number.
 
-    ``variant="complex"`` applies A = A_re + i A_im as a complex matrix: features do not depend on the choice of tangent frame, and
-    tell a shape from its mirror image. ``"ulrssm"`` is the form of another published code base, ``Im(A u) := A_re x + A_im y``,
-    needed to load its weights.
+    ``variant="complex"`` applies A = A_re + i A_im as a complex matrix: features do not depend on the choice of tangent
+    frame, and tell a shape from its mirror image. ``"ulrssm"`` is the form of another published code base, ``Im(A u) :=
+    A_re x + A_im y``, needed to load its weights.
     """
 
     def __init__(self, width: int, *, variant: str):
@@ -110,7 +112,9 @@ class DiffusionNetBlock(nn.Module):
 
 
 class DiffusionNet(nn.Module):
-    """Features at the vertices from input features at the vertices; independent of the triangulation and of rigid motions."""
+    """Features at the vertices from input features at the vertices;
+    independent of the triangulation and of rigid motions.
+    """
 
     def __init__(
         self,
@@ -128,7 +132,8 @@ class DiffusionNet(nn.Module):
         self.k = k
         self.first = nn.Linear(in_channels, width)
         self.blocks = nn.ModuleList(
-            DiffusionNetBlock(width, gradient_features=gradient_features, dropout=dropout, time_init=time_init) for _ in range(n_blocks)
+            DiffusionNetBlock(width, gradient_features=gradient_features, dropout=dropout, time_init=time_init)
+            for _ in range(n_blocks)
         )
         self.last = nn.Linear(width, out_channels)
 

@@ -1,4 +1,6 @@
-"""Weights and features that are numbers: what is not ends in an error here, and not in a map that sends every vertex to one."""
+"""Weights and features that are numbers: what is not ends in an error here,
+and not in a map that sends every vertex to one.
+"""
 
 from collections.abc import Mapping
 
@@ -21,29 +23,36 @@ class DeadFeaturesError(UserError, ValueError):
 
 
 def check_weights(weights: Mapping[str, Tensor], *, source: str) -> None:
-    """Raises NotFiniteError naming the first tensor with a value that is not finite. ``source`` is where they come from."""
+    """Raises NotFiniteError naming the first tensor with a value that is not finite.
+    ``source`` is where they come from.
+    """
     for name, values in weights.items():
         count = 0 if _are_finite(values) else int((~torch.isfinite(values)).sum())
         if count:
             more = f"{count:,} of its {values.numel():,} values are NaN or infinite"
-            raise NotFiniteError(f"{source}: the weights {name} are of no use: {more}; train anew, or take an earlier checkpoint")
+            raise NotFiniteError(
+                f"{source}: the weights {name} are of no use: {more}; train anew, or take an earlier checkpoint"
+            )
 
 
 def check_features(features: Float[Tensor, "n d"], *, of: str, varied: bool = False) -> None:
-    """Raises NotFiniteError unless all features are finite; with ``varied`` DeadFeaturesError if all points have the same ones.
+    """Raises NotFiniteError unless all features are finite;
+    with ``varied`` DeadFeaturesError if all points have the same ones.
 
     ``of`` names the shape or photograph. One pass over the features, and one answer from the device.
     """
     if not _are_finite(features):
         count = int((~torch.isfinite(features)).any(dim=1).sum())
         raise NotFiniteError(
-            f"the features of {of} are NaN or infinite at {count:,} of {len(features):,} points, so that no map can be made of them"
+            f"the features of {of} are NaN or infinite at {count:,} of {len(features):,} points, so that no map "
+            "can be made of them"
         )
     if varied and len(features) > 1:
         low, high = features.amin(dim=0), features.amax(dim=0)
         if bool((high - low).max() <= _ROUNDING * torch.maximum(high.abs(), low.abs()).max()):
             raise DeadFeaturesError(
-                f"the features of {of} are the same at all {len(features):,} points, so that no map can be made of them; "
+                f"the features of {of} are the same at all {len(features):,} "
+                "points, so that no map can be made of them; "
                 "the network is dead: train it anew, or take an earlier checkpoint"
             )
 

@@ -1,8 +1,8 @@
 """DiffusionNet weights that other code bases published, under the names that they have there.
 
-Three layouts are known by the names of their modules: that of diffusion-net (also the official code of this method, AttentiveFMaps, DPFM
-and DeepShapeMatchingKit), that of ULRSSM (also hybridfmaps and other descendants) and our own. The layout also tells the form of the
-gradient products (see ``GradientProducts``), which no tensor shows.
+Three layouts are known by the names of their modules: that of diffusion-net (also the official code of this method,
+AttentiveFMaps, DPFM and DeepShapeMatchingKit), that of ULRSSM (also hybridfmaps and other descendants) and our own. The
+layout also tells the form of the gradient products (see ``GradientProducts``), which no tensor shows.
 """
 
 import re
@@ -37,7 +37,9 @@ class Layout:
     gradient_features: str | None  # the form of the products; None where the configuration in the file says it
 
     def common_name(self, name: str) -> str | None:
-        """``block_0.mlp.miniMLP_mlp_layer_001.weight`` → ``blocks.0.mlp.1.weight``; None for what is no part of a DiffusionNet."""
+        """``block_0.mlp.miniMLP_mlp_layer_001.weight`` → ``blocks.0.mlp.1.weight``;
+        None for what is no part of a DiffusionNet.
+        """
         for pattern, common in (
             (rf"{self.first}\.(weight|bias)", r"first.\1"),
             (rf"{self.last}\.(weight|bias)", r"last.\1"),
@@ -56,8 +58,26 @@ class Layout:
 
 _DIFFUSION_TIME, _GRADIENTS = r"diffusion\.diffusion_time", "gradient_features"
 LAYOUTS = (
-    Layout("diffusion-net", "first_lin", "last_lin", r"block_(\d+)", _DIFFUSION_TIME, _GRADIENTS, r"mlp\.\w+_layer_(\d+)", "complex"),
-    Layout("ulrssm", "first_linear", "last_linear", r"blocks\.(\d+)", _DIFFUSION_TIME, _GRADIENTS, r"mlp\.\w+_linear_(\d+)", "ulrssm"),
+    Layout(
+        "diffusion-net",
+        "first_lin",
+        "last_lin",
+        r"block_(\d+)",
+        _DIFFUSION_TIME,
+        _GRADIENTS,
+        r"mlp\.\w+_layer_(\d+)",
+        "complex",
+    ),
+    Layout(
+        "ulrssm",
+        "first_linear",
+        "last_linear",
+        r"blocks\.(\d+)",
+        _DIFFUSION_TIME,
+        _GRADIENTS,
+        r"mlp\.\w+_linear_(\d+)",
+        "ulrssm",
+    ),
     Layout("pullback", "first", "last", r"blocks\.(\d+)", r"diffusion\.times", "products", r"mlp\.(\d+)", None),
 )
 
@@ -86,14 +106,21 @@ class FoundNetwork:
     around: Sequence[str]  # names of tensors outside
 
     def ignored(self) -> str:
-        """What is around the network in words: ``feat_refiner (12 tensors), overlap (1 tensor)``; empty when there is nothing."""
-        common = self.prefix.rpartition(self.prefix.rstrip(".").rpartition(".")[2])[0]  # of the network and its neighbours
+        """What is around the network in words: ``feat_refiner (12 tensors), overlap (1 tensor)``;
+        empty when there is nothing.
+        """
+        # of the network and its neighbours
+        common = self.prefix.rpartition(self.prefix.rstrip(".").rpartition(".")[2])[0]
         depth = len(common.split("."))
-        counts = Counter(".".join(name.split(".")[:depth]) if name.startswith(common) else name.split(".")[0] for name in self.around)
+        counts = Counter(
+            ".".join(name.split(".")[:depth]) if name.startswith(common) else name.split(".")[0] for name in self.around
+        )
         return ", ".join(f"{name} ({n} tensor{'s' if n > 1 else ''})" for name, n in counts.items())
 
     def options(self) -> dict[str, int | str | None]:
-        """What ``DiffusionNet`` is to be built with, by the keys of the configuration, as far as the tensors show it."""
+        """What ``DiffusionNet`` is to be built with, by the keys of the configuration,
+        as far as the tensors show it.
+        """
         first, last = self.parts.get("first.weight"), self.parts.get("last.weight")
         return {
             "backbone.descriptor.channels": first.shape[1] if first else None,
@@ -120,7 +147,8 @@ def find_network(content: Any) -> FoundNetwork:
     if len(chosen) != 1:
         names = ", ".join(prefix.rstrip(".") or "one without a name" for _, prefix in found)
         raise ForeignWeightsError(
-            f"holds {len(found)} DiffusionNets ({names}) and does not say which of them gives the features; write the one that is meant "
+            f"holds {len(found)} DiffusionNets ({names}) and does not say which of them gives the features; write "
+            "the one that is meant "
             'to a file of its own, as in torch.save(torch.load(FILE)["networks"]["NAME"], "features.pth")'
         )
     return _named_in_common(*chosen[0], tensors, _stated_form(content))
@@ -134,13 +162,19 @@ def _stated_form(content: Any) -> str | None:
 
 
 def _prefixes(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
-    """What precedes the names of each network in this layout, which is known by the diffusion times of its first block."""
+    """What precedes the names of each network in this layout,
+    which is known by the diffusion times of its first block.
+    """
     times = re.compile(rf"((?:.*\.)?){layout.block}\.{layout.times}")
     return [match[1] for name in tensors if (match := times.fullmatch(name)) and match[2] == "0"]
 
 
 def _named_in_common(layout: Layout, prefix: str, tensors: Mapping[str, Tensor], stated: str | None) -> FoundNetwork:
-    inside = {name: tensors[name] for name in tensors if name.startswith(prefix) and layout.is_inside(name.removeprefix(prefix))}
+    inside = {
+        name: tensors[name]
+        for name in tensors
+        if name.startswith(prefix) and layout.is_inside(name.removeprefix(prefix))
+    }
     parts = {layout.common_name(name.removeprefix(prefix)): Part(name, value) for name, value in inside.items()}
     strange = [name for name in inside if layout.common_name(name.removeprefix(prefix)) is None]
     parts = _layers_counted({name: part for name, part in parts.items() if name is not None})
@@ -167,7 +201,10 @@ def _with_rotations(parts: Mapping[str, Part]) -> dict[str, Part]:
     result = {}
     for name, part in parts.items():
         if name.endswith(".products.A"):
-            result |= {f"{name[:-1]}a_re": part, f"{name[:-1]}a_im": Part(f"(zero, beside {part.written})", torch.zeros_like(part.value))}
+            result |= {
+                f"{name[:-1]}a_re": part,
+                f"{name[:-1]}a_im": Part(f"(zero, beside {part.written})", torch.zeros_like(part.value)),
+            }
         else:
             result[name.replace(".A_", ".a_")] = part
     return result
@@ -176,13 +213,15 @@ def _with_rotations(parts: Mapping[str, Part]) -> dict[str, Part]:
 def load_foreign(backbone: nn.Module, content: Any, *, source: str = "the file") -> FoundNetwork:
     """Puts the DiffusionNet weights of a checkpoint into the network of a backbone; says what was found.
 
-    Raises ForeignWeightsError naming the layer and both shapes, and the overrides of the backbone that would fit; NotFiniteError,
-    beginning with ``source``, for weights that are no numbers.
+    Raises ForeignWeightsError naming the layer and both shapes, and the overrides of the backbone that would fit;
+    NotFiniteError, beginning with ``source``, for weights that are no numbers.
     """
     network = getattr(backbone, "network", None)
     if not isinstance(network, DiffusionNet):
         name = type(backbone).__name__
-        raise ForeignWeightsError(f"is to fill a DiffusionNet, but the backbone is a {name}; use backbone=diffusion_net")
+        raise ForeignWeightsError(
+            f"is to fill a DiffusionNet, but the backbone is a {name}; use backbone=diffusion_net"
+        )
     found, ours = find_network(content), find_network({**network.state_dict(), "config": _config_of(network)})
     problems = [f"{name} is no part of our DiffusionNet" for name in found.strange]
     for name in [*ours.parts, *(name for name in found.parts if name not in ours.parts)]:
@@ -191,7 +230,9 @@ def load_foreign(backbone: nn.Module, content: Any, *, source: str = "the file")
             where = "the file" if here is not None else "the backbone"
             problems.append(f"{name} ({(here or there).written}) does not exist in {where}")
         elif here.shape != there.shape:
-            problems.append(f"{name} ({there.written}) has the shape {there.shape} in the file and {here.shape} in the backbone")
+            problems.append(
+                f"{name} ({there.written}) has the shape {there.shape} in the file and {here.shape} in the backbone"
+            )
     changes = {key: value for key, value in found.options().items() if value != ours.options()[key]}
     if problems or changes:
         raise ForeignWeightsError(_refusal(problems, changes, of_coordinates=network.first.in_features == 3))
@@ -209,7 +250,9 @@ def _refusal(problems: Sequence[str], changes: Mapping[str, int | str | None], *
     """Why weights do not fit, and what to type."""
     first = problems[0] if problems else "its gradient products have another form than those of the backbone"
     more = f" ({len(problems) - 1} more of the kind)" if len(problems) > 1 else ""
-    if not changes or any(value is None and key != "backbone.network.gradient_features" for key, value in changes.items()):
+    if not changes or any(
+        value is None and key != "backbone.network.gradient_features" for key, value in changes.items()
+    ):
         ours = "its blocks have two hidden layers of the network's width"
         return f"does not fit: {first}{more}. No option of the backbone changes that: {ours}"
     typed = [f"{key}={'null' if value is None else value}" for key, value in changes.items()]

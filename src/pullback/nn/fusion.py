@@ -1,4 +1,6 @@
-"""Two branches of features for a pair of photographs: one weighs the patch graph, the other is what the functional map aligns."""
+"""Two branches of features for a pair of photographs: one weighs the patch graph,
+the other is what the functional map aligns.
+"""
 
 from dataclasses import dataclass
 
@@ -23,10 +25,12 @@ class PairFeatures(Movable):
 
 
 class JointPCA:
-    """Principal components of the patches of both images together ("co-PCA" of Zhang et al. 2023): at most ``dims`` channels remain.
+    """Principal components of the patches of both images together ("co-PCA" of Zhang et al. 2023):
+    at most ``dims`` channels remain.
 
-    Centred on the joint mean. The decomposition is exact, in double precision, and needs no seed; the released code of the field draws
-    a randomised one of the same subspace. The largest entry of each component over all patches is positive.
+    Centred on the joint mean. The decomposition is exact, in double precision, and needs no seed; the released code of
+    the field draws a randomised one of the same subspace. The largest entry of each component over all patches is
+    positive.
     """
 
     def __init__(self, dims: int = 256):
@@ -44,7 +48,9 @@ class JointPCA:
 
 
 def principal_scores(samples: Float[Tensor, "n c"], dims: int) -> Float[Tensor, "n d"]:
-    """Coordinates of centred samples along their first ``d = min(dims, n, c)`` principal axes, by the smaller of both Gram matrices."""
+    """Coordinates of centred samples along their first ``d = min(dims, n, c)`` principal axes,
+    by the smaller of both Gram matrices.
+    """
     centred = samples - samples.mean(0)
     n, c = centred.shape
     dims = min(dims, n, c)
@@ -59,7 +65,8 @@ def principal_scores(samples: Float[Tensor, "n c"], dims: int) -> Float[Tensor, 
 
 
 def resampled(feat: Float[Tensor, "c h w"], grid: Grid) -> Float[Tensor, "c h2 w2"]:
-    """The same functions on another grid over the whole photograph, bilinearly between patch centres, constant beyond the outermost.
+    """The same functions on another grid over the whole photograph, bilinearly between patch centres,
+    constant beyond the outermost.
 
     A grid coarser than half samples the functions and does not average them.
     """
@@ -69,9 +76,11 @@ def resampled(feat: Float[Tensor, "c h w"], grid: Grid) -> Float[Tensor, "c h2 w
 
 
 class Branch(nn.Module):
-    """A frozen backbone and what becomes of its maps: joint reduction of each, resampling to one grid, concatenation, normalisation.
+    """A frozen backbone and what becomes of its maps: joint reduction of each, resampling to one grid, concatenation,
+    normalisation.
 
-    The maps keep the order in which the backbone gives them. ``normalise`` gives every patch a feature of length 1 in the end.
+    The maps keep the order in which the backbone gives them. ``normalise`` gives every patch a feature of length 1 in
+    the end.
     """
 
     def __init__(self, backbone: ImageBackbone, *, reduce: JointPCA | None = None, normalise: bool = False):
@@ -90,7 +99,9 @@ class Branch(nn.Module):
     ) -> tuple[Float[Tensor, "c h1 w1"], Float[Tensor, "c h2 w2"]]:
         """Features of both images, on the finest grid among each image's maps or on the given ones."""
         if maps1.keys() != maps2.keys():
-            raise ValueError(f"both images need the same maps; image 1 has {', '.join(maps1)}, image 2 has {', '.join(maps2)}")
+            raise ValueError(
+                f"both images need the same maps; image 1 has {', '.join(maps1)}, image 2 has {', '.join(maps2)}"
+            )
         grid1, grid2 = grids or (finest_grid(maps1), finest_grid(maps2))
         pairs = [(maps1[name], maps2[name]) for name in maps1]
         if self.reduce is not None:
@@ -111,8 +122,8 @@ def finest_grid(maps: FeatureMaps) -> Grid:
 class Fusion(nn.Module):
     """A basis branch, which weighs the patch graph, and a loss branch, whose features the functional map aligns.
 
-    Both end on one grid for each image: that of the branch named by ``grid`` (basis or loss), or the finer of the two (finest).
-    Branches that describe the same network share it.
+    Both end on one grid for each image: that of the branch named by ``grid`` (basis or loss), or the finer of the two
+    (finest). Branches that describe the same network share it.
     """
 
     def __init__(self, basis: Branch, loss: Branch, *, grid: str = "basis"):

@@ -1,4 +1,5 @@
-"""Dense histograms of gradient orientations, in the manner of SIFT (Lowe 2004) on DAISY's rings (Tola et al. 2010): nothing learned.
+"""Dense histograms of gradient orientations, in the manner of SIFT (Lowe 2004) on DAISY's rings (Tola et al. 2010):
+nothing learned.
 
 The backbone that needs no download. It matches what looks alike, not what means the same.
 """
@@ -15,20 +16,23 @@ from pullback.types import Photo
 
 RING = 8  # places of a ring
 CLIP = 0.2  # share of one bin in a normalised histogram: no single strong edge rules a descriptor (Lowe 2004)
-QUIET = 0.004  # mean gradient (of a photograph in [0, 1], per pixel) below which a place counts as flat: about one grey level
+# mean gradient (of a photograph in [0, 1], per pixel) below which a place counts as flat: about one grey level
+QUIET = 0.004
 GAMMA = 0.5  # square root of the intensity, as in HOG: a brighter exposure changes gradients less
 
 
 class DenseGradients(ImageBackbone):
-    """One map ``gradients``: at each patch, for each scale, histograms of orientations at its centre and on a ring around it.
+    """One map ``gradients``: at each patch, for each scale,
+    histograms of orientations at its centre and on a ring around it.
 
-    ``scales`` are the deviations, in pixels of the resized photograph, of the Gaussians that pool the gradients; a ring has twice its
-    scale as radius, and the gradients themselves are taken after a blur of a quarter of it. ``orientations`` bins cover the full
-    turn, or half of it with ``signed=False`` (a dark object before light, or a light one before dark). The histograms of a scale are
-    normalised together to length 1, clipped, and put under a square root (RootSIFT, Arandjelović & Zisserman 2012), so that neither
-    exposure nor contrast matters. ``colour`` is the weight of two opponent channels at each scale (0: none), divided by the
-    intensity and less their mean over the photograph, so that the light's colour matters little; it helps to find the same
-    object again, and misleads between objects of one kind (cars).
+    ``scales`` are the deviations, in pixels of the resized photograph, of the Gaussians that pool the gradients; a ring
+    has twice its scale as radius, and the gradients themselves are taken after a blur of a quarter of it.
+    ``orientations`` bins cover the full turn, or half of it with ``signed=False`` (a dark object before light, or a
+    light one before dark). The histograms of a scale are normalised together to length 1, clipped, and put under a
+    square root (RootSIFT, Arandjelović & Zisserman 2012), so that neither exposure nor contrast matters. ``colour`` is
+    the weight of two opponent channels at each scale (0: none), divided by the intensity and less their mean over the
+    photograph, so that the light's colour matters little; it helps to find the same object again, and misleads between
+    objects of one kind (cars).
 
     Raises ValueError for options out of range.
     """
@@ -45,20 +49,35 @@ class DenseGradients(ImageBackbone):
         max_batch: int = 4,
     ):
         if not scales or min(scales) <= 0:
-            raise ValueError(f"scales={list(scales)}: at least one deviation above 0 pixels is needed, as [6.0, 12.0, 24.0]")
+            raise ValueError(
+                f"scales={list(scales)}: at least one deviation above 0 pixels is needed, as [6.0, 12.0, 24.0]"
+            )
         if orientations < 3:
             raise ValueError(f"orientations={orientations}: at least 3 bins are needed to tell directions")
         if colour < 0:
             raise ValueError(f"colour={colour}: a weight of 0 (no colour) or more is needed")
         super().__init__(size=size, multiple=patch, max_batch=max_batch)
-        self.scales, self.orientations, self.signed, self.colour = tuple(map(float, scales)), orientations, signed, float(colour)
+        self.scales, self.orientations, self.signed, self.colour = (
+            tuple(map(float, scales)),
+            orientations,
+            signed,
+            float(colour),
+        )
         self.freeze()
 
     def options(self) -> dict[str, Scalar]:
         scales = ",".join(map(str, self.scales))
-        return {"patch": self.multiple, "scales": scales, "orientations": self.orientations, "signed": self.signed, "colour": self.colour}
+        return {
+            "patch": self.multiple,
+            "scales": scales,
+            "orientations": self.orientations,
+            "signed": self.signed,
+            "colour": self.colour,
+        }
 
-    def compute(self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]) -> dict[str, Float[Tensor, "b _c _h _w"]]:
+    def compute(
+        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]
+    ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
         brightness = intensity(images) ** GAMMA
         parts = []
         for scale in self.scales:
@@ -83,7 +102,9 @@ def blurred(images: Float[Tensor, "b c H W"], deviation: float) -> Float[Tensor,
 
 
 def smoothing(n: int, deviation: float) -> Float[Tensor, "n n"]:
-    """A row of pixels, blurred, as a matrix: on the CPU several times faster than a convolution with one long kernel."""
+    """A row of pixels, blurred, as a matrix:
+    on the CPU several times faster than a convolution with one long kernel.
+    """
     radius = max(1, math.ceil(3 * deviation))
     offsets = torch.arange(-radius, radius + 1)
     kernel = torch.exp(-(offsets**2) / (2 * deviation**2))
@@ -92,7 +113,9 @@ def smoothing(n: int, deviation: float) -> Float[Tensor, "n n"]:
 
 
 def oriented_gradients(image: Float[Tensor, "b 1 H W"], *, bins: int, signed: bool) -> Float[Tensor, "b o H W"]:
-    """Length of the gradient in each pixel, shared by the two bins nearest to its direction. Bin 0 points right, the next ones down."""
+    """Length of the gradient in each pixel, shared by the two bins nearest to its direction. Bin 0 points right,
+    the next ones down.
+    """
     padded = nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
     dx = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
     dy = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
@@ -110,18 +133,24 @@ def on_rings(energy: Float[Tensor, "b o H W"], *, patch: int, radius: float) -> 
     return torch.cat([at_offset(energy, patch=patch, dx=dx, dy=dy) for dx, dy in offsets], dim=1)
 
 
-def at_offset(values: Float[Tensor, "b c H W"], *, patch: int, dx: float = 0.0, dy: float = 0.0) -> Float[Tensor, "b c h w"]:
+def at_offset(
+    values: Float[Tensor, "b c H W"], *, patch: int, dx: float = 0.0, dy: float = 0.0
+) -> Float[Tensor, "b c h w"]:
     """Bilinear values at an offset in pixels from the centre of every patch; beyond the border those of the border."""
     height, width = values.shape[2:]
     y = (torch.arange(height // patch, device=values.device, dtype=values.dtype) + 0.5) * patch - 0.5 + dy
     x = (torch.arange(width // patch, device=values.device, dtype=values.dtype) + 0.5) * patch - 0.5 + dx
     y, x = (2 * y + 1) / height - 1, (2 * x + 1) / width - 1
     places = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=2)
-    return nn.functional.grid_sample(values, places.expand(len(values), -1, -1, -1), padding_mode="border", align_corners=False)
+    return nn.functional.grid_sample(
+        values, places.expand(len(values), -1, -1, -1), padding_mode="border", align_corners=False
+    )
 
 
 def normalised(histograms: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """Length 1, clipped, then the square root of each bin's share; a flat place keeps a short descriptor instead of loud noise."""
+    """Length 1, clipped, then the square root of each bin's share;
+    a flat place keeps a short descriptor instead of loud noise.
+    """
     shares = histograms / histograms.norm(dim=1, keepdim=True).clamp_min(QUIET)
     clipped = shares.clamp_max(CLIP)
     return (clipped / clipped.sum(dim=1, keepdim=True).clamp_min(1.0)).sqrt()

@@ -1,8 +1,9 @@
-"""From photographs to feature maps on patch grids: what every frozen image backbone shares, whatever computes its features.
+"""From photographs to feature maps on patch grids: what every frozen image backbone shares,
+whatever computes its features.
 
-A photograph is resized to the network's input as a whole, neither padded nor cropped, each side rounded down to a multiple of the
-patch. The patch grid therefore covers it evenly: the centre of patch (row, col) of a grid (h, w) on a photograph of (H, W) pixels
-is ``x = (col + 0.5) W / w - 0.5``, ``y = (row + 0.5) H / h - 0.5``.
+A photograph is resized to the network's input as a whole, neither padded nor cropped, each side rounded down to a
+multiple of the patch. The patch grid therefore covers it evenly: the centre of patch (row, col) of a grid (h, w) on a
+photograph of (H, W) pixels is ``x = (col + 0.5) W / w - 0.5``, ``y = (row + 0.5) H / h - 0.5``.
 """
 
 import hashlib
@@ -16,7 +17,8 @@ from torch import Tensor, nn
 from pullback.errors import UserError
 from pullback.types import Photo
 
-# Name of a layer or block → its map in float32. Grids may differ between the entries: the sizes are not checked against each other.
+# Name of a layer or block → its map in float32. Grids may differ between the entries: the sizes are not checked against
+# each other.
 FeatureMaps = dict[str, Float[Tensor, "_c _h _w"]]
 Scalar = str | int | float | bool | None
 
@@ -35,9 +37,10 @@ class PhotoTooNarrow(UserError, ValueError):
 class ImageBackbone(nn.Module, ABC):
     """A frozen network (or a formula): photographs in, named feature maps out.
 
-    ``size`` is the longest side of the network's input in pixels, ``multiple`` what both sides are a multiple of. Photographs of one
-    input size go through together, at most ``max_batch`` at once. ``precision`` (float32, float16, bfloat16) is that of the matrix
-    products on a GPU; on the CPU everything is float32, which is faster there. Maps come back in float32 on the module's device.
+    ``size`` is the longest side of the network's input in pixels, ``multiple`` what both sides are a multiple of.
+    Photographs of one input size go through together, at most ``max_batch`` at once. ``precision`` (float32, float16,
+    bfloat16) is that of the matrix products on a GPU; on the CPU everything is float32, which is faster there. Maps
+    come back in float32 on the module's device.
     """
 
     version = 1  # counts changes of the code that change the features: part of the cache key
@@ -47,16 +50,23 @@ class ImageBackbone(nn.Module, ABC):
         if precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r} is unknown; use {', '.join(PRECISIONS)}")
         if size < FEWEST_PATCHES * multiple:
-            raise ValueError(f"size={size} leaves fewer than {FEWEST_PATCHES} patches of {multiple} pixels; use size={16 * multiple} or so")
+            raise ValueError(
+                f"size={size} leaves fewer than {FEWEST_PATCHES} patches of {multiple} pixels; use "
+                f"size={16 * multiple} or so"
+            )
         if max_batch < 1:
             raise ValueError(f"max_batch={max_batch}: at least 1 photograph must go through at once")
         self.size, self.multiple, self.precision, self.max_batch = size, multiple, precision, max_batch
-        self.register_buffer("anchor", torch.empty(0), persistent=False)  # knows the device, also of a backbone without weights
+        # knows the device, also of a backbone without weights
+        self.register_buffer("anchor", torch.empty(0), persistent=False)
         self._weights_sha256: str | None = None
 
     @abstractmethod
-    def compute(self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]) -> dict[str, Float[Tensor, "b _c _h _w"]]:
-        """Maps of a batch of resized photographs: red, green, blue in [0, 1], on the module's device, sides multiples of ``multiple``.
+    def compute(
+        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]
+    ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
+        """Maps of a batch of resized photographs: red, green, blue in [0, 1], on the module's device,
+        sides multiples of ``multiple``.
 
         ``photos`` are the photographs themselves, for what the pixels do not say (the category, for prompts).
         """
@@ -79,7 +89,8 @@ class ImageBackbone(nn.Module, ABC):
         return super().train(False)
 
     def forward(self, photos: Sequence[Photo]) -> list[FeatureMaps]:
-        """Feature maps of each photograph; they do not depend on the photographs beside it (but for the rounding of batched products).
+        """Feature maps of each photograph; they do not depend on the photographs beside it (but for the rounding of
+        batched products).
 
         Raises ValueError for a photograph too narrow for ``FEWEST_PATCHES`` patches a side.
         """
@@ -95,7 +106,8 @@ class ImageBackbone(nn.Module, ABC):
 
     def _maps_of(self, photos: Sequence[Photo], size: tuple[int, int]) -> list[FeatureMaps]:
         half = self.device.type == "cuda" and self.precision != "float32"
-        # Plain tensors also when the caller is in inference mode (Lightning's test loop): optimisers differentiate through them later.
+        # Plain tensors also when the caller is in inference mode (Lightning's test loop): optimisers differentiate
+        # through them later.
         with torch.inference_mode(False), torch.no_grad():
             images = torch.stack([resized(photo.pixels.to(self.device), size) for photo in photos])
             with torch.autocast(self.device.type, dtype=PRECISIONS[self.precision] if half else None, enabled=half):
@@ -103,16 +115,24 @@ class ImageBackbone(nn.Module, ABC):
             return [{name: values[i].float().contiguous() for name, values in maps.items()} for i in range(len(photos))]
 
     def fingerprint(self) -> dict[str, Scalar]:
-        """Everything that the features of a photograph depend on; runs no network. The weights are hashed once, on the first call."""
+        """Everything that the features of a photograph depend on; runs no network. The weights are hashed once,
+        on the first call.
+        """
         if self._weights_sha256 is None and any(True for _ in self.parameters()):
             self._weights_sha256 = sha256_of_weights(self)
         precision = self.precision if self.device.type == "cuda" else "float32"
-        shared: dict[str, Scalar] = {"backbone": type(self).__name__, "version": self.version, "size": self.size, "precision": precision}
+        shared: dict[str, Scalar] = {
+            "backbone": type(self).__name__,
+            "version": self.version,
+            "size": self.size,
+            "precision": precision,
+        }
         return {**shared, **self.options(), "weights_sha256": self._weights_sha256}
 
 
 def input_size(photo: Photo, *, size: int, multiple: int) -> tuple[int, int]:
-    """Height and width of the network's input: longest side ``size``, aspect kept, each side rounded down to a multiple.
+    """Height and width of the network's input: longest side ``size``, aspect kept,
+    each side rounded down to a multiple.
 
     Raises PhotoTooNarrow when a side gets fewer than ``FEWEST_PATCHES`` patches.
     """
@@ -122,7 +142,8 @@ def input_size(photo: Photo, *, size: int, multiple: int) -> tuple[int, int]:
         rows, cols = height // multiple, width // multiple
         enough = -(-FEWEST_PATCHES * multiple * longest // min(photo.size))
         raise PhotoTooNarrow(
-            f"{photo.path or photo.name}: {photo.size[1]} × {photo.size[0]} pixels (width × height) would get a grid of {rows} rows and "
+            f"{photo.path or photo.name}: {photo.size[1]} × {photo.size[0]} pixels (width × height) would get a "
+            f"grid of {rows} rows and "
             f"{cols} columns of {multiple}-pixel patches at size={size}; at least {FEWEST_PATCHES} of each are needed: "
             "cut it to a less narrow one" + (f", or use size={enough} or more" if enough <= 4 * size else "")
         )
@@ -130,13 +151,17 @@ def input_size(photo: Photo, *, size: int, multiple: int) -> tuple[int, int]:
 
 
 def grid_of(photo: Photo, *, size: int, multiple: int) -> tuple[int, int]:
-    """Rows and columns of the grid of ``multiple``-pixel patches that covers a photograph. Raises ValueError as ``input_size``."""
+    """Rows and columns of the grid of ``multiple``-pixel patches that covers a photograph.
+    Raises ValueError as ``input_size``.
+    """
     height, width = input_size(photo, size=size, multiple=multiple)
     return height // multiple, width // multiple
 
 
 def resized(pixels: UInt8[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
-    """A photograph at (height, width), values in [0, 1]: bicubic, with a low-pass when it shrinks, without overshoot beyond the range."""
+    """A photograph at (height, width), values in [0, 1]: bicubic, with a low-pass when it shrinks,
+    without overshoot beyond the range.
+    """
     image = pixels.float()[None] / 255
     if tuple(pixels.shape[1:]) != tuple(size):
         image = nn.functional.interpolate(image, size=tuple(size), mode="bicubic", antialias=True, align_corners=False)

@@ -1,7 +1,7 @@
 """The feature refiner gR (Cheng et al. 2024, after the attention of DPFM): two photographs look at each other.
 
-One small network for each pair of a batch: weights carry a leading pair dimension and are plain tensors, drawn anew for every pair from
-its own generator, so that many optimisations run side by side without touching each other.
+One small network for each pair of a batch: weights carry a leading pair dimension and are plain tensors, drawn anew for
+every pair from its own generator, so that many optimisations run side by side without touching each other.
 """
 
 from collections.abc import Sequence
@@ -33,13 +33,14 @@ class RefinerSide(NamedTuple):
 class Refiner:
     """Options of gR, its initial weights, and its forward pass.
 
-    Features plus a sinusoidal encoding of the position → linear → ``layers`` times: ``x1 += f(x1, x2)``, then ``x2 += f(x2, x1)`` with the
-    new x1 → linear. f is multi-head attention from one photograph to the other, its message put beside x and through a two-layer MLP with
-    instance norm over the photograph's own patches and ReLU. All weights are shared by both photographs.
+    Features plus a sinusoidal encoding of the position → linear → ``layers`` times: ``x1 += f(x1, x2)``, then ``x2 +=
+    f(x2, x1)`` with the new x1 → linear. f is multi-head attention from one photograph to the other, its message put
+    beside x and through a two-layer MLP with instance norm over the photograph's own patches and ReLU. All weights are
+    shared by both photographs.
 
-    encoding: ``"grid"`` half of the channels for the column, half for the row, as fractions of the photograph; ``"raster"`` the row-major
-    index, as released (it misaligns photographs of different width); ``"none"``.
-    skip: add the input to the output and start with a zero last layer: the refiner is the identity at first (not in the paper).
+    encoding: ``"grid"`` half of the channels for the column, half for the row, as fractions of the photograph;
+    ``"raster"`` the row-major index, as released (it misaligns photographs of different width); ``"none"``. skip: add
+    the input to the output and start with a zero last layer: the refiner is the identity at first (not in the paper).
     keys: attend to that many patches, drawn at random once for each photograph; None: to all.
     """
 
@@ -67,7 +68,9 @@ class Refiner:
         self.keys = keys
 
     def draw_weights(self, channels: int, generators: Sequence[torch.Generator]) -> Weights:
-        """Initial weights on the CPU, network i from generator i: uniform in ±1/√fan_in; query, key, value and output start alike."""
+        """Initial weights on the CPU, network i from generator i: uniform in ±1/√fan_in; query, key,
+        value and output start alike.
+        """
         drawn = [self._draw(channels, generator) for generator in generators]
         return {name: torch.stack([weights[name] for weights in drawn]) for name in drawn[0]}
 
@@ -82,7 +85,9 @@ class Refiner:
         for layer in range(self.layers):
             linear(f"{layer}.query", hidden, hidden)
             for copy in ("key", "value", "output"):
-                weights |= {f"{layer}.{copy}.{part}": weights[f"{layer}.query.{part}"].clone() for part in ("weight", "bias")}
+                weights |= {
+                    f"{layer}.{copy}.{part}": weights[f"{layer}.query.{part}"].clone() for part in ("weight", "bias")
+                }
             linear(f"{layer}.mlp1", 2 * hidden, 2 * hidden)
             linear(f"{layer}.mlp2", 2 * hidden, hidden)
             weights[f"{layer}.mlp2.bias"].zero_()
@@ -100,9 +105,14 @@ class Refiner:
             return RefinerSide(patches.feat, encoded, present, None, present)
         counts = patches.present.sum(dim=1).tolist()
         device = patches.feat.device
-        keys = [torch.randperm(n, generator=generator)[: self.keys].to(device) for n, generator in zip(counts, generators, strict=True)]
+        keys = [
+            torch.randperm(n, generator=generator)[: self.keys].to(device)
+            for n, generator in zip(counts, generators, strict=True)
+        ]
         keys_present = stack_padded([torch.ones_like(one, dtype=torch.bool) for one in keys])
-        return RefinerSide(patches.feat, encoded, present, stack_padded(keys), None if keys_present.all() else keys_present)
+        return RefinerSide(
+            patches.feat, encoded, present, stack_padded(keys), None if keys_present.all() else keys_present
+        )
 
     def positions(self, patches: PaddedPatches) -> Float[Tensor, "p n c"]:
         """The positional encoding of the patches."""
@@ -114,7 +124,9 @@ class Refiner:
         x, y = (GRID_UNITS * patches.place).to(patches.feat.dtype).unbind(dim=2)
         return torch.cat([sinusoids(x, channels // 2), sinusoids(y, channels - channels // 2)], dim=2)
 
-    def __call__(self, weights: Weights, side1: RefinerSide, side2: RefinerSide) -> tuple[Float[Tensor, "p n1 c"], Float[Tensor, "p n2 c"]]:
+    def __call__(
+        self, weights: Weights, side1: RefinerSide, side2: RefinerSide
+    ) -> tuple[Float[Tensor, "p n1 c"], Float[Tensor, "p n2 c"]]:
         """The refined features of both photographs. Rows that are not present are arbitrary."""
         x1, x2 = linear(side1.encoded, weights, "first"), linear(side2.encoded, weights, "first")
         for layer in range(self.layers):
@@ -124,14 +136,21 @@ class Refiner:
         return (refined1 + side1.feat, refined2 + side2.feat) if self.skip else (refined1, refined2)
 
     def _look(
-        self, weights: Weights, layer: str, x: Float[Tensor, "p n h"], side: RefinerSide, other: Float[Tensor, "p m h"], seen: RefinerSide
+        self,
+        weights: Weights,
+        layer: str,
+        x: Float[Tensor, "p n h"],
+        side: RefinerSide,
+        other: Float[Tensor, "p m h"],
+        seen: RefinerSide,
     ) -> Float[Tensor, "p n h"]:
         """f: the message that the other photograph sends to x, through the MLP."""
         if seen.keys is not None:
             other = other.take_along_dim(seen.keys[:, :, None], dim=1)
         mask = None if seen.keys_present is None else seen.keys_present[:, None, None, :]
         query, key, value = (
-            self._split(linear(tokens, weights, f"{layer}.{name}")) for tokens, name in ((x, "query"), (other, "key"), (other, "value"))
+            self._split(linear(tokens, weights, f"{layer}.{name}"))
+            for tokens, name in ((x, "query"), (other, "key"), (other, "value"))
         )
         message = scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
         message = linear(message, weights, f"{layer}.output")
@@ -147,7 +166,9 @@ def linear(tokens: Float[Tensor, "p n i"], weights: Weights, name: str) -> Float
     return torch.baddbmm(weights[f"{name}.bias"], tokens, weights[f"{name}.weight"])
 
 
-def instance_norm(values: Float[Tensor, "p n c"], present: Bool[Tensor, "p n"] | None, *, eps: float = 1e-5) -> Float[Tensor, "p n c"]:
+def instance_norm(
+    values: Float[Tensor, "p n c"], present: Bool[Tensor, "p n"] | None, *, eps: float = 1e-5
+) -> Float[Tensor, "p n c"]:
     """Each channel to mean 0 and variance 1 over the patches that are present."""
     values = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
     if present is None:
@@ -162,6 +183,8 @@ def instance_norm(values: Float[Tensor, "p n c"], present: Bool[Tensor, "p n"] |
 
 def sinusoids(position: Float[Tensor, "p n"], channels: int, *, base: float = 10000.0) -> Float[Tensor, "p n c"]:
     """Sine and cosine in turn, wavelengths from 2π to nearly 2π · base."""
-    frequencies = base ** (-torch.arange(0, channels, 2, dtype=position.dtype, device=position.device) / max(channels, 1))
+    frequencies = base ** (
+        -torch.arange(0, channels, 2, dtype=position.dtype, device=position.device) / max(channels, 1)
+    )
     angles = position[:, :, None] * frequencies
     return torch.stack([angles.sin(), angles.cos()], dim=3).flatten(2)[:, :, :channels]

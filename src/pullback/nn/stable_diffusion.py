@@ -1,4 +1,6 @@
-"""Stable Diffusion 1 and 2 as a frozen backbone: features of the U-Net's decoder while it removes noise from a photograph, once."""
+"""Stable Diffusion 1 and 2 as a frozen backbone:
+features of the U-Net's decoder while it removes noise from a photograph, once.
+"""
 
 import hashlib
 import json
@@ -10,32 +12,42 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.nn.diffusion_features import assembled, check_blocks, check_decoder, decoder_features, fixed_noise, windows
+from pullback.nn.diffusion_features import (
+    assembled,
+    check_blocks,
+    check_decoder,
+    decoder_features,
+    fixed_noise,
+    windows,
+)
 from pullback.nn.finite import check_weights
 from pullback.nn.image_backbone import ImageBackbone, Scalar, WeightsNotFound
 from pullback.types import Photo
 
-PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")  # subfolders of a checkpoint, the most telling one first
+# subfolders of a checkpoint, the most telling one first
+PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 NETWORKS = ("unet", "vae", "text_encoder")
 COARSEST = 64  # pixels: the stride of the U-Net's innermost maps
 CATEGORY = "{category}"
-FEWEST_TOKENS = 512  # a byte-level vocabulary has that many letters; without its files transformers makes a tokenizer of three tokens
+# a byte-level vocabulary has that many letters; without its files transformers makes a tokenizer of three tokens
+FEWEST_TOKENS = 512
 
 
 class StableDiffusion(ImageBackbone):
     """Decoder features of Stable Diffusion at one time step (sd-dino: Zhang et al. 2023; DIFT: Tang et al. 2023).
 
-    The mean of the VAE's posterior, scaled, gets the noise of time step ``t`` (of 1000; without guidance) and passes once through the
-    U-Net. The noise is one tensor for each size of latents: the same for all photographs and all windows; ``ensemble`` such tensors
-    give the mean of their features.
+    The mean of the VAE's posterior, scaled, gets the noise of time step ``t`` (of 1000; without guidance) and passes
+    once through the U-Net. The noise is one tensor for each size of latents: the same for all photographs and all
+    windows; ``ensemble`` such tensors give the mean of their features.
 
-    ``weights``: a Hugging Face id, or a folder with ``vae unet text_encoder tokenizer scheduler``. ``blocks``: s3, s4, s5 … as in
-    ``diffusion_features``, each one map, in that order. ``keep_skip=False`` cuts the encoder's skip off s2 to s5 (the "decoder only"
-    of sd-dino). ``window``: side in pixels of sliding windows, whose features are averaged where they overlap; null: the whole
-    photograph at once. ``prompt``: the text, in which ``{category}`` stands for the photograph's. ``early_exit=False`` runs the
-    U-Net to its end, for the same features.
+    ``weights``: a Hugging Face id, or a folder with ``vae unet text_encoder tokenizer scheduler``. ``blocks``: s3, s4,
+    s5 … as in ``diffusion_features``, each one map, in that order. ``keep_skip=False`` cuts the encoder's skip off s2
+    to s5 (the "decoder only" of sd-dino). ``window``: side in pixels of sliding windows, whose features are averaged
+    where they overlap; null: the whole photograph at once. ``prompt``: the text, in which ``{category}`` stands for the
+    photograph's. ``early_exit=False`` runs the U-Net to its end, for the same features.
 
-    Raises ImportError without the packages of the extra ``diffusion``, WeightsNotFound, and ValueError for options that do not fit.
+    Raises ImportError without the packages of the extra ``diffusion``, WeightsNotFound, and ValueError for options that
+    do not fit.
     """
 
     def __init__(
@@ -57,7 +69,10 @@ class StableDiffusion(ImageBackbone):
         super().__init__(size=size, multiple=COARSEST, precision=precision, max_batch=max_batch)
         check_blocks(blocks)
         if window is not None and (window < COARSEST or window % COARSEST):
-            raise ValueError(f"window={window} must be a multiple of {COARSEST} pixels; use window=512, or null for the whole photograph")
+            raise ValueError(
+                f"window={window} must be a multiple of {COARSEST} pixels; use "
+                "window=512, or null for the whole photograph"
+            )
         if ensemble < 1:
             raise ValueError(f"ensemble={ensemble}: at least 1 noise tensor is needed")
         parts = load_parts(weights)
@@ -89,7 +104,9 @@ class StableDiffusion(ImageBackbone):
             "alpha_bar": float(self.scheduler.alphas_cumprod[self.t]),
         }
 
-    def compute(self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]) -> dict[str, Float[Tensor, "b _c _h _w"]]:
+    def compute(
+        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]
+    ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
         text = self.embedded([prompt_of(photo, self.prompt) for photo in photos])
         size = images.shape[2], images.shape[3]
         places = windows(size, self.window or max(size))
@@ -100,12 +117,18 @@ class StableDiffusion(ImageBackbone):
         """The text encoder's last hidden states, each text once."""
         distinct = sorted(set(prompts))
         tokens = self.tokenizer(
-            distinct, padding="max_length", max_length=self.tokenizer.model_max_length, truncation=True, return_tensors="pt"
+            distinct,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
         )
         states = self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state
         return states[[distinct.index(prompt) for prompt in prompts]]
 
-    def _window_features(self, images: Float[Tensor, "b 3 H W"], text: Float[Tensor, "b n d"]) -> dict[str, Float[Tensor, "b _c _h _w"]]:
+    def _window_features(
+        self, images: Float[Tensor, "b 3 H W"], text: Float[Tensor, "b n d"]
+    ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
         """Features of what the U-Net sees at once; images in [-1, 1]."""
         latents = self.vae.encode(images).latent_dist.mean.float() * self.vae.config.scaling_factor
         steps = torch.full((len(images),), self.t, device=self.device)
@@ -127,32 +150,44 @@ class StableDiffusion(ImageBackbone):
 def prompt_of(photo: Photo, template: str) -> str:
     """The prompt for a photograph. Raises ValueError when the template asks for a category that nobody said."""
     if CATEGORY in template and not photo.category:
-        raise ValueError(f"prompt={template!r} needs a category, but the data set gives none for photo {photo.name!r}; use prompt=''")
+        raise ValueError(
+            f"prompt={template!r} needs a category, but the data set gives none for photo {photo.name!r}; use prompt=''"
+        )
     return template.replace(CATEGORY, photo.category)
 
 
 def sha256_of_configs(*configs: Mapping[str, Any]) -> str:
-    """One hash of what the weights do not say (heads, activations, epsilons, scaling); keys that begin with "_" name files and versions."""
+    """One hash of what the weights do not say (heads, activations, epsilons, scaling);
+    keys that begin with "_" name files and versions.
+    """
     plain = [{key: value for key, value in config.items() if not key.startswith("_")} for config in configs]
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def load_parts(weights: str) -> dict[str, Any]:
-    """What is needed of a checkpoint, in float32: networks, tokenizer and noise schedule by the names of their subfolders."""
+    """What is needed of a checkpoint, in float32: networks,
+    tokenizer and noise schedule by the names of their subfolders.
+    """
     try:
         from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
         from transformers import CLIPTextModel, CLIPTokenizer
     except ImportError as error:
-        raise ImportError(f"Stable Diffusion needs diffusers and transformers: pip install 'pullback[diffusion]' ({error})") from error
+        raise ImportError(
+            f"Stable Diffusion needs diffusers and transformers: pip install 'pullback[diffusion]' ({error})"
+        ) from error
 
-    classes = dict(zip(PARTS, (UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTokenizer, DDIMScheduler), strict=True))
+    classes = dict(
+        zip(PARTS, (UNet2DConditionModel, AutoencoderKL, CLIPTextModel, CLIPTokenizer, DDIMScheduler), strict=True)
+    )
     source = existing_source(weights)
     parts = {name: load_part(kind, source, name) for name, kind in classes.items()}
     return {name: part.float() if isinstance(part, torch.nn.Module) else part for name, part in parts.items()}
 
 
 def existing_source(weights: str) -> str:
-    """A folder with all parts, or the name of a repository. Raises WeightsNotFound for a path without a folder, or with parts missing."""
+    """A folder with all parts, or the name of a repository. Raises WeightsNotFound for a path without a folder,
+    or with parts missing.
+    """
     folder = Path(weights).expanduser()
     if folder.is_dir():
         missing = [part for part in PARTS if not (folder / part).is_dir()]
@@ -160,7 +195,9 @@ def existing_source(weights: str) -> str:
             raise WeightsNotFound(not_found(weights, f"the folder {folder} has no subfolder {', '.join(missing)}"))
         return str(folder)
     if folder.is_absolute() or weights.startswith((".", "~")) or weights.count("/") != 1:
-        raise WeightsNotFound(not_found(weights, f"there is no folder {folder}, and it is no Hugging Face id (OWNER/NAME)"))
+        raise WeightsNotFound(
+            not_found(weights, f"there is no folder {folder}, and it is no Hugging Face id (OWNER/NAME)")
+        )
     return weights
 
 
@@ -173,11 +210,14 @@ def load_part(kind: Any, source: str, part: str) -> Any:
     for local_only in (True, False):
         try:
             if part in NETWORKS:
-                loaded, info = kind.from_pretrained(source, subfolder=part, local_files_only=local_only, output_loading_info=True)
+                loaded, info = kind.from_pretrained(
+                    source, subfolder=part, local_files_only=local_only, output_loading_info=True
+                )
                 missing = sorted(info["missing_keys"])
             else:
                 loaded, missing = kind.from_pretrained(source, subfolder=part, local_files_only=local_only), []
-        except (OSError, ValueError) as error:  # what diffusers and transformers raise without a network, or for a file that is not there
+        # what diffusers and transformers raise without a network, or for a file that is not there
+        except (OSError, ValueError) as error:
             reason = str(error).split("\n")[0]
             continue
         if missing:
@@ -193,7 +233,9 @@ def load_part(kind: Any, source: str, part: str) -> Any:
 
 def not_found(weights: str, reason: str) -> str:
     return (
-        f"no Stable Diffusion weights {weights!r}: {reason}. Give a folder that holds {', '.join(PARTS)} (weights=FOLDER), or a "
-        "Hugging Face id that is in the local cache or can be downloaded (hf download stable-diffusion-v1-5/stable-diffusion-v1-5, "
+        f"no Stable Diffusion weights {weights!r}: {reason}. Give a folder that holds {', '.join(PARTS)} "
+        "(weights=FOLDER), or a "
+        "Hugging Face id that is in the local cache or can be downloaded (hf download "
+        "stable-diffusion-v1-5/stable-diffusion-v1-5, "
         "here or elsewhere, then copy the cache and set HF_HOME to it)"
     )

@@ -25,10 +25,11 @@ class WeightsFileError(UserError, ValueError):
 
 
 def read_tensors(path: str | Path) -> Any:
-    """What a file written by ``torch.save`` holds, on the CPU. Raises WeightsFileError with the reason, without the file's name.
+    """What a file written by ``torch.save`` holds, on the CPU. Raises WeightsFileError with the reason,
+    without the file's name.
 
-    PyTorch's own restricted reader admits tensors and plain containers only. It would unpack a compressed archive however large that
-    grows; such an archive is refused, because PyTorch never writes one.
+    PyTorch's own restricted reader admits tensors and plain containers only. It would unpack a compressed archive
+    however large that grows; such an archive is refused, because PyTorch never writes one.
     """
     try:
         with open(path, "rb") as file:
@@ -65,10 +66,12 @@ def _check_archive(path: Path) -> None:
 
 
 def tensors_of(content: Any, prefix: str = "", *, flat: bool = False) -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested dictionaries by their path, with dots; without the ``module`` that parallel training puts into names.
+    """All tensors in nested dictionaries by their path, with dots;
+    without the ``module`` that parallel training puts into names.
 
-    ``flat`` takes one dictionary of tensors under their own names, and nothing else. Raises WeightsFileError for dictionaries that
-    are nested without reason or in themselves, for names that are none, and for tensors that claim more values than the file holds.
+    ``flat`` takes one dictionary of tensors under their own names, and nothing else. Raises WeightsFileError for
+    dictionaries that are nested without reason or in themselves, for names that are none, and for tensors that claim
+    more values than the file holds.
     """
     counted = 0
 
@@ -76,14 +79,21 @@ def tensors_of(content: Any, prefix: str = "", *, flat: bool = False) -> Iterato
         nonlocal counted
         counted += 1
         if depth > _DEEPEST or counted > _MOST:
-            raise WeightsFileError(f"is nested more than {_DEEPEST} deep or in itself, or holds more than {_MOST:,} entries")
+            raise WeightsFileError(
+                f"is nested more than {_DEEPEST} deep or in itself, or holds more than {_MOST:,} entries"
+            )
         if isinstance(content, Tensor):
             _check_tensor(prefix, content)
-            yield prefix if flat else ".".join(part for part in prefix.split(".") if part not in ("", "module")), content
+            yield (
+                prefix if flat else ".".join(part for part in prefix.split(".") if part not in ("", "module")),
+                content,
+            )
         elif isinstance(content, Mapping):
             for key, below in content.items():
                 if flat and not (isinstance(key, str) and isinstance(below, Tensor)):
-                    raise WeightsFileError(f"holds a {type(below).__name__} under {str(key)[:80]!r}, where tensors by name are expected")
+                    raise WeightsFileError(
+                        f"holds a {type(below).__name__} under {str(key)[:80]!r}, where tensors by name are expected"
+                    )
                 if isinstance(below, Tensor | Mapping):
                     yield from found(below, f"{prefix}.{_name(key)}".lstrip("."), depth + 1)
         elif flat:

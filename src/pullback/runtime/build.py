@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """Everything that a program works with. ``weights`` says where those of the module come from, for the protocol of its results."""
+    """Everything that a program works with. ``weights`` says where those of the module come from,
+    for the protocol of its results.
+    """
 
     cfg: DictConfig
     config: Mapping[str, Any]  # the same, resolved, in plain containers
@@ -51,7 +53,8 @@ class Run:
 
 
 def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
-    """Data, module (with the weights of the checkpoint) and trainer. Leaves the resolved configuration in the run's folder.
+    """Data, module (with the weights of the checkpoint) and trainer.
+    Leaves the resolved configuration in the run's folder.
 
     Raises MissingDataError when the data are not where they are looked for, and OptionError for what a part refuses.
     """
@@ -67,14 +70,18 @@ def _build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None) -> Run:
     cfg = without_leftovers(cfg)
     cfg = with_monitor(cfg, data) if "monitor" in cfg else cfg
     if cfg.get("landmarks") is not None:
-        check_known_points(cfg, [name for name, pairs in zip(data.test_names, data.test_sets, strict=True) if not pairs.have_truth()])
+        check_known_points(
+            cfg, [name for name, pairs in zip(data.test_names, data.test_sets, strict=True) if not pairs.have_truth()]
+        )
     config = plain(cfg)
     module = made(cfg.module) if needs_module(cfg) else None
     if module is not None:
         module.config = config
     if checkpoint is not None and module is not None:
         load_weights(module, checkpoint)
-    elsewhere = load_weights_of_others(module, cfg.weights) if module is not None and cfg.get("weights") is not None else None
+    elsewhere = (
+        load_weights_of_others(module, cfg.weights) if module is not None and cfg.get("weights") is not None else None
+    )
     trainer = trainer_of(cfg)
     weights = (elsewhere or rule_of(cfg, module, checkpoint)) if module is not None else "of the stored predictions"
     run = Run(cfg, config, data, module, trainer, evaluation=made(cfg.evaluation), weights=weights, started=started)
@@ -101,10 +108,16 @@ def trainer_of(cfg: DictConfig) -> Trainer:
 
 
 def quieten() -> None:
-    """Lightning's advertisements and torch's warnings about Lightning are nothing that a user could act on, or wrong here."""
+    """Lightning's advertisements and torch's warnings about Lightning are nothing that a user could act on,
+    or wrong here.
+    """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (".*LeafSpec.*", ".*is smaller than the logging interval.*", "Experiment logs directory .* exists and is not empty"):
+    for message in (
+        ".*LeafSpec.*",
+        ".*is smaller than the logging interval.*",
+        "Experiment logs directory .* exists and is not empty",
+    ):
         warnings.filterwarnings("ignore", message=message)
 
 

@@ -22,8 +22,11 @@ class ConfigError(UserError, ValueError):
 
 
 def check(cfg: DictConfig) -> None:
-    """Raises ConfigError at the first contradiction. Reads no data: what depends on them is checked by ``truth_checks``."""
-    raw = OmegaConf.to_container(cfg, resolve=False)  # an interpolation into a part that was not chosen must not fail before its check
+    """Raises ConfigError at the first contradiction. Reads no data:
+    what depends on them is checked by ``truth_checks``.
+    """
+    # an interpolation into a part that was not chosen must not fail before its check
+    raw = OmegaConf.to_container(cfg, resolve=False)
     check_parts(raw)
     check_landmarks(raw)
     check_kind(raw)
@@ -45,7 +48,8 @@ def check_parts(cfg: Mapping[str, Any]) -> None:
     if "source" not in cfg:
         needed |= {"dataset": "dataset=humans", "trainer": "trainer=auto"}
     for name, usual in needed.items():
-        if not cfg.get(name) or (name != "dataset" and "_target_" not in cfg[name]):  # a recipe may leave values of what was dropped
+        # a recipe may leave values of what was dropped
+        if not cfg.get(name) or (name != "dataset" and "_target_" not in cfg[name]):
             raise ConfigError(f"there is no {name}; choose one, such as {usual}")
     if "data" not in cfg and (part == "backbone" or "source" not in cfg):
         raise ConfigError("the options of data were deleted; leave ~data out")
@@ -55,14 +59,23 @@ def check_learned(cfg: Mapping[str, Any]) -> None:
     """A training has something to train, and a network with random weights is only evaluated where that is wanted."""
     if cfg.get("optimizer") and cfg["kind"] == "meshes" and not has_network(cfg["backbone"]):
         name = class_of(cfg["backbone"].get("descriptor") or cfg["backbone"])
-        raise ConfigError(f"the backbone {name} has nothing to train; use backbone=diffusion_net, or evaluate it as it is with eval.py")
-    if "untrained" not in cfg or cfg["untrained"] or "match" not in cfg.get("run", ["match"]) or cfg["kind"] == "photographs":
+        raise ConfigError(
+            f"the backbone {name} has nothing to train; use "
+            "backbone=diffusion_net, or evaluate it as it is with eval.py"
+        )
+    if (
+        "untrained" not in cfg
+        or cfg["untrained"]
+        or "match" not in cfg.get("run", ["match"])
+        or cfg["kind"] == "photographs"
+    ):
         return
     if cfg["ckpt"] is None and cfg.get("weights") is None and has_network(cfg["backbone"]):
         in_eval = "weights" in cfg
         raise ConfigError(
             "there are no weights, and a network with random ones says nothing; give ckpt=RUN/checkpoints/best.ckpt"
-            f"{' or weights=FILE' if in_eval else ''}, use what needs none ({'method=zoomout, or ' if in_eval else ''}backbone=raw_wks), "
+            f"{' or weights=FILE' if in_eval else ''}, use what needs none "
+            f"({'method=zoomout, or ' if in_eval else ''}backbone=raw_wks), "
             "or have the random network on purpose: untrained=true"
         )
 
@@ -78,14 +91,21 @@ def check_landmarks(cfg: Mapping[str, Any]) -> None:
         return
     if cfg["kind"] == "photographs":
         photographs = cfg.get("source") or ",".join(cfg["dataset"])
-        raise ConfigError(f"landmarks={landmarks} are vertices of meshes, but {photographs} holds photographs; use landmarks=null")
+        raise ConfigError(
+            f"landmarks={landmarks} are vertices of meshes, but {photographs} holds photographs; use landmarks=null"
+        )
     if "source" not in cfg and not isinstance(landmarks, int):
-        raise ConfigError(f"landmarks={landmarks} is a file for match.py; in eval.py it is the number of ground-truth points: landmarks=6")
+        raise ConfigError(
+            f"landmarks={landmarks} is a file for match.py; in eval.py it is "
+            "the number of ground-truth points: landmarks=6"
+        )
     if cfg.get("ckpt") is not None:
         raise ConfigError(f"landmarks={landmarks} and ckpt={cfg['ckpt']} are two kinds of features; give one of them")
     if not takes:
         name = class_of(backbone.get("network") or backbone["descriptor"])
-        raise ConfigError(f"landmarks={landmarks} is of no use to the backbone {name}; use backbone=landmarks, or landmarks=null")
+        raise ConfigError(
+            f"landmarks={landmarks} is of no use to the backbone {name}; use backbone=landmarks, or landmarks=null"
+        )
 
 
 def class_of(part: Mapping[str, Any]) -> str:
@@ -94,7 +114,9 @@ def class_of(part: Mapping[str, Any]) -> str:
 
 
 def has_network(backbone: Mapping[str, Any]) -> bool:
-    """Whether a backbone learns. A recipe may also hold values of a network that was not chosen: those have no ``_target_``."""
+    """Whether a backbone learns. A recipe may also hold values of a network that was not chosen:
+    those have no ``_target_``.
+    """
     return "_target_" in (backbone.get("network") or {})
 
 
@@ -103,12 +125,20 @@ def check_adaptation(cfg: Mapping[str, Any]) -> None:
     if cfg.get("adaptation") is None:
         return
     if cfg["kind"] == "photographs":
-        raise ConfigError("adaptation= changes the networks of meshes; the networks of photographs are frozen: use adaptation=null")
+        raise ConfigError(
+            "adaptation= changes the networks of meshes; the networks of photographs are frozen: use adaptation=null"
+        )
     terms = chosen_terms(cfg)
     if not terms and "match" in cfg["run"]:
-        raise ConfigError("adaptation= has no loss to tune by; give ckpt=… for those of its training, or loss=[orthogonality,consistency]")
+        raise ConfigError(
+            "adaptation= has no loss to tune by; give ckpt=… for those of its training, or "
+            "loss=[orthogonality,consistency]"
+        )
     if "supervised" in terms:
-        raise ConfigError("loss.supervised would tune a test pair to the truth it is measured by; use loss=[orthogonality,consistency]")
+        raise ConfigError(
+            "loss.supervised would tune a test pair to the truth it is measured by; use "
+            "loss=[orthogonality,consistency]"
+        )
 
 
 def check_kind(cfg: Mapping[str, Any]) -> None:
@@ -117,14 +147,23 @@ def check_kind(cfg: Mapping[str, Any]) -> None:
     kinds = {name: kind_of(written["_target_"]) for name, written in chosen.items()}
     names = ",".join(kinds)
     if len(set(kinds.values())) > 1:
-        raise ConfigError(f"dataset=[{names}] mixes meshes and photographs ({kinds}); evaluate them one after the other")
+        raise ConfigError(
+            f"dataset=[{names}] mixes meshes and photographs ({kinds}); evaluate them one after the other"
+        )
     kind = next(iter(kinds.values()), cfg.get("kind"))
     if kind == "photographs" and cfg.get("optimizer"):
-        raise ConfigError(f"dataset={names} holds photographs, for which nothing is trained; use python eval.py dataset={names}")
+        raise ConfigError(
+            f"dataset={names} holds photographs, for which nothing is trained; use python eval.py dataset={names}"
+        )
     if kind == "meshes" and cfg.get("fusion") is not None:
-        raise ConfigError(f"fusion= joins two networks of photographs, but dataset={names or '(mesh files)'} holds meshes; use backbone=")
+        raise ConfigError(
+            "fusion= joins two networks of photographs, but "
+            f"dataset={names or '(mesh files)'} holds meshes; use backbone="
+        )
     if kind == "photographs" and cfg.get("backbone") is not None:
-        raise ConfigError(f"backbone= is a network of meshes, but dataset={names or '(image files)'} holds photographs; use fusion=")
+        raise ConfigError(
+            f"backbone= is a network of meshes, but dataset={names or '(image files)'} holds photographs; use fusion="
+        )
     of_photographs = cfg["solver"]["_target_"].startswith("pullback.solvers.patch_matching.")
     if of_photographs != (kind == "photographs"):
         fitting = "solver=closed_form" if kind == "photographs" else "solver=diff_zoomout"
@@ -135,16 +174,23 @@ def check_weights(cfg: Mapping[str, Any]) -> None:
     """Weights of other code bases fill the network of a mesh backbone, and nothing else fills it."""
     weights = cfg.get("weights")
     if cfg.get("ckpt") is not None and cfg["kind"] == "photographs":
-        raise ConfigError(f"ckpt={cfg['ckpt']} is for networks of meshes; those of photographs are chosen with fusion=NAME")
+        raise ConfigError(
+            f"ckpt={cfg['ckpt']} is for networks of meshes; those of photographs are chosen with fusion=NAME"
+        )
     if weights is None:
         return
     if cfg.get("ckpt") is not None:
         raise ConfigError(f"weights={weights} and ckpt={cfg['ckpt']} both fill the network; give one of them")
     if cfg["kind"] == "photographs":
-        raise ConfigError(f"weights={weights} is for networks of meshes; those of photographs have weights of their own, as in fusion=")
+        raise ConfigError(
+            f"weights={weights} is for networks of meshes; those of photographs "
+            "have weights of their own, as in fusion="
+        )
     if "network" not in cfg["backbone"]:
         name = class_of(cfg["backbone"])
-        raise ConfigError(f"weights={weights} is of no use to the backbone {name}, which learns nothing; use backbone=diffusion_net")
+        raise ConfigError(
+            f"weights={weights} is of no use to the backbone {name}, which learns nothing; use backbone=diffusion_net"
+        )
 
 
 def check_stages(cfg: Mapping[str, Any]) -> None:
@@ -152,7 +198,9 @@ def check_stages(cfg: Mapping[str, Any]) -> None:
     run = cfg.get("run", [])
     unknown = [stage for stage in run if stage not in STAGES]
     if unknown:
-        raise ConfigError(f"run=[{','.join(run)}] names {', '.join(unknown)}; the stages are {', '.join(STAGES)}, as in run=[score]")
+        raise ConfigError(
+            f"run=[{','.join(run)}] names {', '.join(unknown)}; the stages are {', '.join(STAGES)}, as in run=[score]"
+        )
     if "report" in run and "score" not in run:
         raise ConfigError(f"run=[{','.join(run)}] has no scores to report; use run=[score,report]")
 
@@ -163,7 +211,9 @@ def check_terms(cfg: Mapping[str, Any]) -> None:
     if cfg.get("optimizer") and not terms:
         raise ConfigError("there is no loss term to train with; choose some, as in loss=[orthogonality,consistency]")
     if "bijectivity" in terms and not cfg["solver"].get("two_way"):
-        raise ConfigError("loss.bijectivity compares maps in both directions but solver.two_way=false; use solver.two_way=true")
+        raise ConfigError(
+            "loss.bijectivity compares maps in both directions but solver.two_way=false; use solver.two_way=true"
+        )
 
 
 def chosen_terms(cfg: Mapping[str, Any]) -> list[str]:
@@ -182,9 +232,13 @@ def check_schedules(cfg: Mapping[str, Any]) -> None:
                 f"callbacks.{name} changes the weight of the loss term {term}, but the terms are loss=[{terms}]; "
                 f"choose it too, loss=[{terms},{term}], or drop the schedule, ~callbacks.{name}"
             )
-        if callback.get("_target_", "").endswith((".BlurAnneal", ".SharpnessRamp")) and "init_blur" not in cfg["solver"]:
+        if (
+            callback.get("_target_", "").endswith((".BlurAnneal", ".SharpnessRamp"))
+            and "init_blur" not in cfg["solver"]
+        ):
             raise ConfigError(
-                f"callbacks.{name} changes solver.init_blur, which this solver does not have; use solver=diff_zoomout, or ~callbacks.{name}"
+                f"callbacks.{name} changes solver.init_blur, which this solver does not have; "
+                f"use solver=diff_zoomout, or ~callbacks.{name}"
             )
 
 
@@ -196,14 +250,23 @@ def check_gradients(cfg: Mapping[str, Any]) -> None:
     purpose = "training" if cfg.get("optimizer") else "fine-tuning"
     name = class_of(solver)
     if name == "SampledZoomOut" and solver["blur"] is None:
-        raise ConfigError(f"{purpose} needs gradients but solver.blur=null means nearest neighbours, which pass none; use solver.blur=0.01")
+        raise ConfigError(
+            f"{purpose} needs gradients but solver.blur=null means nearest neighbours, which pass none; "
+            "use solver.blur=0.01"
+        )
     if solver["_target_"] in HARD_SOLVERS:
-        raise ConfigError(f"{purpose} needs gradients but the solver {name} passes none; use solver=diff_zoomout, and keep it for eval.py")
+        raise ConfigError(
+            f"{purpose} needs gradients but the solver {name} passes none; "
+            "use solver=diff_zoomout, and keep it for eval.py"
+        )
     relying = [f"loss.{name}.of=final" for name in chosen_terms(cfg) if terms[name].get("of") == "final"]
-    relying += [f"loss.{name}.stop_gradient=false" for name in chosen_terms(cfg) if terms[name].get("stop_gradient") is False]
+    relying += [
+        f"loss.{name}.stop_gradient=false" for name in chosen_terms(cfg) if terms[name].get("stop_gradient") is False
+    ]
     if relying and solver.get("refinement", "soft") != "soft":
         raise ConfigError(
-            f"{relying[0]} needs gradients through the refined map but solver.refinement={solver['refinement']} makes it a constant; "
+            f"{relying[0]} needs gradients through the refined map "
+            f"but solver.refinement={solver['refinement']} makes it a constant; "
             "use solver.refinement=soft"
         )
 
@@ -216,8 +279,12 @@ def check_eigenfunctions(cfg: DictConfig) -> None:
     lacking = [(key, value, needed) for key, value, needed in eigenfunctions_taken(cfg) if needed > available]
     if lacking:
         key, value, most = max(lacking, key=lambda taken: taken[2])
-        fewer = " ".join(f"{name}={available if name != 'solver.n_steps' else _steps_within(cfg)}" for name, *_ in lacking)
-        raise ConfigError(f"{key}={value} needs {most} eigenfunctions but data.k={available}. Use data.k={most} or {fewer}.")
+        fewer = " ".join(
+            f"{name}={available if name != 'solver.n_steps' else _steps_within(cfg)}" for name, *_ in lacking
+        )
+        raise ConfigError(
+            f"{key}={value} needs {most} eigenfunctions but data.k={available}. Use data.k={most} or {fewer}."
+        )
 
 
 def _steps_within(cfg: DictConfig) -> int:
@@ -241,10 +308,13 @@ def eigenfunctions_taken(cfg: DictConfig) -> Iterator[tuple[str, int, int]]:
 
 
 def check_preparation(cfg: DictConfig) -> None:
-    """Simplified meshes and samples have a point for each eigenfunction. The preparation checks it too, but after the slow imports."""
+    """Simplified meshes and samples have a point for each eigenfunction. The preparation checks it too,
+    but after the slow imports.
+    """
     for key in ("coarsen", "samples") if cfg.kind == "meshes" else ():
         count = cfg.data.get(key)
         if count is not None and count < cfg.data.k:
             raise ConfigError(
-                f"data.{key}={count} points are fewer than the data.k={cfg.data.k} eigenfunctions; use data.{key}={max(3000, cfg.data.k)}"
+                f"data.{key}={count} points are fewer than the data.k={cfg.data.k} eigenfunctions; "
+                f"use data.{key}={max(3000, cfg.data.k)}"
             )

@@ -27,14 +27,18 @@ class Command:
         self.program, self.configs = program, root.resolve() / "configs"
 
     def run(self, main: Callable[[], Any]) -> None:
-        """Runs ``main``, which is decorated with ``hydra.main``, on what was typed. What goes wrong is told as in ``doorway``."""
+        """Runs ``main``, which is decorated with ``hydra.main``, on what was typed.
+        What goes wrong is told as in ``doorway``.
+        """
         words = Vocabulary(self.program, self.configs)
         with telling(functools.partial(while_composing, words=words)), leaving_at_once(), _environment(is_debugging()):
             sys.argv[1:] = overrides(sys.argv[1:], self.program, self.configs)
             main()
 
     def job(self, task: Callable[..., Any]) -> Callable[..., Any]:
-        """Decorates the function inside ``hydra.main``. In a sweep, a job's mistake is told with its number, and the others go on."""
+        """Decorates the function inside ``hydra.main``. In a sweep, a job's mistake is told with its number,
+        and the others go on.
+        """
 
         @functools.wraps(task)
         def told(cfg: Any) -> Any:
@@ -53,8 +57,9 @@ class Command:
         return told
 
 
-# How OpenMP's threads wait at the end of a parallel region. Asleep they cost a tenth of a training step on a quiet machine and nothing in
-# maps; spinning, as they do by default, they take ten times as long beside other busy processes (experiments/README.md).
+# How OpenMP's threads wait at the end of a parallel region. Asleep they cost a tenth of a training step on a quiet
+# machine and nothing in maps; spinning, as they do by default, they take ten times as long beside other busy processes
+# (experiments/README.md).
 _ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 

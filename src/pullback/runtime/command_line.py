@@ -1,7 +1,9 @@
-"""What a person types, as overrides of Hydra: files by their bare names, options with or without dashes, paths as they are written.
+"""What a person types, as overrides of Hydra: files by their bare names, options with or without dashes,
+paths as they are written.
 
-Hydra reads ``source=scan (1).off`` by a grammar in which brackets, commas, blanks and ``=`` mean something. Here the values of options
-that take a path are quoted for it before it sees them; everything else (sweeps, lists, groups) goes to Hydra unchanged.
+Hydra reads ``source=scan (1).off`` by a grammar in which brackets, commas, blanks and ``=`` mean something. Here the
+values of options that take a path are quoted for it before it sees them; everything else (sweeps, lists, groups) goes
+to Hydra unchanged.
 """
 
 import re
@@ -16,10 +18,23 @@ from pullback.runtime.path_options import expanded, is_path_option, path_value
 FILES = ("source", "target")  # what bare paths stand for, in this order
 _ENDS_EARLY = ("--help", "-h", "--hydra-help", "--version", "--shell-completion", "-sc")
 _FLAGS = ("--resolve", "--run", "-r", "--multirun", "-m")
-_FLAGS_WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd")
+_FLAGS_WITH_VALUE = (
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+    "--config-path",
+    "-cp",
+    "--config-name",
+    "-cn",
+    "--config-dir",
+    "-cd",
+)
 _FLAGS_WITH_VALUE += ("--experimental-rerun", "--info", "-i")
 _OTHER_CONFIGS = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun")
-_OPTION = re.compile(r"(?P<sign>~|\+{0,2})(?P<key>[\w$][\w$.-]*(?:/[\w-]+)*(?:@[\w$.:-]*)?)(?:=(?P<value>.*))?", re.DOTALL)
+_OPTION = re.compile(
+    r"(?P<sign>~|\+{0,2})(?P<key>[\w$][\w$.-]*(?:/[\w-]+)*(?:@[\w$.:-]*)?)(?:=(?P<value>.*))?", re.DOTALL
+)
 _NOTHING = ("null", "none")
 
 
@@ -39,9 +54,13 @@ def overrides(arguments: Sequence[str], program: str, configs: Path) -> list[str
         return arguments
     for argument in arguments:
         _check_text(argument)
-    words = Vocabulary(program, configs, open_ended=any(argument.split("=")[0] in _OTHER_CONFIGS for argument in arguments))
+    words = Vocabulary(
+        program, configs, open_ended=any(argument.split("=")[0] in _OTHER_CONFIGS for argument in arguments)
+    )
     flags, options, files = sorted_out(arguments, words)
-    sweeps = any(flag in ("-m", "--multirun") for flag in flags) or any(option.startswith(("sweep=", "hydra.mode=")) for option in options)
+    sweeps = any(flag in ("-m", "--multirun") for flag in flags) or any(
+        option.startswith(("sweep=", "hydra.mode=")) for option in options
+    )
     options += [f"{side}={file}" for side, file in zip(unnamed(files, options, words), files, strict=False)]
     options += for_files(options) if program == "match" else []
     return [*flags, *(for_hydra(option, words, sweeps=sweeps) for option in options)]
@@ -58,7 +77,11 @@ def sorted_out(arguments: Sequence[str], words: Vocabulary) -> tuple[list[str], 
             break
         if argument.split("=")[0] in _FLAGS + _FLAGS_WITH_VALUE:
             flags.append(argument)
-            if argument in _FLAGS_WITH_VALUE and rest and not (argument in ("--info", "-i") and _is_option(rest[0], words)):
+            if (
+                argument in _FLAGS_WITH_VALUE
+                and rest
+                and not (argument in ("--info", "-i") and _is_option(rest[0], words))
+            ):
                 flags.append(rest.pop(0))
         elif argument.startswith("-") and not (words.takes_files and Path(argument).exists()):
             options.append(_dashed(argument, rest, words))
@@ -107,7 +130,9 @@ def _check_text(argument: str) -> None:
         argument.encode("utf-8")
     except UnicodeEncodeError:
         shown = argument.encode("utf-8", "backslashreplace").decode()
-        raise UsageError(f"{shown} is not written in UTF-8, and results that name it could not be; rename the file") from None
+        raise UsageError(
+            f"{shown} is not written in UTF-8, and results that name it could not be; rename the file"
+        ) from None
 
 
 def _check_blanks(argument: str, rest: Sequence[str]) -> None:
@@ -126,7 +151,10 @@ def unnamed(files: Sequence[str], options: Sequence[str], words: Vocabulary) -> 
     if len(files) > len(free):
         told = ", ".join(files)
         named = f" beside {' and '.join(side + '=' for side in FILES if side not in free)}" if len(free) < 2 else ""
-        raise UsageError(f"match.py takes two files, and {told} are {len(files)}{named}; a name with blanks belongs in quotes: 'a b.off'")
+        raise UsageError(
+            f"match.py takes two files, and {told} are {len(files)}{named}; a "
+            "name with blanks belongs in quotes: 'a b.off'"
+        )
     return free
 
 
@@ -140,7 +168,9 @@ def for_files(options: Sequence[str]) -> list[str]:
     photos = source != "null" and looks_like_photo(expanded(source))
     if photos and "files" not in typed:
         return ["files=photos"]
-    return ["backbone=landmarks"] if not photos and landmarks.lower() not in _NOTHING and "backbone" not in typed else []
+    return (
+        ["backbone=landmarks"] if not photos and landmarks.lower() not in _NOTHING and "backbone" not in typed else []
+    )
 
 
 def for_hydra(option: str, words: Vocabulary, *, sweeps: bool) -> str:
@@ -157,7 +187,9 @@ def for_hydra(option: str, words: Vocabulary, *, sweeps: bool) -> str:
     if value.lower() in _NOTHING and value.lower() not in words.options(group):
         return without(key, group, words)
     if value.startswith("{"):
-        raise UsageError(f"{key}={value}: a choice is a name, {key}=NAME, and its values are set one by one, {key}.KEY=VALUE")
+        raise UsageError(
+            f"{key}={value}: a choice is a name, {key}=NAME, and its values are set one by one, {key}.KEY=VALUE"
+        )
     if not value or re.fullmatch(r"[+-]?[\d.]+|true|false", value, re.IGNORECASE):
         told = f"{key}={value} is no choice" if value else f"{key}= has no value"
         raise UsageError(f"{told}; there are {', '.join(words.options(group))}")
@@ -167,5 +199,7 @@ def for_hydra(option: str, words: Vocabulary, *, sweeps: bool) -> str:
 def without(key: str, group: str, words: Vocabulary) -> str:
     """``GROUP=null`` for Hydra, which knows it as the deletion of the group."""
     if key in words.needed:
-        raise UsageError(f"{key}=null: {words.program}.py cannot do without it; there are {', '.join(words.options(group))}")
+        raise UsageError(
+            f"{key}=null: {words.program}.py cannot do without it; there are {', '.join(words.options(group))}"
+        )
     return f"{key}=[]" if isinstance(words.default(key), list) else f"~{key}"

@@ -14,7 +14,9 @@ def kind_of(target: str) -> str:
 
 
 def ancestors(target: str) -> list[str]:
-    """The names of the classes that a class inherits from, and its own. Those of this package are read, not imported: that is quick."""
+    """The names of the classes that a class inherits from, and its own. Those of this package are read, not imported:
+    that is quick.
+    """
     module, name = target.rsplit(".", 1)
     if not module.startswith("pullback."):
         return [above.__name__ for above in get_class(target).__mro__]

@@ -1,8 +1,8 @@
 """How a command ends that goes wrong: a mistake that its user can mend is told in one paragraph, without a traceback.
 
-Exit code 1, or 2 where the command line itself is at fault. Anything else is a fault of the program and shows where it happened.
-Ctrl-C is told in a sentence, and a reader of the output that goes away (``| head``) ends the command in silence.
-``--debug``, or PULLBACK_DEBUG=1 in the environment, shows it always. Imports nothing heavy.
+Exit code 1, or 2 where the command line itself is at fault. Anything else is a fault of the program and shows where it
+happened. Ctrl-C is told in a sentence, and a reader of the output that goes away (``| head``) ends the command in
+silence. ``--debug``, or PULLBACK_DEBUG=1 in the environment, shows it always. Imports nothing heavy.
 """
 
 import errno
@@ -20,7 +20,16 @@ from pullback.runtime.signals import AGAIN, telling_interrupts
 DEBUG = "PULLBACK_DEBUG"
 _FAULT = "This is a fault of the program, not of what was typed. Please report it with the command and the lines above."
 # What a file system or a machine refuses, whatever the program did.
-_OF_THE_MACHINE = {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG, errno.EMFILE, errno.ESTALE}
+_OF_THE_MACHINE = {
+    errno.ENOSPC,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EDQUOT,
+    errno.ENAMETOOLONG,
+    errno.EMFILE,
+    errno.ESTALE,
+}
 
 
 def no_words(error: BaseException) -> str | None:
@@ -30,14 +39,17 @@ def no_words(error: BaseException) -> str | None:
 
 def is_debugging() -> bool:
     """Whether tracebacks are wanted."""
-    return "--debug" in sys.argv[1:] or any(os.environ.get(name, "0") not in ("", "0") for name in (DEBUG, "HYDRA_FULL_ERROR"))
+    return "--debug" in sys.argv[1:] or any(
+        os.environ.get(name, "0") not in ("", "0") for name in (DEBUG, "HYDRA_FULL_ERROR")
+    )
 
 
 @contextmanager
 def telling(in_words: Callable[[BaseException], str | None] = no_words) -> Iterator[None]:
     """Errors inside end the process: mistakes after one paragraph, others after a traceback.
 
-    What runs inside may have a `stopping` of its own. ``in_words`` gives the sentence for errors of libraries that are mistakes as well.
+    What runs inside may have a `stopping` of its own. ``in_words`` gives the sentence for errors of libraries that are
+    mistakes as well.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names that are no text, and √ on a terminal without it
@@ -59,7 +71,9 @@ def telling(in_words: Callable[[BaseException], str | None] = no_words) -> Itera
 
 
 def tell(error: Exception, in_words: Callable[[BaseException], str | None] = no_words, *, before: str = "") -> int:
-    """Prints an error to stderr: its message where its user can mend it, else where it happened. Returns the exit code."""
+    """Prints an error to stderr: its message where its user can mend it, else where it happened.
+    Returns the exit code.
+    """
     message = message_of(error) or in_words(error)
     if message is None:
         traceback.print_exception(error)

@@ -1,7 +1,7 @@
 """Evaluation in three stages that can run apart: match the test pairs, score the matches, write the report.
 
-What depends on the kind of data (what a prediction depends on, how it is scored, what a report shows) is in an `Evaluation` of that
-kind: `mesh_evaluation`, `image_evaluation`.
+What depends on the kind of data (what a prediction depends on, how it is scored, what a report shows) is in an
+`Evaluation` of that kind: `mesh_evaluation`, `image_evaluation`.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,8 +34,12 @@ class Evaluation(Protocol):
         """What the predictions of a pair depend on, beside its files: plain containers."""
         ...
 
-    def score(self, run: Run, pairs: Any, store: PredictionStore, *, dataset: str, progress: Callable[[int], None]) -> Any:
-        """The evaluated data set, with fields ``pairs``, ``store`` and ``result``. ``progress`` is called with 1 after each pair."""
+    def score(
+        self, run: Run, pairs: Any, store: PredictionStore, *, dataset: str, progress: Callable[[int], None]
+    ) -> Any:
+        """The evaluated data set, with fields ``pairs``, ``store`` and ``result``.
+        ``progress`` is called with 1 after each pair.
+        """
         ...
 
     def report(self, run: Run, evaluated: Sequence[Any]) -> Path:
@@ -44,7 +48,8 @@ class Evaluation(Protocol):
 
 
 def evaluate(run: Run) -> None:
-    """The stages of ``run=[…]`` on the test pairs of each data set; prints a table of the results and, last, where they are.
+    """The stages of ``run=[…]`` on the test pairs of each data set; prints a table of the results and, last,
+    where they are.
 
     Raises FailedPairs at the end when pairs could not be matched or scored. Ctrl-C and SIGTERM stop at once.
     """
@@ -65,7 +70,9 @@ def _evaluate(run: Run) -> None:
     evaluated = score(run)
     results = [part.result for part in evaluated]
     store = evaluated[0].store
-    path = write_results(run.folder, results, started=run.started, config_fingerprint=store.sha256, facts=facts(run, store))
+    path = write_results(
+        run.folder, results, started=run.started, config_fingerprint=store.sha256, facts=facts(run, store)
+    )
     print_table(results)
     if "report" in stages:
         print("report:", run.evaluation.report(run, evaluated))

@@ -26,7 +26,9 @@ _SHOWN_ABOVE = 4_000_000  # bytes
 
 
 def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> None:
-    """Matches ``source`` and ``target`` and prints what was done, how, and where the results are; how far it is to stderr."""
+    """Matches ``source`` and ``target`` and prints what was done, how, and where the results are;
+    how far it is to stderr.
+    """
     torch.manual_seed(cfg.seed)
     with options_at_fault():
         model, solver, view = nn.ModuleDict({"backbone": made(cfg.backbone)}), made(cfg.solver), made(cfg.view)
@@ -46,9 +48,15 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
         report = write_match(folder, result, method=method, view=view, config=config, stages=clock.stages)
     print(f"matched with {method}")
     if result.landmarks is not None:
-        print(f"the {len(result.landmarks[0])} landmarks land {result.landmark_distances().mean():.4f} √area from their places on average")
+        print(
+            f"the {len(result.landmarks[0])} landmarks land {result.landmark_distances().mean():.4f} √area from "
+            "their places on average"
+        )
     elif checkpoint is None:
-        print("nothing was learned for this map, and left and right may be exchanged; for a trained one: ckpt=RUN/checkpoints/best.ckpt")
+        print(
+            "nothing was learned for this map, and left and right may be exchanged; for a trained one: "
+            "ckpt=RUN/checkpoints/best.ckpt"
+        )
     if _is_long(cfg):
         took = f"{clock.seconds:.0f} s and at most {clock.peak_bytes / 2**30:.1f} GiB of memory"
         print(f"took {took}; stage by stage: {folder / 'metrics.json'}")
@@ -89,5 +97,7 @@ def _show(entry: Stage) -> None:
 def device_named(name: str) -> torch.device:
     """``auto`` is the GPU where there is one. Raises ConfigError for a GPU that torch cannot use."""
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"device={name}, but this build of torch, or its driver, finds no GPU; use device=cpu, or device=auto")
+        raise ConfigError(
+            f"device={name}, but this build of torch, or its driver, finds no GPU; use device=cpu, or device=auto"
+        )
     return torch.device(name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu")

@@ -3,8 +3,19 @@
 import difflib
 import re
 
-from hydra.errors import ConfigCompositionException, HydraException, InstantiationException, MissingConfigException, OverrideParseException
-from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException, UnsupportedInterpolationType
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import (
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
+)
 
 from pullback.runtime.option_names import Vocabulary
 
@@ -28,22 +39,31 @@ def in_words(error: BaseException, words: Vocabulary) -> str | None:
 
 
 def while_composing(error: BaseException, words: Vocabulary) -> str | None:
-    """The same for errors before any of our own code ran: there, all that Hydra and OmegaConf say is about what was typed."""
+    """The same for errors before any of our own code ran: there,
+    all that Hydra and OmegaConf say is about what was typed.
+    """
     told = in_words(error, words)
     if told is None and isinstance(error, OmegaConfBaseException):
         return f"{_key_of(error, str(error))}: {_first_line(str(error))}"
     if told is None and isinstance(error, OSError):
-        return f"the folder of the results, {error.filename}, cannot be made ({error.strerror}); choose another: hydra.run.dir=DIR"
+        return (
+            f"the folder of the results, {error.filename}, cannot be made ({error.strerror}); choose another: "
+            "hydra.run.dir=DIR"
+        )
     if told is None and isinstance(error, ValueError) and str(error).startswith("Only one of --run"):
         return "--run, --multirun (-m), --cfg and --info exclude each other; give one of them"
     if told is None and isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
-        return f"a choice of the configuration is a name, as in dataset=humans, and something else was typed ({_first_line(str(error))})"
+        return (
+            "a choice of the configuration is a name, as in dataset=humans, and something else was typed "
+            f"({_first_line(str(error))})"
+        )
     return told
 
 
 def _unreadable(error: OverrideParseException) -> str:
     return (
-        f"{error.override} cannot be read; quote a value that holds blanks, brackets, commas or quotation marks for Hydra too: "
+        f"{error.override} cannot be read; quote a value that holds blanks, brackets, commas or quotation marks "
+        "for Hydra too: "
         f"""{error.override.partition("=")[0]}="'VALUE'\""""
     )
 
@@ -57,12 +77,19 @@ def _missing_option(error: MissingConfigException, words: Vocabulary) -> str:
     known = words.options(group)
     near = difflib.get_close_matches(option, known, n=3, cutoff=0.6)
     meant = f"did you mean {' or '.join(f'{group}={name}' for name in near)}? " if near else ""
-    return f"{group}={option} does not exist; {meant}there are {', '.join(known)}" if known else f"{group}={option} does not exist"
+    return (
+        f"{group}={option} does not exist; {meant}there are {', '.join(known)}"
+        if known
+        else f"{group}={option} does not exist"
+    )
 
 
 def _composition(error: ConfigCompositionException, words: Vocabulary) -> str:
     text = str(error)
-    key = (re.search(r"Could not (?:override|delete|append to config\. An item is already at) '([^']*)'", text) or [None, None])[1]
+    key = (
+        re.search(r"Could not (?:override|delete|append to config\. An item is already at) '([^']*)'", text)
+        or [None, None]
+    )[1]
     if "An item is already at" in text:
         return f"{key} exists already; change it with {key}=VALUE, without +"
     gone = re.search(r"Could not delete from config\. '([^']*)' does not exist", text)
@@ -88,10 +115,13 @@ def _other_package(key: str, text: str, words: Vocabulary) -> str:
     instead = re.search(r"Did you mean to override (\S+?)\?", text)
     if group == "branch" and instead and instead[1] != key:
         return (
-            f"{key}: this fusion has one network in both roles, chosen with {instead[1]}=NAME; for two networks take a fusion of two, "
+            f"{key}: this fusion has one network in both roles, chosen with {instead[1]}=NAME; for two networks "
+            "take a fusion of two, "
             "such as fusion=dinov2_sd"
         )
-    return f"{key} does not exist" + (f"; did you mean {instead[1]}?" if instead else "; the option belongs to a part that is not chosen")
+    return f"{key} does not exist" + (
+        f"; did you mean {instead[1]}?" if instead else "; the option belongs to a part that is not chosen"
+    )
 
 
 def _no_such_key(key: str, words: Vocabulary) -> str:
@@ -100,8 +130,13 @@ def _no_such_key(key: str, words: Vocabulary) -> str:
         group = "dataset" if parts[0] == "dataset" else "dataset@test"
         near = difflib.get_close_matches(parts[1], words.options("dataset"), n=1, cutoff=0.5)
         if parts[1] in words.options("dataset"):
-            return f"{key} does not exist: it would belong to {group}={parts[1]}, which may not be chosen, or have no option {parts[-1]}"
-        return f"{key}: there is no data set {parts[1]}" + (f"; did you mean {'.'.join([parts[0], near[0], *parts[2:]])}?" if near else "")
+            return (
+                f"{key} does not exist: it would belong to {group}={parts[1]}, which may not be chosen, or have "
+                f"no option {parts[-1]}"
+            )
+        return f"{key}: there is no data set {parts[1]}" + (
+            f"; did you mean {'.'.join([parts[0], near[0], *parts[2:]])}?" if near else ""
+        )
     return f"{key} does not exist in what was chosen{_hint(key, words)}"
 
 

@@ -26,7 +26,9 @@ _TOLD = ("weights", "layer", "layers", "stages", "blocks", "facet", "size", "t",
 
 
 class ImageEvaluation:
-    """Maps between photographs, scored in pixels. ``interpolation`` carries matches of patches to keypoints: bilinear or nearest."""
+    """Maps between photographs, scored in pixels. ``interpolation`` carries matches of patches to keypoints:
+    bilinear or nearest.
+    """
 
     def __init__(self, *, interpolation: str = "bilinear"):
         if interpolation not in ("bilinear", "nearest"):
@@ -34,7 +36,9 @@ class ImageEvaluation:
         self.interpolation = interpolation
 
     def prepare(self, run: Run) -> None:
-        """The features of all photographs. What is wrong with some is told together at the end, or pair by pair where they are matched."""
+        """The features of all photographs. What is wrong with some is told together at the end,
+        or pair by pair where they are matched.
+        """
         run.data.prepare_data()
         run.module.to(run.trainer.strategy.root_device)
         problems = []
@@ -81,8 +85,12 @@ class ImageEvaluation:
         return Evaluated(pairs, store, result)
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
-        """Writes the report; with pictures of eigenfunctions where a model is at hand (stored predictions come without one)."""
-        return report_images(run.folder, evaluated, title=run.title, patches=self._patches(run) if run.module is not None else None)
+        """Writes the report; with pictures of eigenfunctions where a model is at hand (stored predictions come without
+        one).
+        """
+        return report_images(
+            run.folder, evaluated, title=run.title, patches=self._patches(run) if run.module is not None else None
+        )
 
     def _patches(self, run: Run) -> Callable[[ImagePair], PatchPair]:
         module = run.module.to("cpu")
@@ -104,4 +112,6 @@ def branch_line(branch: Mapping[str, Any]) -> str:
 
 def graph_line(graph: Mapping[str, Any]) -> str:
     """The patch graph: ``graph exponential, sym, k 200``."""
-    return f"graph {graph['weights']}, {graph['normalisation']}, k {graph['k']}" + (", objects only" if graph["objects_only"] else "")
+    return f"graph {graph['weights']}, {graph['normalisation']}, k {graph['k']}" + (
+        ", objects only" if graph["objects_only"] else ""
+    )

@@ -23,7 +23,9 @@ class MissingFile(ConfigError, FileNotFoundError):
 
 
 def check_early(cfg: DictConfig) -> None:
-    """All that can be checked before the slow imports. What a checkpoint or stored predictions bring is checked when they are loaded."""
+    """All that can be checked before the slow imports.
+    What a checkpoint or stored predictions bring is checked when they are loaded.
+    """
     raw = OmegaConf.to_container(cfg, resolve=False)
     check_place()
     check_given(raw)
@@ -42,7 +44,9 @@ def check_early(cfg: DictConfig) -> None:
 def check_place() -> None:
     """The command works where it was typed: names of files are those of that folder."""
     if HydraConfig.initialized() and HydraConfig.get().job.chdir:
-        raise ConfigError("hydra.job.chdir would look for files in the folder of the results; leave it out, results go there anyway")
+        raise ConfigError(
+            "hydra.job.chdir would look for files in the folder of the results; leave it out, results go there anyway"
+        )
 
 
 def check_matched_files(cfg: DictConfig) -> None:
@@ -64,13 +68,23 @@ def check_named_files(cfg: DictConfig) -> None:
         if name is None or (key == "resume" and name == "auto"):
             continue
         path = Path(str(name))
-        _check_file(path, f"{key}={name}", "a checkpoint" if key != "weights" else "a file of weights", f"{key}=", _without(key))
+        _check_file(
+            path, f"{key}={name}", "a checkpoint" if key != "weights" else "a file of weights", f"{key}=", _without(key)
+        )
         if key in ("ckpt", "resume") and not is_torch_file(path):
-            raise ConfigError(f"{key}={name} {_NO_TORCH_FILE}; give a checkpoint of train.py, {key}=RUN/checkpoints/{_usual(key)}.ckpt")
+            raise ConfigError(
+                f"{key}={name} {_NO_TORCH_FILE}; give a checkpoint of train.py, "
+                f"{key}=RUN/checkpoints/{_usual(key)}.ckpt"
+            )
     if isinstance(cfg.get("landmarks"), str) and "source" in cfg:
         wanted = "a text file, a line `source target` for each landmark"
         _check_file(Path(cfg.landmarks), f"landmarks={cfg.landmarks}", wanted, "landmarks=")
-    if "match" not in cfg.get("run", ["match"]) and "score" in cfg.run and not cfg.get("optimizer") and not Path(cfg.predictions).is_dir():
+    if (
+        "match" not in cfg.get("run", ["match"])
+        and "score" in cfg.run
+        and not cfg.get("optimizer")
+        and not Path(cfg.predictions).is_dir()
+    ):
         raise MissingFile(
             f"run=[{','.join(cfg.run)}] scores stored predictions, but predictions={cfg.predictions} is no folder; "
             "give that of a run, predictions=RUN/predictions, or match first: run=[match,score]"
@@ -89,7 +103,9 @@ def _check_file(path: Path, given: str, wanted: str, option: str, otherwise: str
         meant = f"; did you mean {option}{near[0]}?" if near else f"; give {wanted}{otherwise}"
         raise MissingFile(f"{given} does not exist{meant}")
     if not path.is_file():
-        raise ConfigError(f"{given} is a pipe or a device, and a file is read more than once; save it as a file, and give that")
+        raise ConfigError(
+            f"{given} is a pipe or a device, and a file is read more than once; save it as a file, and give that"
+        )
     if path.stat().st_size == 0:
         raise ConfigError(f"{given} is an empty file; give {wanted}")
 
@@ -100,12 +116,20 @@ def near_names(path: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     names = [entry.name for entry in folder.iterdir()]
-    same = [name for name in names if name.lower() == path.name.lower() or Path(name).stem == path.stem or name.startswith(f"{path.name}.")]
+    same = [
+        name
+        for name in names
+        if name.lower() == path.name.lower() or Path(name).stem == path.stem or name.startswith(f"{path.name}.")
+    ]
     return [folder / name for name in [*same, *difflib.get_close_matches(path.name, names, n=2, cutoff=0.7)]]
 
 
 def _checkpoints_in(folder: Path) -> Iterator[Path]:
-    return (folder / below for below in ("checkpoints/best.ckpt", "best.ckpt", "checkpoints/last.ckpt") if (folder / below).is_file())
+    return (
+        folder / below
+        for below in ("checkpoints/best.ckpt", "best.ckpt", "checkpoints/last.ckpt")
+        if (folder / below).is_file()
+    )
 
 
 def _without(key: str) -> str:
@@ -152,6 +176,7 @@ def _no_root(key: str, name: str, root: Path, cfg: DictConfig) -> str:
     if data_dir is None or not root.is_relative_to(data_dir):
         return f"{key}={root} {why}; give the folder of the data, {key}=DIR"
     return (
-        f"{name} is looked for in {root}, which {why}; say where it is with paths.data_dir=DIR (the folder that holds {root.name}) or "
+        f"{name} is looked for in {root}, which {why}; say where it is with paths.data_dir=DIR (the folder that "
+        f"holds {root.name}) or "
         f"{key}=DIR, and where to get it is told by: python -m pullback.data.check"
     )

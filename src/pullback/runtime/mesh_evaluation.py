@@ -27,7 +27,9 @@ class MeshEvaluation:
         run.data.prepare_data()
 
     def origin(self, run: Run) -> dict[str, Any]:
-        """Preparation of the shapes, backbone, solver, weights and precision; method, landmarks and fine-tuning where there are any."""
+        """Preparation of the shapes, backbone, solver, weights and precision; method,
+        landmarks and fine-tuning where there are any.
+        """
         digest = hashlib.sha256()
         for name, weight in sorted(run.module.state_dict().items()):
             digest.update(name.encode() + weight.detach().cpu().contiguous().numpy().tobytes())
@@ -39,17 +41,28 @@ class MeshEvaluation:
         return {"data": data, **parts, "weights": weights, "precision": str(run.cfg.trainer.precision)}
 
     def score(
-        self, run: Run, pairs: ShapePairDataset, store: PredictionStore, *, dataset: str, progress: Callable[[int], None]
+        self,
+        run: Run,
+        pairs: ShapePairDataset,
+        store: PredictionStore,
+        *,
+        dataset: str,
+        progress: Callable[[int], None],
     ) -> Evaluated:
         """Scores the stored point maps of a data set."""
         with description_of(str(store.signature)):
             rules = protocol(run, pairs, store)
         result = score_store(store, pairs, dataset=dataset, split="test", protocol=rules, progress=progress)
-        return Evaluated(pairs, store, result, view=view_of(run.cfg.view, run.data.tested[run.data.test_names.index(dataset)]))
+        return Evaluated(
+            pairs, store, result, view=view_of(run.cfg.view, run.data.tested[run.data.test_names.index(dataset)])
+        )
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
-        """Writes the report; with pictures of the features where a model is at hand (stored predictions come without one)."""
-        alone = "match" in run.cfg.run and run.cfg.get("landmarks") is None  # landmarks belong to pairs: no features of one shape
+        """Writes the report; with pictures of the features where a model is at hand (stored predictions come without
+        one).
+        """
+        # landmarks belong to pairs: no features of one shape
+        alone = "match" in run.cfg.run and run.cfg.get("landmarks") is None
         features = run.module.features if alone else None
         return report(run.folder, evaluated, title=run.title, features=features)
 
@@ -69,7 +82,9 @@ def view_of(view: DictConfig, dataset: MeshDataset) -> View:
 def protocol(run: Run, pairs: ShapePairDataset, store: PredictionStore) -> EvalProtocol:
     """What must be equal for figures to be compared."""
     settings, selection = run.data.settings, pairs.selection
-    part = f"{len(pairs)} of {selection.drawn_from} pairs, drawn with seed {settings.seed}" if selection.drawn_from else ""
+    part = (
+        f"{len(pairs)} of {selection.drawn_from} pairs, drawn with seed {settings.seed}" if selection.drawn_from else ""
+    )
     return EvalProtocol(
         pairs=selection.protocol,
         geodesics=settings.geodesics or "none",

@@ -1,9 +1,10 @@
-"""What a configuration out of a file may name: the classes of this project that make up networks, solvers and losses, and no others.
+"""What a configuration out of a file may name: the classes of this project that make up networks, solvers and losses,
+and no others.
 
-A checkpoint and the fingerprint of stored predictions bring a configuration along, and whoever wrote the file chose what stands in it.
-It is data: of the parts that a run takes from it, each names a class of this list and gives options that the class has. Everything is
-checked on plain containers before anything is built. Optimisers, schedulers, data, callbacks and trainer are never taken from a file.
-A user's own command line is not bound by the list.
+A checkpoint and the fingerprint of stored predictions bring a configuration along, and whoever wrote the file chose
+what stands in it. It is data: of the parts that a run takes from it, each names a class of this list and gives options
+that the class has. Everything is checked on plain containers before anything is built. Optimisers, schedulers, data,
+callbacks and trainer are never taken from a file. A user's own command line is not bound by the list.
 """
 
 import inspect
@@ -17,7 +18,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from pullback.errors import UserError
 
 _LOSSES = tuple(
-    f"pullback.losses.{name}" for name in ("Orthogonality", "Bijectivity", "Consistency", "LaplacianCommutativity", "Supervised")
+    f"pullback.losses.{name}"
+    for name in ("Orthogonality", "Bijectivity", "Consistency", "LaplacianCommutativity", "Supervised")
 )
 _BACKBONES = (
     "pullback.nn.backbone.Backbone",
@@ -86,22 +88,29 @@ class ForeignConfigError(UserError, ValueError):
 
 
 def check_offered(part: str, content: Any, *, source: str, typed: Collection[str] = (), built: bool = True) -> None:
-    """Raises ForeignConfigError unless a part of a configuration (plain containers) can be built of what the project offers.
+    """Raises ForeignConfigError unless a part of a configuration (plain containers)
+    can be built of what the project offers.
 
-    ``source`` is the file, for messages; ``typed`` are the keys, such as ``solver.blur``, that the command line gives itself: what
-    the file says there is not looked at. ``built`` is false where the part is described but not built: it may then name the files
-    that it was once built with. Builds nothing itself.
+    ``source`` is the file, for messages; ``typed`` are the keys, such as ``solver.blur``, that the command line gives
+    itself: what the file says there is not looked at. ``built`` is false where the part is described but not built: it
+    may then name the files that it was once built with. Builds nothing itself.
     """
     if part in VALUES:
         if type(content) is not VALUES[part]:
             kind = VALUES[part].__name__
-            raise ForeignConfigError(f"{source}: its {part} is {_shown(content)}, but should be a {kind}; type {part}=VALUE")
+            raise ForeignConfigError(
+                f"{source}: its {part} is {_shown(content)}, but should be a {kind}; type {part}=VALUE"
+            )
     elif not isinstance(content, Mapping):
-        raise ForeignConfigError(f"{source}: its {part} is {_shown(content)}, but should be a mapping; choose another one with {part}=NAME")
+        raise ForeignConfigError(
+            f"{source}: its {part} is {_shown(content)}, but should be a mapping; choose another one with {part}=NAME"
+        )
     else:
         _Reader(part, source, frozenset(typed), built).check(content, part)
         if part != "loss" and "_target_" not in content and f"{part}._target_" not in typed:
-            raise ForeignConfigError(f"{source}: its {part} does not say of which class it is; choose another one with {part}=NAME")
+            raise ForeignConfigError(
+                f"{source}: its {part} does not say of which class it is; choose another one with {part}=NAME"
+            )
 
 
 class _Reader:
@@ -111,7 +120,9 @@ class _Reader:
         self.part, self.source, self.typed, self.built = part, source, typed, built
 
     def check(self, content: Mapping[str, Any], place: str) -> None:
-        """Checks a mapping and what is in it: names first, then options, so that a message names the outermost fault."""
+        """Checks a mapping and what is in it: names first, then options,
+        so that a message names the outermost fault.
+        """
         options = {key: value for key, value in content.items() if f"{place}.{key}" not in self.typed}
         known = self._class_of(options.pop("_target_"), place) if "_target_" in options else None
         for key in options:
@@ -144,16 +155,28 @@ class _Reader:
             for i, below in enumerate(value):
                 self._check_value(key, below, f"{place}.{i}")
         elif type(value) is int and abs(value) > _LARGEST.get(key, _LARGEST_OTHER) and "seed" not in key:
-            raise self._refusal(f"asks for {place}={value}, where {_LARGEST.get(key, _LARGEST_OTHER)} is the most", key=place)
+            raise self._refusal(
+                f"asks for {place}={value}, where {_LARGEST.get(key, _LARGEST_OTHER)} is the most", key=place
+            )
         elif value == "???":
             raise self._refusal(f"leaves {place} open", key=place)
-        elif self.part == "fusion" and key == "weights" and isinstance(value, str) and self.built and value not in PUBLISHED_WEIGHTS:
-            raise self._refusal(f"names the file or network {value[:_SHOWN]} at {place}, which is yours to choose", key=place)
+        elif (
+            self.part == "fusion"
+            and key == "weights"
+            and isinstance(value, str)
+            and self.built
+            and value not in PUBLISHED_WEIGHTS
+        ):
+            raise self._refusal(
+                f"names the file or network {value[:_SHOWN]} at {place}, which is yours to choose", key=place
+            )
         return None
 
     def _refusal(self, what: str, *, key: str | None = None) -> ForeignConfigError:
         remedy = f"type {key}=VALUE yourself" if key else f"choose another one with {self.part}=NAME"
-        return ForeignConfigError(f"{self.source}: its configuration {what}; nothing was built of it. Where you know better, {remedy}")
+        return ForeignConfigError(
+            f"{self.source}: its configuration {what}; nothing was built of it. Where you know better, {remedy}"
+        )
 
 
 def _shown(value: Any) -> str:

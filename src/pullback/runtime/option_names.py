@@ -17,12 +17,17 @@ from omegaconf.errors import OmegaConfBaseException
 PROGRAMS = ("train", "eval", "match")
 # What other programs call an option of ours. Where a program has several of the names on the left, the first counts.
 _OTHER_NAMES = {
-    "hydra.run.dir": "o out output output_dir outdir out_dir output_folder output_path folder dir run_dir save save_dir results log_dir",
+    "hydra.run.dir": (
+        "o out output output_dir outdir out_dir output_folder output_path folder dir run_dir save "
+        "save_dir results log_dir"
+    ),
     "ckpt": "checkpoint checkpoint_path ckpt_path model model_path pretrained load network",
     "paths.data_dir": "data_dir data_root data_path datadir dataroot data_folder",
     "paths.cache_dir": "cache cache_path cachedir",
     "optimizer.lr": "lr learning_rate rate",
-    "trainer.max_steps": "steps epochs epoch max_epoch max_epochs iterations iters n_iter num_steps num_epochs n_epochs",
+    "trainer.max_steps": (
+        "steps epochs epoch max_epoch max_epochs iterations iters n_iter num_steps num_epochs n_epochs"
+    ),
     "trainer.accumulate_grad_batches": "batch_size batch bs batchsize",
     "trainer=gpu": "gpu gpus cuda device devices",
     "device=cuda": "gpu gpus cuda accelerator trainer",
@@ -50,10 +55,16 @@ _OTHER_NAMES = {
 # The same wish in a program that does it by another option.
 _INSTEAD = {
     ("train", "ckpt"): "resume=FILE goes on with a training, weights=FILE begins one with the weights of another",
-    ("eval", "resume"): "eval.py goes on by itself in the same hydra.run.dir=RUN; the weights of a training are ckpt=FILE",
+    (
+        "eval",
+        "resume",
+    ): "eval.py goes on by itself in the same hydra.run.dir=RUN; the weights of a training are ckpt=FILE",
     ("eval", "experiment"): "an experiment is for train.py; eval.py takes what it was trained with from ckpt=FILE",
     ("match", "weights"): "match.py takes the weights of a training, ckpt=FILE",
-    ("match", "dataset"): "match.py takes two files, python match.py a.off b.off; data sets are for eval.py, python eval.py dataset=NAME",
+    (
+        "match",
+        "dataset",
+    ): "match.py takes two files, python match.py a.off b.off; data sets are for eval.py, python eval.py dataset=NAME",
     ("train", "source"): "two files are matched by match.py: python match.py a.off b.off",
     ("eval", "source"): "two files are matched by match.py: python match.py a.off b.off",
 }
@@ -105,7 +116,8 @@ class Vocabulary:
         try:
             with nullcontext() if GlobalHydra.instance().is_initialized() else _initialised(self.configs):
                 composed = [compose(self.program, overrides=chosen) for chosen in kinds]
-        except (HydraException, OmegaConfBaseException):  # a file of the configuration itself is at fault, and Hydra will say so
+        # a file of the configuration itself is at fault, and Hydra will say so
+        except (HydraException, OmegaConfBaseException):
             return sorted(self.top)
         dotted = [key for cfg in composed for key in _dotted(OmegaConf.to_container(cfg, resolve=False))]
         return list(dict.fromkeys([*dotted, "hydra.run.dir", "hydra.sweep.dir"]))
@@ -160,11 +172,17 @@ class Vocabulary:
         low = key.lower()
         meant = next((right for right, others in _OTHER_NAMES.items() if low == right or low in others.split()), low)
         named = self.near(key)
-        if (self.program, meant) in _INSTEAD and not (named and named[0].split("=")[0] != meant and low in _all_names(named[0])):
+        if (self.program, meant) in _INSTEAD and not (
+            named and named[0].split("=")[0] != meant and low in _all_names(named[0])
+        ):
             return _INSTEAD[self.program, meant]
         if named:
             return "did you mean " + " or ".join(right if "=" in right else f"{right}={value}" for right in named) + "?"
-        elsewhere = [other for other in PROGRAMS if other != self.program and key.split(".")[0] in Vocabulary(other, self.configs).top]
+        elsewhere = [
+            other
+            for other in PROGRAMS
+            if other != self.program and key.split(".")[0] in Vocabulary(other, self.configs).top
+        ]
         if elsewhere:
             return f"it is one of {' and '.join(f'{other}.py' for other in elsewhere)}"
         return f"python {self.program}.py --help lists all"
@@ -178,8 +196,14 @@ class Vocabulary:
         if Path(word).suffix == ".ckpt":
             return f"{word} needs a name: {'resume' if self.program == 'train' else 'ckpt'}={word}"
         if Path(word).suffix or Path(word).exists():
-            return f"{word} needs a name; {self.program}.py takes options KEY=VALUE, two files are matched by python match.py a.off b.off"
-        return f"{word!r} is no option: options are written KEY=VALUE without blanks; python {self.program}.py --help lists them"
+            return (
+                f"{word} needs a name; {self.program}.py takes options KEY=VALUE, two files are matched by "
+                "python match.py a.off b.off"
+            )
+        return (
+            f"{word!r} is no option: options are written KEY=VALUE without blanks; python {self.program}.py "
+            "--help lists them"
+        )
 
 
 def _initialised(configs: Path) -> Any:

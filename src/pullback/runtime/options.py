@@ -24,8 +24,8 @@ class MissingPackage(UserError, ImportError):
 def options_at_fault() -> Iterator[None]:
     """A context in which the parts of a run are built: what they refuse is a mistake in the configuration.
 
-    Raises OptionError and MissingPackage with the words of the part itself. Errors that no part raised on purpose pass: those of numpy
-    or of Python itself are faults of the program.
+    Raises OptionError and MissingPackage with the words of the part itself. Errors that no part raised on purpose pass:
+    those of numpy or of Python itself are faults of the program.
     """
     try:
         yield
@@ -39,11 +39,15 @@ def options_at_fault() -> Iterator[None]:
 
 def _is_refusal(error: Exception) -> bool:
     """Whether a part refuses its options: by a ``raise`` of its own, or because the call itself does not fit."""
-    frames = [(frame, line, frame.f_globals.get("__name__", "").split(".")[0]) for frame, line in traceback.walk_tb(error.__traceback__)]
+    frames = [
+        (frame, line, frame.f_globals.get("__name__", "").split(".")[0])
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
     if isinstance(error, TypeError):
         innermost = [frame.f_code.co_name for frame, _, package in frames if package == "pullback"][-1]
         return innermost == "_built" and any(words in str(error) for words in _OF_CALLS)
-    if not isinstance(error, ValueError | ImportError) and type(error).__name__ != "MisconfigurationException":  # of Lightning's trainer
+    # of Lightning's trainer
+    if not isinstance(error, ValueError | ImportError) and type(error).__name__ != "MisconfigurationException":
         return False
     frame, line, package = frames[-1]
     return package in _PACKAGES and linecache.getline(frame.f_code.co_filename, line).lstrip().startswith("raise ")

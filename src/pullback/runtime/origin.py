@@ -20,15 +20,18 @@ _LARGEST_NETWORK = 2**32  # bytes of weights that a checkpoint's configuration m
 
 
 def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, Any] | None]:
-    """The configuration with what its checkpoint (or its stored predictions, where nothing is matched) was made with; the checkpoint.
+    """The configuration with what its checkpoint (or its stored predictions, where nothing is matched) was made with;
+    the checkpoint.
 
-    ``overrides`` are those of the command line: they win. With ``untrained`` the checkpoint lends its configuration only.
+    ``overrides`` are those of the command line: they win. With ``untrained`` the checkpoint lends its configuration
+    only.
     """
     if cfg.ckpt is not None:
         methods = [override for override in overrides if override.startswith("method=") and override != "method=null"]
         if methods:
             raise ConfigError(
-                f"ckpt={cfg.ckpt} brings its own method, {methods[0]} is another: drop one, or change a part with solver=NAME"
+                f"ckpt={cfg.ckpt} brings its own method, {methods[0]} is another: "
+                "drop one, or change a part with solver=NAME"
             )
         checkpoint = load_checkpoint(cfg.ckpt)
         result = inherit(cfg, checkpoint["config"], overrides, source=str(cfg.ckpt))
@@ -42,10 +45,11 @@ def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, 
 
 
 def check_buildable(cfg: DictConfig, checkpoint: Mapping[str, Any], parts: Sequence[str], *, source: str) -> None:
-    """Raises ForeignConfigError where a checkpoint's parts cannot be built, CheckpointError where its weights are of another network.
+    """Raises ForeignConfigError where a checkpoint's parts cannot be built,
+    CheckpointError where its weights are of another network.
 
-    Tried without memory for the weights, so that a network of any size costs nothing. ``parts`` are those that the checkpoint gave
-    alone; what the command line had a part in is checked when it is built.
+    Tried without memory for the weights, so that a network of any size costs nothing. ``parts`` are those that the
+    checkpoint gave alone; what the command line had a part in is checked when it is built.
     """
     for part in ("backbone", "solver", "loss"):
         if part not in parts:
@@ -56,7 +60,9 @@ def check_buildable(cfg: DictConfig, checkpoint: Mapping[str, Any], parts: Seque
             network = nn.ModuleDict({"backbone": built})
             size = sum(values.numel() * values.element_size() for values in network.state_dict().values())
             if size > _LARGEST_NETWORK:
-                raise ForeignConfigError(f"{source}: its network would take {size / 2**30:.0f} GiB; choose another with backbone=NAME")
+                raise ForeignConfigError(
+                    f"{source}: its network would take {size / 2**30:.0f} GiB; choose another with backbone=NAME"
+                )
             if not cfg.get("untrained"):
                 check_fit(network, checkpoint["state_dict"])
 
@@ -73,9 +79,11 @@ def check_described(made_by: Mapping[str, Any], config: Mapping[str, Any], *, so
 
 @contextmanager
 def description_of(source: str) -> Iterator[None]:
-    """A context in which a file's configuration is read: what is missing there, or is of another kind, is a fault of the file.
+    """A context in which a file's configuration is read: what is missing there, or is of another kind,
+    is a fault of the file.
 
-    Raises ForeignConfigError naming it, for what reading a value of another kind raises; faults of any other sort come through.
+    Raises ForeignConfigError naming it, for what reading a value of another kind raises; faults of any other sort come
+    through.
     """
     try:
         yield
@@ -84,7 +92,9 @@ def description_of(source: str) -> Iterator[None]:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         first = str(error).strip().split("\n")[0][:300]
         lacks = f"it has no {first}" if isinstance(error, KeyError) else f"{type(error).__name__}: {first}"
-        raise ForeignConfigError(f"{source}: its configuration is none of this version's, or was edited ({lacks})") from error
+        raise ForeignConfigError(
+            f"{source}: its configuration is none of this version's, or was edited ({lacks})"
+        ) from error
 
 
 def rule_of(cfg: DictConfig, module: nn.Module, checkpoint: Mapping[str, Any] | None) -> str:
@@ -103,20 +113,27 @@ def described(checkpoint: Mapping[str, Any], path: str | Path) -> str:
 
 def _described(config: Mapping[str, Any], step: int, rule: str) -> str:
     if rule == "best":
-        on = "test pairs (data.select_on_test=true)" if config["data"]["select_on_test"] else "pairs of held-out training shapes"
+        on = (
+            "test pairs (data.select_on_test=true)"
+            if config["data"]["select_on_test"]
+            else "pairs of held-out training shapes"
+        )
         rule = f"best {config['monitor']} on {on}"
     begun = f", begun with the weights of {Path(config['weights']).name}" if config.get("weights") else ""
     return f"{rule}, step {step}, trained on {' + '.join(config['dataset'])}{begun}"
 
 
 def trained_on(config: Mapping[str, Any]) -> list[str]:
-    """The names of the data sets that a configuration trains on, as results call them; ``unknown`` with weights from elsewhere."""
+    """The names of the data sets that a configuration trains on, as results call them;
+    ``unknown`` with weights from elsewhere.
+    """
     before = ["unknown"] if config.get("weights") else []
     return before + [written.get("name", key) for key, written in config["dataset"].items()]
 
 
 def fine_tuning(made_by: Mapping[str, Any]) -> str:
-    """What was done to the weights for each pair before it was matched: ``off``, or ``15 Adam steps a pair, lr 0.001, on consistency``.
+    """What was done to the weights for each pair before it was matched: ``off``, or ``15 Adam steps a pair, lr 0.001,
+    on consistency``.
 
     ``made_by`` is the fingerprint of stored predictions.
     """
@@ -124,10 +141,17 @@ def fine_tuning(made_by: Mapping[str, Any]) -> str:
     if adaptation is None:
         return "off"
     rest = dict(adaptation)
-    name, steps, optimizer = rest.pop("_target_").rsplit(".", 1)[-1], rest.pop("steps", None), rest.pop("optimizer", None)
+    name, steps, optimizer = (
+        rest.pop("_target_").rsplit(".", 1)[-1],
+        rest.pop("steps", None),
+        rest.pop("optimizer", None),
+    )
     if name != "FineTuning":
         return f"{name} ({', '.join(f'{key} {value}' for key, value in adaptation.items() if key != '_target_')})"
-    how = [f"{steps} {optimizer['_target_'].rsplit('.', 1)[-1]} steps a pair, lr {optimizer['lr']}", f"on {' + '.join(made_by['loss'])}"]
+    how = [
+        f"{steps} {optimizer['_target_'].rsplit('.', 1)[-1]} steps a pair, lr {optimizer['lr']}",
+        f"on {' + '.join(made_by['loss'])}",
+    ]
     return ", ".join(how + ["with dropout and augmentation"] * rest["train_mode"])
 
 

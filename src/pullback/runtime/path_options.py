@@ -35,8 +35,8 @@ def is_path_option(key: str, program: str) -> bool:
 def path_value(key: str, value: str, *, program: str, sweeps: bool = False) -> str:
     """The value of a path option, quoted for Hydra.
 
-    A name that is there is taken as it is. Names that were quoted or escaped for Hydra keep working, ``~`` is the home folder, and with
-    ``-m`` several names separated by commas are a sweep.
+    A name that is there is taken as it is. Names that were quoted or escaped for Hydra keep working, ``~`` is the home
+    folder, and with ``-m`` several names separated by commas are a sweep.
     """
     if value.lower() == "null" or (key == "resume" and value == "auto") or value == "???":
         return value
@@ -62,11 +62,15 @@ def expanded(name: str) -> str:
 
 
 def quoted(key: str, name: str) -> str:
-    """A name as a quoted value of Hydra's grammar in which ``${`` is text, unless it is an interpolation that people use in names."""
+    """A name as a quoted value of Hydra's grammar in which ``${`` is text,
+    unless it is an interpolation that people use in names.
+    """
     text = name
     if "${" in name and (Path(name).exists() or not _INTERPOLATION.search(name)):
         if key not in _READ_ONCE:
-            raise PathOptionError(f"{key}={name}: a folder with ${{ in its name cannot be used here; rename it, or give a link to it")
+            raise PathOptionError(
+                f"{key}={name}: a folder with ${{ in its name cannot be used here; rename it, or give a link to it"
+            )
         text = re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", name)
     return QuotedString(text=text, quote=Quote.single).with_quotes()
 

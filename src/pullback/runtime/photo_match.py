@@ -15,12 +15,15 @@ from pullback.tasks.patches import PatchLibrary
 from pullback.tasks.photo_matching import write_photo_match
 from pullback.types import ImagePair
 
-# Larger photographs are read at a fraction of their size: a match takes some 40 bytes a pixel, and networks see 0.5 million.
+# Larger photographs are read at a fraction of their size: a match takes some 40 bytes a pixel, and networks see 0.5
+# million.
 MOST_MATCHED = 26_000_000  # pixels
 
 
 def match_photos(cfg: DictConfig) -> None:
-    """Matches ``source`` (image 1) and ``target`` (image 2) and prints what was done, how, and where the results are."""
+    """Matches ``source`` (image 1) and ``target`` (image 2) and prints what was done, how,
+    and where the results are.
+    """
     with (
         stopping("the features that were computed are kept, and the same command goes on from there"),
         telling_full_disks(Path(cfg.paths.output_dir)),
@@ -41,14 +44,21 @@ def _match_photos(cfg: DictConfig) -> None:
     (match,) = solver([patches])
     method = f"{cfg_names(cfg)}: {solver.describe()}"
     for path, photo, image in ((cfg.source, source, patches.image1), (cfg.target, target, patches.image2)):
-        print(f"{path}: {image.size[1]} × {image.size[0]} pixels, {image.grid[0]} × {image.grid[1]} patches", *photo.notes, sep="; ")
+        print(
+            f"{path}: {image.size[1]} × {image.size[0]} pixels, {image.grid[0]} × {image.grid[1]} patches",
+            *photo.notes,
+            sep="; ",
+        )
     folder, config = Path(cfg.paths.output_dir), as_yaml(plain(cfg))
     sweep(folder)
     write_text_atomically(folder / "config.yaml", config)
     report = write_photo_match(folder, pair, patches.to("cpu"), match.to("cpu"), method=method, config=config)
     print(f"matched with {method}")
     print(f"report: {report}")
-    print(f"flow (for each pixel of the target the displacement to its match in the source, Middlebury format): {folder / 'flow21.flo'}")
+    print(
+        "flow (for each pixel of the target the displacement to its match in the source, Middlebury format): "
+        f"{folder / 'flow21.flo'}"
+    )
 
 
 def cfg_names(cfg: DictConfig) -> str:

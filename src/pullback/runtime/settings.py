@@ -1,4 +1,6 @@
-"""The configuration as a value: what its yaml files may refer to, its plain form, and the parts that a checkpoint brings along."""
+"""The configuration as a value: what its yaml files may refer to, its plain form,
+and the parts that a checkpoint brings along.
+"""
 
 import functools
 import re
@@ -14,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from pullback.errors import UserError
 from pullback.runtime.offered import check_offered
 
-# Taken from the configuration of a checkpoint or of stored predictions, as far as it has them, unless the command line says otherwise.
+# Taken from the configuration of a checkpoint or of stored predictions, as far as it has them, unless the command line
+# says otherwise.
 INHERITED = ("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian", "method_name", "landmarks")
 # Taken too where test pairs are tuned: what they are tuned by.
 INHERITED_BY_ADAPTATION = ("loss",)
@@ -26,7 +29,9 @@ def register_resolvers(root: Path) -> None:
     ``root`` is the folder of the entry points.
     """
     OmegaConf.register_new_resolver("project_root", lambda: str(root.resolve()), replace=True)
-    OmegaConf.register_new_resolver("first_of", lambda *values: next(value for value in values if value not in (None, "")), replace=True)
+    OmegaConf.register_new_resolver(
+        "first_of", lambda *values: next(value for value in values if value not in (None, "")), replace=True
+    )
     OmegaConf.register_new_resolver("quotient", lambda total, part: total // part, replace=True)
 
 
@@ -44,19 +49,21 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def as_yaml(config: Mapping[str, Any]) -> str:
-    """A plain configuration as it is written to disk. Nothing in it is looked up: a text with ``${…}`` stays that text."""
+    """A plain configuration as it is written to disk. Nothing in it is looked up:
+    a text with ``${…}`` stays that text.
+    """
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
 
 def made(cfg: Any, **arguments: Any) -> Any:
     """The object that a part of the configuration describes, built from plain lists and dicts, from the inside out.
 
-    A mapping with ``_target_`` becomes a call of what it names, one with ``_partial_: true`` a function that waits for the rest;
-    ``arguments`` take the place of its options. What a constructor says of its arguments comes through as it is said. References to
-    other parts are resolved once, before anything is built: a text that comes out of one is a text, whatever it looks like.
-    Not ``hydra.utils.instantiate``, which looks references up a second time, so that a stranger's text would have to be escaped as
-    often as its version does that, and which hides what constructors say in an error of its own. Raises UnknownTarget when there is
-    nothing of that name.
+    A mapping with ``_target_`` becomes a call of what it names, one with ``_partial_: true`` a function that waits for
+    the rest; ``arguments`` take the place of its options. What a constructor says of its arguments comes through as it
+    is said. References to other parts are resolved once, before anything is built: a text that comes out of one is a
+    text, whatever it looks like. Not ``hydra.utils.instantiate``, which looks references up a second time, so that a
+    stranger's text would have to be escaped as often as its version does that, and which hides what constructors say in
+    an error of its own. Raises UnknownTarget when there is nothing of that name.
     """
     content = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True) if OmegaConf.is_config(cfg) else cfg
     return _built({**content, **arguments} if arguments else content)
@@ -77,7 +84,8 @@ def _built(value: Any) -> Any:
     return functools.partial(call, *given, **options) if instructions.get("_partial_") else call(*given, **options)
 
 
-_INSTRUCTIONS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # everything is plain here: the last changes nothing
+# everything is plain here: the last changes nothing
+_INSTRUCTIONS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
 def _located(target: Any) -> Any:
@@ -90,14 +98,19 @@ def _located(target: Any) -> Any:
 
 
 def inherit(
-    cfg: DictConfig, trained: Mapping[str, Any], overrides: Sequence[str], *, source: str = "the checkpoint", built: bool = True
+    cfg: DictConfig,
+    trained: Mapping[str, Any],
+    overrides: Sequence[str],
+    *,
+    source: str = "the checkpoint",
+    built: bool = True,
 ) -> DictConfig:
     """The configuration with the parts that a checkpoint was trained with, as far as the project offers what they name.
 
-    ``trained`` are plain containers out of the file ``source``; texts in them stay texts, also those that look like ``${…}``.
-    ``solver=zoomout`` on the command line keeps the whole part as composed; ``solver.blur=0.02`` changes one key of the
-    checkpoint's. ``built`` is false where the parts are described only. Raises ForeignConfigError for what the project does not offer,
-    ForeignKeyError for a typed key that the checkpoint's part does not have.
+    ``trained`` are plain containers out of the file ``source``; texts in them stay texts, also those that look like
+    ``${…}``. ``solver=zoomout`` on the command line keeps the whole part as composed; ``solver.blur=0.02`` changes one
+    key of the checkpoint's. ``built`` is false where the parts are described only. Raises ForeignConfigError for what
+    the project does not offer, ForeignKeyError for a typed key that the checkpoint's part does not have.
     """
     typed = _typed(overrides)
     result = cfg.copy()
@@ -138,7 +151,9 @@ def _part(trained: Mapping[str, Any], part: str) -> Any:
 
 
 def _unresolved(value: Any) -> Any:
-    """Plain containers whose texts OmegaConf gives back as they are: ``${`` becomes ``\\${``, backslashes before it double."""
+    """Plain containers whose texts OmegaConf gives back as they are: ``${`` becomes ``\\${``,
+    backslashes before it double.
+    """
     if isinstance(value, Mapping):
         return {key: _unresolved(below) for key, below in value.items()}
     if isinstance(value, list):

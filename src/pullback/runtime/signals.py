@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM end a run at once, with everything so far kept: one sentence, and the exit status that shells expect."""
+"""Ctrl-C and SIGTERM end a run at once, with everything so far kept: one sentence,
+and the exit status that shells expect.
+"""
 
 import contextlib
 import os
@@ -27,9 +29,9 @@ class Stopped(SystemExit):
 def stopping(advice: str, *, gently: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Within, both signals raise Stopped at once and, on the way out, print ``stopped by …; ADVICE`` to stderr.
 
-    A first SIGTERM does not interrupt while ``gently()`` says that somebody else will end the run: Lightning ends a training between
-    two steps, so that a checkpoint is written first. Handlers that somebody else has installed stay: the launcher of a cluster has
-    its own way to stop and requeue a job.
+    A first SIGTERM does not interrupt while ``gently()`` says that somebody else will end the run: Lightning ends a
+    training between two steps, so that a checkpoint is written first. Handlers that somebody else has installed stay:
+    the launcher of a cluster has its own way to stop and requeue a job.
     """
     before, asked = {}, []
 
@@ -55,8 +57,13 @@ def stopping(advice: str, *, gently: Callable[[], bool] = lambda: False) -> Iter
 
 
 def leave_on_interrupt() -> None:
-    """From now on, until a `stopping` begins, Ctrl-C ends the process where it is: of an interrupted import any other error may come."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and threading.current_thread() is threading.main_thread():
+    """From now on, until a `stopping` begins, Ctrl-C ends the process where it is:
+    of an interrupted import any other error may come.
+    """
+    if (
+        signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        and threading.current_thread() is threading.main_thread()
+    ):
         signal.signal(signal.SIGINT, _leave)
 
 
@@ -78,7 +85,9 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def telling_interrupts(advice: str) -> Iterator[None]:
-    """Leaves the signals as they are: an interrupt that comes out is told, with advice, unless it was told further in."""
+    """Leaves the signals as they are: an interrupt that comes out is told, with advice,
+    unless it was told further in.
+    """
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as error:
@@ -86,7 +95,9 @@ def telling_interrupts(advice: str) -> Iterator[None]:
 
 
 def _told(error: BaseException, advice: str) -> BaseException:
-    """The error that leaves the run, with its sentence printed. Lightning's own end by SIGTERM has the exit status 0."""
+    """The error that leaves the run, with its sentence printed.
+    Lightning's own end by SIGTERM has the exit status 0.
+    """
     if isinstance(error, KeyboardInterrupt):
         error = Stopped(signal.SIGINT)
     elif type(error).__name__ == "SIGTERMException":

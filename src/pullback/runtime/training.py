@@ -18,11 +18,13 @@ log = logging.getLogger(__name__)
 def fit(run: Run) -> float | None:
     """Trains, then gives the module its best weights. Returns the figure that selected them, if any did.
 
-    Ctrl-C ends the training at once, SIGTERM after the step at hand, which a checkpoint keeps. Raises CheckpointError where no
-    training can go on from what ``resume`` names.
+    Ctrl-C ends the training at once, SIGTERM after the step at hand, which a checkpoint keeps. Raises CheckpointError
+    where no training can go on from what ``resume`` names.
     """
     resume = resumed_from(run)
-    advice = f"the training goes on from its last checkpoint with: the same command, resume=auto hydra.run.dir={run.folder}"
+    advice = (
+        f"the training goes on from its last checkpoint with: the same command, resume=auto hydra.run.dir={run.folder}"
+    )
     with stopping(advice, gently=lambda: run.trainer.received_sigterm), telling_full_disks(run.folder):
         return _fit(run, resume)
 
@@ -44,8 +46,14 @@ def _fit(run: Run, resume: Path | None) -> float | None:
         with resuming.naming(resume):
             run.trainer.fit(run.module, run.data, ckpt_path=resume, weights_only=True)
     _stop_if_asked(run)
-    run.training = {"steps": run.trainer.global_step, "seconds": round(time.monotonic() - before, 3), "resumed": resume is not None}
-    best = next((callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, BestCheckpoint)), None)
+    run.training = {
+        "steps": run.trainer.global_step,
+        "seconds": round(time.monotonic() - before, 3),
+        "resumed": resume is not None,
+    }
+    best = next(
+        (callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, BestCheckpoint)), None
+    )
     found = best.found if best is not None else None
     path = found or run.folder / "checkpoints" / LAST
     checkpoint = load_checkpoint(path)
@@ -61,7 +69,9 @@ def _stop_if_asked(run: Run) -> None:
 
 
 def resumed_from(run: Run) -> Path | None:
-    """The checkpoint to go on from; None to begin anew. Raises CheckpointError for one that is damaged, or of another kind."""
+    """The checkpoint to go on from; None to begin anew. Raises CheckpointError for one that is damaged,
+    or of another kind.
+    """
     if run.cfg.resume == "auto":
         return newest_whole(run.folder / "checkpoints")
     if run.cfg.resume is not None:

@@ -9,15 +9,19 @@ from pullback.runtime.checks import ConfigError, chosen_terms
 
 
 def check_ground_truth(cfg: DictConfig, *, training: bool, validation: bool) -> None:
-    """What asks for ground truth finds it. ``training`` and ``validation`` say whether all pairs of that kind have it."""
+    """What asks for ground truth finds it. ``training`` and ``validation`` say whether all pairs of that kind
+    have it.
+    """
     names = ", ".join(cfg.dataset)
     if "supervised" in chosen_terms(cfg) and not training:
         raise ConfigError(
-            f"loss.supervised needs ground truth, but training shapes of {names} have no .vts file; use ~loss.supervised, or add the files"
+            f"loss.supervised needs ground truth, but training shapes of {names} have no .vts file; use "
+            "~loss.supervised, or add the files"
         )
     if "geodesic_error" in (cfg.get("monitor") or "") and not validation:
         raise ConfigError(
-            f"monitor={cfg.monitor} needs ground truth and data.geodesics={cfg.data.geodesics}, but validation pairs of {names} have none; "
+            f"monitor={cfg.monitor} needs ground truth and data.geodesics={cfg.data.geodesics}, but validation "
+            f"pairs of {names} have none; "
             "use monitor=val/loss, or monitor=null to choose by what there is"
         )
 
@@ -26,6 +30,7 @@ def check_known_points(cfg: Mapping[str, Any], blind: Sequence[str]) -> None:
     """Landmarks are taken from ground truth. ``blind`` are the tested data sets with pairs that have none."""
     if blind:
         raise ConfigError(
-            f"landmarks={cfg['landmarks']} are taken from the ground truth, which pairs of {', '.join(blind)} do not have; "
+            f"landmarks={cfg['landmarks']} are taken from the ground truth, "
+            f"which pairs of {', '.join(blind)} do not have; "
             "use backbone=raw_wks landmarks=null"
         )

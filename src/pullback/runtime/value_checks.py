@@ -15,11 +15,26 @@ from pullback.runtime.checks import ConfigError
 _AT_LEAST = {
     -1: ("trainer.max_steps", "trainer.max_epochs"),
     0: (
-        *("seed", "solver.n_steps", "data.num_workers", "data.val_pairs", "data.val_shapes", "data.margin", "optimizer.weight_decay"),
+        *(
+            "seed",
+            "solver.n_steps",
+            "data.num_workers",
+            "data.val_pairs",
+            "data.val_shapes",
+            "data.margin",
+            "optimizer.weight_decay",
+        ),
         *("trainer.limit_train_batches", "trainer.limit_val_batches", "trainer.limit_predict_batches"),
     ),
     1: (
-        *("data.samples", "data.test_pairs", "data.batch_pairs", "data.memory_shapes", "data.coarsen", "data.prepare_workers"),
+        *(
+            "data.samples",
+            "data.test_pairs",
+            "data.batch_pairs",
+            "data.memory_shapes",
+            "data.coarsen",
+            "data.prepare_workers",
+        ),
         *("solver.k", "solver.k_init", "solver.step", "graph.k", "adaptation.steps", "landmarks"),
         *("trainer.accumulate_grad_batches", "trainer.log_every_n_steps"),
     ),
@@ -46,7 +61,13 @@ _ONE_OF = {
     "view.up": _AXES,
     "view.front": _AXES,
 }
-_SEVERAL_KINDS = ("trainer.devices", "trainer.val_check_interval", "trainer.precision", "trainer.accelerator", "trainer.profiler")
+_SEVERAL_KINDS = (
+    "trainer.devices",
+    "trainer.val_check_interval",
+    "trainer.precision",
+    "trainer.accelerator",
+    "trainer.profiler",
+)
 
 
 def check_given(raw: Mapping[str, Any]) -> None:
@@ -59,7 +80,11 @@ def check_given(raw: Mapping[str, Any]) -> None:
         raise ConfigError(f"match.py takes two files{given}: python match.py a.off b.off, or source=a.off target=b.off")
     key = missing[0]
     kind = "DIR" if key.endswith(".root") else "VALUE"
-    whose = f"{key.split('.')[0]}={key.split('.')[1]} needs a folder: give" if key.endswith(".root") else f"{key} has no value; give"
+    whose = (
+        f"{key.split('.')[0]}={key.split('.')[1]} needs a folder: give"
+        if key.endswith(".root")
+        else f"{key} has no value; give"
+    )
     raise ConfigError(f"{whose} {key}={kind}")
 
 
@@ -80,7 +105,12 @@ def check_values(cfg: DictConfig) -> None:
 def _is_value(override: Any, cfg: DictConfig) -> bool:
     """Whether an override sets one value, rather than choosing parts."""
     key = override.key_or_group
-    return override.package is None and not key.startswith("hydra") and "/" not in key and key not in HydraConfig.get().runtime.choices
+    return (
+        override.package is None
+        and not key.startswith("hydra")
+        and "/" not in key
+        and key not in HydraConfig.get().runtime.choices
+    )
 
 
 def check_value(key: str, value: Any, default: Any) -> None:
@@ -126,7 +156,9 @@ def _check_kind(key: str, value: Any, default: Any) -> None:
 
 
 def _such_as(key: str, default: Any) -> str:
-    return "" if default is None else f", such as {key}={str(default).lower() if isinstance(default, bool) else default}"
+    return (
+        "" if default is None else f", such as {key}={str(default).lower() if isinstance(default, bool) else default}"
+    )
 
 
 def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,6 @@
-"""The functional map of a pair of photographs in closed form: regularised least squares, row by row. Milliseconds, no randomness."""
+"""The functional map of a pair of photographs in closed form: regularised least squares, row by row. Milliseconds,
+no randomness.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,22 +35,24 @@ class Equations(NamedTuple):
 
 
 class ClosedForm(PairSolver):
-    """Minimises ``‖C A - B‖² + lam Σ mask C² + orthogonality Σ (σ_i(C) - 1)²`` over the map C from photograph 1 to photograph 2.
+    """Minimises ``‖C A - B‖² + lam Σ mask C² + orthogonality Σ (σ_i(C)
+    - 1)²`` over the map C from photograph 1 to photograph 2.
 
-    A and B are the coefficients of the descriptors in unit-area bases, divided by the root mean square of a row of A; the mask is
-    divided by its mean: ``lam`` and ``orthogonality`` mean the same for all features, basis sizes and photographs.
+    A and B are the coefficients of the descriptors in unit-area bases, divided by the root mean square of a row of A;
+    the mask is divided by its mean: ``lam`` and ``orthogonality`` mean the same for all features, basis sizes and
+    photographs.
 
-    - Without orthogonality each row a of C is a ridge problem of its own, ``(A Aᵀ + lam diag(mask_a) + eps I) c_a = A b_a``
-      (Ren et al. 2019).
-    - mask: ``"squared_difference"`` of the eigenvalues (rows of C live on photograph 2), ``"resolvent"`` with exponent ``gamma``, or
-      ``"none"``, a plain ridge.
-    - The third term is the least distance to an orthogonal map, ``min_Q ‖C - Q‖²``: C and Q are found in turn, ``orthogonality_steps``
-      times, and no step raises the sum.
+    - Without orthogonality each row a of C is a ridge problem of its own, ``(A Aᵀ + lam diag(mask_a) + eps I) c_a = A
+      b_a`` (Ren et al. 2019).
+    - mask: ``"squared_difference"`` of the eigenvalues (rows of C live on photograph 2), ``"resolvent"`` with exponent
+      ``gamma``, or ``"none"``, a plain ridge.
+    - The third term is the least distance to an orthogonal map, ``min_Q ‖C - Q‖²``: C and Q are found in turn,
+      ``orthogonality_steps`` times, and no step raises the sum.
     - ``descriptors``: None takes those of both branches.
     - ``zoomout_steps`` then refine by nearest neighbours, from ``zoomout_start`` eigenfunctions to all.
 
-    ``fmap12_init`` is the least-squares map alone. The result does not depend on signs and rotations of the eigenfunctions beyond
-    carrying them along.
+    ``fmap12_init`` is the least-squares map alone. The result does not depend on signs and rotations of the
+    eigenfunctions beyond carrying them along.
     """
 
     mode: ClassVar[str] = "closed_form"
@@ -72,7 +76,9 @@ class ClosedForm(PairSolver):
         if mask not in MASKS:
             raise ValueError(f"mask={mask!r} is unknown; use one of {', '.join(MASKS)}")
         if min(lam, orthogonality) < 0 or eps <= 0:
-            raise ValueError(f"lam={lam} and orthogonality={orthogonality} must not be negative, and eps={eps} must be positive")
+            raise ValueError(
+                f"lam={lam} and orthogonality={orthogonality} must not be negative, and eps={eps} must be positive"
+            )
         self.descriptors = descriptors or PairDescriptors(source="both")
         self.lam = lam
         self.eps = eps
@@ -107,7 +113,11 @@ class ClosedForm(PairSolver):
         if self.mask == "none":
             return torch.ones(len(evals2), len(evals1), dtype=evals1.dtype, device=evals1.device)
         resolvent = self.mask == "resolvent"
-        mask = resolvent_mask(evals1, evals2, gamma=self.gamma) if resolvent else eigenvalue_difference(evals1, evals2).square()
+        mask = (
+            resolvent_mask(evals1, evals2, gamma=self.gamma)
+            if resolvent
+            else eigenvalue_difference(evals1, evals2).square()
+        )
         return mask / mask.mean()
 
     def _regularised(self, equations: Equations, masks: Float[Tensor, "p k2 k1"]) -> Float[Tensor, "p k2 k1"]:
@@ -136,7 +146,9 @@ def normal_equations(coeffs: Sequence[tuple[Float[Tensor, "k1 d"], Float[Tensor,
     gram = coeffs1 @ coeffs1.mT
     energy = gram.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(torch.finfo(gram.dtype).tiny)
     return Equations(
-        gram / energy[:, None, None], coeffs2 @ coeffs1.mT / energy[:, None, None], coeffs2.square().sum(dim=(1, 2)) / energy
+        gram / energy[:, None, None],
+        coeffs2 @ coeffs1.mT / energy[:, None, None],
+        coeffs2.square().sum(dim=(1, 2)) / energy,
     )
 
 

@@ -1,4 +1,6 @@
-"""Discrete optimisation of functional maps (Ren, Melzi, Wonka & Ovsjanikov 2021): both point maps of a pair refined together."""
+"""Discrete optimisation of functional maps (Ren, Melzi, Wonka & Ovsjanikov 2021):
+both point maps of a pair refined together.
+"""
 
 import torch
 from jaxtyping import Float
@@ -11,14 +13,17 @@ from pullback.types import Eigenbasis, Match, SoftMap
 
 
 class DiscreteOptimisation:
-    """Bijective, area-preserving ZoomOut: the energy of a functional map, minimised over the functional maps of point maps only.
+    """Bijective, area-preserving ZoomOut: the energy of a functional map,
+    minimised over the functional maps of point maps only.
 
-    With ``fmap12`` and ``fmap21`` the functional maps of the point maps Π21 and Π12, of sizes k that grow, Π21 minimises, point by point,
+    With ``fmap12`` and ``fmap21`` the functional maps of the point maps Π21 and Π12, of sizes k that grow, Π21
+    minimises, point by point,
 
     ``orthogonality ‖Φ2 - Π21 Φ1 fmap12ᵀ‖² + bijectivity ‖Φ2 - Π21 Φ1 fmap21‖² + coupling ‖Φ2 fmap12 - Π21 Φ1‖²``
 
-    and Π12 the same with 1 and 2 exchanged: nearest neighbours of stacked embeddings. Orthogonality alone is ZoomOut; bijectivity couples
-    the directions; coupling is the relation that makes ``fmap12`` the functional map of Π21. Gradients reach nothing.
+    and Π12 the same with 1 and 2 exchanged: nearest neighbours of stacked embeddings. Orthogonality alone is ZoomOut;
+    bijectivity couples the directions; coupling is the relation that makes ``fmap12`` the functional map of Π21.
+    Gradients reach nothing.
     """
 
     def __init__(
@@ -34,7 +39,10 @@ class DiscreteOptimisation:
         if k_init < 1 or step < 1 or n_steps < 0:
             raise ValueError(f"k_init={k_init} and step={step} must be at least 1 and n_steps={n_steps} at least 0")
         if min(orthogonality, bijectivity, coupling) < 0 or max(orthogonality, bijectivity, coupling) == 0:
-            raise ValueError(f"{orthogonality=}, {bijectivity=} and {coupling=} must not be negative, and one of them must be positive")
+            raise ValueError(
+                f"{orthogonality=}, {bijectivity=} and {coupling=} must not be "
+                "negative, and one of them must be positive"
+            )
         self.k_init = k_init
         self.sizes = [k_init + step * (i + 1) for i in range(n_steps)]
         self.weights = (orthogonality, bijectivity, coupling)
@@ -71,8 +79,16 @@ class DiscreteOptimisation:
         return self._nearest(phi2, phi1, fmap12, fmap21), self._nearest(phi1, phi2, fmap21, fmap12)
 
     def _nearest(
-        self, phi2: Float[Tensor, "n2 k2"], phi1: Float[Tensor, "n1 k1"], fmap12: Float[Tensor, "k2 k1"], fmap21: Float[Tensor, "k1 k2"]
+        self,
+        phi2: Float[Tensor, "n2 k2"],
+        phi1: Float[Tensor, "n1 k1"],
+        fmap12: Float[Tensor, "k2 k1"],
+        fmap21: Float[Tensor, "k1 k2"],
     ) -> NearestMap:
         pairs = ((phi2, phi1 @ fmap12.T), (phi2, phi1 @ fmap21), (phi2 @ fmap12, phi1))
-        stacked = [(query * w**0.5, reference * w**0.5) for w, (query, reference) in zip(self.weights, pairs, strict=True) if w > 0]
+        stacked = [
+            (query * w**0.5, reference * w**0.5)
+            for w, (query, reference) in zip(self.weights, pairs, strict=True)
+            if w > 0
+        ]
         return NearestMap(*(torch.cat(parts, dim=1) for parts in zip(*stacked, strict=True)))

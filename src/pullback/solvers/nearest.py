@@ -9,7 +9,9 @@ from pullback.types import Eigenbasis, Match
 
 
 class FeatureNearest:
-    """Each point of shape 2 goes to the point of shape 1 with the nearest feature; ``k`` is the size of the functional map shown of it."""
+    """Each point of shape 2 goes to the point of shape 1 with the nearest feature;
+    ``k`` is the size of the functional map shown of it.
+    """
 
     def __init__(self, *, k: int = 30):
         self.k = k

@@ -18,12 +18,13 @@ class PairDescriptors:
 
     source: the branch they come from: ``"loss"``, ``"basis"``, or ``"both"`` side by side.
     centre: subtract the mean over both photographs (the mean of the two means).
-    normalise: ``"patch"`` scales each patch's vector to √c, ``"channel"`` each channel by its standard deviation over both.
-    constant: weight of the constant function, which any map carries to itself, as one more descriptor; at 1 it has the energy of all
-    others together. Without it, centred features say nothing of the lowest frequency. 0 leaves it out.
+    normalise: ``"patch"`` scales each patch's vector to √c, ``"channel"`` each channel by its standard deviation over
+    both. constant: weight of the constant function, which any map carries to itself, as one more descriptor; at 1 it
+    has the energy of all others together. Without it, centred features say nothing of the lowest frequency. 0 leaves it
+    out.
 
-    All of them act on the values at the patches in the same way in both photographs, so that features which a point map carries over
-    exactly stay so.
+    All of them act on the values at the patches in the same way in both photographs, so that features which a point map
+    carries over exactly stay so.
     """
 
     def __init__(self, *, source: str = "loss", centre: bool = True, normalise: str = "patch", constant: float = 1.0):

@@ -1,4 +1,6 @@
-"""The loss of the per-pair optimisation (Cheng et al. 2024, equations 9–14): pure terms first, then their weighted sum."""
+"""The loss of the per-pair optimisation (Cheng et al. 2024, equations 9–14): pure terms first,
+then their weighted sum.
+"""
 
 from typing import ClassVar, NamedTuple
 
@@ -47,13 +49,15 @@ class PairLoss:
     orthonormal             ``‖Z1ᵀZ1 - I‖² + ‖Z2ᵀZ2 - I‖²``
     ======================  ======================================================================
 
-    Not in the paper: with ``scale_free`` the feature term is multiplied by ``k2 / ‖B‖²``, as if B had the norm of an orthogonal map,
-    so that weights carry over between features; without, a trained refiner could lower the term by shrinking its output.
+    Not in the paper: with ``scale_free`` the feature term is multiplied by ``k2 / ‖B‖²``, as if B had the norm of an
+    orthogonal map, so that weights carry over between features; without, a trained refiner could lower the term by
+    shrinking its output.
 
-    What the printed equations imply. For square orthogonal Z the trace is ``const + 2‖C‖²``, weight decay, and ``cons`` optimised over Z
-    is ``Σ (σ_i - 1)²``; hence Z with fewer columns than rows. Still, with ``latent = orthonormal = 1`` a latent function belonging to
-    the singular value σ settles at length² ``(1 - σ²) / 2``: for an orthogonal C the printed trace draws all of Z to zero, and with it
-    ``cons``. ``"two_way"`` adds the blocks of W beside the diagonal, whose minimum is consensus instead.
+    What the printed equations imply. For square orthogonal Z the trace is ``const + 2‖C‖²``, weight decay, and ``cons``
+    optimised over Z is ``Σ (σ_i - 1)²``; hence Z with fewer columns than rows. Still, with ``latent = orthonormal = 1``
+    a latent function belonging to the singular value σ settles at length² ``(1 - σ²) / 2``: for an orthogonal C the
+    printed trace draws all of Z to zero, and with it ``cons``. ``"two_way"`` adds the blocks of W beside the diagonal,
+    whose minimum is consensus instead.
     """
 
     terms: ClassVar[tuple[str, ...]] = ("feature", "diag", "cons", "latent", "orthonormal")

@@ -1,4 +1,6 @@
-"""The per-pair optimisation of "Zero-Shot Image Feature Consensus with Deep Functional Maps" (Cheng et al. 2024), as printed."""
+"""The per-pair optimisation of "Zero-Shot Image Feature Consensus with Deep Functional Maps" (Cheng et al. 2024),
+as printed.
+"""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -53,12 +55,12 @@ class Problem(NamedTuple):
 class PairOptimiser(PairSolver):
     """Adam on the map C, the refiner gR and the latent bases Z1, Z2 together, from a fresh start for each pair.
 
-    The terms, their weights, and what the printed equations imply are told at :class:`PairLoss`. Added to the paper, beside the options
-    there: descriptors are normalised before the refiner; coefficients are those of unit-area bases; ``latent_dim`` is smaller than
-    the basis; C starts from ``initial``, another solver, because eigenfunctions of two photographs agree in neither sign nor order
-    (None: the identity), and Z at the consensus of that C. A trained refiner can also make the photographs agree by forgetting
-    what tells patches apart, or by writing down positions instead of content: ``lr_refiner`` and ``steps`` are the only brakes, and
-    0 freezes it.
+    The terms, their weights, and what the printed equations imply are told at :class:`PairLoss`. Added to the paper,
+    beside the options there: descriptors are normalised before the refiner; coefficients are those of unit-area bases;
+    ``latent_dim`` is smaller than the basis; C starts from ``initial``, another solver, because eigenfunctions of two
+    photographs agree in neither sign nor order (None: the identity), and Z at the consensus of that C. A trained
+    refiner can also make the photographs agree by forgetting what tells patches apart, or by writing down positions
+    instead of content: ``lr_refiner`` and ``steps`` are the only brakes, and 0 freezes it.
 
     ``precision`` is that of the refiner on a GPU. All pairs of a batch are optimised at once.
     """
@@ -84,7 +86,10 @@ class PairOptimiser(PairSolver):
     ):
         super().__init__(max_pairs=max_pairs)
         if min(lr_fmap, lr_refiner, lr_latent) < 0:
-            raise ValueError(f"learning rates must not be negative: lr_fmap={lr_fmap}, lr_refiner={lr_refiner}, lr_latent={lr_latent}")
+            raise ValueError(
+                f"learning rates must not be negative: lr_fmap={lr_fmap}, lr_refiner={lr_refiner}, "
+                f"lr_latent={lr_latent}"
+            )
         if precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
         self.refiner = refiner
@@ -101,13 +106,18 @@ class PairOptimiser(PairSolver):
         generators = [pair_generator(pair.name, self.seed) for pair in pairs]
         problem = self.problem(pairs, generators)
         start = self._initial_maps(pairs)
-        unknowns = Unknowns(*(tensor.requires_grad_() for tensor in (start.clone(), *latent_bases(start, self.latent_dim))))
+        unknowns = Unknowns(
+            *(tensor.requires_grad_() for tensor in (start.clone(), *latent_bases(start, self.latent_dim)))
+        )
         channels = self.descriptors.features(pairs[0])[0].shape[1]
         drawn = self.refiner.draw_weights(channels, generators)
         weights = {name: weight.to(start).requires_grad_() for name, weight in drawn.items()}
         losses = self._optimise(problem, unknowns, weights)
         scales = [natural_scale(pair) for pair in pairs]
-        return [PairFmap(s * c, s * c0, terms) for s, c, c0, terms in zip(scales, unknowns.fmap12.detach(), start, losses, strict=True)]
+        return [
+            PairFmap(s * c, s * c0, terms)
+            for s, c, c0, terms in zip(scales, unknowns.fmap12.detach(), start, losses, strict=True)
+        ]
 
     def problem(self, pairs: Sequence[PatchPair], generators: Sequence[torch.Generator]) -> Problem:
         """The constants of a batch, on the device of its features."""
@@ -115,7 +125,9 @@ class PairOptimiser(PairSolver):
         constants = [self.descriptors.constants(pair) for pair in pairs]
         columns = slice(None) if self.descriptors.constant else slice(0)
         sides = [
-            self.refiner.prepare(pad_patches([(p.image1, p.image2)[i] for p in pairs], [feat[i] for feat in feats]), generators)
+            self.refiner.prepare(
+                pad_patches([(p.image1, p.image2)[i] for p in pairs], [feat[i] for feat in feats]), generators
+            )
             for i in (0, 1)
         ]
         projectors = [stack_padded([projector(pair, side).T for pair in pairs]).mT for side in (1, 2)]
@@ -123,7 +135,9 @@ class PairOptimiser(PairSolver):
         fixed = [torch.stack([constant[i] for constant in constants])[..., columns] for i in (0, 1)]
         return Problem(*sides, *projectors, *fixed, torch.stack(delta))
 
-    def coefficients(self, problem: Problem, weights: dict[str, Tensor]) -> tuple[Float[Tensor, "p k1 c"], Float[Tensor, "p k2 c"]]:
+    def coefficients(
+        self, problem: Problem, weights: dict[str, Tensor]
+    ) -> tuple[Float[Tensor, "p k1 c"], Float[Tensor, "p k2 c"]]:
         """Coefficients of the refined descriptors of both photographs."""
         with self._autocast(problem.delta.device):
             refined1, refined2 = self.refiner(weights, problem.side1, problem.side2)
@@ -134,7 +148,11 @@ class PairOptimiser(PairSolver):
         )
 
     def _optimise(self, problem: Problem, unknowns: Unknowns, weights: dict[str, Tensor]) -> Float[Tensor, "p terms"]:
-        groups = {"fmap": [unknowns.fmap12], "latent": [unknowns.latent1, unknowns.latent2], "refiner": list(weights.values())}
+        groups = {
+            "fmap": [unknowns.fmap12],
+            "latent": [unknowns.latent1, unknowns.latent2],
+            "refiner": list(weights.values()),
+        }
         active = [{"params": params, "lr": self.rates[name]} for name, params in groups.items() if self.rates[name] > 0]
         adam = torch.optim.Adam(active)
         with torch.no_grad():
@@ -153,7 +171,9 @@ class PairOptimiser(PairSolver):
             evecs = pairs[0].image1.basis.evecs
             eye = torch.eye(pairs[0].image2.basis.k, pairs[0].image1.basis.k, dtype=evecs.dtype, device=evecs.device)
             return eye.repeat(len(pairs), 1, 1)
-        return torch.stack([found.fmap12 / natural_scale(pair) for found, pair in zip(self.initial(pairs), pairs, strict=True)])
+        return torch.stack(
+            [found.fmap12 / natural_scale(pair) for found, pair in zip(self.initial(pairs), pairs, strict=True)]
+        )
 
     def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         dtype = PRECISIONS[self.precision]

@@ -3,11 +3,14 @@
 What differs, and follows from their settings:
 
 - The refiner's learning rate is 1e-9: a fixed random network. Its output is computed once.
-- The feature term is the norm, not its square; the diagonal term's mask is transposed; C is clamped to [0, 1] after each step.
+- The feature term is the norm, not its square; the diagonal term's mask is transposed; C is clamped to [0, 1] after
+  each step.
 - Descriptors come from the branch that gives the basis. The other branch only shapes a weight that ends up unused.
-- The consistency term compares ``C Y1`` with ``Y2``, where the stack of Y1 and Y2 is a square orthogonal matrix drawn anew each
-  iteration. It equals ``‖C‖² + k`` for every such Y: weight decay. (Ten Adam steps on Y and another QR leave it orthogonal.)
-- There is neither a trace nor an orthonormality term, and the feature weights and the learning rate are not those of the paper.
+- The consistency term compares ``C Y1`` with ``Y2``, where the stack of Y1 and Y2 is a square orthogonal matrix drawn
+  anew each iteration. It equals ``‖C‖² + k`` for every such Y: weight decay. (Ten Adam steps on Y and another QR leave
+  it orthogonal.)
+- There is neither a trace nor an orthonormality term, and the feature weights and the learning rate are not those of
+  the paper.
 
 All of it is a function of ``A Aᵀ``, ``B Aᵀ`` and ``‖B‖²``: an iteration costs one product of k × k matrices.
 """
@@ -30,11 +33,12 @@ from pullback.types import PatchPair
 
 
 class ReleaseOptimiser(PairSolver):
-    """Adam on the map C alone, from the identity: ``0.1 ‖CA - B‖ + 5 Σ ((λ1_a - λ2_b) C_ab)² + 1e-3 (‖C‖² + k from iteration 500)``.
+    """Adam on the map C alone, from the identity: ``0.1 ‖CA - B‖ + 5 Σ ((λ1_a - λ2_b)
+    C_ab)² + 1e-3 (‖C‖² + k from iteration 500)``.
 
-    descriptors: ``"basis"``, as released, or ``"loss"``: the branch that the command-line arguments of the release promise.
-    gram: False takes the literal path, with the matrices of descriptors, autograd and a drawn Y: the slow twin.
-    The pair's bases are taken as they are, without units of area, as released.
+    descriptors: ``"basis"``, as released, or ``"loss"``: the branch that the command-line arguments of the release
+    promise. gram: False takes the literal path, with the matrices of descriptors, autograd and a drawn Y: the slow
+    twin. The pair's bases are taken as they are, without units of area, as released.
     """
 
     mode: ClassVar[str] = "release"
@@ -74,14 +78,21 @@ class ReleaseOptimiser(PairSolver):
         for pair in pairs:
             if pair.image1.basis.k != pair.image2.basis.k:
                 sizes = f"{pair.image1.basis.k} and {pair.image2.basis.k}"
-                raise ValueError(f"the released optimiser takes bases of one size, pair {pair.name} has {sizes}: lower k")
+                raise ValueError(
+                    f"the released optimiser takes bases of one size, pair {pair.name} has {sizes}: lower k"
+                )
         coeffs1, coeffs2 = self.coefficients(pairs)
-        # The mask of the release: rows by the eigenvalues of photograph 1, though the rows of the map live on photograph 2.
+        # The mask of the release: rows by the eigenvalues of photograph 1, though the rows of the map live on
+        # photograph 2.
         delta = torch.stack([eigenvalue_difference(p.image2.basis.evals, p.image1.basis.evals) for p in pairs]).double()
         k = delta.shape[1]
         fmap12 = torch.eye(k, dtype=delta.dtype, device=delta.device).repeat(len(pairs), 1, 1)
         start = fmap12.float()
-        objective = GramObjective(self, coeffs1, coeffs2, delta) if self.gram else LiteralObjective(self, coeffs1, coeffs2, delta)
+        objective = (
+            GramObjective(self, coeffs1, coeffs2, delta)
+            if self.gram
+            else LiteralObjective(self, coeffs1, coeffs2, delta)
+        )
         adam = torch.optim.Adam([fmap12], lr=self.lr)
         for step in range(self.steps):
             fmap12.grad = objective.gradient(fmap12, step)
@@ -99,13 +110,17 @@ class ReleaseOptimiser(PairSolver):
         sides = [self.refiner.prepare(pad_patches(images[i], [feat[i] for feat in feats]), generators) for i in (0, 1)]
         drawn = self.refiner.draw_weights(feats[0][0].shape[1], generators)
         refined = self.refiner({name: weight.to(feats[0][0]) for name, weight in drawn.items()}, *sides)
-        projectors = [stack_padded([image.basis.evecs * image.basis.mass[:, None] for image in side]) for side in images]
+        projectors = [
+            stack_padded([image.basis.evecs * image.basis.mass[:, None] for image in side]) for side in images
+        ]
         coeffs = [projector.mT @ values for projector, values in zip(projectors, refined, strict=True)]
         return coeffs[0].double(), coeffs[1].double()
 
 
 class LiteralObjective:
-    """The loss as the release writes it: descriptors as matrices, a fresh orthogonal Y at each iteration, gradients by autograd."""
+    """The loss as the release writes it: descriptors as matrices, a fresh orthogonal Y at each iteration,
+    gradients by autograd.
+    """
 
     def __init__(
         self,

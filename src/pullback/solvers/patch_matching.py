@@ -12,8 +12,8 @@ from pullback.types import PatchMatch, PatchPair
 class PatchMatching:
     """Patches of image 2 to patches of image 1; without an optimiser, a baseline on raw features.
 
-    ``two_way`` solves the other direction as well and keeps it in ``reverse``. Raises ValueError for a refinement or a read-out that
-    needs a functional map where nothing gives one, and for an optimiser whose map nothing reads.
+    ``two_way`` solves the other direction as well and keeps it in ``reverse``. Raises ValueError for a refinement or a
+    read-out that needs a functional map where nothing gives one, and for an optimiser whose map nothing reads.
     """
 
     def __init__(
@@ -27,11 +27,17 @@ class PatchMatching:
         self.readout, self.optimiser, self.refinement, self.two_way = readout, optimiser, refinement, two_way
         reader = readout if refinement is None else refinement  # of the optimiser's map
         if reader.needs_fmap and optimiser is None:
-            raise ValueError(f"embedding={reader.embedding} needs a functional map: give an optimiser, or choose basis or loss")
+            raise ValueError(
+                f"embedding={reader.embedding} needs a functional map: give an optimiser, or choose basis or loss"
+            )
         if optimiser is not None and not reader.needs_fmap:
-            raise ValueError(f"embedding={reader.embedding} reads no functional map: drop the optimiser, or add spectral to it")
+            raise ValueError(
+                f"embedding={reader.embedding} reads no functional map: drop the optimiser, or add spectral to it"
+            )
         if refinement is not None and not readout.needs_fmap:
-            raise ValueError(f"embedding={readout.embedding} reads no functional map: drop the refinement, or choose adjoint")
+            raise ValueError(
+                f"embedding={readout.embedding} reads no functional map: drop the refinement, or choose adjoint"
+            )
 
     @property
     def mode(self) -> str:

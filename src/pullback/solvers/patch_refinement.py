@@ -10,20 +10,22 @@ from pullback.mapping.distances import check_embeddings, full_precision
 from pullback.mapping.patch_embeddings import FMAP_BLOCKS, check_embedding, patch_embeddings
 from pullback.types import PatchImage, PatchPair
 
-# Damping of the least squares over the patches asked, relative to their share of all: some function may vanish on all of them.
+# Damping of the least squares over the patches asked, relative to their share of all: some function may vanish on all
+# of them.
 _DAMPING = 1e-3
 
 Blocks = list[tuple[str, float]]
 
 
 class SoftMapRefinement:
-    """ZoomOut with soft maps that look at features and at the map so far: for each k of ``sizes``, ``Φ2 fmap12 ≈ R Φ1``.
+    """ZoomOut with soft maps that look at features and at the map so far: for each k of ``sizes``,
+    ``Φ2 fmap12 ≈ R Φ1``.
 
-    R is a soft point map 2 → 1 from a similarity S: inner products of ``embedding``, rows multiplied by ``weights`` (see
-    ``patch_embeddings``; spectral and adjoint rows are those of the map before), divided by the mean squared length of image 1's rows:
-    a weighted mean of the blocks' cosines. R is the row softmax of ``S / temperature`` times its column softmax, rows scaled to sum 1:
-    both patches must prefer each other. Only k functions of each basis are kept of it: what neighbours do not confirm is gone, and
-    the next S knows.
+    R is a soft point map 2 → 1 from a similarity S: inner products of ``embedding``, rows multiplied by ``weights``
+    (see ``patch_embeddings``; spectral and adjoint rows are those of the map before), divided by the mean squared
+    length of image 1's rows: a weighted mean of the blocks' cosines. R is the row softmax of ``S / temperature`` times
+    its column softmax, rows scaled to sum 1: both patches must prefer each other. Only k functions of each basis are
+    kept of it: what neighbours do not confirm is gone, and the next S knows.
 
     Image 2 is asked at up to ``max_questions`` patches, every second (third, …) row and column if it has more.
     """
@@ -39,7 +41,10 @@ class SoftMapRefinement:
     ):
         check_embedding(embedding, weights, "centred_patch")
         if not temperature > 0 or not sizes or min(sizes) < 1 or max_questions < 1:
-            raise ValueError(f"temperature={temperature} must be above 0, sizes={list(sizes)} and max_questions={max_questions} at least 1")
+            raise ValueError(
+                f"temperature={temperature} must be above 0, sizes={list(sizes)} "
+                f"and max_questions={max_questions} at least 1"
+            )
         blocks = list(zip(embedding, weights or [1.0] * len(embedding), strict=True))
         self.embedding = list(embedding)
         self.fixed = [(block, weight) for block, weight in blocks if block not in FMAP_BLOCKS]
@@ -81,7 +86,8 @@ class SoftMapRefinement:
 
 
 def spread(image: PatchImage, most: int) -> Int[Tensor, " q"]:
-    """Places in ``image.patches`` of those on every s-th row and column of the grid, s the smallest step that leaves at most ``most``.
+    """Places in ``image.patches`` of those on every s-th row and column of the grid,
+    s the smallest step that leaves at most ``most``.
 
     At least one; a thin mask may lose all of a step's patches, then the step before counts.
     """
@@ -98,13 +104,15 @@ def spread(image: PatchImage, most: int) -> Int[Tensor, " q"]:
 def mutual_pull_back(logits: Float[Tensor, "q n1"], feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "q c"]:
     """``R feat1`` for the row softmax of the logits times their column softmax, rows scaled to sum 1 ("dual softmax").
 
-    That product is ``exp(2 logits)`` divided by a number for each row, which the scaling drops, and by one for each column: again a
-    row softmax, which cannot underflow as a whole.
+    That product is ``exp(2 logits)`` divided by a number for each row, which the scaling drops, and by one for each
+    column: again a row softmax, which cannot underflow as a whole.
     """
     return (2 * logits - logits.logsumexp(dim=0)).softmax(dim=1) @ feat1
 
 
-def _least_squares(evecs2: Float[Tensor, "q m2"], carried: Float[Tensor, "q m1"], *, damping: float) -> Float[Tensor, "m2 m1"]:
+def _least_squares(
+    evecs2: Float[Tensor, "q m2"], carried: Float[Tensor, "q m1"], *, damping: float
+) -> Float[Tensor, "m2 m1"]:
     """``argmin ‖evecs2 fmap12 - carried‖² + damping ‖fmap12‖²``; with all patches asked nearly a projection."""
     gram = evecs2.T @ evecs2
     gram.diagonal().add_(damping)

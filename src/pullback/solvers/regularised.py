@@ -1,4 +1,6 @@
-"""The regularised functional-map solver (Donati et al. 2020): least squares on features, a penalty on what does not commute."""
+"""The regularised functional-map solver (Donati et al. 2020): least squares on features,
+a penalty on what does not commute.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -12,10 +14,12 @@ from pullback.types import Eigenbasis, Match
 
 @dataclass(frozen=True)
 class Regulariser:
-    """How the functional map of features is regularised: ``‖C A - B‖² + lam Σ mask C²`` with A, B the features' coefficients.
+    """How the functional map of features is regularised: ``‖C A - B‖² + lam Σ mask C²`` with A,
+    B the features' coefficients.
 
-    ``mask``: ``"resolvent"`` with exponent ``gamma`` (Ren et al. 2019), ``"squared_difference"`` of the eigenvalues of unit-area shapes,
-    or ``"none"``, a plain ridge. The features set the scale of ``lam``: when they double, it acts like a quarter.
+    ``mask``: ``"resolvent"`` with exponent ``gamma`` (Ren et al. 2019), ``"squared_difference"`` of the eigenvalues of
+    unit-area shapes, or ``"none"``, a plain ridge. The features set the scale of ``lam``: when they double, it acts
+    like a quarter.
     """
 
     lam: float = 100.0
@@ -39,11 +43,19 @@ class Regulariser:
 class RegularisedSolver:
     """The regularised map of the features, and nothing beside: the match of GeomFmaps (Donati et al. 2020).
 
-    Initial and final functional map are the same, of size ``k``; the point map is the nearest neighbours in the embeddings that it makes
-    comparable. Gradients reach the features through the linear systems alone.
+    Initial and final functional map are the same, of size ``k``; the point map is the nearest neighbours in the
+    embeddings that it makes comparable. Gradients reach the features through the linear systems alone.
     """
 
-    def __init__(self, *, k: int = 30, lam: float = 1e-3, mask: str = "squared_difference", gamma: float = 0.5, two_way: bool = False):
+    def __init__(
+        self,
+        *,
+        k: int = 30,
+        lam: float = 1e-3,
+        mask: str = "squared_difference",
+        gamma: float = 0.5,
+        two_way: bool = False,
+    ):
         self.k = k
         self.regulariser = Regulariser(lam, mask, gamma)
         self.two_way = two_way

@@ -16,12 +16,14 @@ from pullback.types import Eigenbasis, Match, SoftMap
 class SampledZoomOut(Refinement):
     """ZoomOut on the samples of both shapes (``basis.sample``), and one full-resolution point map read off its result.
 
-    Only that last map, which is found when somebody reads it, sees all vertices. With 3,000 points the result is that of ZoomOut on all
-    5,000 vertices (mean geodesic error 2.11 both, over ten pairs of FAUST_r from starts of 3.4). Functional maps are projections in the
-    masses of the samples: least squares on the samples were no better and do not keep a map's principal submatrices.
+    Only that last map, which is found when somebody reads it, sees all vertices. With 3,000 points the result is that
+    of ZoomOut on all 5,000 vertices (mean geodesic error 2.11 both, over ten pairs of FAUST_r from starts of 3.4).
+    Functional maps are projections in the masses of the samples: least squares on the samples were no better and do not
+    keep a map's principal submatrices.
 
-    ``blur`` makes the maps between the samples soft, so that gradients reach the features there (σ relative to the largest embedding
-    distance; ``init_blur``: that of the feature map, None: the same); without it, nearest neighbours and no gradients.
+    ``blur`` makes the maps between the samples soft, so that gradients reach the features there (σ relative to the
+    largest embedding distance; ``init_blur``: that of the feature map, None: the same); without it, nearest neighbours
+    and no gradients.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class SampledZoomOut(Refinement):
         return self._map(query, reference, self.blur)
 
     def _map(self, query: Float[Tensor, "s2 p"], reference: Float[Tensor, "s1 p"], blur: float | None) -> SoftMap:
-        return hard_map(query, reference) if blur is None else soft_map(query, reference, blur=blur, backend=self.backend)
+        return (
+            hard_map(query, reference) if blur is None else soft_map(query, reference, blur=blur, backend=self.backend)
+        )
 
     def _one_way(
         self, feat1: Float[Tensor, "n1 c"], feat2: Float[Tensor, "n2 c"], basis1: Eigenbasis, basis2: Eigenbasis
@@ -57,14 +61,19 @@ class SampledZoomOut(Refinement):
             map21_init = self.initial_map(feat2[basis2.sample.points], feat1[basis1.sample.points])
             fmap12_init = fmap_from_softmap(map21_init, part1.first(self.k_init), part2.first(self.k_init))
         fmap12 = refine(fmap12_init, part1, part2, sizes=self.sizes, convert=self.refined_map)
-        return Match(fmap12, NearestMap(*spectral_embeddings(fmap12, basis1, basis2)), fmap12_init, NearestMap(feat2, feat1))
+        return Match(
+            fmap12, NearestMap(*spectral_embeddings(fmap12, basis1, basis2)), fmap12_init, NearestMap(feat2, feat1)
+        )
 
 
 def on_sample(basis: Eigenbasis) -> Eigenbasis:
-    """The basis restricted to its sample, with the masses there: nearly orthonormal. Raises ValueError for a basis without a sample."""
+    """The basis restricted to its sample, with the masses there: nearly orthonormal.
+    Raises ValueError for a basis without a sample.
+    """
     if basis.sample is None:
         raise ValueError(
-            f"a basis of {basis.n} points has no sample, which sampled ZoomOut works on: prepare shapes with data.samples=3000, "
+            f"a basis of {basis.n} points has no sample, which sampled ZoomOut works on: prepare shapes with "
+            "data.samples=3000, "
             "give Eigenbasis(…, sample=PointSample(points, mass)), or use solver=zoomout"
         )
     return replace(basis, evecs=basis.evecs[basis.sample.points], mass=basis.sample.mass, sample=None)

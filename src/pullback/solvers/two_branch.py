@@ -1,7 +1,8 @@
-"""Two-branch functional-map learning (Cao et al. 2023; Sun et al. 2023): a regularised solver beside a soft map of the same features.
+"""Two-branch functional-map learning (Cao et al. 2023; Sun et al. 2023):
+a regularised solver beside a soft map of the same features.
 
-Both branches give a functional map of one size; the losses make each proper and the two agree. The soft map is an operator that is never
-stored, which is what lets such a network train on meshes of 50,000 vertices.
+Both branches give a functional map of one size; the losses make each proper and the two agree. The soft map is an
+operator that is never stored, which is what lets such a network train on meshes of 50,000 vertices.
 """
 
 from dataclasses import dataclass, replace
@@ -33,15 +34,16 @@ class Side(NamedTuple):
 
 
 class TwoBranch:
-    """The regularised functional map as ``fmap12_init``, that of the features' soft map as ``fmap12``, of the same size ``k``.
+    """The regularised functional map as ``fmap12_init``, that of the features' soft map as ``fmap12``,
+    of the same size ``k``.
 
-    ``init_blur`` is the σ of the soft map in units of its embedding: ``"unit_rows"`` puts each vertex's feature on the unit sphere, where
-    ``softmax(cos / τ)`` is ``σ = √τ``; ``"projected"`` takes the features' projection to the first k eigenfunctions; ``"features"`` takes
-    them as they are. Plain state, which a schedule may change between steps.
+    ``init_blur`` is the σ of the soft map in units of its embedding: ``"unit_rows"`` puts each vertex's feature on the
+    unit sphere, where ``softmax(cos / τ)`` is ``σ = √τ``; ``"projected"`` takes the features' projection to the first k
+    eigenfunctions; ``"features"`` takes them as they are. Plain state, which a schedule may change between steps.
 
-    ``read_out`` says what the point map 2 → 1 is, found when somebody reads it: the nearest neighbours of ``"features"``, as embedded; or
-    those in the spectral embeddings of a functional map: ``"spectral"``: the one of the features' neighbours; ``"soft_spectral"``: the soft
-    map's; ``"regularised"``.
+    ``read_out`` says what the point map 2 → 1 is, found when somebody reads it: the nearest neighbours of
+    ``"features"``, as embedded; or those in the spectral embeddings of a functional map: ``"spectral"``: the one of the
+    features' neighbours; ``"soft_spectral"``: the soft map's; ``"regularised"``.
     """
 
     def __init__(
@@ -93,7 +95,9 @@ class TwoBranch:
         fmap12 = fmap_from_softmap(soft, side1.basis, side2.basis)
         return Match(fmap12, self._read(side1, side2, fmap12, regularised), regularised, soft)
 
-    def _read(self, side1: Side, side2: Side, fmap12: Float[Tensor, "k2 k1"], regularised: Float[Tensor, "k2 k1"]) -> SoftMap:
+    def _read(
+        self, side1: Side, side2: Side, fmap12: Float[Tensor, "k2 k1"], regularised: Float[Tensor, "k2 k1"]
+    ) -> SoftMap:
         if self.read_out == "features":
             return NearestMap(side2.points, side1.points)
         if self.read_out == "spectral":
@@ -104,7 +108,9 @@ class TwoBranch:
 
 @dataclass(frozen=True, eq=False)
 class SpectralMap(NearestMap):
-    """Nearest neighbours, made smooth: their functional map, and the point map 2 → 1 read off it. Found when it is first asked for."""
+    """Nearest neighbours, made smooth: their functional map, and the point map 2 → 1 read off it.
+    Found when it is first asked for.
+    """
 
     basis1: Eigenbasis
     basis2: Eigenbasis

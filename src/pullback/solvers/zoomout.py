@@ -1,7 +1,7 @@
 """ZoomOut (Melzi et al. 2019) and its differentiable form (Magnet & Ovsjanikov 2024): one loop, two converters.
 
-A map is refined by going to the point map and back while the number of eigenfunctions grows. The converter decides what "the point
-map" means: nearest neighbours, or a soft map through which gradients flow.
+A map is refined by going to the point map and back while the number of eigenfunctions grows. The converter decides what
+"the point map" means: nearest neighbours, or a soft map through which gradients flow.
 """
 
 from abc import ABC, abstractmethod
@@ -22,13 +22,14 @@ REFINEMENTS = ("soft", "soft_target", "hard")
 Converter = Callable[[Float[Tensor, "n2 p"], Float[Tensor, "n1 p"]], SoftMap]
 
 
-def zoomout(fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis2: Eigenbasis, *, sizes: list[int], convert: Converter) -> tuple[
-    Float[Tensor, "final2 final1"], SoftMap
-]:
-    """Refine a functional map 1 → 2 to the sizes ``k × k`` one after the other; returns the last map and its point map 2 → 1.
+def zoomout(
+    fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis2: Eigenbasis, *, sizes: list[int], convert: Converter
+) -> tuple[Float[Tensor, "final2 final1"], SoftMap]:
+    """Refine a functional map 1 → 2 to the sizes ``k × k`` one after the other;
+    returns the last map and its point map 2 → 1.
 
-    For each size K: ``map21 = convert(Φ2, Φ1 fmap12ᵀ)`` in the coordinates of the map at hand, then ``fmap12 = Φ2ᵀ A2 map21 Φ1`` with
-    K eigenfunctions of either shape (all of a shape that has fewer vertices).
+    For each size K: ``map21 = convert(Φ2, Φ1 fmap12ᵀ)`` in the coordinates of the map at hand, then ``fmap12 = Φ2ᵀ A2
+    map21 Φ1`` with K eigenfunctions of either shape (all of a shape that has fewer vertices).
     """
     fmap12 = refine(fmap12, basis1, basis2, sizes=sizes, convert=convert)
     with stage("final point map"):
@@ -47,7 +48,9 @@ def refine(
 
 
 class Refinement(ABC):
-    """Features → initial point map → functional map of size k_init → refined map; subclasses choose the kinds of point map."""
+    """Features → initial point map → functional map of size k_init → refined map;
+    subclasses choose the kinds of point map.
+    """
 
     def __init__(self, *, k_init: int, step: int, n_steps: int, two_way: bool):
         if k_init < 1 or step < 1 or n_steps < 0:
@@ -64,7 +67,9 @@ class Refinement(ABC):
     def __call__(
         self, feat1: Float[Tensor, "n1 c"], feat2: Float[Tensor, "n2 c"], basis1: Eigenbasis, basis2: Eigenbasis
     ) -> Match:
-        """The match of a pair from features of its points. Raises ValueError when a basis is shorter than ``k_final``."""
+        """The match of a pair from features of its points.
+        Raises ValueError when a basis is shorter than ``k_final``.
+        """
         forward = self._one_way(feat1, feat2, basis1, basis2)
         return replace(forward, reverse=self._one_way(feat2, feat1, basis2, basis1)) if self.two_way else forward
 
@@ -107,12 +112,14 @@ def hard_map(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> 
 class DiffZoomOut(Refinement):
     """Differentiable ZoomOut (Magnet & Ovsjanikov 2024, section 4.2): soft maps, so that gradients reach the features.
 
-    ``blur`` is the σ of the refinement's soft maps, relative to the largest embedding distance of the pair. ``init_blur`` is that of the
-    feature map (None: the same), relative too unless ``init_relative`` is off; plain state, which a schedule may change between steps.
+    ``blur`` is the σ of the refinement's soft maps, relative to the largest embedding distance of the pair.
+    ``init_blur`` is that of the feature map (None: the same), relative too unless ``init_relative`` is off; plain
+    state, which a schedule may change between steps.
 
-    ``refinement`` names the maps inside the loop and what passes through them: ``"soft"`` lets gradients through all of it (whether a
-    loss uses them is its own affair, see :class:`pullback.losses.Consistency`); ``"soft_target"`` gives the same values as constants,
-    for less memory and time; ``"hard"`` refines by nearest neighbours: a constant target too, sharper and cheaper still.
+    ``refinement`` names the maps inside the loop and what passes through them: ``"soft"`` lets gradients through all of
+    it (whether a loss uses them is its own affair, see :class:`pullback.losses.Consistency`); ``"soft_target"`` gives
+    the same values as constants, for less memory and time; ``"hard"`` refines by nearest neighbours: a constant target
+    too, sharper and cheaper still.
     """
 
     def __init__(

@@ -20,7 +20,8 @@ class Adaptation(Protocol):
     """What is done to a network before it matches a test pair."""
 
     def __call__(self, module: nn.Module, loss: Loss, *, name: str) -> AbstractContextManager[None]:
-        """A context in which the module is adapted to the pair ``name``; left in any way, the module is what it was before.
+        """A context in which the module is adapted to the pair ``name``; left in any way,
+        the module is what it was before.
 
         ``loss()`` is the loss of that pair under the module's weights of the moment. It knows no ground truth.
         """
@@ -28,13 +29,16 @@ class Adaptation(Protocol):
 
 
 class FineTuning:
-    """``steps`` optimiser steps on the losses of the training, from the trained weights and with a fresh optimiser for each pair.
+    """``steps`` optimiser steps on the losses of the training,
+    from the trained weights and with a fresh optimiser for each pair.
 
-    ``optimizer`` is a factory. The norm of the gradient is clipped to ``gradient_clip`` (None: not at all). Dropout and augmentation
-    stay off, so that what is tuned is what is matched; ``train_mode`` turns them on, and draws from a generator that belongs to the
-    pair and to ``seed``. Nothing passes from one pair to the next: neither weights, nor moments of the optimiser, nor random numbers.
+    ``optimizer`` is a factory. The norm of the gradient is clipped to ``gradient_clip`` (None: not at all). Dropout and
+    augmentation stay off, so that what is tuned is what is matched; ``train_mode`` turns them on, and draws from a
+    generator that belongs to the pair and to ``seed``. Nothing passes from one pair to the next: neither weights, nor
+    moments of the optimiser, nor random numbers.
 
-    Introduced for functional maps by Cao et al. 2023 (ULRSSM), who take 12 to 15 steps. Raises ValueError for options out of range.
+    Introduced for functional maps by Cao et al. 2023 (ULRSSM), who take 12 to 15 steps. Raises ValueError for options
+    out of range.
     """
 
     def __init__(
@@ -49,7 +53,9 @@ class FineTuning:
         if steps < 1:
             raise ValueError(f"adaptation.steps={steps} tunes nothing; use adaptation.steps=15, or adaptation=null")
         if gradient_clip is not None and gradient_clip <= 0:
-            raise ValueError(f"adaptation.gradient_clip={gradient_clip} stops every step; use 1.0, or null for no clipping")
+            raise ValueError(
+                f"adaptation.gradient_clip={gradient_clip} stops every step; use 1.0, or null for no clipping"
+            )
         self.optimizer = optimizer
         self.steps = steps
         self.gradient_clip = float("inf") if gradient_clip is None else float(gradient_clip)
@@ -58,11 +64,19 @@ class FineTuning:
 
     @contextmanager
     def __call__(self, module: nn.Module, loss: Loss, *, name: str) -> Iterator[None]:
-        """A context with tuned weights. Raises RuntimeError where gradients cannot be, and when one of them is not finite."""
+        """A context with tuned weights. Raises RuntimeError where gradients cannot be,
+        and when one of them is not finite.
+        """
         if torch.is_inference_mode_enabled():
-            raise RuntimeError("fine-tuning needs gradients, which inference mode rules out; use Trainer(inference_mode=False)")
+            raise RuntimeError(
+                "fine-tuning needs gradients, which inference mode rules out; use Trainer(inference_mode=False)"
+            )
         with _restored(module):
-            with _training_mode(module, self.train_mode), _own_random_numbers(module, name, self.seed), torch.enable_grad():
+            with (
+                _training_mode(module, self.train_mode),
+                _own_random_numbers(module, name, self.seed),
+                torch.enable_grad(),
+            ):
                 self._tune(module, loss)
             yield
 

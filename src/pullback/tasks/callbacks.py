@@ -11,7 +11,8 @@ from pullback.types import ShapePair
 
 
 class FiniteGuard(Callback):
-    """Stops at the first gradient that is not finite, naming the pairs it came from; logs the gradient's norm before clipping.
+    """Stops at the first gradient that is not finite, naming the pairs it came from;
+    logs the gradient's norm before clipping.
 
     With float16 such steps are part of the search for a loss scale, which skips them.
     """
@@ -19,7 +20,9 @@ class FiniteGuard(Callback):
     def __init__(self) -> None:
         self.pairs: list[str] = []
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: ShapePair, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: ShapePair, batch_idx: int
+    ) -> None:
         self.pairs.append(batch.name)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
@@ -27,7 +30,8 @@ class FiniteGuard(Callback):
         searches_scale = getattr(trainer.precision_plugin, "scaler", None) is not None
         if not searches_scale and not torch.isfinite(norm):
             raise FloatingPointError(
-                f"the norm of the gradient is {norm.item()} at step {trainer.global_step}, from {', '.join(self.pairs)}; "
+                f"the norm of the gradient is {norm.item()} at step {trainer.global_step}, from "
+                f"{', '.join(self.pairs)}; "
                 "try a smaller optimizer.lr, or look closer with debug=one_pair"
             )
         pl_module.log("train/grad_norm", norm, batch_size=1)
@@ -35,7 +39,9 @@ class FiniteGuard(Callback):
 
 
 class StepSeed(Callback):
-    """Seeds torch before each training step from the seed, the epoch and the step: a resumed run draws the same numbers."""
+    """Seeds torch before each training step from the seed, the epoch and the step:
+    a resumed run draws the same numbers.
+    """
 
     def __init__(self, seed: int):
         self.seed = seed
@@ -50,8 +56,8 @@ class StepSeed(Callback):
 class Progress(RichProgressBar):
     """Lightning's progress bar, without the tail of a logger's name and a last epoch that nobody set.
 
-    It counts pairs: an epoch ends with the last one, or with that of the last optimiser step, of which each takes several pairs when
-    gradients are accumulated.
+    It counts pairs: an epoch ends with the last one, or with that of the last optimiser step, of which each takes
+    several pairs when gradients are accumulated.
     """
 
     @property

@@ -32,12 +32,14 @@ _STATE = ("state_dict", "config", "loops", "optimizer_states", "callbacks", "glo
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint as everything else is written: in one step, from a temporary file in the same folder.
 
-    Lightning's own goes by way of the system's folder for temporary files; on another disk that is a copy, which can be cut short.
+    Lightning's own goes by way of the system's folder for temporary files; on another disk that is a copy, which can be
+    cut short.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         path, content = Path(path), io.BytesIO()
-        torch.save(checkpoint, content)  # first into memory: on a full disk torch hides the error of the file behind its own
+        # first into memory: on a full disk torch hides the error of the file behind its own
+        torch.save(checkpoint, content)
         previous = path.with_name(PREVIOUS) if path.name == LAST else None
         write_atomically(path, lambda file: file.write(content.getbuffer()), previous=previous)
 
@@ -50,7 +52,12 @@ class BestCheckpoint(ModelCheckpoint):
         there = Path(self.dirpath or "") / Path(state_dict.get("best_model_path") or "none").name
         if there.is_file():
             moved = {str(there): score for score in state_dict["best_k_models"].values()}
-            places = {"best_model_path": str(there), "kth_best_model_path": str(there), "best_k_models": moved, "dirpath": self.dirpath}
+            places = {
+                "best_model_path": str(there),
+                "kth_best_model_path": str(there),
+                "best_k_models": moved,
+                "dirpath": self.dirpath,
+            }
             super().load_state_dict(state_dict | places)
 
     @property
@@ -61,10 +68,11 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(Checkpoint):
-    """Keeps the newest state of a training in one file: after each validation, at the end, and every few minutes between.
+    """Keeps the newest state of a training in one file: after each validation, at the end,
+    and every few minutes between.
 
-    It saves only between two optimiser steps, when no gradients wait to be accumulated and no validation is due, so that a run
-    resumed from the file does exactly what the uninterrupted one did.
+    It saves only between two optimiser steps, when no gradients wait to be accumulated and no validation is due, so
+    that a run resumed from the file does exactly what the uninterrupted one did.
     """
 
     def __init__(self, path: str, *, minutes: float = 5.0):
@@ -75,8 +83,12 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.saved_at = time.monotonic()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        wanted = trainer.strategy.broadcast(time.monotonic() - self.saved_at >= self.seconds or trainer.received_sigterm)
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        wanted = trainer.strategy.broadcast(
+            time.monotonic() - self.saved_at >= self.seconds or trainer.received_sigterm
+        )
         loop = trainer.fit_loop.epoch_loop
         accumulating = (batch_idx + 1) % trainer.accumulate_grad_batches != 0
         validation_due = trainer.enable_validation and (loop.total_batch_idx + 1) % trainer.val_check_batch == 0
@@ -97,10 +109,11 @@ class LastCheckpoint(Checkpoint):
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """The checkpoint of a run to go on from: the last one or, where that is damaged, the one before it, or the best one.
+    """The checkpoint of a run to go on from: the last one or, where that is damaged, the one before it,
+    or the best one.
 
-    None where there is no checkpoint yet; damaged ones are named in a warning, and a damaged last one is put aside for a copy of the
-    one that is taken. Raises CheckpointError when all of them are damaged.
+    None where there is no checkpoint yet; damaged ones are named in a warning, and a damaged last one is put aside for
+    a copy of the one that is taken. Raises CheckpointError when all of them are damaged.
     """
     damaged = []
     for path in (folder / name for name in (LAST, PREVIOUS, BEST)):
@@ -134,7 +147,9 @@ def resumable(path: Path) -> Mapping[str, Any]:
     Raises CheckpointError, PlainDataError or NotFiniteError with the file's name.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path} is {'a folder' if path.is_dir() else 'no file'}, not a checkpoint; give resume=FILE or resume=auto")
+        raise CheckpointError(
+            f"{path} is {'a folder' if path.is_dir() else 'no file'}, not a checkpoint; give resume=FILE or resume=auto"
+        )
     content = load_to_resume(path)
     absent = [key for key in _STATE if key not in content]
     if absent:
@@ -144,7 +159,9 @@ def resumable(path: Path) -> Mapping[str, Any]:
     odd = [key for key, kind in _KINDS.items() if not isinstance(content.get(key, kind()), kind)]
     odd += [f"{name} of an optimiser" for name, value in _options(content) if not isinstance(value, _OPTION)]
     if odd:
-        raise CheckpointError(f"{path} is damaged, or was edited: its {odd[0]} is of another kind than a training writes")
+        raise CheckpointError(
+            f"{path} is damaged, or was edited: its {odd[0]} is of another kind than a training writes"
+        )
     return content
 
 
@@ -152,11 +169,17 @@ def _options(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Learning rates and the like, by name."""
     for state in content["optimizer_states"] if isinstance(content["optimizer_states"], list) else ():
         for group in state.get("param_groups", ()) if isinstance(state, Mapping) else ():
-            yield from ((key, value) for key, value in group.items() if key in ("lr", "initial_lr", "eps", "weight_decay", "momentum"))
+            yield from (
+                (key, value)
+                for key, value in group.items()
+                if key in ("lr", "initial_lr", "eps", "weight_decay", "momentum")
+            )
 
 
 class Resuming(Callback):
-    """Tells what goes wrong before the first step of a resumed training: the fault is in the file that it goes on from."""
+    """Tells what goes wrong before the first step of a resumed training:
+    the fault is in the file that it goes on from.
+    """
 
     def __init__(self) -> None:
         self.begun = False
@@ -166,7 +189,9 @@ class Resuming(Callback):
 
     @contextlib.contextmanager
     def naming(self, path: Path) -> Iterator[None]:
-        """Raises CheckpointError where a value in the file is of another kind than Lightning and the optimiser expect."""
+        """Raises CheckpointError where a value in the file is of another kind than Lightning and the optimiser
+        expect.
+        """
         try:
             yield
         except UserError:
@@ -175,5 +200,7 @@ class Resuming(Callback):
             if self.begun:
                 raise
             told = f"{type(error).__name__}: {str(error)[:200]}"
-            message = f"{path} is damaged, or was edited: no training can go on from it ({told}); begin anew with resume=null"
+            message = (
+                f"{path} is damaged, or was edited: no training can go on from it ({told}); begin anew with resume=null"
+            )
             raise CheckpointError(message) from error

@@ -18,7 +18,9 @@ from pullback.types import ShapePair
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file by column; none where there is no file. The line that a killed run did not finish is left out."""
+    """The rows of a CSV file by column; none where there is no file.
+    The line that a killed run did not finish is left out.
+    """
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
@@ -27,7 +29,9 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Begins a CSV file with these rows, in one step: it is the old one or the new one. Other columns of the rows are left out."""
+    """Begins a CSV file with these rows, in one step: it is the old one or the new one.
+    Other columns of the rows are left out.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
@@ -41,7 +45,9 @@ def rows_before(rows: Sequence[Mapping[str, str]], step: int) -> list[Mapping[st
 
 
 class ContinuedCSVLogger(CSVLogger):
-    """Lightning's CSV logger deletes the curve that it finds in its folder; this one keeps it up to the step where it begins."""
+    """Lightning's CSV logger deletes the curve that it finds in its folder;
+    this one keeps it up to the step where it begins.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -63,7 +69,9 @@ class ContinuedCSVLogger(CSVLogger):
 
 
 class _ContinuingWriter(ExperimentWriter):
-    """Appends rows, as Lightning's; whatever it writes anew it writes in one step, so that no kill costs the curve so far."""
+    """Appends rows, as Lightning's; whatever it writes anew it writes in one step,
+    so that no kill costs the curve so far.
+    """
 
     def continue_from(self, step: int) -> None:
         """Drops the rows that are not before the step."""
@@ -86,7 +94,8 @@ class _ContinuingWriter(ExperimentWriter):
 class PairLog(Callback):
     """A row for each pair that was trained on or validated: loss terms vary more between pairs than over many steps.
 
-    ``step`` counts the optimiser steps: of a training pair, the one it took part in; of a validation pair, those done before.
+    ``step`` counts the optimiser steps: of a training pair, the one it took part in; of a validation pair, those done
+    before.
     """
 
     def __init__(self, path: str):
@@ -94,7 +103,9 @@ class PairLog(Callback):
         self.columns: list[str] | None = None
         self.step = 0
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: ShapePair, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: ShapePair, batch_idx: int
+    ) -> None:
         self.step = trainer.global_step + 1
 
     def on_train_batch_end(
@@ -111,9 +122,13 @@ class PairLog(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._append(trainer, pl_module, {"step": trainer.global_step, "stage": "val", "pair": batch.name}, outputs["values"])
+        self._append(
+            trainer, pl_module, {"step": trainer.global_step, "stage": "val", "pair": batch.name}, outputs["values"]
+        )
 
-    def _append(self, trainer: Trainer, module: LightningModule, key: dict[str, Any], values: Mapping[str, Any]) -> None:
+    def _append(
+        self, trainer: Trainer, module: LightningModule, key: dict[str, Any], values: Mapping[str, Any]
+    ) -> None:
         if not trainer.is_global_zero:
             return
         row = key | {name: float(value) for name, value in values.items()}

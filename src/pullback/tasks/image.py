@@ -1,4 +1,6 @@
-"""Matching photographs with functional maps, as Lightning runs it: nothing is trained, each pair is a problem of its own."""
+"""Matching photographs with functional maps, as Lightning runs it: nothing is trained,
+each pair is a problem of its own.
+"""
 
 import logging
 import time
@@ -25,11 +27,13 @@ Solver = Callable[[Sequence[PatchPair]], list[PatchMatch]]
 class ImageMatching(LightningModule):
     """Features of two frozen branches, bases of patch graphs, a match from a solver.
 
-    ``stores`` take the predictions, one for each data set. A pair's result depends on that pair, the configuration and the seed alone:
-    batches only share the work of a GPU.
+    ``stores`` take the predictions, one for each data set. A pair's result depends on that pair, the configuration and
+    the seed alone: batches only share the work of a GPU.
     """
 
-    def __init__(self, fusion: Fusion, solver: Solver, graph: GraphSettings, *, cache_dir: str | Path, memory_photos: int = 32):
+    def __init__(
+        self, fusion: Fusion, solver: Solver, graph: GraphSettings, *, cache_dir: str | Path, memory_photos: int = 32
+    ):
         super().__init__()
         self.fusion = fusion
         self.solver = solver
@@ -42,8 +46,12 @@ class ImageMatching(LightningModule):
         patch_pairs = [self.library.pair(pair, device=self.device) for pair in pairs]
         return patch_pairs, self.solver(patch_pairs)
 
-    def predict_step(self, pairs: Sequence[ImagePair | UnreadPair], batch_idx: int, dataloader_idx: int = 0) -> list[str]:
-        """Stores the matches of the pairs that are not there already. A pair that cannot be matched costs no other one its result."""
+    def predict_step(
+        self, pairs: Sequence[ImagePair | UnreadPair], batch_idx: int, dataloader_idx: int = 0
+    ) -> list[str]:
+        """Stores the matches of the pairs that are not there already.
+        A pair that cannot be matched costs no other one its result.
+        """
         store = self.stores[dataloader_idx]
         for pair in pairs:
             if isinstance(pair, UnreadPair):
@@ -64,7 +72,8 @@ class ImageMatching(LightningModule):
             return
         for note in dict.fromkeys(note for pair in pairs for note in pair.notes):
             log.warning("%s", note)
-        self.library.prepare([photo for pair in pairs for photo in (pair.image1, pair.image2)])  # not part of the time of a match
+        # not part of the time of a match
+        self.library.prepare([photo for pair in pairs for photo in (pair.image1, pair.image2)])
         start = time.perf_counter()
         patch_pairs, matches = self.match(pairs)
         found = [stored(pair, match) for pair, match in zip(patch_pairs, matches, strict=True)]  # waits for the device

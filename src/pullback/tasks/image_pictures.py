@@ -60,11 +60,15 @@ class ShownPair:
         return "; ".join((*mirrored, *self.pair.notes))
 
     def photos(self) -> tuple[Photo, Photo]:
-        """The photographs with masks of what there is to show: the objects, or boxes around them; all of it where neither is known."""
+        """The photographs with masks of what there is to show: the objects, or boxes around them;
+        all of it where neither is known.
+        """
         photo1, photo2 = self.pair.image1, self.pair.image2
         if self.pair.flow21 is None:
             return replace(photo1, mask=_surroundings(photo1)), replace(photo2, mask=_surroundings(photo2))
-        return replace(photo1, mask=photo1.mask if photo1.mask is not None else self._landed()), replace(photo2, mask=self.known2)
+        return replace(photo1, mask=photo1.mask if photo1.mask is not None else self._landed()), replace(
+            photo2, mask=self.known2
+        )
 
     def _landed(self) -> Bool[Tensor, "H1 W1"]:
         """Where the true flow of image 2 lands, with the gaps between the landing places filled."""
@@ -77,7 +81,9 @@ class ShownPair:
         return -max_pool2d(-grown, 7, stride=1, padding=3)[0] > 0.5
 
     def place(self) -> tuple[Float[ndarray, "2"], Float[ndarray, "2"] | None]:
-        """A place on image 1 for heat, and the true one on image 2: the outermost keypoint, or a pixel left of the middle."""
+        """A place on image 1 for heat, and the true one on image 2: the outermost keypoint,
+        or a pixel left of the middle.
+        """
         pair = self.pair
         if pair.keypoints1 is not None and pair.keypoints2 is not None:
             i = int((pair.keypoints1 - pair.keypoints1.mean(dim=0)).norm(dim=1).argmax())
@@ -104,7 +110,9 @@ def correspondence_picture(shown: ShownPair) -> Picture:
     pair, errors2 = shown.pair, None
     if pair.flow21 is not None:
         errors2 = dense_errors(shown.flow21, pair.flow21, size1=pair.image1.size, known2=shown.known2)
-    return replace(draw_dense_correspondence(*shown.photos(), shown.flow21, title=shown.title, errors2=errors2), note=shown.note)
+    return replace(
+        draw_dense_correspondence(*shown.photos(), shown.flow21, title=shown.title, errors2=errors2), note=shown.note
+    )
 
 
 def texture_picture(shown: ShownPair) -> Picture:
@@ -124,7 +132,9 @@ def flow_picture(shown: ShownPair) -> Picture:
     """The flow and its roughness, the true one beside it where it is known."""
     truth, score = shown.pair.flow21, shown.score
     flows = {"predicted": shown.flow21} | ({} if truth is None else {"true": truth})
-    note = f"smoothness {score.smoothness:.2f}" + ("" if score.smoothness_truth is None else f", of the truth {score.smoothness_truth:.2f}")
+    note = f"smoothness {score.smoothness:.2f}" + (
+        "" if score.smoothness_truth is None else f", of the truth {score.smoothness_truth:.2f}"
+    )
     return draw_flow(shown.pair.image2, flows, title=shown.title, known2=shown.known2, note=note)
 
 
@@ -145,12 +155,16 @@ def heat_picture(shown: ShownPair, patches: Patches | None) -> Picture:
 
 
 def heat_by_nearest(heat1: Float[Tensor, "H1 W1"], pair: PatchPair) -> Float[Tensor, "H2 W2"]:
-    """Heat on photograph 1 carried to photograph 2 patch by patch, each taking that of the patch with the most similar descriptor."""
+    """Heat on photograph 1 carried to photograph 2 patch by patch,
+    each taking that of the patch with the most similar descriptor.
+    """
     means = interpolate(heat1[None, None], size=pair.image1.grid, mode="area").flatten()
     p2p21 = nearest(normalize(pair.image2.feat.float(), dim=1), normalize(pair.image1.feat.float(), dim=1))
     carried = means.new_zeros(pair.image2.grid[0] * pair.image2.grid[1])
     carried[pair.image2.patches.cpu()] = means[pair.image1.patches.cpu()[p2p21.cpu()]]
-    return interpolate(carried.view(1, 1, *pair.image2.grid), size=pair.image2.size, mode="bilinear", align_corners=False)[0, 0]
+    return interpolate(
+        carried.view(1, 1, *pair.image2.grid), size=pair.image2.size, mode="bilinear", align_corners=False
+    )[0, 0]
 
 
 def heat_at_matches(heat1: Float[Tensor, "H1 W1"], flow21: Float[Tensor, "2 H2 W2"]) -> Float[Tensor, "H2 W2"]:

@@ -1,4 +1,6 @@
-"""The report of an evaluation on photographs, gathered from what lies in its folder: results, stored matches, configuration."""
+"""The report of an evaluation on photographs, gathered from what lies in its folder: results, stored matches,
+configuration.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,15 +26,20 @@ from pullback.tasks.image_scoring import stored_match
 from pullback.tasks.reporting import Evaluated, run_content
 
 _LEADS = {
-    "texture": "Every pixel of image 2 in the colour that image 1 has at the place it is mapped to. Where the map is right and smooth, "
+    "texture": "Every pixel of image 2 in the colour that image 1 has at the place it is mapped to. Where the map "
+    "is right and smooth, "
     "image 2 keeps its form and wears the look of image 1.",
-    "keypoints": "Lines join each keypoint of image 2 with the place on image 1 that it is mapped to: blue where that is within "
+    "keypoints": "Lines join each keypoint of image 2 with the place on image 1 that it is mapped to: blue where "
+    "that is within "
     f"{KAPPA:.2f} of the length of PCK, red where not. A dotted line leads on to the true place, a yellow ring.",
-    "flow": "Hue is the direction in which a pixel of image 2 moves to reach its match, strength the distance; the disc is the key. "
+    "flow": "Hue is the direction in which a pixel of image 2 moves to reach its match, strength the distance; the "
+    "disc is the key. "
     "Roughness is the change of the flow from one pixel to the next.",
-    "heat": "Heat given on image 1, carried to image 2 by the functional map alone, by nearest neighbours of the raw features, and by the "
+    "heat": "Heat given on image 1, carried to image 2 by the functional map alone, by nearest neighbours of the "
+    "raw features, and by the "
     "point map of this run. The ring is the place where the peak belongs, where that is known.",
-    "eigenfunctions": "Of the Laplacians of the two patch graphs, from low to high frequency: the bases between which the functional map "
+    "eigenfunctions": "Of the Laplacians of the two patch graphs, from low to high frequency: the bases between "
+    "which the functional map "
     "translates.",
 }
 
@@ -40,16 +47,20 @@ _LEADS = {
 def report_images(folder: Path, evaluated: Sequence[Evaluated], *, title: str, patches: Patches | None = None) -> Path:
     """Writes ``report/index.html`` into a run's folder, next to its metrics.json; returns its path.
 
-    ``patches`` gives the patch graphs of a pair, for eigenfunctions and for heat that the functional map carries; None where there is
-    no model at hand.
+    ``patches`` gives the patch graphs of a pair, for eigenfunctions and for heat that the functional map carries; None
+    where there is no model at hand.
     """
     shown = [list(_shown(part)) for part in evaluated]
     every = [one for part in shown for one in part]
-    middle = next((part[min(1, len(part) - 1)] for part in shown if part), None)  # the median pair of the first data set
+    # the median pair of the first data set
+    middle = next((part[min(1, len(part) - 1)] for part in shown if part), None)
     galleries = [
         Gallery("texture", "Texture transfer", [texture_picture(one) for one in every], _LEADS["texture"]),
         Gallery(
-            "keypoints", "Keypoints", [keypoints_picture(one) for one in every if one.pair.keypoints2 is not None], _LEADS["keypoints"]
+            "keypoints",
+            "Keypoints",
+            [keypoints_picture(one) for one in every if one.pair.keypoints2 is not None],
+            _LEADS["keypoints"],
         ),
         Gallery("flow", "Flow and smoothness", [flow_picture(one) for one in every], _LEADS["flow"]),
         Gallery("heat", "Heat-map transfer", [heat_picture(one, patches) for one in every], _LEADS["heat"]),
@@ -83,7 +94,10 @@ def _shown(part: Evaluated) -> Iterator[ShownPair]:
         prediction = part.store.load(pair.name)
         title = f"{part.result.dataset}, {label}: {pair.name}"
         if score.points is not None:
-            title += f", PCK@{KAPPA:.2f} {100 * score.points.pck(KAPPA):.1f}\u00a0%, mean error {score.points.mean:.1f}\u00a0px"
+            title += (
+                f", PCK@{KAPPA:.2f} {100 * score.points.pck(KAPPA):.1f}\u00a0%, mean error "
+                f"{score.points.mean:.1f}\u00a0px"
+            )
         interpolation = part.result.protocol.interpolation
         yield ShownPair(title, pair, score, dict(prediction.arrays), stored_match(prediction, pair), interpolation)
 

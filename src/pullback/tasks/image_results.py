@@ -1,4 +1,6 @@
-"""What an evaluation on photographs reports: PCK, errors and smoothness, for each subset and averaged both ways, under their protocol."""
+"""What an evaluation on photographs reports: PCK, errors and smoothness, for each subset and averaged both ways,
+under their protocol.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,7 +22,8 @@ class ImageProtocol:
     """What must be equal before two figures may be compared, and which method they are figures of."""
 
     pairs: str  # which pairs, and how they were chosen, e.g. "7 of 7 pairs", "20 a category, seed 42, with replacement"
-    pck_reference: str  # L of PCK is the longer side of "image1", "image2", "both" (the larger) or "box1"; see `reference_length`
+    # L of PCK is the longer side of "image1", "image2", "both" (the larger) or "box1"; see `reference_length`
+    pck_reference: str
     interpolation: str  # from patches to keypoints: "nearest" or "bilinear"; dense flow is bilinear
     crop: str  # what the photographs were cropped to: "none", "box", "mask"
     mode: str  # of the solver: "closed_form", "paper", "release", or "raw" without a functional map
@@ -29,11 +32,16 @@ class ImageProtocol:
     seed: int
     direction: str = "2 → 1: asked on image 2, answered on image 1"
     averaging: str = (
-        "pck: mean over pairs of the pair's share of points (of mask pixels with known flow, error ≤ κL; else of keypoints, error < κL); "
-        "*_per_point pools the points of a subset; all else: mean over pairs; metrics: subsets weighted by their pairs; "
+        "pck: mean over pairs of the pair's share of points (of mask pixels with known flow, error ≤ κL; else of "
+        "keypoints, error < κL); "
+        "*_per_point pools the points of a subset; all else: mean over "
+        "pairs; metrics: subsets weighted by their pairs; "
         "metrics_unweighted: plain mean of the subsets"
     )
-    smoothness: str = "over the mask pixels with known flow; with keypoints only over the box of image 2, else its mask, else all of it"
+    smoothness: str = (
+        "over the mask pixels with known flow; with keypoints only over the box of image 2, else its "
+        "mask, else all of it"
+    )
     notes: str = ""  # anything else that sets the run apart
 
     def line(self) -> str:
@@ -125,7 +133,10 @@ class ImageDatasetResult(Result):
         """Without subsets one row; else one for each, and the two averages."""
         if len(self.subsets) == 1:
             return super().rows()
-        rows = [TableRow(f"{self.dataset}: {name}", part.pairs, part.failed, part.metrics) for name, part in self.subsets.items()]
+        rows = [
+            TableRow(f"{self.dataset}: {name}", part.pairs, part.failed, part.metrics)
+            for name, part in self.subsets.items()
+        ]
         for label, metrics in (("mean of pairs", self.metrics()), ("mean of subsets", self.metrics_unweighted())):
             rows.append(TableRow(f"{self.dataset}: {label}", len(self.scores), len(self.failed), metrics))
         return rows
@@ -147,15 +158,22 @@ class ImageDatasetResult(Result):
         return {pair.title: pair.message for pair in self.pairs if pair.score is not None and pair.message}
 
     def pck_curve(self) -> dict[str, list[float]] | None:
-        """``thresholds`` (shares κ of L) and ``pck`` (mean over pairs of the share of points correct at each), for a plot."""
+        """``thresholds`` (shares κ of L) and ``pck`` (mean over pairs of the share of points correct at each),
+        for a plot.
+        """
         points = [score.points for score in self.scores if score.points is not None]
         if not points:
             return None
-        return {"thresholds": list(CURVE), "pck": torch.stack([part.within / part.count for part in points]).mean(dim=0).tolist()}
+        return {
+            "thresholds": list(CURVE),
+            "pck": torch.stack([part.within / part.count for part in points]).mean(dim=0).tolist(),
+        }
 
     @cached_property
     def subsets(self) -> dict[str, "Subset"]:
-        """The subsets in the order of their first pairs; pairs that name none are in one that bears the data set's name."""
+        """The subsets in the order of their first pairs;
+        pairs that name none are in one that bears the data set's name.
+        """
         groups: dict[str, list[ImagePairResult]] = {}
         for pair in self.pairs:
             groups.setdefault(pair.subset or self.dataset, []).append(pair)

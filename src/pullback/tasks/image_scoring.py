@@ -51,7 +51,9 @@ def score_image_store(
     """
 
     def score(prediction: Prediction, pair: ImagePair) -> ImageScore:
-        return score_image_pair(prediction, pair, pck_reference=protocol.pck_reference, interpolation=protocol.interpolation)
+        return score_image_pair(
+            prediction, pair, pck_reference=protocol.pck_reference, interpolation=protocol.interpolation
+        )
 
     def outcome(pair: ImagePair, score: ImageScore | None, **rest: Any) -> ImagePairResult:
         names = pair.subset, pair.name, pair.image1.name, pair.image2.name
@@ -65,7 +67,8 @@ def score_image_store(
 
 
 def score_image_pair(prediction: Prediction, pair: ImagePair, *, pck_reference: str, interpolation: str) -> ImageScore:
-    """Everything that is measured on one pair of photographs. Raises ValueError when the match was made on photographs of other sizes.
+    """Everything that is measured on one pair of photographs.
+    Raises ValueError when the match was made on photographs of other sizes.
 
     ``interpolation`` carries the keypoints ("nearest", "bilinear"); ``pck_reference`` names L (see `reference_length`).
     """
@@ -90,10 +93,12 @@ def score_image_pair(prediction: Prediction, pair: ImagePair, *, pck_reference: 
 def stored_match(prediction: Prediction, pair: ImagePair) -> dict[str, Any]:
     """``xy21, grid2, size2, patches2`` of a stored match: what a read-out to pixels needs.
 
-    Raises ValueError when the match was made on photographs of other sizes than the pair's (another crop), KeyError when it was made
-    on meshes.
+    Raises ValueError when the match was made on photographs of other sizes than the pair's (another crop), KeyError
+    when it was made on meshes.
     """
-    arrays = {name: torch.as_tensor(prediction.arrays[name]) for name in ("xy21", "grid2", "size1", "size2", "patches2")}
+    arrays = {
+        name: torch.as_tensor(prediction.arrays[name]) for name in ("xy21", "grid2", "size1", "size2", "patches2")
+    }
     sizes = [tuple(arrays[name].tolist()) for name in ("size1", "size2")]
     now = [pair.image1.size, pair.image2.size]
     if sizes != now:
@@ -101,4 +106,9 @@ def stored_match(prediction: Prediction, pair: ImagePair) -> dict[str, Any]:
             f"{pair.name}: the match was made on photographs of {sizes[0]} and {sizes[1]} pixels (height, width), "
             f"but they have {now[0]} and {now[1]}; set data.crop as it was, or match the pair anew"
         )
-    return {"xy21": arrays["xy21"], "grid2": tuple(arrays["grid2"].tolist()), "size2": sizes[1], "patches2": arrays["patches2"]}
+    return {
+        "xy21": arrays["xy21"],
+        "grid2": tuple(arrays["grid2"].tolist()),
+        "size2": sizes[1],
+        "patches2": arrays["patches2"],
+    }

@@ -1,4 +1,6 @@
-"""A few ground-truth points of a pair, for the features that are made of them (`LandmarkFeatures`): the axiomatic methods' setting."""
+"""A few ground-truth points of a pair, for the features that are made of them (`LandmarkFeatures`):
+the axiomatic methods' setting.
+"""
 
 import torch
 from jaxtyping import Int
@@ -11,12 +13,15 @@ Points = Int[Tensor, " l"]
 
 
 def known_points(pair: ShapePair, count: int) -> tuple[Points, Points]:
-    """The same ``count`` points on shape 1 and on shape 2, as vertices: those of the ground truth that spread farthest over shape 1.
+    """The same ``count`` points on shape 1 and on shape 2, as vertices:
+    those of the ground truth that spread farthest over shape 1.
 
     They depend on the pair alone. Raises ValueError when it has no ground truth, or knows fewer points.
     """
     if pair.corr1 is None or pair.corr2 is None:
-        raise ValueError(f"landmarks={count} are taken from the ground truth, and the pair {pair.name} has none; use landmarks=null")
+        raise ValueError(
+            f"landmarks={count} are taken from the ground truth, and the pair {pair.name} has none; use landmarks=null"
+        )
     verts, faces = pair.shape1.verts.double().cpu().numpy(), pair.shape1.faces.cpu().numpy()
     try:
         rows = farthest_points(verts, faces, pair.corr1.cpu().numpy(), count)

@@ -1,4 +1,6 @@
-"""Two mesh files in, one correspondence out: a point map in the vertex numbers of the files, functional maps and pictures."""
+"""Two mesh files in, one correspondence out: a point map in the vertex numbers of the files,
+functional maps and pictures.
+"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +33,8 @@ from pullback.tasks.provenance import run_facts
 from pullback.tasks.stored_arrays import check_map
 from pullback.types import Eigenbasis, Match
 
-# Dropped parts of less area than this, in units of the shape's, are not drawn: far away dust would make the shape small.
+# Dropped parts of less area than this, in units of the shape's, are not drawn: far away dust would make the shape
+# small.
 _SHOWN_SHARE = 0.05
 # Features whose deviation from their mean is a smaller share of them than this are the same but for rounding.
 _FEATURELESS = 1e-5
@@ -59,7 +62,8 @@ class FileMatch:
         return (verts1[self.p2p21[corr2]] - verts1[corr1]).norm(dim=1)
 
     def between_files(self) -> Int[ndarray, " m2"]:
-        """For each vertex of the target's file a vertex of the source's, both 0-based; -1 for those that cleaning dropped.
+        """For each vertex of the target's file a vertex of the source's, both 0-based;
+        -1 for those that cleaning dropped.
 
         Of the source no dropped vertex is hit. Twins that cleaning joined (along seams) get the same answer.
         """
@@ -73,8 +77,16 @@ class FileMatch:
     def omissions(self) -> str:
         """What is to be said of vertices that the map leaves out; empty where there are none."""
         dropped1, dropped2 = self.dropped()
-        said = [f"{dropped2} vertices of the target were dropped by cleaning: 0 in p2p21.txt, -1 in match.npz"] if dropped2 else []
-        said += [f"{dropped1} vertices of the source were dropped: none of them is hit (dropped1 in match.npz)"] if dropped1 else []
+        said = (
+            [f"{dropped2} vertices of the target were dropped by cleaning: 0 in p2p21.txt, -1 in match.npz"]
+            if dropped2
+            else []
+        )
+        said += (
+            [f"{dropped1} vertices of the source were dropped: none of them is hit (dropped1 in match.npz)"]
+            if dropped1
+            else []
+        )
         return "; ".join(said)
 
 
@@ -97,10 +109,14 @@ def match_shapes(
     device: torch.device,
     landmarks: Landmarks | None = None,
 ) -> FileMatch:
-    """Features, then the solver: as in an evaluation. ``landmarks`` are vertices of the shapes, for a backbone that takes them."""
+    """Features, then the solver: as in an evaluation. ``landmarks`` are vertices of the shapes,
+    for a backbone that takes them.
+    """
     shape1, shape2 = source.shape.to(device), target.shape.to(device)
     backbone = backbone.to(device).eval()
-    given: Sequence[tuple[Tensor, ...]] = ((), ()) if landmarks is None else tuple((points.to(device),) for points in landmarks)
+    given: Sequence[tuple[Tensor, ...]] = (
+        ((), ()) if landmarks is None else tuple((points.to(device),) for points in landmarks)
+    )
     with stage("features"):
         feat1, feat2 = backbone(shape1, *given[0]), backbone(shape2, *given[1])
     learned = any(True for _ in backbone.parameters())
@@ -117,7 +133,9 @@ def match_shapes(
 
 
 def dropped_part(prepared: PreparedShape) -> Surface | None:
-    """The faces of the file that cleaning dropped, where the shape lies; None where they are less than 5 % of its area."""
+    """The faces of the file that cleaning dropped, where the shape lies;
+    None where they are less than 5 % of its area.
+    """
     if not prepared.relabel.dropped.any():
         return None
     verts, faces = read_mesh(prepared.relabel.name)
@@ -135,16 +153,20 @@ def _check_told_apart(name: str, feat: Float[Tensor, "n c"]) -> None:
     """Raises MeshError for signatures that are the same at every vertex: nearest neighbours would send all to one."""
     if float((feat - feat.mean(dim=0)).norm()) < _FEATURELESS * float(feat.norm()):
         raise MeshError(
-            f"{name}: its {len(feat)} vertices all have the same features (a shape as regular as a tetrahedron), so that nothing tells "
+            f"{name}: its {len(feat)} vertices all have the same features (a shape as regular as a tetrahedron), "
+            "so that nothing tells "
             "them apart. Give points that correspond, landmarks=FILE backbone=landmarks, or a shape with less symmetry"
         )
 
 
-def write_match(folder: Path, result: FileMatch, *, method: str, view: View, config: str, stages: Sequence[Stage] = ()) -> Path:
-    """Writes ``p2p21.txt`` (from 1), ``match.npz`` (from 0), ``metrics.json``, ``match.png`` and ``report/index.html``: its path.
+def write_match(
+    folder: Path, result: FileMatch, *, method: str, view: View, config: str, stages: Sequence[Stage] = ()
+) -> Path:
+    """Writes ``p2p21.txt`` (from 1), ``match.npz`` (from 0), ``metrics.json``, ``match.png`` and ``report/index.html``:
+    its path.
 
-    A vertex of the target that cleaning dropped has 0 in the text and -1 in the array. ``stages`` is what was measured so far; it may
-    grow while this runs.
+    A vertex of the target that cleaning dropped has 0 in the text and -1 in the array. ``stages`` is what was measured
+    so far; it may grow while this runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with stage("files"):
@@ -162,7 +184,9 @@ def write_match(folder: Path, result: FileMatch, *, method: str, view: View, con
     facts = run_facts()
     content = ReportContent(
         title=f"{shape2.name} → {shape1.name}",
-        subtitle=" ".join([f"{method}.", *_sentences(metrics), _sentence(result.omissions()), simplification(shape1, shape2)]).strip(),
+        subtitle=" ".join(
+            [f"{method}.", *_sentences(metrics), _sentence(result.omissions()), simplification(shape1, shape2)]
+        ).strip(),
         correspondences=[picture],
         fmaps=(result.fmap12_init, result.fmap12),
         features=features,
@@ -181,17 +205,28 @@ def write_match(folder: Path, result: FileMatch, *, method: str, view: View, con
 def _write_arrays(folder: Path, result: FileMatch) -> None:
     shape1, shape2, p2p21 = result.source.shape, result.target.shape, result.between_files()
     write_vts(folder / "p2p21.txt", p2p21)
-    arrays = {"fmap12": result.fmap12, "fmap12_init": result.fmap12_init, "evals1": shape1.basis.evals, "evals2": shape2.basis.evals}
+    arrays = {
+        "fmap12": result.fmap12,
+        "fmap12_init": result.fmap12_init,
+        "evals1": shape1.basis.evals,
+        "evals2": shape2.basis.evals,
+    }
     arrays = {name: as_array(values) for name, values in arrays.items()}
-    arrays |= {"dropped1": result.source.relabel.dropped, "dropped2": result.target.relabel.dropped}  # for each vertex of the file
+    # for each vertex of the file
+    arrays |= {"dropped1": result.source.relabel.dropped, "dropped2": result.target.relabel.dropped}
     write_atomically(folder / "match.npz", lambda file: np.savez(file, p2p21=p2p21, **arrays))
 
 
 def _metrics(result: FileMatch) -> dict[str, Any]:
     """What is known of a match without ground truth."""
     shape1, shape2 = result.source.shape, result.target.shape
-    metrics: dict[str, Any] = {"coverage": float(coverage(result.p2p21, shape1.basis.mass)), "n1": shape1.n, "n2": shape2.n}
-    metrics |= dict(zip(("dropped1", "dropped2"), result.dropped(), strict=True))  # vertices of the files that the map leaves out
+    metrics: dict[str, Any] = {
+        "coverage": float(coverage(result.p2p21, shape1.basis.mass)),
+        "n1": shape1.n,
+        "n2": shape2.n,
+    }
+    # vertices of the files that the map leaves out
+    metrics |= dict(zip(("dropped1", "dropped2"), result.dropped(), strict=True))
     if result.landmarks is not None:
         distances = result.landmark_distances()
         metrics["landmarks"] = {

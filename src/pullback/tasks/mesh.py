@@ -31,13 +31,15 @@ Term = Callable[[Match, ShapePair], Float[Tensor, ""]]
 class MeshMatching(LightningModule):
     """Features from a backbone, a match from a solver, a loss from weighted terms.
 
-    ``optimizer`` and ``scheduler`` are factories; the scheduler counts optimiser steps. ``adaptation`` changes the network for each
-    pair of ``predict_step``; ``landmarks`` is how many ground-truth points of a pair a backbone made for them gets (None: none).
-    ``config`` is the resolved configuration in plain containers, which every checkpoint carries; ``stores`` take the predictions,
-    one for each test data set. Raises ValueError when there is nothing that could be adapted.
+    ``optimizer`` and ``scheduler`` are factories; the scheduler counts optimiser steps. ``adaptation`` changes the
+    network for each pair of ``predict_step``; ``landmarks`` is how many ground-truth points of a pair a backbone made
+    for them gets (None: none). ``config`` is the resolved configuration in plain containers, which every checkpoint
+    carries; ``stores`` take the predictions, one for each test data set. Raises ValueError when there is nothing that
+    could be adapted.
     """
 
-    error_names = ("geodesic_error", "feature_geodesic_error")  # of the refined map, and of the features' nearest neighbours
+    # of the refined map, and of the features' nearest neighbours
+    error_names = ("geodesic_error", "feature_geodesic_error")
 
     def __init__(
         self,
@@ -70,13 +72,17 @@ class MeshMatching(LightningModule):
         if not any(parameter.requires_grad for parameter in self.parameters()):
             raise ValueError(f"{type(self.backbone).__name__} has no weights to adapt to a pair; use adaptation=null")
         if not self.losses:
-            raise ValueError("there is no loss to adapt by: give ckpt=… for those of its training, or choose some: loss=[consistency]")
+            raise ValueError(
+                "there is no loss to adapt by: give ckpt=… for those of its training, or choose some: "
+                "loss=[consistency]"
+            )
 
     def match(self, pair: ShapePair, *, features: Features | None = None, learning: bool = False) -> Match:
         """The match of a pair. Mixed precision ends with the features: distances of embeddings do not survive it.
 
-        ``features`` takes the place of the backbone, for one that remembers. A network that gives every point the same features has no
-        match, but one that is ``learning`` may come away from there. Raises NotFiniteError and DeadFeaturesError.
+        ``features`` takes the place of the backbone, for one that remembers. A network that gives every point the same
+        features has no match, but one that is ``learning`` may come away from there. Raises NotFiniteError and
+        DeadFeaturesError.
         """
         given1, given2 = self.given(pair)
         features = features or self.backbone
@@ -117,7 +123,9 @@ class MeshMatching(LightningModule):
         return {"values": values}
 
     def predict_step(self, pair: ShapePair, batch_idx: int, dataloader_idx: int = 0) -> str:
-        """Stores the match of a pair, unless it is there already. A pair that cannot be matched costs no other one its result."""
+        """Stores the match of a pair, unless it is there already.
+        A pair that cannot be matched costs no other one its result.
+        """
         store = self.stores[dataloader_idx]
         features = self.recent.of(str(store.directory), self.backbone) if self.landmarks is None else None
         try:
@@ -135,7 +143,9 @@ class MeshMatching(LightningModule):
         self.recent.clear()
 
     def matched(self, pair: ShapePair, *, features: Features | None = None) -> Match:
-        """The match of a test pair by a network that was adapted to it, if it is to be. What adapts it sees no ground truth."""
+        """The match of a test pair by a network that was adapted to it, if it is to be.
+        What adapts it sees no ground truth.
+        """
         if self.adaptation is None:
             return self.match(pair, features=features)
         blind = ShapePair(pair.shape1, pair.shape2)
@@ -176,11 +186,17 @@ class MeshMatching(LightningModule):
     def configure_optimizers(self) -> Any:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         if not parameters:
-            raise ValueError(f"{type(self.backbone).__name__} has nothing to train; evaluate it with: python eval.py ckpt=null backbone=…")
+            raise ValueError(
+                f"{type(self.backbone).__name__} has nothing to train; evaluate "
+                "it with: python eval.py ckpt=null backbone=…"
+            )
         optimizer = self.optimizer_factory(parameters)
         if self.scheduler_factory is None:
             return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.scheduler_factory(optimizer), "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.scheduler_factory(optimizer), "interval": "step"},
+        }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = dict(self.config)

@@ -15,10 +15,12 @@ from pullback.tasks.results import PairOutcome, Result
 class EvalProtocol:
     """What must be equal before two figures may be compared: papers on the same data sets differ in each of these."""
 
-    pairs: str  # "unordered" (i < j), "ordered" (i ≠ j), "ordered_self" (with self-pairs, about 5 % optimistic), "listed"
+    # "unordered" (i < j), "ordered" (i ≠ j), "ordered_self" (with self-pairs, about 5 % optimistic), "listed"
+    pairs: str
     geodesics: str  # method of the distances on shape 1, "none" without ground truth
     refinement: str  # what follows the network at test time, e.g. "DiffZoomOut 30 → 130 by 10", "none"
-    checkpoint: str  # rule that chose the weights, e.g. "best on held-out training shapes", "last", "none (no training)"
+    # rule that chose the weights, e.g. "best on held-out training shapes", "last", "none (no training)"
+    checkpoint: str
     fine_tuning: str = "off"  # of the weights to each test pair, e.g. "15 Adam steps a pair, lr 0.001, on consistency"
     averaging: str = "macro: mean over pairs of the pairs' means; *_micro, median, pck and auc pool all landmarks"
     notes: str = ""  # anything else that sets the run apart, e.g. a warm-up by another branch
@@ -73,7 +75,9 @@ class DatasetResult(Result):
         "coverage": ("coverage", "{:.3f}"),
         "flip_rate": ("flips", "{:.3f}"),
     }
-    legend: ClassVar = "errors: geodesic, in units of √area of shape 1; micro, median, AUC and PCK pool the landmarks of all pairs"
+    legend: ClassVar = (
+        "errors: geodesic, in units of √area of shape 1; micro, median, AUC and PCK pool the landmarks of all pairs"
+    )
 
     protocol: EvalProtocol
     pairs: Sequence[PairResult] = field(default_factory=list)

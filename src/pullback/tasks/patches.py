@@ -1,4 +1,6 @@
-"""Photographs as solvers see them: features of frozen networks and bases of patch graphs, each computed once and cached."""
+"""Photographs as solvers see them: features of frozen networks and bases of patch graphs,
+each computed once and cached.
+"""
 
 import logging
 from collections import OrderedDict
@@ -29,7 +31,9 @@ _COVERED = 0.5
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """The patch graph and its basis (reference: the image-consensus paper, section 3.2). Raises ValueError for impossible values."""
+    """The patch graph and its basis (reference: the image-consensus paper, section 3.2).
+    Raises ValueError for impossible values.
+    """
 
     k: int = 200  # eigenfunctions of each photograph
     weights: str = "exponential"  # exponential (as printed) | release (as released) | uniform (content-blind)
@@ -43,9 +47,11 @@ class GraphSettings:
 
 
 class FeatureCache:
-    """The features of a backbone by photograph: from memory (the ``capacity`` last used ones), from the cache, or computed now.
+    """The features of a backbone by photograph: from memory (the ``capacity`` last used ones), from the cache,
+    or computed now.
 
-    Features are stored in half precision and always go through it, so that a run that computes them equals one that reads them.
+    Features are stored in half precision and always go through it, so that a run that computes them equals one that
+    reads them.
     """
 
     def __init__(self, backbone: ImageBackbone, cache_dir: str | Path, *, capacity: int = 32):
@@ -55,9 +61,14 @@ class FeatureCache:
         self._loaded: OrderedDict[Path, FeatureMaps] = OrderedDict()
 
     def path(self, photo: Photo) -> Path:
-        """The cache entry of a photograph: its name holds the pixels, the category, and all that the features depend on."""
+        """The cache entry of a photograph: its name holds the pixels, the category,
+        and all that the features depend on.
+        """
         key = {f"backbone {name}": value for name, value in self.backbone.fingerprint().items()}
-        return self.folder / f"{content_hash({**key, 'pixels': photo.pixels.cpu().numpy(), 'category': photo.category})}.npz"
+        return (
+            self.folder
+            / f"{content_hash({**key, 'pixels': photo.pixels.cpu().numpy(), 'category': photo.category})}.npz"
+        )
 
     def load(self, photos: Sequence[Photo]) -> list[FeatureMaps]:
         """The features of the photographs, on the CPU; those that are not cached are computed together."""
@@ -126,7 +137,9 @@ class PatchLibrary:
         basis_feat, feat = (values.flatten(1).T[patches].contiguous() for values in (basis_map, loss_map))
         for values in (basis_feat, feat):
             check_features(values, of=photo.name)
-        return PatchImage(photo.name, grid, photo.size, patches, self._basis(basis_feat, grid, patches), basis_feat, feat)
+        return PatchImage(
+            photo.name, grid, photo.size, patches, self._basis(basis_feat, grid, patches), basis_feat, feat
+        )
 
     def _basis(self, feat: Float[Tensor, "n c"], grid: tuple[int, int], patches: Int[Tensor, " n"]) -> Eigenbasis:
         settings = asdict(self.graph)
@@ -137,7 +150,13 @@ class PatchLibrary:
             return grid_basis(feat.cpu(), grid, patches=patches.cpu(), **settings)
 
         if not self.fusion.needs_pair:  # a basis for each pair would fill the disk
-            key = {"version": _BASIS_VERSION, "grid": str(grid), "feat": feat.cpu().numpy(), "patches": patches.cpu().numpy(), **settings}
+            key = {
+                "version": _BASIS_VERSION,
+                "grid": str(grid),
+                "feat": feat.cpu().numpy(),
+                "patches": patches.cpu().numpy(),
+                **settings,
+            }
             path = self.cache_dir / "image_bases" / f"{content_hash(key)}.npz"
 
             def load(source: Path | BufferedIOBase) -> Eigenbasis:
@@ -151,7 +170,9 @@ class PatchLibrary:
 
 
 def patches_of(mask: Bool[Tensor, "H W"] | None, grid: tuple[int, int]) -> Int[Tensor, " n"]:
-    """The row-major indices of the patches that a mask covers at least by half; of all patches without a mask, or with an empty one."""
+    """The row-major indices of the patches that a mask covers at least by half; of all patches without a mask,
+    or with an empty one.
+    """
     everything = torch.arange(grid[0] * grid[1])
     if mask is None:
         return everything

@@ -20,8 +20,12 @@ from pullback.tasks.provenance import run_facts
 from pullback.types import ImagePair, PatchMatch, PatchPair
 
 
-def write_photo_match(folder: Path, pair: ImagePair, patches: PatchPair, match: PatchMatch, *, method: str, config: str) -> Path:
-    """Writes ``flow21.flo``, ``match.npz``, ``metrics.json``, ``match.png`` and ``report/index.html``; returns the path of the last."""
+def write_photo_match(
+    folder: Path, pair: ImagePair, patches: PatchPair, match: PatchMatch, *, method: str, config: str
+) -> Path:
+    """Writes ``flow21.flo``, ``match.npz``, ``metrics.json``, ``match.png`` and ``report/index.html``;
+    returns the path of the last.
+    """
     image2 = patches.image2
     flow21 = flow_from_match(match.xy21, image2.grid, image2.size, image2.patches)
     write_flo(folder / "flow21.flo", flow21)
@@ -42,7 +46,9 @@ def write_photo_match(folder: Path, pair: ImagePair, patches: PatchPair, match: 
         correspondences=[dense],
         galleries=[
             Gallery("texture", "Texture transfer", [texture]),
-            Gallery("eigenfunctions", "Eigenfunctions", draw_eigenfunctions(patches, pair.image1, pair.image2, title=title)),
+            Gallery(
+                "eigenfunctions", "Eigenfunctions", draw_eigenfunctions(patches, pair.image1, pair.image2, title=title)
+            ),
         ],
         fmaps=fmaps,
         fmap_pair=pair.name,
@@ -54,10 +60,13 @@ def write_photo_match(folder: Path, pair: ImagePair, patches: PatchPair, match: 
 
 
 def _write_metrics(path: Path, pair: ImagePair, patches: PatchPair, method: str) -> None:
-    """What is known of a match without ground truth: how it was made, of what, and what is to be known of the photographs."""
+    """What is known of a match without ground truth: how it was made, of what,
+    and what is to be known of the photographs.
+    """
     sides = {"source": (pair.image1, patches.image1), "target": (pair.image2, patches.image2)}
     photographs = {
-        side: {"name": photo.name, "size": photo.size, "grid": graph.grid, "notes": photo.notes} for side, (photo, graph) in sides.items()
+        side: {"name": photo.name, "size": photo.size, "grid": graph.grid, "notes": photo.notes}
+        for side, (photo, graph) in sides.items()
     }
     text = json.dumps({"method": method, **photographs}, indent=2, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))

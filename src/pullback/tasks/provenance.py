@@ -22,7 +22,12 @@ _PACKAGES = (
 
 def run_facts() -> dict[str, Any]:
     """``command, commit, dirty, versions, hardware`` of this process, as plain containers."""
-    return {"command": command_line(), **commit_of(Path(pullback.__file__)), "versions": versions(), "hardware": hardware()}
+    return {
+        "command": command_line(),
+        **commit_of(Path(pullback.__file__)),
+        "versions": versions(),
+        "hardware": hardware(),
+    }
 
 
 def command_line() -> str:
@@ -31,7 +36,8 @@ def command_line() -> str:
 
 
 def commit_of(file: Path) -> dict[str, Any]:
-    """``commit`` (hash) and ``dirty`` (whether the working tree differs from it) of the repository that tracks the file.
+    """``commit`` (hash) and ``dirty`` (whether the working tree differs from it)
+    of the repository that tracks the file.
 
     Both are None where no repository tracks it: an installed copy, or a machine without git. An environment that lies
     inside some repository is not tracked by it.
@@ -57,7 +63,11 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """Processor, usable cores, threads of PyTorch, memory in GiB, and the GPUs that PyTorch sees."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    gpus = (
+        [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        if torch.cuda.is_available()
+        else []
+    )
     return {
         "cpu": _cpu_model(),
         "cores": cores,
@@ -70,7 +80,9 @@ def hardware() -> dict[str, Any]:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30, check=True)
+        answer = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()

@@ -1,4 +1,6 @@
-"""The report of an evaluation, gathered from what lies in its folder: results, stored predictions, training log, configuration."""
+"""The report of an evaluation, gathered from what lies in its folder: results, stored predictions, training log,
+configuration.
+"""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +30,9 @@ Features = Callable[[Shape], Float[Tensor, "n c"]]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One data set after its evaluation: the pairs, what was predicted for them, and how good it is; all in the same order."""
+    """One data set after its evaluation: the pairs, what was predicted for them, and how good it is;
+    all in the same order.
+    """
 
     pairs: Pairs
     store: PredictionStore
@@ -63,7 +67,9 @@ def report(folder: Path, evaluated: Sequence[Evaluated], *, title: str, features
 
 
 def run_content(folder: Path, *, title: str) -> ReportContent:
-    """What the files in a run's folder tell, before there are pictures: results, pairs, configuration, command and environment."""
+    """What the files in a run's folder tell, before there are pictures: results, pairs, configuration,
+    command and environment.
+    """
     content, config = load_results(folder), folder / "config.yaml"
     return ReportContent(
         title=title,
@@ -72,7 +78,11 @@ def run_content(folder: Path, *, title: str) -> ReportContent:
         pair_rows=content["pair_rows"],
         config=config.read_text() if config.is_file() else "",
         command=content["command"],
-        environment={key: content[key] for key in ("commit", "dirty", "started", "seconds", "versions", "hardware") if key in content},
+        environment={
+            key: content[key]
+            for key in ("commit", "dirty", "started", "seconds", "versions", "hardware")
+            if key in content
+        },
     )
 
 
@@ -102,7 +112,10 @@ def _fmaps(evaluated: Sequence[Evaluated]) -> tuple[tuple[Tensor, Tensor] | None
             pair = part.pairs[i]
             arrays = part.store.load(pair.name).arrays
             if "fmap12" in arrays and "fmap12_init" in arrays:
-                return (torch.as_tensor(arrays["fmap12_init"]), torch.as_tensor(arrays["fmap12"])), f"{part.result.dataset}, {pair.name}"
+                return (
+                    torch.as_tensor(arrays["fmap12_init"]),
+                    torch.as_tensor(arrays["fmap12"]),
+                ), f"{part.result.dataset}, {pair.name}"
     return None, ""
 
 

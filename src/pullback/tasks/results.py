@@ -1,7 +1,8 @@
-"""What a run leaves for people and programs to read: ``metrics.json`` and ``pairs.csv``, for meshes and photographs alike.
+"""What a run leaves for people and programs to read: ``metrics.json`` and ``pairs.csv``,
+for meshes and photographs alike.
 
-A figure means little without its protocol, so the two are never written apart. What one kind of data reports is in the classes of
-`mesh_results` and `image_results`.
+A figure means little without its protocol, so the two are never written apart. What one kind of data reports is in the
+classes of `mesh_results` and `image_results`.
 """
 
 import csv
@@ -23,7 +24,8 @@ from pullback.tasks.provenance import run_facts
 
 METRICS_FILE = "metrics.json"
 PAIRS_FILE = "pairs.csv"
-_WORDS = {"dataset", "split", "subset", "pair", "shape1", "shape2", "image1", "image2", "status", "message"}  # other columns are numbers
+# other columns are numbers
+_WORDS = {"dataset", "split", "subset", "pair", "shape1", "shape2", "image1", "image2", "status", "message"}
 # How words begin that a spreadsheet would compute; one more ' before them makes it show them.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
@@ -79,7 +81,8 @@ class Result(ABC):
 
     dataset: str
     split: str
-    protocol: Any  # a dataclass: what must be equal before two figures may be compared; ``line()`` puts it into one line
+    # a dataclass: what must be equal before two figures may be compared; ``line()`` puts it into one line
+    protocol: Any
     pairs: Sequence[Any] = field(default_factory=list)
 
     @property
@@ -125,8 +128,9 @@ def write_results(
 ) -> Path:
     """Writes ``metrics.json`` and ``pairs.csv``; returns the path of the first.
 
-    ``started`` is the ``time.time()`` at which the run began; ``facts`` are further entries of metrics.json (training steps, path of the
-    checkpoint, …). Pairs that failed are written like the others: call `check_complete` when everything is on disk.
+    ``started`` is the ``time.time()`` at which the run began; ``facts`` are further entries of metrics.json (training
+    steps, path of the checkpoint, …). Pairs that failed are written like the others: call `check_complete` when
+    everything is on disk.
     """
     directory = Path(directory)
     content = {
@@ -137,7 +141,9 @@ def write_results(
         **(facts or {}),
         "results": [result.summary() for result in results],
         "failed_pairs": [
-            {"dataset": result.dataset, **_names(pair), "message": pair.message} for result in results for pair in result.failed
+            {"dataset": result.dataset, **_names(pair), "message": pair.message}
+            for result in results
+            for pair in result.failed
         ],
     }
     text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -153,10 +159,14 @@ def load_results(directory: str | Path) -> dict[str, Any]:
     """
     path = Path(directory) / METRICS_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: the run there did not finish its evaluation, or the folder is not a run's")
+        raise FileNotFoundError(
+            f"{path} does not exist: the run there did not finish its evaluation, or the folder is not a run's"
+        )
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("results"), list):
-        raise ResultsError(f"{path}: has no list of results. An evaluation of this package did not write it: run it anew")
+        raise ResultsError(
+            f"{path}: has no list of results. An evaluation of this package did not write it: run it anew"
+        )
     return {**content, "pair_rows": _read_rows(path.with_name(PAIRS_FILE))}
 
 
@@ -175,14 +185,18 @@ def check_complete(results: Sequence[Result]) -> None:
         total = sum(len(result.pairs) for result in results)
         lines = [f"  {dataset}: {pair.title}: {pair.message}" for dataset, pair in failed[:10]]
         more = [f"  … and {len(failed) - 10} more, see {PAIRS_FILE}"] if len(failed) > 10 else []
-        raise FailedPairs(f"{len(failed)} of {total} pairs failed and are in none of the figures:\n" + "\n".join(lines + more))
+        raise FailedPairs(
+            f"{len(failed)} of {total} pairs failed and are in none of the figures:\n" + "\n".join(lines + more)
+        )
 
 
 def _pairs_csv(results: Sequence[Result]) -> str:
     names = dict.fromkeys(name for result in results for name in result.outcome.names)
     figures = dict.fromkeys(name for result in results for name in result.outcome.figures)
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["dataset", "split", *names, *figures, "seconds", "status", "message"], lineterminator="\n")
+    writer = csv.DictWriter(
+        text, ["dataset", "split", *names, *figures, "seconds", "status", "message"], lineterminator="\n"
+    )
     writer.writeheader()
     for result in results:
         writer.writerows(_pair_row(result, pair) for pair in result.pairs)
@@ -190,7 +204,13 @@ def _pairs_csv(results: Sequence[Result]) -> str:
 
 
 def _pair_row(result: Result, pair: PairOutcome) -> dict[str, str]:
-    words = {"dataset": result.dataset, "split": result.split, **_names(pair), "status": pair.status, "message": pair.message}
+    words = {
+        "dataset": result.dataset,
+        "split": result.split,
+        **_names(pair),
+        "status": pair.status,
+        "message": pair.message,
+    }
     words = {name: f"'{word}" if _FORMULA.match(word) else word for name, word in words.items()}
     numbers = {} if pair.score is None else dict(zip(pair.figures, pair.values(), strict=True))
     return words | {name: _cell(value) for name, value in {**numbers, "seconds": pair.seconds}.items()}

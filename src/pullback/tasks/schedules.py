@@ -1,7 +1,7 @@
 """Numbers that change during training: loss weights that grow, blurs that shrink.
 
-A schedule is a function of the training step alone, so a resumed run continues it. It rules training only: validation and test see
-the value of the configuration, which makes their figures comparable over the whole run.
+A schedule is a function of the training step alone, so a resumed run continues it. It rules training only: validation
+and test see the value of the configuration, which makes their figures comparable over the whole run.
 """
 
 from abc import ABC, abstractmethod
@@ -12,13 +12,17 @@ from lightning.pytorch.callbacks import Callback
 
 
 class GeometricSchedule(Callback, ABC):
-    """Moves a number geometrically from ``start`` to ``end`` within ``steps`` optimiser steps, or ``epochs`` in one jump each."""
+    """Moves a number geometrically from ``start`` to ``end`` within ``steps`` optimiser steps,
+    or ``epochs`` in one jump each.
+    """
 
     def __init__(self, *, start: float, end: float, steps: int | None = None, epochs: int | None = None):
         if start <= 0 or end <= 0:
             raise ValueError(f"a geometric schedule needs positive ends, not start={start} and end={end}")
         if (steps is None) == (epochs is None) or (steps or epochs or 0) < 1:
-            raise ValueError(f"give a schedule a positive number of either steps or epochs, not steps={steps} and epochs={epochs}")
+            raise ValueError(
+                f"give a schedule a positive number of either steps or epochs, not steps={steps} and epochs={epochs}"
+            )
         self.start, self.end, self.steps, self.epochs = float(start), float(end), steps, epochs
 
     def value(self, *, step: int, epoch: int) -> float:
@@ -89,7 +93,9 @@ class BlurAnneal(GeometricSchedule):
 
 
 class SharpnessRamp(BlurAnneal):
-    """The same σ, with the sharpness ``1 / σ²`` of the soft map growing linearly: quickly narrow, then ever more slowly."""
+    """The same σ, with the sharpness ``1 / σ²`` of the soft map growing linearly: quickly narrow,
+    then ever more slowly.
+    """
 
     def value(self, *, step: int, epoch: int) -> float:
         sharpness = self.start**-2 + (self.end**-2 - self.start**-2) * self.progress(step=step, epoch=epoch)

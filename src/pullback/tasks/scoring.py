@@ -33,7 +33,8 @@ def score_store(
     protocol: EvalProtocol,
     progress: Callable[[int], None] | None = None,
 ) -> DatasetResult:
-    """Scores the stored point map of every pair of meshes; a pair without one, or with one that does not fit it, has failed.
+    """Scores the stored point map of every pair of meshes; a pair without one, or with one that does not fit it,
+    has failed.
 
     ``progress`` is called with 1 after each pair.
     """
@@ -56,10 +57,11 @@ def scored(
     progress: Callable[[int], None] | None = None,
     unread: Callable[[int, str], PairOutcome] | None = None,
 ) -> Sequence[PairOutcome]:
-    """The outcome of every pair of any kind, in their order. ``unread(i, why)`` makes that of one whose files are damaged.
+    """The outcome of every pair of any kind, in their order. ``unread(i,
+    why)`` makes that of one whose files are damaged.
 
-    ``outcome(pair, score, seconds=…)`` makes one from what ``score`` returns; where nothing is stored, or ``score`` raises ValueError
-    or KeyError, the pair has failed: ``outcome(pair, None, message=…)``.
+    ``outcome(pair, score, seconds=…)`` makes one from what ``score`` returns; where nothing is stored, or ``score``
+    raises ValueError or KeyError, the pair has failed: ``outcome(pair, None, message=…)``.
     """
     outcomes = []
     for i in range(len(pairs)):

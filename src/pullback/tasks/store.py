@@ -1,7 +1,7 @@
 """Predictions on disk: match once, score many times.
 
-A folder for each data set, with one npz a pair and a ``fingerprint.json`` that tells which configuration made them all. A run that
-was stopped goes on where it ended; a run with another configuration is refused.
+A folder for each data set, with one npz a pair and a ``fingerprint.json`` that tells which configuration made them all.
+A run that was stopped goes on where it ended; a run with another configuration is refused.
 """
 
 import hashlib
@@ -53,13 +53,14 @@ class Prediction:
 class PredictionStore:
     """The predictions of one configuration on one data set.
 
-    ``fingerprint`` is the part of the resolved configuration (plain containers) on which predictions depend: data, backbone,
-    checkpoint, solver. Raises ForeignPredictions when the folder was filled under another one.
+    ``fingerprint`` is the part of the resolved configuration (plain containers) on which predictions depend: data,
+    backbone, checkpoint, solver. Raises ForeignPredictions when the folder was filled under another one.
     """
 
     def __init__(self, directory: str | Path, fingerprint: Mapping[str, Any]) -> None:
         self.directory = Path(directory)
-        self.fingerprint = json.loads(json.dumps(fingerprint, sort_keys=True))  # as it will be read back: lists, not tuples
+        # as it will be read back: lists, not tuples
+        self.fingerprint = json.loads(json.dumps(fingerprint, sort_keys=True))
         self._check_or_sign()
 
     @classmethod
@@ -68,7 +69,8 @@ class PredictionStore:
         path = Path(directory) / _FINGERPRINT
         if not path.is_file():
             raise NoPredictions(
-                f"no stored predictions in {directory}: it has no {_FINGERPRINT}. Give predictions= the folder predictions/ of a run"
+                f"no stored predictions in {directory}: it has no {_FINGERPRINT}. Give predictions= the folder "
+                "predictions/ of a run"
             )
         return cls(directory, _read_fingerprint(path))
 
@@ -104,7 +106,9 @@ class PredictionStore:
             return None
 
     def read(self, pair: str) -> Prediction | None:
-        """What is stored of the pair; None if nothing is. Raises DamagedPrediction for a file that holds no match of the pair."""
+        """What is stored of the pair; None if nothing is.
+        Raises DamagedPrediction for a file that holds no match of the pair.
+        """
         path = self.path(pair)
         if not path.exists():
             return None
@@ -117,7 +121,9 @@ class PredictionStore:
 
     def save_failure(self, pair: str, reason: str) -> None:
         """Keeps why a pair could not be matched, until it is."""
-        write_atomically(self._failure_path(pair), lambda file: file.write(reason[:_LONGEST_REASON].encode(errors="replace")))
+        write_atomically(
+            self._failure_path(pair), lambda file: file.write(reason[:_LONGEST_REASON].encode(errors="replace"))
+        )
 
     def failure(self, pair: str) -> str | None:
         """Why the pair could not be matched; None where nobody said."""
@@ -160,7 +166,9 @@ class PredictionStore:
                 raise ForeignPredictions(_refusal(self.directory, stored, self.fingerprint))
             return
         if any(self.directory.glob("*.npz")):
-            raise ForeignPredictions(f"{self.directory} holds npz files but no {_FINGERPRINT}: nobody knows what made them. {_ADVICE}")
+            raise ForeignPredictions(
+                f"{self.directory} holds npz files but no {_FINGERPRINT}: nobody knows what made them. {_ADVICE}"
+            )
         signed = {"sha256": self.sha256, "config": self.fingerprint}
         write_atomically(path, lambda file: file.write(json.dumps(signed, indent=2, sort_keys=True).encode()))
 
@@ -206,7 +214,11 @@ def _refusal(directory: Path, stored: Mapping[str, Any], asked: Mapping[str, Any
         shown.append(f"  … and {len(changed) - 20} more")
     same = " ".join(f"{key}={before[key]}" for key in changed[:3] if key in before)
     again = f", or type {same} to go on with the stored ones" if same and len(changed) <= 3 else ""
-    return f"the predictions in {directory} were made with another configuration:\n" + "\n".join(shown) + f"\n{_ADVICE}{again}"
+    return (
+        f"the predictions in {directory} were made with another configuration:\n"
+        + "\n".join(shown)
+        + f"\n{_ADVICE}{again}"
+    )
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,6 @@
-"""What may be in the arrays of a match: checked before one is stored, and again when a file is read, whoever wrote it."""
+"""What may be in the arrays of a match: checked before one is stored, and again when a file is read,
+whoever wrote it.
+"""
 
 import math
 import zipfile
@@ -41,10 +43,14 @@ class UnusableMap(UserError, ValueError):
 
 
 def check_map(p2p21: Int[Tensor, " n2"], fmap12: Float[Tensor, "k2 k1"] | None, *, of: str) -> None:
-    """Raises UnusableMap for a functional map that is not finite, and for a point map that sends every vertex to one."""
+    """Raises UnusableMap for a functional map that is not finite,
+    and for a point map that sends every vertex to one.
+    """
     check_finite(fmap12, of=of)
     if len(p2p21) > 2 and bool((p2p21 == p2p21[0]).all()):
-        raise UnusableMap(f"the map of {of} sends all {len(p2p21):,} points to one, which is no map; look at the features")
+        raise UnusableMap(
+            f"the map of {of} sends all {len(p2p21):,} points to one, which is no map; look at the features"
+        )
 
 
 def check_finite(*values: Tensor | None, of: str) -> None:
@@ -62,7 +68,9 @@ def check_size(path: Path) -> None:
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
-    """Raises UnusableMap for arrays that no match has: another form, numbers that are none, places that do not exist."""
+    """Raises UnusableMap for arrays that no match has: another form, numbers that are none,
+    places that do not exist.
+    """
     if "p2p21" not in arrays:
         raise UnusableMap(f"it holds no p2p21, but {', '.join(arrays) or 'nothing'}")
     for name, values in arrays.items():
@@ -87,7 +95,9 @@ def _check_form(name: str, values: np.ndarray) -> None:
     if shape is not None and (
         values.ndim != len(shape) or any(want not in (None, is_) for want, is_ in zip(shape, values.shape, strict=True))
     ):
-        raise UnusableMap(f"{name} has the shape {values.shape}, but should have {len(shape)} dimensions, {_shape_in_words(shape)}")
+        raise UnusableMap(
+            f"{name} has the shape {values.shape}, but should have {len(shape)} dimensions, {_shape_in_words(shape)}"
+        )
     if shape and not values.size:
         raise UnusableMap(f"{name} is empty")
     if name in _FINITE and not np.isfinite(values).all():

@@ -23,7 +23,9 @@ def print_table(results: Sequence[Result], *, console: Console | None = None) ->
         for pair in result.failed[:10]:
             console.print(f"failed: {result.dataset} {pair.title}: {pair.message}", style="red", markup=False)
         if len(result.failed) > 10:
-            console.print(f"… and {len(result.failed) - 10} more of {result.dataset}, see pairs.csv", style="red", markup=False)
+            console.print(
+                f"… and {len(result.failed) - 10} more of {result.dataset}, see pairs.csv", style="red", markup=False
+            )
 
 
 def _table(kind: type[Result], results: Sequence[Result]) -> Table:
@@ -41,7 +43,9 @@ def _table(kind: type[Result], results: Sequence[Result]) -> Table:
 
 
 def _cells(row: TableRow, kind: type[Result]) -> list[str]:
-    figures = ["–" if row.metrics[name] is None else form.format(row.metrics[name]) for name, (_, form) in kind.columns.items()]
+    figures = [
+        "–" if row.metrics[name] is None else form.format(row.metrics[name]) for name, (_, form) in kind.columns.items()
+    ]
     return [f"{row.pairs}" + (f" [red](+{row.failed} failed)[/red]" if row.failed else ""), *figures]
 
 

@@ -28,12 +28,15 @@ class NoCheckpoint(UserError, FileNotFoundError):
 def load_checkpoint(path: str | Path) -> Mapping[str, Any]:
     """A checkpoint of this project: weights and plain data, whoever wrote it.
 
-    Nothing in it is executed, unpacked beyond its size, or believed: ``state_dict`` holds dense tensors of finite numbers, ``config``
-    plain containers (see `plain_data`). Raises NoCheckpoint, CheckpointError, PlainDataError or NotFiniteError, naming the file.
+    Nothing in it is executed, unpacked beyond its size, or believed: ``state_dict`` holds dense tensors of finite
+    numbers, ``config`` plain containers (see `plain_data`). Raises NoCheckpoint, CheckpointError, PlainDataError or
+    NotFiniteError, naming the file.
     """
     path = Path(path)
     if not path.is_file():
-        raise NoCheckpoint(f"there is no checkpoint {path}; give ckpt=RUN/checkpoints/best.ckpt of a run, or ckpt=null for none")
+        raise NoCheckpoint(
+            f"there is no checkpoint {path}; give ckpt=RUN/checkpoints/best.ckpt of a run, or ckpt=null for none"
+        )
     try:
         checkpoint = read_tensors(path)
     except WeightsFileError as error:
@@ -56,7 +59,8 @@ def load_checkpoint(path: str | Path) -> Mapping[str, Any]:
 def load_to_resume(path: str | Path) -> Mapping[str, Any]:
     """A checkpoint from which a training may go on. Raises CheckpointError, and as ``load_checkpoint``.
 
-    Lightning deletes the checkpoints that a better one replaces by the names that stand in the file: they must lie beside one another.
+    Lightning deletes the checkpoints that a better one replaces by the names that stand in the file: they must lie
+    beside one another.
     """
     checkpoint = load_checkpoint(path)
     callbacks = checkpoint.get("callbacks") or {}
@@ -64,10 +68,16 @@ def load_to_resume(path: str | Path) -> Mapping[str, Any]:
         if not isinstance(state, Mapping) or "dirpath" not in state:
             continue
         best = state.get("best_k_models")
-        named = [*(best if isinstance(best, Mapping) else ()), state.get("kth_best_model_path"), state.get("last_model_path")]
+        named = [
+            *(best if isinstance(best, Mapping) else ()),
+            state.get("kth_best_model_path"),
+            state.get("last_model_path"),
+        ]
         for name in filter(None, named):
             if Path(str(name)).parent != Path(str(state["dirpath"])) or ".." in Path(str(name)).parts:
-                raise CheckpointError(f"{path} would have {name} replaced, which is none of its checkpoints; begin anew with resume=null")
+                raise CheckpointError(
+                    f"{path} would have {name} replaced, which is none of its checkpoints; begin anew with resume=null"
+                )
     return checkpoint
 
 
@@ -78,9 +88,14 @@ def load_weights(module: nn.Module, checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_fit(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Raises CheckpointError unless the weights have the names and shapes of the module's, which may be on the meta device."""
+    """Raises CheckpointError unless the weights have the names and shapes of the module's,
+    which may be on the meta device.
+    """
     ours = module.state_dict()
-    problems = [f"{name} does not exist in the {'checkpoint' if name in ours else 'network'}" for name in ours.keys() ^ weights.keys()]
+    problems = [
+        f"{name} does not exist in the {'checkpoint' if name in ours else 'network'}"
+        for name in ours.keys() ^ weights.keys()
+    ]
     for name in ours.keys() & weights.keys():
         if ours[name].shape != weights[name].shape:
             there, here = tuple(weights[name].shape), tuple(ours[name].shape)
@@ -88,26 +103,33 @@ def check_fit(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
     if problems:
         more = f" ({len(problems) - 1} more of the kind)" if len(problems) > 1 else ""
         raise CheckpointError(
-            "the weights of the checkpoint do not fit the backbone; drop the backbone overrides, and the checkpoint's own is taken. "
+            "the weights of the checkpoint do not fit the backbone; drop the backbone overrides, and the "
+            "checkpoint's own is taken. "
             f"{min(problems)}{more}"
         )
 
 
 def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
-    """Puts the DiffusionNet weights that a file of another code base (or a checkpoint of ours) holds into ``module.backbone``.
+    """Puts the DiffusionNet weights that a file of another code base (or a checkpoint of ours)
+    holds into ``module.backbone``.
 
-    Returns in words where they come from, for the protocol of results; logs what else the file holds, which is ignored. Raises
-    NoCheckpoint, NotFiniteError, or ForeignWeightsError naming the file, the layer, both shapes and the overrides that would fit.
+    Returns in words where they come from, for the protocol of results; logs what else the file holds, which is ignored.
+    Raises NoCheckpoint, NotFiniteError, or ForeignWeightsError naming the file, the layer, both shapes and the
+    overrides that would fit.
     """
     path = Path(path)
     if not path.is_file():
-        raise NoCheckpoint(f"weights={path} does not exist; give a file with the weights of a DiffusionNet, or weights=null")
+        raise NoCheckpoint(
+            f"weights={path} does not exist; give a file with the weights of a DiffusionNet, or weights=null"
+        )
     try:
         content = read_tensors(path)
     except WeightsFileError as error:
         raise ForeignWeightsError(
-            f"weights={path} is damaged, or holds more than tensors and plain data ({error}), which is not read because it "
-            f'could execute code; where you trust it: torch.save(torch.load(FILE, weights_only=False)["networks"], "weights.pth")'
+            f"weights={path} is damaged, or holds more than tensors and plain "
+            f"data ({error}), which is not read because it "
+            "could execute code; where you trust it: torch.save(torch.load(FILE, "
+            'weights_only=False)["networks"], "weights.pth")'
         ) from error
     try:
         found = load_foreign(module.backbone, content, source=f"weights={path}")
@@ -115,7 +137,11 @@ def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
         raise ForeignWeightsError(f"weights={path} {error}") from None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     name = found.prefix.rstrip(".") or "the network"
-    log.info("%s: %s with the names of %s; ignored around it: %s", path, name, found.layout, found.ignored() or "nothing")
+    log.info(
+        "%s: %s with the names of %s; ignored around it: %s", path, name, found.layout, found.ignored() or "nothing"
+    )
     inputs = type(module.backbone.descriptor).__name__
-    log.info("%s: which input features they were trained with is not in the file; this backbone gives them %s", path, inputs)
+    log.info(
+        "%s: which input features they were trained with is not in the file; this backbone gives them %s", path, inputs
+    )
     return f"{path.name} from elsewhere (names of {found.layout}, sha256 {digest})"

@@ -1,4 +1,6 @@
-"""glTF 2.0 files, as ``.glb`` or as ``.gltf`` with its buffers beside or inside it: the surfaces of the scene, each in its place."""
+"""glTF 2.0 files, as ``.glb`` or as ``.gltf`` with its buffers beside or inside it: the surfaces of the scene,
+each in its place.
+"""
 
 import numpy as np
 from jaxtyping import Int
@@ -16,14 +18,18 @@ _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
 
 def read_gltf(source: Source) -> FileMesh:
-    """All triangles of the scene, in the order of its nodes. Primitives of a node that share their vertices keep sharing them."""
+    """All triangles of the scene, in the order of its nodes.
+    Primitives of a node that share their vertices keep sharing them.
+    """
     document = document_of(source)
     try:
         return _scene(source, document)
     except MeshError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise source.error(f"its description of the scene is not as glTF has it ({type(error).__name__}: {error})") from None
+        raise source.error(
+            f"its description of the scene is not as glTF has it ({type(error).__name__}: {error})"
+        ) from None
 
 
 def _scene(source: Source, document: Document) -> FileMesh:
@@ -38,7 +44,10 @@ def _scene(source: Source, document: Document) -> FileMesh:
                 passed_over += 1
                 continue
             accessor = primitive["attributes"]["POSITION"]
-            if _DRACO in primitive.get("extensions", {}) and "bufferView" not in document.content["accessors"][accessor]:
+            if (
+                _DRACO in primitive.get("extensions", {})
+                and "bufferView" not in document.content["accessors"][accessor]
+            ):
                 raise source.error("its meshes are packed with Draco", advice="Export it without compression")
             if accessor not in shared:
                 points = document.accessor(accessor, "VEC3").astype(np.float64)
@@ -53,7 +62,9 @@ def _scene(source: Source, document: Document) -> FileMesh:
         raise source.error("its scene has no triangles", advice="Export the surface again, as .ply or .obj")
     notes = (f"{passed_over} sets of points or lines were ignored",) if passed_over else ()
     corners = np.concatenate(faces).ravel()
-    return mesh_of_polygons(source, np.concatenate(verts), corners, np.full(len(places), 3), place=lambda i: places[i], notes=notes)
+    return mesh_of_polygons(
+        source, np.concatenate(verts), corners, np.full(len(places), 3), place=lambda i: places[i], notes=notes
+    )
 
 
 def _triangles(document: Document, primitive: dict, n: int) -> Int[ndarray, "f 3"]:
@@ -66,7 +77,9 @@ def _triangles(document: Document, primitive: dict, n: int) -> Int[ndarray, "f 3
         return indices.reshape(-1, 3)
     first = np.arange(max(len(indices) - 2, 0))
     if mode == _FAN:
-        triangles = np.stack([indices[first + 1], indices[first + 2], np.broadcast_to(indices[:1], first.shape)], axis=1)
+        triangles = np.stack(
+            [indices[first + 1], indices[first + 2], np.broadcast_to(indices[:1], first.shape)], axis=1
+        )
     else:
         triangles = np.stack([indices[first], indices[first + 1 + first % 2], indices[first + 2 - first % 2]], axis=1)
     a, b, c = triangles.T

@@ -47,7 +47,9 @@ class Document:
     def _beside(self, uri: str) -> bytes:
         path = self.source.path.parent / unquote(uri)
         if ":" in uri or Path(unquote(uri)).is_absolute():
-            raise self.source.error(f"its data lies elsewhere, at {uri[:60]!r}", advice="Export it as .glb, which is one file")
+            raise self.source.error(
+                f"its data lies elsewhere, at {uri[:60]!r}", advice="Export it as .glb, which is one file"
+            )
         try:
             return read_bytes(path, what="buffer")
         except (MissingFileError, OSError):
@@ -81,21 +83,34 @@ class Document:
             raise self.source.error("its meshes are packed with meshopt", advice="Export it without compression")
         begin = _natural(view.get("byteOffset", 0))
         data = self.buffer(_natural(view["buffer"]))[begin : begin + _natural(view["byteLength"])]
-        begin, stride = _natural(described.get("byteOffset", 0)), _natural(view.get("byteStride", 0)) or item.itemsize * width
+        begin, stride = (
+            _natural(described.get("byteOffset", 0)),
+            _natural(view.get("byteStride", 0)) or item.itemsize * width,
+        )
         needed = begin + stride * (count - 1) + item.itemsize * width if count else 0
         if stride < item.itemsize * width or needed > len(data):
             raise ValueError(f"{count} elements need {needed} bytes, but their part of the buffer has {len(data)}")
-        return np.ndarray((count, width), item, data, begin, (stride, item.itemsize)) if count else np.zeros((0, width), item)
+        return (
+            np.ndarray((count, width), item, data, begin, (stride, item.itemsize))
+            if count
+            else np.zeros((0, width), item)
+        )
 
     def placed_nodes(self) -> Iterator[tuple[Mapping[str, Any], Float[ndarray, "4 4"]]]:
-        """The nodes of the scene that have a mesh, and where each is placed. Raises MeshError for a node in two places."""
+        """The nodes of the scene that have a mesh, and where each is placed.
+        Raises MeshError for a node in two places.
+        """
         nodes = self.content.get("nodes", [])
         if not nodes:
             yield from (({"mesh": i}, np.eye(4)) for i in range(len(self.content.get("meshes", ()))))
             return
         children = {child for node in nodes for child in node.get("children", ())}
         scenes = self.content.get("scenes")
-        roots = scenes[self.content.get("scene", 0)].get("nodes", []) if scenes else [i for i in range(len(nodes)) if i not in children]
+        roots = (
+            scenes[self.content.get("scene", 0)].get("nodes", [])
+            if scenes
+            else [i for i in range(len(nodes)) if i not in children]
+        )
         todo, seen = [(root, np.eye(4)) for root in reversed(roots)], set()
         while todo:
             index, parent = todo.pop()
@@ -133,9 +148,15 @@ def document_of(source: Source) -> Document:
         raise source.error(f"not a glTF file, or damaged: {error.msg}", line=error.lineno) from None
     except (ValueError, RecursionError) as error:
         raise source.error(f"not a glTF file, or damaged ({error})") from None
-    version = content.get("asset", {}).get("version") if isinstance(content, dict) and isinstance(content.get("asset"), dict) else None
+    version = (
+        content.get("asset", {}).get("version")
+        if isinstance(content, dict) and isinstance(content.get("asset"), dict)
+        else None
+    )
     if not isinstance(version, str) or not version.startswith("2"):
-        raise source.error(f"glTF files of version 2 are read, not of version {version}", advice="Export it again, as .glb or .ply")
+        raise source.error(
+            f"glTF files of version 2 are read, not of version {version}", advice="Export it again, as .glb or .ply"
+        )
     return Document(source, content, chunk)
 
 
@@ -144,7 +165,9 @@ def _chunks(source: Source) -> tuple[bytes, bytes]:
     data, place, parts = source.data, 12, {}
     version, length = int.from_bytes(data[4:8], "little"), int.from_bytes(data[8:12], "little")
     if version != 2:
-        raise source.error(f"glTF files of version 2 are read, not of version {version}", advice="Export it again, as .glb or .ply")
+        raise source.error(
+            f"glTF files of version 2 are read, not of version {version}", advice="Export it again, as .glb or .ply"
+        )
     if len(data) < length:
         raise source.error(f"{length} bytes announced, {len(data)} found")
     while place + 8 <= length:
@@ -159,7 +182,9 @@ def _chunks(source: Source) -> tuple[bytes, bytes]:
 
 
 def buffer_files(path: Path, data: bytes) -> list[Path]:
-    """The files that a ``.gltf`` file takes its data from, as far as they are there: what it holds hangs on them, too."""
+    """The files that a ``.gltf`` file takes its data from, as far as they are there: what it holds hangs on them,
+    too.
+    """
     try:
         source = Source(path, data)
         uris = [buffer.get("uri", "data:") for buffer in document_of(source).content.get("buffers", ())]

@@ -1,4 +1,6 @@
-"""Wavefront OBJ files: their vertices and faces. Groups, materials, textures, normals, lines, points and free forms are ignored."""
+"""Wavefront OBJ files: their vertices and faces. Groups, materials, textures, normals, lines,
+points and free forms are ignored.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +21,9 @@ def read_obj(source: Source) -> FileMesh:
 
 
 def obj_at_once(source: Source) -> FileMesh | None:
-    """The mesh of an orderly OBJ file; None for any other, which reading by line either understands or refuses with its reason."""
+    """The mesh of an orderly OBJ file; None for any other,
+    which reading by line either understands or refuses with its reason.
+    """
     data = without_comments(re.sub(rb"\\[ \t]*(?:\r\n|\n|\r)", b" ", source.data))
     lines = word_lines(data)
     if lines is None:
@@ -28,7 +32,11 @@ def obj_at_once(source: Source) -> FileMesh | None:
     if not len(vertices.starts) or not len(polygons.starts) or re.search(rb"[ \t]/", polygons.text):
         return None
     places, corners = number_lines(vertices.text), number_lines(re.sub(rb"/[^ \t\r\n]*", b"", polygons.text))
-    if places is None or corners is None or (len(places.count), len(corners.count)) != (len(vertices.starts), len(polygons.starts)):
+    if (
+        places is None
+        or corners is None
+        or (len(places.count), len(corners.count)) != (len(vertices.starts), len(polygons.starts))
+    ):
         return None
     verts, faces = places.columns(slice(None), 3), corners.polygons(slice(None), counted=False)
     if verts is None or faces is None or faces[1].min() < 3:
@@ -65,8 +73,9 @@ def read_obj_by_line(source: Source) -> FileMesh:
 
 
 def _from_zero(corners: Int[ndarray, " c"], known: Int[ndarray, " c"] | None) -> Int[ndarray, " c"]:
-    """Corners as numbers from 0. In the file they count from 1; a negative one counts back from the last vertex before its line,
-    of which there are ``known``. One that goes back too far stays negative."""
+    """Corners as numbers from 0. In the file they count from 1; a negative one counts back from the last vertex before
+    its line, of which there are ``known``. One that goes back too far stays negative.
+    """
     return corners - 1 if known is None else np.where(corners > 0, corners - 1, known + corners)
 
 

@@ -1,4 +1,6 @@
-"""OFF files of text: with any prefix of the keyword (COFF, NOFF, STOFF, 4OFF, nOFF and their combinations), or without it."""
+"""OFF files of text: with any prefix of the keyword (COFF, NOFF, STOFF, 4OFF, nOFF and their combinations),
+or without it.
+"""
 
 import re
 from collections.abc import Sequence
@@ -30,7 +32,8 @@ class _Header:
     extras: tuple[int, ...]  # how many more numbers a vertex may have
     n: int
     f: int
-    body: Sequence[Line] | None  # what follows; None: the counts have no line of their own, as where each number has one
+    # what follows; None: the counts have no line of their own, as where each number has one
+    body: Sequence[Line] | None
     stream: Sequence[str]  # what follows, as words
 
 
@@ -43,7 +46,9 @@ def read_off(source: Source) -> FileMesh:
 
 
 def off_at_once(source: Source) -> FileMesh | None:
-    """The mesh of an orderly OFF file; None for any other, which reading by line either understands or refuses with its reason."""
+    """The mesh of an orderly OFF file; None for any other,
+    which reading by line either understands or refuses with its reason.
+    """
     data = without_comments(source.data)
     counts = _ORDERLY.match(data)
     lines = number_lines(data[counts.end() :]) if counts else None
@@ -61,8 +66,8 @@ def off_at_once(source: Source) -> FileMesh | None:
 def read_off_by_line(source: Source) -> FileMesh:
     """As ``read_off``, for text: slower, and with a reason where it refuses.
 
-    The format is one of words, not of lines, but then colours behind a face could not be told from the next face. So lines are
-    believed first; where there are more or fewer than announced, the words are, if they fit to the last one.
+    The format is one of words, not of lines, but then colours behind a face could not be told from the next face. So
+    lines are believed first; where there are more or fewer than announced, the words are, if they fit to the last one.
     """
     lines = [(number, words) for number, line in source.lines() if (words := line.split("#", 1)[0].split())]
     if not lines:
@@ -84,10 +89,16 @@ def _header(source: Source, lines: Sequence[Line]) -> _Header:
     if keyword:
         words = [word for word in (words[0][keyword.end() :], *words[1:]) if word]
         if "BINARY" in (word.upper() for word in words):
-            raise source.error("a binary OFF file whose first line is not the keyword and BINARY", line=line, advice="Export it as text")
+            raise source.error(
+                "a binary OFF file whose first line is not the keyword and BINARY",
+                line=line,
+                advice="Export it as text",
+            )
     elif integer(words[0]) is None or len(words) > 3:
         shown = " ".join(words)[:40]
-        raise source.error(f"not an OFF file, it begins with {shown!r}", line=line, advice="Export it as .off, .obj or .ply")
+        raise source.error(
+            f"not an OFF file, it begins with {shown!r}", line=line, advice="Export it as .off, .obj or .ply"
+        )
     lines = [(line, words), *body] if words else body
     prefix = keyword["prefix"] if keyword else ""
     dimensions = "n" in prefix and keyword is not None and keyword[0].endswith("OFF")
@@ -105,7 +116,9 @@ def _header(source: Source, lines: Sequence[Line]) -> _Header:
 
 
 def _after_dimension(source: Source, lines: Sequence[Line]) -> list[Line]:
-    """The lines without the dimension that is the first word of a nOFF file. Raises MeshError for another one than 3."""
+    """The lines without the dimension that is the first word of a nOFF file.
+    Raises MeshError for another one than 3.
+    """
     if not lines:
         raise source.error("nothing follows the keyword nOFF")
     (line, words), *body = lines
@@ -127,7 +140,9 @@ def _counts(source: Source, lines: Sequence[Line]) -> tuple[int, int]:
 def _mesh_by_line(source: Source, header: _Header) -> FileMesh:
     n, f, lines = header.n, header.f, header.body
     if lines is None:
-        raise source.error(f"{n} vertices and {f} faces announced, but {len(header.stream)} numbers follow, which does not fit")
+        raise source.error(
+            f"{n} vertices and {f} faces announced, but {len(header.stream)} numbers follow, which does not fit"
+        )
     if len(lines) < n + f:
         found = min(n, len(lines))
         raise source.error(f"{n} vertices and {f} faces announced, {found} and {len(lines) - found} found")
@@ -135,24 +150,37 @@ def _mesh_by_line(source: Source, header: _Header) -> FileMesh:
     for line, words in lines[:n]:
         row = [number(word) for word in words[: header.width]]
         if len(row) < header.width or None in row:
-            raise source.error(f"the vertex {' '.join(words)[:40]!r} does not have {wanted} numbers as coordinates", line=line)
+            raise source.error(
+                f"the vertex {' '.join(words)[:40]!r} does not have {wanted} numbers as coordinates", line=line
+            )
         rows.append(row)
     for line, words in lines[n : n + f]:
         size = integer(words[0])
         if size is None or size < 0 or len(words) < 1 + size:
-            raise source.error(f"the face {' '.join(words)[:40]!r} does not list as many vertices as it announces", line=line)
+            raise source.error(
+                f"the face {' '.join(words)[:40]!r} does not list as many vertices as it announces", line=line
+            )
         face = [integer(word) for word in words[1 : 1 + size]]
         if None in face:
-            raise source.error(f"the face {' '.join(words)[:40]!r} names something that is not a vertex number", line=line)
+            raise source.error(
+                f"the face {' '.join(words)[:40]!r} names something that is not a vertex number", line=line
+            )
         corners += face
         sizes.append(size)
     places = [line for line, _ in lines[n : n + f]]
     if min(sizes, default=3) < 3 and len(lines) > n + f:  # a vertex, taken for a face, looks like this
         line = next(line for line, size in zip(places, sizes, strict=True) if size < 3)
-        what = f"a face of fewer than three corners, and {len(lines) - n - f} lines after the {n} vertices and {f} faces announced"
+        what = (
+            f"a face of fewer than three corners, and {len(lines) - n - f} lines after the {n} vertices and {f} "
+            "faces announced"
+        )
         raise source.error(what, line=line)
     return mesh_of_polygons(
-        source, _points(rows, header.width), _integers(corners), _integers(sizes), place=lambda face: f"line {places[face]}"
+        source,
+        _points(rows, header.width),
+        _integers(corners),
+        _integers(sizes),
+        place=lambda face: f"line {places[face]}",
     )
 
 
@@ -169,7 +197,9 @@ def _mesh_by_word(source: Source, header: _Header) -> FileMesh | None:
             if polygons is not None and all(0 <= corner < header.n for corner in polygons[0]):
                 rows = np.array(values[begin : begin + header.n * width], dtype=np.float64).reshape(header.n, width)
                 verts = _points(rows[:, : header.width], header.width)
-                return mesh_of_polygons(source, verts, *map(_integers, polygons), place=lambda face: f"face {face + 1} of {header.f}")
+                return mesh_of_polygons(
+                    source, verts, *map(_integers, polygons), place=lambda face: f"face {face + 1} of {header.f}"
+                )
     return None
 
 

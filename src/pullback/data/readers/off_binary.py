@@ -1,4 +1,6 @@
-"""Binary OFF files, as Geomview defines them: integers and single-precision numbers, the most significant byte first."""
+"""Binary OFF files, as Geomview defines them: integers and single-precision numbers,
+the most significant byte first.
+"""
 
 import re
 

@@ -1,4 +1,6 @@
-"""PLY files, of text or binary: triangles, polygons, triangle strips, and elements of any other kind, which are passed over."""
+"""PLY files, of text or binary: triangles, polygons, triangle strips, and elements of any other kind,
+which are passed over.
+"""
 
 import codecs
 from dataclasses import replace
@@ -20,7 +22,9 @@ def read_ply(source: Source) -> FileMesh:
     source = replace(source, data=source.data.removeprefix(codecs.BOM_UTF8))
     header = read_header(source)
     if not any(element.name == "vertex" and element.properties for element in header.elements):
-        raise source.error("the header announces no vertices with coordinates", advice="Export it again, as .ply or .off")
+        raise source.error(
+            "the header announces no vertices with coordinates", advice="Export it again, as .ply or .off"
+        )
     tables, notes = (read_binary_tables if header.order else read_text_tables)(source, header)
     verts = tables["vertex"].points(source)
     corners, sizes, place = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), str

@@ -12,14 +12,18 @@ from pullback.data.readers.source import Source
 
 
 def read_binary_tables(source: Source, header: Header) -> tuple[dict[str, Table], tuple[str, ...]]:
-    """The elements by name, and what was remarkable. Raises MeshError for a file that ends before what its header announces."""
+    """The elements by name, and what was remarkable.
+    Raises MeshError for a file that ends before what its header announces.
+    """
     tables: dict[str, Table] = {}
     place = header.begin
     for element in header.elements:
         table, place = _read(source, element, place, header.order)
         tables.setdefault(element.name, table)
     beyond = source.data[place:]
-    return tables, (f"{len(beyond)} bytes after the last {header.elements[-1].name} were ignored",) if beyond.strip() else ()
+    return tables, (
+        f"{len(beyond)} bytes after the last {header.elements[-1].name} were ignored",
+    ) if beyond.strip() else ()
 
 
 def _read(source: Source, element: Element, place: int, order: str) -> tuple[Table, int]:
@@ -52,7 +56,9 @@ def _first_sizes(source: Source, element: Element, place: int, order: str) -> tu
     return tuple(sizes)
 
 
-def _read_alike(source: Source, element: Element, place: int, order: str, sizes: Sequence[int]) -> tuple[Table, int] | None:
+def _read_alike(
+    source: Source, element: Element, place: int, order: str, sizes: Sequence[int]
+) -> tuple[Table, int] | None:
     """An element whose every row has lists as long as the first; None if they differ."""
     room, left, fields = len(source.data) - place, iter(sizes), []
     for i, each in enumerate(element.properties):
@@ -97,7 +103,9 @@ def _read_by_row(source: Source, element: Element, place: int, order: str) -> tu
             if size < 0 or place > end:
                 break
         if place > end or (sizes[i] and sizes[i][-1] < 0):
-            raise source.error(f"{element.name} {row + 1} of {element.count} goes on after the end of the file, or is damaged")
+            raise source.error(
+                f"{element.name} {row + 1} of {element.count} goes on after the end of the file, or is damaged"
+            )
     columns, lists = {}, {}
     for each, at, size in zip(element.properties, places, sizes, strict=True):
         begin = np.array(at, dtype=np.int64)
@@ -117,7 +125,9 @@ def _count(data: bytes, place: int, count_type: str, order: str) -> int:
     return int.from_bytes(piece, "little" if order == "<" else "big", signed=count_type.startswith("i"))
 
 
-def _gathered(data: bytes, begin: Int[ndarray, " r"], count: Int[ndarray, " r"], each: Property, order: str) -> Num[ndarray, " v"]:
+def _gathered(
+    data: bytes, begin: Int[ndarray, " r"], count: Int[ndarray, " r"], each: Property, order: str
+) -> Num[ndarray, " v"]:
     """``count[i]`` numbers from the byte ``begin[i]`` on, for each i."""
     item = int(each.type[1:])
     ends = np.cumsum(count)

@@ -55,7 +55,9 @@ class Header:
 
 
 def read_header(source: Source) -> Header:
-    """Raises MeshError, with the line, for anything that cannot be understood: the sizes of all that follows hang on it."""
+    """Raises MeshError, with the line, for anything that cannot be understood:
+    the sizes of all that follows hang on it.
+    """
     end = _END.search(source.data)
     if not re.match(rb"ply[ \t]*[\r\n]", source.data, re.IGNORECASE) or end is None:
         raise source.error("not a PLY file, or one without an end to its header")
@@ -80,9 +82,13 @@ def read_header(source: Source) -> Header:
                 pass
             case _:
                 shown = line.decode("latin-1")[:40]
-                raise source.error(f"the header has {shown!r}, which is no element, property, format or comment", line=number)
+                raise source.error(
+                    f"the header has {shown!r}, which is no element, property, format or comment", line=number
+                )
     if order is None:
-        raise source.error("the header does not say whether the format is ascii, binary_little_endian or binary_big_endian")
+        raise source.error(
+            "the header does not say whether the format is ascii, binary_little_endian or binary_big_endian"
+        )
     return Header(order, tuple(elements), begin, len(lines) + 1)
 
 

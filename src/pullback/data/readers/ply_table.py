@@ -20,14 +20,17 @@ class Table:
 
     element: Element
     columns: Mapping[str, Num[ndarray, " r"]]
-    lists: Mapping[str, tuple[Num[ndarray, " v"], Int[ndarray, " r"]]]  # the numbers of all rows, and how many each row has
+    # the numbers of all rows, and how many each row has
+    lists: Mapping[str, tuple[Num[ndarray, " v"], Int[ndarray, " r"]]]
     place: Callable[[int], str]  # where a row is in the file
 
     def points(self, source: Source) -> Float[ndarray, "n 3"]:
         """Raises MeshError where a coordinate is missing."""
         lost = [axis for axis in "xyz" if axis not in self.columns]
         if lost:
-            raise source.error(f"the vertices have no property {lost[0]}", advice="Export it with x, y and z of each vertex")
+            raise source.error(
+                f"the vertices have no property {lost[0]}", advice="Export it with x, y and z of each vertex"
+            )
         return np.stack([self.columns[axis].astype(np.float64) for axis in "xyz"], axis=1)
 
     def corners(self, source: Source) -> tuple[Int[ndarray, " c"], Int[ndarray, " p"]]:
@@ -36,7 +39,10 @@ class Table:
         if name is None and len(self.lists) == 1:
             (name,) = self.lists
         if name is None:
-            raise source.error(f"no list of its {self.element.name} is called vertex_indices", advice="Export it again, as .ply or .off")
+            raise source.error(
+                f"no list of its {self.element.name} is called vertex_indices",
+                advice="Export it again, as .ply or .off",
+            )
         values, sizes = self.lists[name]
         if np.issubdtype(values.dtype, np.integer) and values.dtype.itemsize < 8:
             return values.astype(np.int64), sizes

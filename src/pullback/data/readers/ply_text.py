@@ -27,7 +27,9 @@ class _RowError(Exception):
 
 
 def read_text_tables(source: Source, header: Header) -> tuple[dict[str, Table], tuple[str, ...]]:
-    """The elements by name, and what was remarkable. Raises MeshError, with the line, for rows that are not as announced."""
+    """The elements by name, and what was remarkable. Raises MeshError, with the line,
+    for rows that are not as announced.
+    """
     elements = [element for element in header.elements if element.properties]  # rows without any property are blank
     rows = sum(element.count for element in elements)
     body = source.data[header.begin :]
@@ -35,7 +37,10 @@ def read_text_tables(source: Source, header: Header) -> tuple[dict[str, Table], 
     lines, notes = number_lines(body), ()
     if lines is None:  # perhaps only because of what comes after the last row
         wanted = b"\n".join(text for _, text in islice(_filled_lines(body, header), rows))
-        lines, notes = number_lines(wanted), (f"what follows the last {elements[-1].name if elements else 'row'} was ignored",)
+        lines, notes = (
+            number_lines(wanted),
+            (f"what follows the last {elements[-1].name if elements else 'row'} was ignored",),
+        )
         if not wanted:
             lines = NumberLines(np.empty(0), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
     if lines is None:
@@ -48,7 +53,8 @@ def read_text_tables(source: Source, header: Header) -> tuple[dict[str, Table], 
         beyond = len(lines.count) - rows
         return tables, (f"what follows the last {elements[-1].name} was ignored",) if beyond and elements else notes
     except (_RowError, MeshError) as error:
-        tables = None if len(lines.count) == rows else _tables_by_word(elements, lines.values)  # as many lines as rows: they are the rows
+        # as many lines as rows: they are the rows
+        tables = None if len(lines.count) == rows else _tables_by_word(elements, lines.values)
         if tables is not None:
             return tables, ()
         if isinstance(error, MeshError):
@@ -84,7 +90,9 @@ def _table(
     for each in element.properties:
         short = np.flatnonzero(at >= stop)
         if len(short):
-            raise _RowError(row + int(short[0]), f"this {element.name} has {count[short[0]]} numbers, too few for {each.name}")
+            raise _RowError(
+                row + int(short[0]), f"this {element.name} has {count[short[0]]} numbers, too few for {each.name}"
+            )
         first = values[at]
         at += 1
         if each.count_type is None:
@@ -92,13 +100,19 @@ def _table(
             continue
         bad = np.flatnonzero(~((first >= 0) & (first == np.floor(first)) & (first <= stop - at)))
         if len(bad):
-            raise _RowError(row + int(bad[0]), f"the list {each.name} of this {element.name} does not have as many numbers as it announces")
+            raise _RowError(
+                row + int(bad[0]),
+                f"the list {each.name} of this {element.name} does not have as many numbers as it announces",
+            )
         sizes = first.astype(np.int64)
         lists[each.name] = values[spread(at, sizes)], sizes
         at += sizes
     more = np.flatnonzero(at != stop)
     if len(more):
-        raise _RowError(row + int(more[0]), f"this {element.name} has {stop[more[0]] - at[more[0]]} numbers more than the header says")
+        raise _RowError(
+            row + int(more[0]),
+            f"this {element.name} has {stop[more[0]] - at[more[0]]} numbers more than the header says",
+        )
     return Table(element, columns, lists, lambda i: place(row + i))
 
 

@@ -22,15 +22,19 @@ def mesh_of_polygons(
     place: Callable[[int], str],
     notes: tuple[str, ...] = (),
 ) -> FileMesh:
-    """The mesh of polygons, listed one after the other: polygon i takes the next ``sizes[i]`` of the ``corners``, counted from 0.
+    """The mesh of polygons, listed one after the other: polygon i takes the next ``sizes[i]`` of the ``corners``,
+    counted from 0.
 
-    Polygons of one or two corners are left out, with a note. ``place`` says where a polygon stands in the file, as in ``line 12``.
-    Raises MeshError for a corner that is not a vertex.
+    Polygons of one or two corners are left out, with a note. ``place`` says where a polygon stands in the file, as in
+    ``line 12``. Raises MeshError for a corner that is not a vertex.
     """
     outside = np.flatnonzero((corners < 0) | (corners >= len(verts)))
     if len(outside):
         polygon = int(np.searchsorted(np.cumsum(sizes), outside[0], side="right"))
-        what = f"{place(polygon)}: a face has the corner {corners[outside[0]]}, counted from 0, but there are {len(verts)} vertices"
+        what = (
+            f"{place(polygon)}: a face has the corner {corners[outside[0]]}, counted from 0, but there are "
+            f"{len(verts)} vertices"
+        )
         raise source.error(what)
     small = np.flatnonzero(sizes < 3)
     if len(small):
@@ -40,9 +44,12 @@ def mesh_of_polygons(
     return FileMesh(verts, triangles_of(verts, corners, sizes), notes)
 
 
-def triangles_of(verts: Float[ndarray, "n 3"], corners: Int[ndarray, " c"], sizes: Int[ndarray, " p"]) -> Int[ndarray, "f 3"]:
-    """Polygons of three corners or more as triangles, in their order: fans around the first corner; where such a fan would fold
-    over itself, as in an L, the ears of the polygon one after the other."""
+def triangles_of(
+    verts: Float[ndarray, "n 3"], corners: Int[ndarray, " c"], sizes: Int[ndarray, " p"]
+) -> Int[ndarray, "f 3"]:
+    """Polygons of three corners or more as triangles, in their order: fans around the first corner;
+    where such a fan would fold over itself, as in an L, the ears of the polygon one after the other.
+    """
     if (sizes == 3).all():
         return corners.reshape(-1, 3)
     counts = sizes - 2
@@ -54,15 +61,19 @@ def triangles_of(verts: Float[ndarray, "n 3"], corners: Int[ndarray, " c"], size
     folded = large[_folded(verts, triangles[np.repeat(sizes > 3, counts)], sizes[large])]
     begin, corner = np.cumsum(counts) - counts, np.cumsum(sizes) - sizes
     quads = folded[sizes[folded] == 4]
-    triangles[begin[quads, None] + [0, 1]] = corners[corner[quads, None, None] + [[1, 2, 3], [1, 3, 0]]]  # along the other diagonal
+    # along the other diagonal
+    triangles[begin[quads, None] + [0, 1]] = corners[corner[quads, None, None] + [[1, 2, 3], [1, 3, 0]]]
     for i in folded[(sizes[folded] > 4) & (sizes[folded] <= _MOST_CORNERS)]:
         triangles[begin[i] : begin[i] + counts[i]] = _ears(verts, corners[corner[i] : corner[i] + sizes[i]])
     return triangles
 
 
-def _folded(verts: Float[ndarray, "n 3"], triangles: Int[ndarray, "f 3"], sizes: Int[ndarray, " p"]) -> Bool[ndarray, " p"]:
-    """Of which polygons the fan has a triangle that faces the other way: in a plane it lies over others. A polygon bent in space
-    may have triangles that face anywhere, and no way to cut it is better than a fan."""
+def _folded(
+    verts: Float[ndarray, "n 3"], triangles: Int[ndarray, "f 3"], sizes: Int[ndarray, " p"]
+) -> Bool[ndarray, " p"]:
+    """Of which polygons the fan has a triangle that faces the other way: in a plane it lies over others.
+    A polygon bent in space may have triangles that face anywhere, and no way to cut it is better than a fan.
+    """
     a, b, c = (verts[triangles[:, i]] for i in range(3))
     with np.errstate(all="ignore"):  # coordinates that are not finite are refused later
         normals = np.cross(b - a, c - a)
@@ -100,7 +111,8 @@ def _is_ear(points: Float[ndarray, "c 2"], left: list[int], i: int) -> bool:
         return False
     others = np.array([points[k] for j, k in enumerate(left) if j not in ((i - 1) % len(left), i, (i + 1) % len(left))])
     inside = (_turn(a, b, others) >= 0) & (_turn(b, c, others) >= 0) & (_turn(c, a, others) >= 0)
-    corner = (others == a).all(axis=1) | (others == b).all(axis=1) | (others == c).all(axis=1)  # a bridge to a hole comes by twice
+    # a bridge to a hole comes by twice
+    corner = (others == a).all(axis=1) | (others == b).all(axis=1) | (others == c).all(axis=1)
     return not (inside & ~corner).any()
 
 

@@ -1,4 +1,6 @@
-"""What every reader of meshes is given and gives: a file's bytes, packed or not, and the mesh in it with what was remarkable."""
+"""What every reader of meshes is given and gives: a file's bytes, packed or not,
+and the mesh in it with what was remarkable.
+"""
 
 import zlib
 from collections.abc import Iterator
@@ -37,7 +39,9 @@ class Source:
 
     @classmethod
     def of(cls, path: Path) -> "Source":
-        """The file, unpacked if it is gzipped. Raises MeshError for an empty, damaged or suspicious one, and as ``read_bytes``."""
+        """The file, unpacked if it is gzipped. Raises MeshError for an empty, damaged or suspicious one,
+        and as ``read_bytes``.
+        """
         data = read_bytes(path, what="mesh file")
         if data.startswith(_PACKED) or path.suffix.lower() == ".gz":
             data = _unpacked(path, data)
@@ -59,7 +63,9 @@ class Source:
             raise self.error(f"begins like UTF-16 or UTF-32 text, but is not ({error})") from None
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Number and text of each line, whatever ends it. Raises MeshError at a zero byte outside of comments: that is no text."""
+        """Number and text of each line, whatever ends it. Raises MeshError at a zero byte outside of comments:
+        that is no text.
+        """
         text = self.as_text().data.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
         for number, line in enumerate(text.split("\n"), start=1):
             if "\0" in line.split("#", 1)[0]:
@@ -91,7 +97,9 @@ def _unpacked(path: Path, data: bytes) -> bytes:
             raise MeshError(f"{path}: cannot be unpacked ({error}). {ADVICE}") from None
         size += len(pieces[-1])
         if size > most:
-            raise MeshError(f"{path}: unpacks to more than {most >> 20} MB. If it is what you want, unpack it yourself with gunzip")
+            raise MeshError(
+                f"{path}: unpacks to more than {most >> 20} MB. If it is what you want, unpack it yourself with gunzip"
+            )
         if not unpacker.eof:
             raise MeshError(f"{path}: its packed content ends too early. {ADVICE}")
         data = unpacker.unused_data

@@ -1,4 +1,6 @@
-"""STL files, of text or binary. Their triangles share no vertices: those at the same place are merged, in order of appearance."""
+"""STL files, of text or binary. Their triangles share no vertices: those at the same place are merged,
+in order of appearance.
+"""
 
 import re
 
@@ -31,7 +33,11 @@ def read_stl(source: Source) -> FileMesh:
 
 def _as_text(source: Source) -> Source | None:
     """The file as text, from its first line of STL on; None for one that is binary."""
-    if b"\0" in source.data[:2048].rstrip(_BLANK) and not source.data.startswith((b"\xff\xfe", b"\xfe\xff")) and source.data[:1] != b"s\0":
+    if (
+        b"\0" in source.data[:2048].rstrip(_BLANK)
+        and not source.data.startswith((b"\xff\xfe", b"\xfe\xff"))
+        and source.data[:1] != b"s\0"
+    ):
         return None
     text = source.as_text()
     data = text.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(_BLANK)
@@ -43,12 +49,17 @@ def _binary_corners(source: Source, announced: int) -> tuple[Float[ndarray, "n 3
     present, left = divmod(max(size - _HEAD, 0), 50)
     notes: tuple[str, ...] = ()
     if size < _HEAD or (announced > present and announced not in _UNKNOWN) or (announced in _UNKNOWN and not present):
-        raise source.error(f"{size} bytes make no STL file, neither of text nor binary with {announced} triangles ({present} have room)")
+        raise source.error(
+            f"{size} bytes make no STL file, neither of text nor binary with "
+            f"{announced} triangles ({present} have room)"
+        )
     triangles = np.frombuffer(source.data, _TRIANGLE, present, offset=_HEAD)["corners"]
     count = announced if announced not in _UNKNOWN and (left or not _plausible(triangles, announced)) else present
     beyond = source.data[_HEAD + 50 * count :]
     if count != announced and beyond.strip(_BLANK):
-        raise source.error(f"{present} triangles and {left} bytes of another one, where {announced} triangles are announced")
+        raise source.error(
+            f"{present} triangles and {left} bytes of another one, where {announced} triangles are announced"
+        )
     if count != announced:
         notes = (f"the file announces {announced} triangles and has {count}: all were read",)
     elif beyond.strip(_BLANK):
@@ -59,7 +70,9 @@ def _binary_corners(source: Source, announced: int) -> tuple[Float[ndarray, "n 3
 def _plausible(triangles: Float[ndarray, "t 3 3"], announced: int) -> bool:
     """Whether what comes after the announced triangles seems to be more of them: numbers of the same size."""
     known, more = np.abs(triangles[:announced].astype(np.float64)), np.abs(triangles[announced:].astype(np.float64))
-    return bool(np.isfinite(more).all() and more.max(initial=0) <= 100 * known.max(initial=0) and more.max(initial=0) > 0)
+    return bool(
+        np.isfinite(more).all() and more.max(initial=0) <= 100 * known.max(initial=0) and more.max(initial=0) > 0
+    )
 
 
 def _text_corners(source: Source) -> Float[ndarray, "n 3"]:
@@ -80,7 +93,11 @@ def corners_at_once(source: Source) -> Float[ndarray, "n 3"] | None:
         return None
     facets = WordLines(text, lines.starts[inside], lines.stops[inside])
     starts, stops = facets.starts, facets.stops
-    if not len(starts) or len(starts) % 7 or not all(facets.begin_with(word)[i::7].all() for i, word in enumerate(_FACET_LINES)):
+    if (
+        not len(starts)
+        or len(starts) % 7
+        or not all(facets.begin_with(word)[i::7].all() for i, word in enumerate(_FACET_LINES))
+    ):
         return None
     letters = np.cumsum(np.append(text > ord(" "), False), dtype=np.int32)  # up to each place
     alone = [(letters[stops[i::7] - 1] == letters[starts[i::7] + len(_FACET_LINES[i]) - 1]).all() for i in (1, 5, 6)]
@@ -94,7 +111,9 @@ def corners_at_once(source: Source) -> Float[ndarray, "n 3"] | None:
 
 
 def corners_by_word(source: Source) -> Float[ndarray, "n 3"]:
-    """As ``corners_at_once`` for any file of text, however its words are spread over lines: slower, and with a reason where it refuses."""
+    """As ``corners_at_once`` for any file of text, however its words are spread over lines: slower,
+    and with a reason where it refuses.
+    """
     corners: list[list[float]] = []
     open_solids, facets, line, begun = 0, 0, 1, False
     words: list[tuple[int, str]] = []
@@ -102,7 +121,10 @@ def corners_by_word(source: Source) -> Float[ndarray, "n 3"]:
         first, *rest = text.split() or [""]
         if first.lower() == "solid":
             open_solids, begun = open_solids + 1, True
-            inline = next((i for i in range(len(rest) - 1) if [word.lower() for word in rest[i : i + 2]] == ["facet", "normal"]), len(rest))
+            inline = next(
+                (i for i in range(len(rest) - 1) if [word.lower() for word in rest[i : i + 2]] == ["facet", "normal"]),
+                len(rest),
+            )
             words += [(line, word) for word in rest[inline:]]
         elif begun or first.lower() == "facet":
             begun = True
@@ -126,14 +148,18 @@ def corners_by_word(source: Source) -> Float[ndarray, "n 3"]:
 
 
 def _after_name(words: list[tuple[int, str]], place: int) -> int:
-    """Where the next facet or end is, after an end: the rest of its line is a name, unless a whole facet stands there, too."""
+    """Where the next facet or end is, after an end: the rest of its line is a name, unless a whole facet stands there,
+    too.
+    """
     line = words[place][0]
     stop = next((i for i in range(place, len(words)) if words[i][0] != line), len(words))
     return _next_facet(words, place + 1 if any(word.lower() == "outer" for _, word in words[place:stop]) else stop)
 
 
 def _next_facet(words: list[tuple[int, str]], place: int) -> int:
-    return next((i for i in range(place, len(words)) if words[i][1].lower() in ("facet", "endsolid", "end")), len(words))
+    return next(
+        (i for i in range(place, len(words)) if words[i][1].lower() in ("facet", "endsolid", "end")), len(words)
+    )
 
 
 def _facet(source: Source, words: list[tuple[int, str]], place: int, corners: list[list[float]], facet: int) -> int:

@@ -1,4 +1,6 @@
-"""Millions of lines of numbers at once, for the text formats of meshes. What is out of the ordinary is left to the readers by line."""
+"""Millions of lines of numbers at once, for the text formats of meshes.
+What is out of the ordinary is left to the readers by line.
+"""
 
 import re
 import warnings
@@ -10,8 +12,8 @@ from numpy import ndarray
 
 _NUMBER = re.compile(r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
 
-# Of each byte what it is to a reader: part of a word, blank, or the end of a line. Everything else (other line ends, other alphabets)
-# is odd: such text is read line by line.
+# Of each byte what it is to a reader: part of a word, blank, or the end of a line. Everything else (other line ends,
+# other alphabets) is odd: such text is read line by line.
 _WORD, _BLANK, _END, _ODD = range(4)
 _KIND = np.full(256, _ODD, dtype=np.uint8)
 _KIND[33:127] = _WORD
@@ -77,7 +79,9 @@ def integer(word: str) -> int | None:
 
 
 def number_lines(data: bytes) -> NumberLines | None:
-    """The numbers of a text, of which comments have been removed; None if any word of it is not a number, or any byte is odd."""
+    """The numbers of a text, of which comments have been removed; None if any word of it is not a number,
+    or any byte is odd.
+    """
     kind = _kinds(data)
     if kind is None:
         return None

@@ -1,4 +1,6 @@
-"""Legacy VTK files (``.vtk``), of text or binary: surfaces as POLYDATA, or as the flat cells of an UNSTRUCTURED_GRID."""
+"""Legacy VTK files (``.vtk``), of text or binary: surfaces as POLYDATA,
+or as the flat cells of an UNSTRUCTURED_GRID.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -33,7 +35,9 @@ def read_vtk(source: Source) -> FileMesh:
     (corners, sizes), notes = _cells(source, sections) if "CELLS" in sections else (_surfaces(sections), ())
     ignored = [name.lower() for name in ("VERTICES", "LINES") if name in sections]
     notes += (f"{' and '.join(ignored)} were ignored",) if ignored else ()
-    return mesh_of_polygons(source, verts, corners, sizes, place=lambda face: f"face {face + 1} of {len(sizes)}", notes=notes)
+    return mesh_of_polygons(
+        source, verts, corners, sizes, place=lambda face: f"face {face + 1} of {len(sizes)}", notes=notes
+    )
 
 
 def _sections(cursor: Cursor) -> dict[str, Lists | Float[ndarray, " v"] | Int[ndarray, " v"]]:
@@ -45,7 +49,9 @@ def _sections(cursor: Cursor) -> dict[str, Lists | Float[ndarray, " v"] | Int[nd
             case "POINT_DATA" | "CELL_DATA":
                 break
             case "POINTS":
-                sections[keyword] = cursor.numbers(3 * cursor.count(words, 1), words[2] if len(words) > 2 else "float").astype(np.float64)
+                sections[keyword] = cursor.numbers(
+                    3 * cursor.count(words, 1), words[2] if len(words) > 2 else "float"
+                ).astype(np.float64)
             case "VERTICES" | "LINES" | "POLYGONS" | "TRIANGLE_STRIPS" | "CELLS":
                 sections[keyword] = _lists(cursor, cursor.count(words, 1), cursor.count(words, 2))
             case "CELL_TYPES":
@@ -57,7 +63,9 @@ def _sections(cursor: Cursor) -> dict[str, Lists | Float[ndarray, " v"] | Int[nd
             case "METADATA":
                 cursor.skip_to_blank_line()
             case _:
-                raise cursor.source.error(f"{' '.join(words)[:40]!r} is not a part of a VTK surface", line=cursor.line_number())
+                raise cursor.source.error(
+                    f"{' '.join(words)[:40]!r} is not a part of a VTK surface", line=cursor.line_number()
+                )
     return sections
 
 
@@ -109,7 +117,10 @@ def _cells(source: Source, sections: dict) -> tuple[Lists, tuple[str, ...]]:
         raise source.error(f"{len(sizes)} cells, but the types of {len(types)}")
     lost = sorted(set(types.tolist()) - {*_IGNORED, _TRIANGLE, _STRIP, _POLYGON, _PIXEL, _QUAD})
     if lost:
-        what = f"it has cells of type {lost[0]}, which are solid or curved, but only flat triangles and polygons make a surface"
+        what = (
+            f"it has cells of type {lost[0]}, which are solid or curved, but "
+            "only flat triangles and polygons make a surface"
+        )
         raise source.error(what, advice="Extract its surface first (ParaView: Filters, Extract Surface)")
     ignored = sorted({_IGNORED[kind] for kind in types.tolist() if kind in _IGNORED})
     notes = (f"{' and '.join(ignored)} were ignored",) if ignored else ()
@@ -121,10 +132,14 @@ def _cells(source: Source, sections: dict) -> tuple[Lists, tuple[str, ...]]:
     return _by_cell(numbers, sizes, lambda cell: _CUTS.get(next(kinds), lambda same: [same])(cell)), notes
 
 
-def _by_cell(numbers: Int[ndarray, " c"], sizes: Int[ndarray, " p"], cut: Callable[[list[int]], list[list[int]]]) -> _Cut:
+def _by_cell(
+    numbers: Int[ndarray, " c"], sizes: Int[ndarray, " p"], cut: Callable[[list[int]], list[list[int]]]
+) -> _Cut:
     """Each list of points as the polygons that ``cut`` makes of it."""
     listed, ends = numbers.tolist(), np.cumsum(sizes).tolist()
-    polygons = [polygon for end, size in zip(ends, sizes.tolist(), strict=True) for polygon in cut(listed[end - size : end])]
+    polygons = [
+        polygon for end, size in zip(ends, sizes.tolist(), strict=True) for polygon in cut(listed[end - size : end])
+    ]
     corners = [corner for polygon in polygons for corner in polygon]
     return np.array(corners, dtype=np.int64), np.array([len(polygon) for polygon in polygons], dtype=np.int64)
 

@@ -1,4 +1,6 @@
-"""Walking through a legacy VTK file: lines of words between blocks of numbers, which are text or, all of them, binary."""
+"""Walking through a legacy VTK file: lines of words between blocks of numbers, which are text or, all of them,
+binary.
+"""
 
 import re
 from collections.abc import Sequence
@@ -13,11 +15,20 @@ from pullback.data.readers.text import number_lines, whole
 
 # Big-endian, as all binary files of this format are. 64-bit where the writer's machine decides.
 _TYPES = {
-    **{"char": ">i1", "unsigned_char": ">u1", "short": ">i2", "unsigned_short": ">u2", "int": ">i4", "unsigned_int": ">u4"},
+    **{
+        "char": ">i1",
+        "unsigned_char": ">u1",
+        "short": ">i2",
+        "unsigned_short": ">u2",
+        "int": ">i4",
+        "unsigned_int": ">u4",
+    },
     **{"long": ">i8", "unsigned_long": ">u8", "vtktypeint64": ">i8", "vtktypeint32": ">i4", "vtkidtype": ">i4"},
     **{"float": ">f4", "double": ">f8"},
 }
-_BEGINNING = re.compile(rb"\s*# vtk DataFile Version\s+([0-9]+)(?:\.[0-9]+)?[^\r\n]*(?:\r\n|\n|\r)[^\r\n]*(?:\r\n|\n|\r)", re.IGNORECASE)
+_BEGINNING = re.compile(
+    rb"\s*# vtk DataFile Version\s+([0-9]+)(?:\.[0-9]+)?[^\r\n]*(?:\r\n|\n|\r)[^\r\n]*(?:\r\n|\n|\r)", re.IGNORECASE
+)
 _LINE = re.compile(rb"\s*([^\r\n]*)(\r\n|\n|\r|$)")
 
 
@@ -38,7 +49,10 @@ class Cursor:
             source = source.as_text()
         beginning = _BEGINNING.match(source.data)
         if beginning is None:
-            raise source.error("not a legacy VTK file: the first line is not `# vtk DataFile Version`", advice="Export it as .vtk or .ply")
+            raise source.error(
+                "not a legacy VTK file: the first line is not `# vtk DataFile Version`",
+                advice="Export it as .vtk or .ply",
+            )
         cursor = cls(source, int(beginning[1]), False, beginning.end(), np.empty(0, dtype=np.int64))
         words = cursor.line()
         if len(words) != 1 or words[0].upper() not in ("ASCII", "BINARY"):
@@ -62,7 +76,9 @@ class Cursor:
     def count(self, words: Sequence[str], i: int) -> int:
         """Word ``i`` of a line as a count. Raises MeshError."""
         if len(words) <= i or not re.fullmatch("[0-9]{1,12}", words[i]):
-            raise self.source.error(f"{' '.join(words)[:40]!r} does not say how many numbers follow", line=self.line_number())
+            raise self.source.error(
+                f"{' '.join(words)[:40]!r} does not say how many numbers follow", line=self.line_number()
+            )
         return int(words[i])
 
     def numbers(self, count: int, kind: str) -> Num[ndarray, " {count}"]:
@@ -73,7 +89,9 @@ class Cursor:
         if self.binary:
             size = np.dtype(item).itemsize * count
             if len(self.source.data) - self.place < size:
-                raise self.source.error(f"{size} bytes announced after line {self.line_number()}, but the file ends before")
+                raise self.source.error(
+                    f"{size} bytes announced after line {self.line_number()}, but the file ends before"
+                )
             self.place += size
             return np.frombuffer(self.source.data, item, count, self.place - size)
         first = int(np.searchsorted(self.starts, self.place))

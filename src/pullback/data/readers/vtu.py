@@ -15,13 +15,19 @@ _FLAT = ("triangle", "quad", "polygon")
 
 
 def read_vtu(source: Source) -> FileMesh:
-    """The surface of an unstructured grid in XML. Raises MeshError without meshio, for solid cells, and for what it cannot read."""
+    """The surface of an unstructured grid in XML. Raises MeshError without meshio, for solid cells,
+    and for what it cannot read.
+    """
     try:
         import meshio
     except ImportError:
-        raise source.error(".vtu files are read by meshio, which is not installed", advice='Run pip install "pullback[vtk]"') from None
+        raise source.error(
+            ".vtu files are read by meshio, which is not installed", advice='Run pip install "pullback[vtk]"'
+        ) from None
     if b"<VTKFile" not in source.data[:10_000]:
-        raise source.error("not a VTK file in XML: no tag VTKFile at its beginning", advice="Export it again, as .vtu or .ply")
+        raise source.error(
+            "not a VTK file in XML: no tag VTKFile at its beginning", advice="Export it again, as .vtu or .ply"
+        )
     with tempfile.TemporaryDirectory(prefix="pullback-") as folder, contextlib.redirect_stdout(io.StringIO()):
         copy = Path(folder) / "mesh.vtu"  # it reads from disk only, and the file may be packed
         copy.write_bytes(source.data)
@@ -35,9 +41,14 @@ def read_vtu(source: Source) -> FileMesh:
 
 def _surface(source: Source, mesh) -> FileMesh:
     blocks = [(block.type, np.asarray(block.data, dtype=np.int64)) for block in mesh.cells if len(block.data)]
-    solid = sorted({kind for kind, _ in blocks if (not kind.startswith(_FLAT) and kind not in _IGNORED) or kind[-1:].isdigit()})
+    solid = sorted(
+        {kind for kind, _ in blocks if (not kind.startswith(_FLAT) and kind not in _IGNORED) or kind[-1:].isdigit()}
+    )
     if solid:
-        what = f"it has cells of type {solid[0]}, which are solid or curved, but only flat triangles and polygons make a surface"
+        what = (
+            f"it has cells of type {solid[0]}, which are solid or curved, but "
+            "only flat triangles and polygons make a surface"
+        )
         raise source.error(what, advice="Extract its surface first (ParaView: Filters, Extract Surface)")
     flat = [data for kind, data in blocks if kind not in _IGNORED]
     ignored = sorted({kind for kind, _ in blocks if kind in _IGNORED})
@@ -45,6 +56,10 @@ def _surface(source: Source, mesh) -> FileMesh:
     if verts.ndim != 2 or verts.shape[1] != 3:
         raise source.error(f"its points have the shape {verts.shape} instead of three coordinates each")
     corners = np.concatenate([data.ravel() for data in flat]) if flat else np.empty(0, dtype=np.int64)
-    sizes = np.concatenate([np.full(len(data), data.shape[1]) for data in flat]) if flat else np.empty(0, dtype=np.int64)
+    sizes = (
+        np.concatenate([np.full(len(data), data.shape[1]) for data in flat]) if flat else np.empty(0, dtype=np.int64)
+    )
     notes = (f"{' and '.join(ignored)} cells were ignored",) if ignored else ()
-    return mesh_of_polygons(source, verts, corners, sizes, place=lambda face: f"face {face + 1} of {len(sizes)}", notes=notes)
+    return mesh_of_polygons(
+        source, verts, corners, sizes, place=lambda face: f"face {face + 1} of {len(sizes)}", notes=notes
+    )
