@@ -26,11 +26,11 @@ def main(cfg: DictConfig) -> None:
     check_early(cfg)  # before the slow imports
 
     if cfg.kind == "photographs":
-        from pullback.runtime.photo_match import match_photos
+        from pullback.runtime.match_images import match_images
 
-        return match_photos(cfg)
+        return match_images(cfg)
     from pullback.runtime.checks import check
-    from pullback.runtime.file_match import match_files
+    from pullback.runtime.match_meshes import match_files
     from pullback.runtime.origin import with_origin
 
     cfg, checkpoint = with_origin(cfg, HydraConfig.get().overrides.task)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from pullback.data import shapes
-from pullback.data.shapes import PreparationSettings, load_shape
+from pullback.data.mesh import shapes
+from pullback.data.mesh.shapes import PreparationSettings, load_shape
 
 HUMANS = Path(__file__).resolve().parents[1] / "data" / "humans" / "off"
 

@@ -30,7 +30,7 @@ import torch
 import yaml
 from PIL import Image
 
-from pullback.tasks.checkpoint import resumable
+from pullback.tasks.training.checkpoint import resumable
 
 ROOT = Path(__file__).resolve().parents[1]
 HUMANS = ROOT / "data" / "humans" / "off"

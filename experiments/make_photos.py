@@ -4,8 +4,8 @@
     python experiments/make_photos.py --out data/photos
 
 All photographs come with scikit-image; `data/photos/README.md` says whose they are and under which terms. Image 2 of a
-warped pair is image 1 sampled where a closed formula says (`pullback.data.warps`), so its ground truth is exact; light,
-colour and noise are changed after that. The same packages give the same bytes.
+warped pair is image 1 sampled where a closed formula says (`pullback.data.image.warps`), so its ground truth is
+exact; light, colour and noise are changed after that. The same packages give the same bytes.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from skimage.draw import ellipse, polygon
 from skimage.feature import corner_peaks, corner_shi_tomasi
 from skimage.transform import resize
 
-from pullback.data.image_io import read_disparity, write_disparity, write_mask, write_photo
-from pullback.data.photos import carried_mask
-from pullback.data.warps import Warp
+from pullback.data.image.io import read_disparity, save_image, write_disparity, write_mask
+from pullback.data.image.sets.photos import carried_mask
+from pullback.data.image.warps import Warp
 
 # Outlines (x, y) of the objects on the photographs as scikit-image has them, drawn by hand.
 OUTLINES = {
@@ -152,7 +152,7 @@ def make_warped(out, name):
     base = name.split("_")[0]
     image1 = getattr(skimage.data, base)()
     mask1 = torch.from_numpy(object_mask(base, image1.shape[:2]))
-    write_photo(out / f"{base}.jpg", tensor(image1))
+    save_image(out / f"{base}.jpg", tensor(image1))
     write_mask(out / f"{base}_mask.png", mask1)
     written = warp_entry(image1.shape[:2], size2, turn, scale, shear, shift, waves)
     warp = Warp.of(written, size2)
@@ -164,7 +164,7 @@ def make_warped(out, name):
         map_coordinates(image1[..., c] / 255, [y.numpy(), x.numpy()], order=3, mode="nearest") for c in range(3)
     ]
     image2 = relit(np.stack(channels, axis=-1), *light, np.random.default_rng(sorted(WARPS).index(name)))
-    write_photo(out / f"{name}.jpg", tensor(image2))
+    save_image(out / f"{name}.jpg", tensor(image2))
     flow = warp.flow21()
     known = carried_mask(mask1, flow)
     size = flow.norm(dim=0)[known] / image1.shape[1]
@@ -197,8 +197,8 @@ def visible(disparity):
 def make_stereo(out, name, left, right, disparity, box, light):
     """One stereo pair: image 1 is the right photograph, image 2 the left one, on which the disparity is known."""
     right = relit(right / 255, *light, np.random.default_rng(1))
-    write_photo(out / f"{name}_left.jpg", tensor(left), quality=88)
-    write_photo(out / f"{name}_right.jpg", tensor(right), quality=88)
+    save_image(out / f"{name}_left.jpg", tensor(left), quality=88)
+    save_image(out / f"{name}_right.jpg", tensor(right), quality=88)
     seen = visible(disparity)
     write_disparity(out / f"{name}_disparity.png", torch.from_numpy(seen).float())
     stored = read_disparity(out / f"{name}_disparity.png").numpy()

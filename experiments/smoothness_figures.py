@@ -12,7 +12,7 @@ from pullback.figures.camera import View, broadest_view
 from pullback.figures.palette import DASHES, FEATURE_MAP, SERIES_LIGHT, srgb_from_oklab, value_colors
 from pullback.figures.picture import ColourBar, Panel, Picture, sheet
 from pullback.figures.plot import dress, new_figure, save_figure
-from pullback.figures.stage import Stage
+from pullback.figures.scene import Scene
 from pullback.types import Shape
 
 SHOWN = {"smoothest": 0.0, "lower quartile": 0.25, "median": 0.5, "upper quartile": 0.75, "roughest": 1.0}
@@ -35,7 +35,7 @@ def save_features(portraits: Mapping[str, Portrait], path: Path, *, up: str = "y
     view = broadest_view(
         first.verts.double().numpy(), first.faces.numpy(), view=View(up=up, front=front, azimuth=20.0, elevation=10.0)
     )
-    stage = Stage.around(shapes, view=view, height=420, max_width=420)
+    stage = Scene.around(shapes, view=view, height=420, max_width=420)
     pictures = []
     for name, portrait in portraits.items():
         channels = chosen_channels(portrait.quotients)

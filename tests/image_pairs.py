@@ -5,11 +5,11 @@ so that every figure can be worked out by hand.
 import torch
 from torch import Tensor
 
-from pullback.types import ImagePair, Photo
+from pullback.types import Image, ImagePair
 
 
-def photo(name: str, size: tuple[int, int], **known) -> Photo:
-    return Photo(name, torch.zeros(3, *size, dtype=torch.uint8), **known)
+def photo(name: str, size: tuple[int, int], **known) -> Image:
+    return Image(name, torch.zeros(3, *size, dtype=torch.uint8), **known)
 
 
 def pixel_places(size: tuple[int, int]) -> Tensor:

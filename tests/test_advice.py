@@ -21,7 +21,7 @@ _OF_PHOTOS = ("image_folder", "pf_pascal", "pf_willow", "photos", "spair71k", "t
 _OF_MESHES = tuple(name for name in options("dataset") if name not in _OF_PHOTOS)
 # What must be chosen before an option exists, tried in this order.
 CONTEXTS = (
-    *(("train", ()), ("eval", ()), ("match", ()), ("eval", ("dataset=tss",)), ("match", ("files=photos",))),
+    *(("train", ()), ("eval", ()), ("match", ()), ("eval", ("dataset=tss",)), ("match", ("files=image",))),
     *(("train", (f"dataset=[{','.join(_OF_MESHES)}]",)), ("eval", (f"dataset=[{','.join(_OF_PHOTOS)}]",))),
     *(("eval", ("dataset=tss", f"solver={name}")) for name in ("paper", "release")),
     *(("eval", ("dataset=tss", f"fusion={name}")) for name in ("sd_dinov2", "dinov2_layers9_11", "cnn_gradients")),
@@ -165,7 +165,7 @@ def test_no_choice_of_a_group_can_be_typed_as_null(program, typed):
 
 def test_a_photograph_needs_no_backbone_and_a_mesh_no_fusion():
     check(composed("eval", *overrides(["dataset=tss", "backbone=null"], "eval", CONFIGS)))
-    check(composed("match", *overrides(["files=photos", "backbone=null"], "match", CONFIGS)))
+    check(composed("match", *overrides(["files=image", "backbone=null"], "match", CONFIGS)))
     with pytest.raises(ConfigError, match=r"there is no fusion; choose one, such as fusion=gradients_cnn"):
         check(composed("eval", *overrides(["dataset=tss", "fusion=null"], "eval", CONFIGS)))
 

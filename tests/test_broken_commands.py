@@ -19,8 +19,8 @@ SLOW = (
     *(
         "pullback.runtime.build",
         "pullback.runtime.origin",
-        "pullback.runtime.file_match",
-        "pullback.runtime.photo_match",
+        "pullback.runtime.match_meshes",
+        "pullback.runtime.match_images",
     ),
     "experiments.smoothness_energies",
 )

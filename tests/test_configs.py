@@ -14,9 +14,9 @@ from tests.fakes import write_faust
 from tests.pair_fakes import write_dt4d, write_lists, write_shrec19
 from tests.published_fakes import SCAPE_NAMES, write_set
 
-from pullback.data.datamodule import DataSettings
-from pullback.data.image_datamodule import ImageDataSettings
-from pullback.data.smal import species_by_name
+from pullback.data.image.datamodule import ImageDataSettings
+from pullback.data.mesh.datamodule import DataSettings
+from pullback.data.mesh.sets.smal import species_by_name
 from pullback.runtime.build import build
 from pullback.runtime.checks import ConfigError, check
 from pullback.runtime.settings import plain
@@ -121,9 +121,9 @@ def test_a_data_set_of_photographs_chooses_its_task(dataset, solver):
     cfg = composed("eval", f"dataset={dataset}", f"solver={solver}", *root)
     check(cfg)
     assert (cfg.kind, cfg.get("backbone"), cfg.module._target_) == (
-        "photographs",
+        "image",
         None,
-        "pullback.tasks.image.ImageMatching",
+        "pullback.tasks.image.module.ImageMatching",
     )
     assert cfg.graph.k == 200 and cfg.solver._target_ == "pullback.solvers.patch_matching.PatchMatching"
 

@@ -338,7 +338,7 @@ def test_landmarks_beside_a_checkpoint_are_refused(home, trained, landmark_pair)
 
 
 def test_the_stages_of_a_long_match_are_shown_as_they_begin(home, landmark_pair, capsys, monkeypatch):
-    monkeypatch.setattr("pullback.runtime.file_match._SHOWN_ABOVE", 0)
+    monkeypatch.setattr("pullback.runtime.match_meshes._SHOWN_ABOVE", 0)
     run("match", *landmark_pair[0], folder=home / "shown")
     shown = capsys.readouterr()
     assert "preparing the source, first.off" in shown.err and "refinement 1 of 3" in shown.err

@@ -11,8 +11,8 @@ import torch
 from tests.composing import ROOT
 from tests.test_entry_points import figures, metrics, run
 
-from pullback.data.image_io import read_photo, write_photo
-from pullback.data.image_truth import read_flo
+from pullback.data.image.io import read_image, save_image
+from pullback.data.image.truth import read_flo
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -125,8 +125,8 @@ def test_a_crop_changes_the_question_and_the_protocol_says_so(home, photos):
 
 def test_two_photographs_are_matched(home, capsys):
     source = ROOT / "data" / "photos" / "chelsea.jpg"
-    photo = read_photo(source)
-    write_photo(home / "flipped.png", photo.pixels.flip(2))
+    photo = read_image(source)
+    save_image(home / "flipped.png", photo.pixels.flip(2))
     small = [choice for choice in SMALL if not choice.startswith("trainer")]
     files = [f"source={source}", f"target={home / 'flipped.png'}", f"paths.cache_dir={home / 'cache'}"]
     printed = run("match", *files, *small, folder=home / "match", capsys=capsys)
@@ -149,7 +149,7 @@ def test_a_file_that_is_no_photograph_is_named(home):
 
 def test_a_photograph_with_nothing_on_it_is_warned_of_wherever_its_match_is_read(home, capsys):
     source = ROOT / "data" / "photos" / "chelsea.jpg"
-    write_photo(home / "black.png", torch.zeros(3, 120, 160, dtype=torch.uint8))
+    save_image(home / "black.png", torch.zeros(3, 120, 160, dtype=torch.uint8))
     printed = run(
         "match", f"source={source}", f"target={home / 'black.png'}", *SMALL[:3], folder=home / "nothing", capsys=capsys
     )
@@ -165,8 +165,8 @@ def test_a_photograph_with_nothing_on_it_is_warned_of_wherever_its_match_is_read
 def test_an_evaluation_warns_of_a_photograph_with_nothing_on_it_in_log_figures_and_report(home):
     root = home / "mine"
     root.mkdir()
-    write_photo(root / "a.png", read_photo(ROOT / "data" / "photos" / "chelsea.jpg").pixels)
-    write_photo(root / "b.png", torch.zeros(3, 120, 160, dtype=torch.uint8))
+    save_image(root / "a.png", read_image(ROOT / "data" / "photos" / "chelsea.jpg").pixels)
+    save_image(root / "b.png", torch.zeros(3, 120, 160, dtype=torch.uint8))
     folder = home / "nothing_evaluated"
     run(
         "eval",

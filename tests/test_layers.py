@@ -20,6 +20,7 @@ LAYERS = {
     "writing": -1,
     "types": 0,
     "files": 0,
+    "moved": 0,
     "plain_data": 0,
     "stages": 0,
     "threads": 0,
@@ -31,10 +32,10 @@ LAYERS = {
 HOMES = {
     "hydra": ["runtime/", *ENTRY_POINTS],
     "omegaconf": ["runtime/", *ENTRY_POINTS],
-    "lightning": ["runtime/", "tasks/", "data/datamodule.py", "data/image_datamodule.py"],
+    "lightning": ["runtime/", "tasks/", "data/mesh/datamodule.py", "data/image/datamodule.py"],
     "torchmetrics": ["metrics/"],
     "matplotlib": ["figures/"],
-    "meshio": ["data/readers/vtu.py"],
+    "meshio": ["data/mesh/readers/vtu.py"],
     "trimesh": [],  # only tests and the makers of data/humans use it
     "potpourri3d": ["geometry/"],
     "robust_laplacian": ["geometry/"],
@@ -43,8 +44,8 @@ HOMES = {
     "torch_geometric": ["geometry/grid.py"],
     "transformers": ["nn/dino.py", "nn/stable_diffusion.py"],
     "diffusers": ["nn/stable_diffusion.py"],
-    "PIL": ["data/image_decoding.py", "data/image_pixels.py", "data/image_io.py", "data/tiff_values.py"],
-    "pillow_heif": ["data/image_decoding.py"],
+    "PIL": ["data/image/decoding.py", "data/image/pixels.py", "data/image/io.py", "data/image/tiff_values.py"],
+    "pillow_heif": ["data/image/decoding.py"],
     "pykeops": ["mapping/softmap_keops.py"],
     "triton": ["mapping/triton_kernels"],
     "wandb": [],  # only named in configs/logger/wandb.yaml
@@ -133,11 +134,15 @@ def test_file_keeps_to_the_drawing(name, path):
     [
         ("geometry/mesh.py", "from pullback.mapping.fmap import x", "geometry may not import pullback.mapping"),
         ("nn/backbone.py", "from pullback import losses", "nn may not import pullback.losses"),
-        ("solvers/zoomout.py", "def f():\n    import pullback.tasks.mesh", "solvers may not import pullback.tasks"),
+        (
+            "solvers/zoomout.py",
+            "def f():\n    import pullback.tasks.mesh.module",
+            "solvers may not import pullback.tasks",
+        ),
         ("train.py", "from pullback.tasks import mesh", "entry point may not import pullback.tasks"),
-        ("tasks/mesh.py", "import omegaconf", "omegaconf has its home in runtime/"),
-        ("data/shapes.py", "from lightning.pytorch import Trainer", "lightning has its home in"),
-        ("tasks/callbacks.py", "def f():\n    import wandb", "wandb has its home in the configuration only"),
+        ("tasks/mesh/module.py", "import omegaconf", "omegaconf has its home in runtime/"),
+        ("data/mesh/shapes.py", "from lightning.pytorch import Trainer", "lightning has its home in"),
+        ("tasks/training/callbacks.py", "def f():\n    import wandb", "wandb has its home in the configuration only"),
         ("mapping/softmap_keops.py", "import pykeops.torch", "must be imported inside the function"),
         ("mapping/softmap_triton.py", "def f():\n    import triton", "triton has its home in mapping/triton_kernels"),
         (
@@ -161,4 +166,4 @@ def test_lower_layers_and_lazy_optional_imports_are_allowed():
     assert (
         violations("mapping/softmap_keops.py", "from pullback.types import SoftMap\ndef f():\n    import pykeops") == []
     )
-    assert violations("tasks/mesh.py", "import lightning\nfrom pullback.solvers.zoomout import ZoomOut") == []
+    assert violations("tasks/mesh/module.py", "import lightning\nfrom pullback.solvers.zoomout import ZoomOut") == []

@@ -8,7 +8,7 @@ from tests.fakes import write_mesh
 from tests.meshes import outward, plane, sphere
 from tests.reported import CASES
 
-from pullback.data.shapes import PreparationSettings, load_shape
+from pullback.data.mesh.shapes import PreparationSettings, load_shape
 from pullback.geometry.cleaning import MeshError
 from pullback.geometry.descriptors import DescriptorError
 from pullback.losses import Bijectivity, Consistency, LaplacianCommutativity, Orthogonality
@@ -22,7 +22,7 @@ from pullback.solvers.regularised import RegularisedSolver
 from pullback.solvers.sampled_zoomout import SampledZoomOut
 from pullback.solvers.two_branch import TwoBranch
 from pullback.solvers.zoomout import DiffZoomOut, ZoomOut
-from pullback.tasks.matching import match_shapes
+from pullback.tasks.mesh.two_meshes import match_shapes
 from pullback.types import ShapePair
 
 SOLVERS = [

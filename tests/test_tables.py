@@ -11,7 +11,7 @@ from experiments.tables import main
 from tests.run_folders import LOSS, SOLVER, mesh_run
 from tests.told import told
 
-PAPERS = "A_B.map as T: A → B at every vertex of A, errors on B, without shape 40"  # as data/shrec19.py says it
+PAPERS = "A_B.map as T: A → B at every vertex of A, errors on B, without shape 40"  # as shrec19.py says it
 
 
 def printed(capsys, *arguments) -> str:

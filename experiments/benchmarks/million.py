@@ -25,7 +25,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse.csgraph import dijkstra
 
-from pullback.data.io import read_mesh, read_vts, write_off
+from pullback.data.mesh.io import read_mesh, read_vts, write_off
 from pullback.files import read_json
 from pullback.geometry.geodesic import edge_graph
 from pullback.geometry.mesh import normalise_area

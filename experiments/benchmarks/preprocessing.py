@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from experiments.benchmarks.harness import Report, Row, arguments, set_threads, start
 
-from pullback.data.dataset import MeshDataset, ShapeFiles
-from pullback.data.faust import Faust
-from pullback.data.humans import Humans
-from pullback.data.library import ShapeLibrary
-from pullback.data.preparation import Job, prepare_all
-from pullback.data.shapes import PreparationSettings, load_shape
+from pullback.data.mesh.dataset import MeshDataset, ShapeFiles
+from pullback.data.mesh.library import ShapeLibrary
+from pullback.data.mesh.preparation import Job, prepare_all
+from pullback.data.mesh.sets.faust import Faust
+from pullback.data.mesh.sets.humans import Humans
+from pullback.data.mesh.shapes import PreparationSettings, load_shape
 from pullback.geometry.geodesic import METHODS, geodesic_rows
 from pullback.stages import StageClock, listening
 

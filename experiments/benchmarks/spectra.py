@@ -25,7 +25,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from threadpoolctl import threadpool_limits
 
-from pullback.data.io import read_mesh
+from pullback.data.mesh.io import read_mesh
 from pullback.geometry.coarsening import coarsen
 from pullback.geometry.eigenbasis import accuracy, solve_eigenproblem
 from pullback.geometry.mesh import cotangent_stiffness, lumped_mass, normalise_area

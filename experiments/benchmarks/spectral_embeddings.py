@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from pullback.data.io import read_mesh, read_vts
+from pullback.data.mesh.io import read_mesh, read_vts
 from pullback.geometry.operators import compute_operators
 from pullback.mapping.fmap import fmap_from_pointmap, pointmap_from_fmap, spectral_embeddings
 from pullback.types import Eigenbasis

@@ -19,8 +19,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from pullback.data.io import read_mesh, write_off
-from pullback.data.shapes import PreparationSettings, load_shape
+from pullback.data.mesh.io import read_mesh, write_off
+from pullback.data.mesh.shapes import PreparationSettings, load_shape
 from pullback.geometry.coarsening import coarsen
 from pullback.geometry.subdivision import subdivide
 from pullback.mapping.softmap import DenseSoftMap

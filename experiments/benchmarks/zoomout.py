@@ -20,8 +20,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from pullback.data.io import read_mesh, read_vts, write_off
-from pullback.data.shapes import PreparationSettings, load_shape
+from pullback.data.mesh.io import read_mesh, read_vts, write_off
+from pullback.data.mesh.shapes import PreparationSettings, load_shape
 from pullback.geometry.coarsening import coarsen, nearest_vertices
 from pullback.geometry.subdivision import subdivide
 from pullback.losses import orthogonality

@@ -169,7 +169,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Photo(Movable):
+class Image(Movable):
     """A photograph, and what is known of the object on it. Pixel coordinates: x right, y down,
     pixel centres at integers.
     """
@@ -198,8 +198,8 @@ class ImagePair(Movable):
     """
 
     name: str
-    image1: Photo
-    image2: Photo
+    image1: Image
+    image2: Image
     subset: str = ""  # the part of its data set that it is averaged in
     keypoints1: Float[Tensor, "t 2"] | None = None  # xy in pixels; row i of both is the same point
     keypoints2: Float[Tensor, "t 2"] | None = None

@@ -13,9 +13,9 @@ from tests.published_fakes import TOSCA_NAMES, write_set
 
 from pullback.data.check import main
 from pullback.data.inventory import KNOWN, examine
-from pullback.data.io import read_mesh
-from pullback.data.mesh_formats import count_vertices
-from pullback.data.smal import Smal, species_by_name
+from pullback.data.mesh.formats import count_vertices
+from pullback.data.mesh.io import read_mesh
+from pullback.data.mesh.sets.smal import Smal, species_by_name
 
 
 @pytest.fixture

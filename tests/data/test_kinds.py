@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tests.image_fakes import scene
 
-from pullback.data.kinds import FOREIGN, kind_of_bytes, kind_of_file, looks_like_photo
+from pullback.data.kinds import FOREIGN, kind_of_bytes, kind_of_file, looks_like_image
 
 HEIC = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"
 
@@ -35,15 +35,15 @@ def test_photographs_are_known_by_content_whatever_they_are_called(tmp_path, kin
     for name in ("a.off", "photo", "a.txt"):
         (tmp_path / name).write_bytes((tmp_path / f"a{ending}").read_bytes())
         assert kind_of_file(tmp_path / name) == kind
-        assert looks_like_photo(tmp_path / name)
+        assert looks_like_image(tmp_path / name)
 
 
 @pytest.mark.parametrize("ending", [".jfif", ".jpe", ".JPG", ".heic", ".heif", ".avif", ".jp2", ".dng", ".tiff"])
 def test_a_file_that_is_not_there_is_told_by_its_ending(tmp_path, ending):
-    assert looks_like_photo(tmp_path / f"none{ending}")
-    assert not looks_like_photo(tmp_path / "none.off")
-    assert not looks_like_photo(tmp_path)
-    assert not looks_like_photo("a\x00.off")
+    assert looks_like_image(tmp_path / f"none{ending}")
+    assert not looks_like_image(tmp_path / "none.off")
+    assert not looks_like_image(tmp_path)
+    assert not looks_like_image("a\x00.off")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_file_that_is_not_there_is_told_by_its_ending(tmp_path, ending):
 )
 def test_meshes_are_no_photographs(tmp_path, content):
     (tmp_path / "a.off").write_bytes(content)
-    assert not looks_like_photo(tmp_path / "a.off")
+    assert not looks_like_image(tmp_path / "a.off")
 
 
 @pytest.mark.parametrize(

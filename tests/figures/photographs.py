@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pullback.types import Photo
+from pullback.types import Image
 
 
 def gradient_photo(height=40, width=60, *, mask=None, name="photo"):
@@ -11,7 +11,7 @@ def gradient_photo(height=40, width=60, *, mask=None, name="photo"):
     red = np.broadcast_to(np.linspace(0, 255, width)[None], (height, width))
     green = np.broadcast_to(np.linspace(0, 255, height)[:, None], (height, width))
     pixels = np.round(np.stack([red, green, np.full((height, width), 80.0)])).astype(np.uint8)
-    return Photo(name, torch.from_numpy(pixels), mask=mask)
+    return Image(name, torch.from_numpy(pixels), mask=mask)
 
 
 def left_half(height=40, width=60):

@@ -5,9 +5,9 @@ from matplotlib.colors import to_rgb
 from tests.figures.photographs import gradient_photo
 
 from pullback.figures.keypoints import RIGHT, TRUTH, WRONG, draw_keypoints, is_right
-from pullback.types import Photo
+from pullback.types import Image
 
-GREY = Photo("grey", torch.full((3, 100, 100), 128, dtype=torch.uint8))
+GREY = Image("grey", torch.full((3, 100, 100), 128, dtype=torch.uint8))
 
 
 def has_color(image, color):

@@ -3,17 +3,17 @@ import pytest
 import torch
 from tests.figures.photographs import gradient_photo, left_half, shift, still
 
-from pullback.figures.page import picture as picture_html
-from pullback.figures.photo import (
+from pullback.figures.image_pair import (
     dense_errors,
     draw_dense_correspondence,
-    draw_photo_match,
+    draw_image_match,
     draw_texture_transfer,
     rainbow,
 )
+from pullback.figures.page import picture as picture_html
 from pullback.figures.picture import Panel, Picture
 from pullback.figures.thumbnail import Thumbnail, panel_height, thumbnails
-from pullback.types import Photo
+from pullback.types import Image
 
 
 def images(picture):
@@ -119,7 +119,7 @@ def test_places_on_a_thumbnail_go_to_the_photograph_and_back():
 
 
 def test_a_match_of_two_photographs_is_dense_colours_texture_and_the_maps():
-    pictures = draw_photo_match(gradient_photo(), gradient_photo(), still(), title="a pair", fmaps={"C": np.eye(60)})
+    pictures = draw_image_match(gradient_photo(), gradient_photo(), still(), title="a pair", fmaps={"C": np.eye(60)})
     assert [len(picture.panels) for picture in pictures] == [2, 3, 2]
     top_left, whole = (panel.image for panel in pictures[2].panels)
     assert pictures[2].panels[0].label == "C, 50 × 50" and top_left.shape == whole.shape == (300, 300, 4)
@@ -138,6 +138,6 @@ def test_photographs_are_stored_as_jpeg_and_what_is_transparent_as_png():
 
 
 def test_a_photograph_of_one_pixel_is_no_error():
-    photo = Photo("dot", torch.full((3, 1, 1), 128, dtype=torch.uint8))
-    for picture in draw_photo_match(photo, photo, torch.zeros(2, 1, 1), title=""):
+    photo = Image("dot", torch.full((3, 1, 1), 128, dtype=torch.uint8))
+    for picture in draw_image_match(photo, photo, torch.zeros(2, 1, 1), title=""):
         assert all(panel.image.size > 0 for panel in picture.panels)

@@ -6,7 +6,7 @@ from tests.figures.looks import BLUE, RED, Mesh, dominant
 from tests.meshes import sphere
 
 from pullback.figures.camera import View, broadest_view
-from pullback.figures.stage import Stage
+from pullback.figures.scene import Scene
 from pullback.figures.surface import fitting_scale, render
 
 
@@ -117,7 +117,7 @@ def test_shapes_on_one_stage_keep_their_relative_size_and_fit():
     verts, faces = sphere(3)
     colors = np.full((len(verts), 3), 0.6)
     small, large = Mesh(verts, faces), Mesh(2 * verts, faces)
-    stage = Stage.around([small, large], height=120, max_width=200)
+    stage = Scene.around([small, large], height=120, max_width=200)
     images = [stage.draw(mesh, colors) for mesh in (small, large)]
     assert {image.shape[0] for image in images} == {120}
     areas = [image[..., 3].sum() for image in images]
@@ -127,7 +127,7 @@ def test_shapes_on_one_stage_keep_their_relative_size_and_fit():
 
 def test_lying_shapes_lower_the_stage_instead_of_overflowing_it():
     verts, faces = sphere(2)
-    stage = Stage.around([Mesh(verts * [5, 1, 1], faces)], height=300, max_width=200)
+    stage = Scene.around([Mesh(verts * [5, 1, 1], faces)], height=300, max_width=200)
     image = stage.draw(Mesh(verts * [5, 1, 1], faces), np.full((len(verts), 3), 0.6))
     assert image.shape[1] <= 202 and image.shape[0] < 70
 

@@ -4,9 +4,10 @@ import numpy as np
 from tests.figures.looks import BLUE, RED, Mesh
 from tests.meshes import sphere
 
-from pullback.figures import stage, surface
+from pullback.figures import scene as stage
+from pullback.figures import surface
 from pullback.figures.fmap import draw_features
-from pullback.figures.stage import Stage
+from pullback.figures.scene import Scene
 from pullback.figures.surface import render, simplification
 from pullback.figures.thinning import thin
 from pullback.geometry.connectivity import is_closed_manifold
@@ -49,9 +50,9 @@ def test_feature_pictures_of_a_huge_mesh_draw_fewer_triangles(monkeypatch):
     mesh, drawn = Mesh(*sphere(5)), []
     feat = mesh.verts[:, [0, 1]]
     monkeypatch.setattr(stage, "MANY_FACES", 1000)
-    original = Stage.draw
+    original = Scene.draw
     monkeypatch.setattr(
-        Stage, "draw", lambda self, mesh, colors: drawn.append(len(mesh.faces)) or original(self, mesh, colors)
+        Scene, "draw", lambda self, mesh, colors: drawn.append(len(mesh.faces)) or original(self, mesh, colors)
     )
     monkeypatch.setattr(stage, "SAMPLES", 0.1)  # coarse pictures, so that a small mesh is too fine for them
     pictures = draw_features(mesh, mesh, feat, feat, count=2)

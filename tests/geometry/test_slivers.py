@@ -9,7 +9,7 @@ import torch
 from tests.meshes import sphere
 from tests.slivers import KINDS, beads, caps, fan, filled_caps, needles, tube
 
-from pullback.data.io import read_mesh
+from pullback.data.mesh.io import read_mesh
 from pullback.geometry import eigenbasis
 from pullback.geometry.cleaning import MeshError, clean_mesh
 from pullback.geometry.descriptors import wave_kernel_signature

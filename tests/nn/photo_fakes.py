@@ -3,8 +3,8 @@
 import torch
 from tests.composing import ROOT
 
-from pullback.data.image_io import read_photo
-from pullback.types import Photo
+from pullback.data.image.io import read_image
+from pullback.types import Image
 
 
 def textured(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -17,14 +17,14 @@ def textured(height: int, width: int, seed: int = 0) -> torch.Tensor:
     return image[0].clamp(0, 1)
 
 
-def photo_of(image: torch.Tensor, name: str = "photo") -> Photo:
-    return Photo(name, (image * 255).round().to(torch.uint8))
+def photo_of(image: torch.Tensor, name: str = "photo") -> Image:
+    return Image(name, (image * 255).round().to(torch.uint8))
 
 
-def photo(height: int, width: int, *, seed: int = 0, name: str = "photo") -> Photo:
+def photo(height: int, width: int, *, seed: int = 0, name: str = "photo") -> Image:
     return photo_of(textured(height, width, seed), name)
 
 
 def embedded_cat() -> torch.Tensor:
     """Chelsea of the embedded photographs, (3, 300, 451) in bytes."""
-    return read_photo(ROOT / "data" / "photos" / "chelsea.jpg").pixels
+    return read_image(ROOT / "data" / "photos" / "chelsea.jpg").pixels

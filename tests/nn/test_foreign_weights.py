@@ -11,7 +11,7 @@ from pullback.nn.backbone import Backbone, RawDescriptor
 from pullback.nn.descriptor import WKS, XYZ
 from pullback.nn.diffusion_net import DiffusionNet
 from pullback.nn.foreign_weights import ForeignWeightsError, find_network, load_foreign
-from pullback.tasks.weights import load_weights_of_others
+from pullback.tasks.training.weights import load_weights_of_others
 
 K = 20
 

@@ -11,7 +11,7 @@ from tests.composing import CONFIGS, options
 
 from pullback.nn.fusion import Branch, Fusion, JointPCA, resampled
 from pullback.nn.image_backbone import ImageBackbone
-from pullback.types import Photo
+from pullback.types import Image
 
 
 class Colours(ImageBackbone):
@@ -32,7 +32,7 @@ class Colours(ImageBackbone):
 
 def photo(height=32, width=24, seed=0):
     pixels = torch.randint(0, 256, (3, height, width), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-    return Photo(f"photo{seed}", pixels)
+    return Image(f"photo{seed}", pixels)
 
 
 def random_maps(seed, **shapes):

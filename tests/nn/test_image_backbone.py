@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image as PillowImage
 from tests.nn.photo_fakes import photo
 
 from pullback.nn.image_backbone import ImageBackbone, grid_of, input_size, resized, sha256_of_weights
-from pullback.types import Photo
+from pullback.types import Image
 
 
 class PatchMeans(ImageBackbone):
@@ -53,7 +53,7 @@ def test_resizing_is_the_bicubic_low_pass_of_pillow():
     original = photo(90, 120)
     ours = resized(original.pixels, (40, 70)) * 255
     theirs = np.asarray(
-        Image.fromarray(original.pixels.permute(1, 2, 0).numpy()).resize((70, 40), Image.Resampling.BICUBIC)
+        PillowImage.fromarray(original.pixels.permute(1, 2, 0).numpy()).resize((70, 40), PillowImage.Resampling.BICUBIC)
     )
     # Pillow rounds after each direction
     assert (ours - torch.from_numpy(theirs.copy()).permute(2, 0, 1)).abs().max() < 1.01
@@ -69,7 +69,7 @@ def test_resizing_does_not_overshoot_an_edge_and_keeps_a_photo_of_that_size():
 
 def test_the_grid_covers_the_whole_photo_evenly():
     ramp = torch.arange(200, dtype=torch.uint8).expand(3, 100, 200).contiguous()  # colour = x
-    mean = PatchMeans(size=64, multiple=8)([Photo("ramp", ramp)])[0]["mean"] * 255
+    mean = PatchMeans(size=64, multiple=8)([Image("ramp", ramp)])[0]["mean"] * 255
     centres = (torch.arange(8) + 0.5) * 200 / 8 - 0.5
     assert mean.shape == (3, 4, 8)
     # the border's low-pass is one-sided

@@ -11,7 +11,7 @@ from tests.tiny_diffusion import WIDTHS, write_stable_diffusion
 
 from pullback.nn.diffusion_features import decoder_features, fixed_noise
 from pullback.nn.image_backbone import WeightsNotFound
-from pullback.types import Photo
+from pullback.types import Image
 
 pytest.importorskip("diffusers", reason="needs the extra: pip install 'pullback[diffusion]'")
 pytest.importorskip("transformers", reason="needs the extra: pip install 'pullback[diffusion]'")
@@ -50,7 +50,7 @@ def lasting(weights, **options):
 
 def photo(seed=0, size=(128, 128), category=""):
     pixels = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-    return Photo(f"noise{seed}", pixels, category)
+    return Image(f"noise{seed}", pixels, category)
 
 
 def maps(weights, *photos, **options):
@@ -172,7 +172,7 @@ def test_a_window_as_large_as_the_photo_is_the_photo(weights):
 def test_windows_are_photos_of_their_own_averaged_where_they_overlap(weights):
     network = lasting(weights, window=128, size=192)
     image = photo(size=(128, 192))
-    left, right = (Photo("half", image.pixels[:, :, cols]) for cols in (slice(0, 128), slice(64, 192)))
+    left, right = (Image("half", image.pixels[:, :, cols]) for cols in (slice(0, 128), slice(64, 192)))
     whole, one, other = network([image])[0]["s3"], *(maps(weights, half)["s3"] for half in (left, right))
     torch.testing.assert_close(whole[:, :, :4], one[:, :, :4], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(whole[:, :, 4:8], (one[:, :, 4:] + other[:, :, :4]) / 2, atol=1e-5, rtol=1e-4)

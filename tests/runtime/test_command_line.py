@@ -167,14 +167,14 @@ def test_names_from_a_configuration_of_the_users_own_are_not_judged():
     ("typed", "added"),
     [
         (["source=a.off", "target=b.off"], []),
-        (["source=a.JPG", "target=b.off"], ["files=photos"]),
-        (["source=a b.png"], ["files=photos"]),
-        (["source='a b.png'"], ["files=photos"]),
-        (["source=a.jpg", "files=meshes"], []),
+        (["source=a.JPG", "target=b.off"], ["files=image"]),
+        (["source=a b.png"], ["files=image"]),
+        (["source='a b.png'"], ["files=image"]),
+        (["source=a.jpg", "files=mesh"], []),
         (["source=a.off", "landmarks=pairs.txt"], ["backbone=landmarks"]),
         (["source=a.off", "landmarks=pairs.txt", "backbone=raw_wks"], []),
         (["source=a.off", "landmarks=null"], []),
-        (["source=a.jpg", "landmarks=pairs.txt"], ["files=photos"]),
+        (["source=a.jpg", "landmarks=pairs.txt"], ["files=image"]),
     ],
 )
 def test_the_kind_of_files_chooses_what_goes_with_it_unless_it_was_typed(typed, added):

@@ -13,7 +13,7 @@ from pullback.runtime.settings import made
 
 def test_a_refusal_of_a_part_is_told_in_its_words():
     with pytest.raises(OptionError, match=r"data\.laplacian=foo is unknown"), options_at_fault():
-        made({"_target_": "pullback.data.shapes.PreparationSettings", "laplacian": "foo"})
+        made({"_target_": "pullback.data.mesh.shapes.PreparationSettings", "laplacian": "foo"})
 
 
 def test_an_option_that_a_part_does_not_have_is_a_mistake():

@@ -8,7 +8,7 @@ from tests.composing import composed, options
 
 from pullback.runtime.origin import fine_tuning, trained_on, with_origin
 from pullback.runtime.settings import plain
-from pullback.tasks.adaptation import FineTuning
+from pullback.tasks.mesh.adaptation import FineTuning
 
 
 def made_by(*overrides: str) -> dict:

@@ -6,9 +6,9 @@ import pytest
 from lightning.fabric.plugins.precision.precision import _PRECISION_INPUT
 from tests.composing import composed
 
-from pullback.data.shapes import LAPLACIANS
-from pullback.data.shrec19 import DIRECTIONS
-from pullback.data.smal import SPLITS
+from pullback.data.mesh.sets.shrec19 import DIRECTIONS
+from pullback.data.mesh.sets.smal import SPLITS
+from pullback.data.mesh.shapes import LAPLACIANS
 from pullback.figures.camera import _AXES
 from pullback.geometry.cleaning import COMPONENTS
 from pullback.geometry.operators import BASES

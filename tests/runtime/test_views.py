@@ -3,9 +3,9 @@
 import pytest
 from tests.composing import composed
 
-from pullback.data.faust import Faust
-from pullback.data.scape import ScapeAcvd
-from pullback.data.smal import Smal
+from pullback.data.mesh.sets.faust import Faust
+from pullback.data.mesh.sets.scape import ScapeAcvd
+from pullback.data.mesh.sets.smal import Smal
 from pullback.figures.camera import View
 from pullback.runtime.mesh_evaluation import view_of
 

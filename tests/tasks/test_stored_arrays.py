@@ -16,9 +16,9 @@ from torch import nn
 
 from pullback.solvers.zoomout import ZoomOut
 from pullback.tasks import stored_arrays
-from pullback.tasks.mesh import MeshMatching
-from pullback.tasks.mesh_results import EvalProtocol
-from pullback.tasks.scoring import score_store
+from pullback.tasks.mesh.module import MeshMatching
+from pullback.tasks.mesh.results import EvalProtocol
+from pullback.tasks.mesh.scoring import score_store
 from pullback.tasks.store import DamagedPrediction, PredictionStore
 from pullback.tasks.stored_arrays import UnusableMap, check_arrays, check_map
 from pullback.types import ShapePair

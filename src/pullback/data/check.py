@@ -98,7 +98,7 @@ def _table(findings: Sequence["Finding"], folder: Path) -> Table:
 
 def _explanations(findings: Sequence["Finding"]) -> list[str]:
     """What is wrong, and where to get what is missing; sets without trouble are not mentioned."""
-    from pullback.data.dataset import shortened
+    from pullback.data.errors import shortened
 
     lines = []
     for finding in findings:

@@ -9,21 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pullback.data.dataset import MeshDataset, PairFiles, ShapeFiles, Split, shortened
-from pullback.data.dt4d import Dt4d
-from pullback.data.faust import Faust, FaustA
-from pullback.data.image_dataset import ImageDataset
-from pullback.data.io import read_mesh, read_mesh_file, read_vts
+from pullback.data.errors import shortened
+from pullback.data.image.dataset import ImageDataset
+from pullback.data.image.sets.pf_pascal import PFPascal
+from pullback.data.image.sets.pf_willow import PFWillow
+from pullback.data.image.sets.spair71k import SPair71k
+from pullback.data.image.sets.tss import TSS
 from pullback.data.known_sets import ABSENT, COMPLETE, DAMAGED, FOLDERS, INCOMPLETE
-from pullback.data.mesh_formats import count_vertices
-from pullback.data.pf_pascal import PFPascal
-from pullback.data.pf_willow import PFWillow
-from pullback.data.scape import Scape, ScapeA, ScapeAcvd
-from pullback.data.shrec19 import Shrec19
-from pullback.data.smal import Smal
-from pullback.data.spair71k import SPair71k
-from pullback.data.tosca import Tosca
-from pullback.data.tss import TSS
+from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles, Split
+from pullback.data.mesh.formats import count_vertices
+from pullback.data.mesh.io import read_mesh, read_mesh_file, read_vts
+from pullback.data.mesh.sets.dt4d import Dt4d
+from pullback.data.mesh.sets.faust import Faust, FaustA
+from pullback.data.mesh.sets.scape import Scape, ScapeA, ScapeAcvd
+from pullback.data.mesh.sets.shrec19 import Shrec19
+from pullback.data.mesh.sets.smal import Smal
+from pullback.data.mesh.sets.tosca import Tosca
 from pullback.geometry.cleaning import clean_mesh
 
 # Up to so many listed pairs, the ground truth of each is read: it may be a file of its own.
@@ -103,7 +104,7 @@ class _Found:
     """The files of a data set."""
 
     shapes: Mapping[str, Sequence[ShapeFiles]] = field(default_factory=dict)  # by split
-    pairs: Mapping[str, Sequence[PairFiles]] = field(default_factory=dict)  # by split, where they are listed
+    pairs: Mapping[str, Sequence[ShapePairFiles]] = field(default_factory=dict)  # by split, where they are listed
     photographs: ImageDataset | None = None
     vts_rows: int | None = None  # of every .vts file of the published set
 
@@ -164,10 +165,10 @@ def _problems(found: _Found, *, deep: bool) -> Iterator[str]:
         for pair in pairs if deep or len(pairs) <= _MANY_PAIRS else _covering(pairs):
             yield from _truth_problems(pair, counts)
     if found.photographs is not None and deep:
-        yield from _photograph_problems(found.photographs)
+        yield from _image_problems(found.photographs)
 
 
-def _covering(pairs: Sequence[PairFiles]) -> Iterator[PairFiles]:
+def _covering(pairs: Sequence[ShapePairFiles]) -> Iterator[ShapePairFiles]:
     """Some of the pairs, in which every shape stands on each side on which it stands at all."""
     seen: set[tuple[int, ShapeFiles]] = set()
     for pair in pairs:
@@ -177,7 +178,7 @@ def _covering(pairs: Sequence[PairFiles]) -> Iterator[PairFiles]:
         seen |= sides
 
 
-def _truth_problems(pair: PairFiles, counts: Mapping[ShapeFiles, int]) -> Iterator[str]:
+def _truth_problems(pair: ShapePairFiles, counts: Mapping[ShapeFiles, int]) -> Iterator[str]:
     if pair.truth is None or pair.shape1 not in counts or pair.shape2 not in counts:
         return
     try:
@@ -189,7 +190,7 @@ def _truth_problems(pair: PairFiles, counts: Mapping[ShapeFiles, int]) -> Iterat
         yield f"{pair.name}: the ground truth has {n1} rows on the first shape and {n2} on the second"
 
 
-def _photograph_problems(dataset: ImageDataset) -> Iterator[str]:
+def _image_problems(dataset: ImageDataset) -> Iterator[str]:
     for i in range(len(dataset)):
         try:
             dataset.load(i)

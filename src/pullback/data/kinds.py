@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-PHOTO_ENDINGS = (
+IMAGE_ENDINGS = (
     *(
         ".jpg",
         ".jpeg",
@@ -43,17 +43,17 @@ PHOTO_ENDINGS = (
         ".psd",
     ),
 )
-_AS_PHOTO = "save it as a JPEG or PNG and give that"
-_RAW = f"develop it with the camera's program (or darktable, RawTherapee), {_AS_PHOTO}"
+_AS_IMAGE = "save it as a JPEG or PNG and give that"
+_RAW = f"develop it with the camera's program (or darktable, RawTherapee), {_AS_IMAGE}"
 # Kinds that people take for photographs, and what to do with them.
 FOREIGN = {
     "a camera's raw file": _RAW,
     "a video": "save the frame that you want as a JPEG or PNG (ffmpeg -i VIDEO -frames:v 1 frame.png) and give that",
     "a PDF document": "save the page or the picture that you want as a JPEG or PNG and give that",
-    "a PostScript file": _AS_PHOTO,
+    "a PostScript file": _AS_IMAGE,
     "a drawing (SVG)": "export it as a PNG of the size that you want and give that",
-    "a JPEG XL photograph": f"Pillow cannot read that: {_AS_PHOTO}",
-    "a Photoshop document of more than 30,000 pixels (PSB)": _AS_PHOTO,
+    "a JPEG XL photograph": f"Pillow cannot read that: {_AS_IMAGE}",
+    "a Photoshop document of more than 30,000 pixels (PSB)": _AS_IMAGE,
     "a web page": "the download failed or needs a login: open the address in a browser, and save the picture itself",
     "text (JSON or XML)": (
         "a server answered with a message instead of the picture: read the file, and download the picture again"
@@ -115,7 +115,7 @@ _BITMAP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 _READ = 4096  # bytes that tell a kind
 
 
-def looks_like_photo(path: str | Path) -> bool:
+def looks_like_image(path: str | Path) -> bool:
     """Whether a file is for the readers of photographs, by its first bytes; by its ending where those say nothing,
     or it is not there.
 
@@ -131,7 +131,7 @@ def looks_like_photo(path: str | Path) -> bool:
         "a pointer of Git LFS",
     ):
         kind = None  # anything may hide in these
-    return kind is not None or Path(path).suffix.lower() in (*PHOTO_ENDINGS, *_RAW_ENDINGS)
+    return kind is not None or Path(path).suffix.lower() in (*IMAGE_ENDINGS, *_RAW_ENDINGS)
 
 
 def kind_of_file(path: str | Path) -> str | None:

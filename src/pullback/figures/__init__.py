@@ -16,8 +16,8 @@ from pullback.figures.eigenfunctions import draw_eigenfunctions
 from pullback.figures.flow import draw_flow
 from pullback.figures.fmap import draw_features, fmap_figure, fmaps_figure
 from pullback.figures.heat import draw_heat_transfer
+from pullback.figures.image_pair import draw_dense_correspondence, draw_image_match, draw_texture_transfer
 from pullback.figures.keypoints import draw_keypoints
-from pullback.figures.photo import draw_dense_correspondence, draw_photo_match, draw_texture_transfer
 from pullback.figures.picture import Picture, sheet
 from pullback.figures.plot import save_figure
 from pullback.figures.report import Gallery, ReportContent, write_report
@@ -38,8 +38,8 @@ __all__ = [
     "draw_features",
     "draw_flow",
     "draw_heat_transfer",
+    "draw_image_match",
     "draw_keypoints",
-    "draw_photo_match",
     "draw_texture_transfer",
     "errors_on_surface",
     "fmap_figure",

@@ -11,7 +11,7 @@ from torch import Tensor
 from pullback.figures.camera import View
 from pullback.figures.palette import ERROR_MAP, position_colors, value_colors
 from pullback.figures.picture import ColourBar, Panel, Picture
-from pullback.figures.stage import Stage
+from pullback.figures.scene import Scene
 from pullback.figures.surface import Surface, TriangleMesh, as_array
 
 # units of √area: the error shown in the darkest colour, the same in all pictures so that they compare
@@ -47,7 +47,7 @@ def draw_correspondence(
             "pass the map 2 → 1, not its reverse"
         )
     whole1, whole2 = (_together(shape, rest) for shape, rest in zip((shape1, shape2), unmatched, strict=True))
-    stage = Stage.around([whole1, whole2], view=view)
+    stage = Scene.around([whole1, whole2], view=view)
     colors1 = position_colors(as_array(shape1.verts).astype(np.float64), view=view)
     painted = (_and_pale(colors1, whole1), _and_pale(colors1[map21], whole2))
     panels = [Panel(stage.draw(whole1, painted[0]), names[0]), Panel(stage.draw(whole2, painted[1]), names[1])]

@@ -11,14 +11,14 @@ from torch.nn.functional import interpolate
 from pullback.figures.palette import SIGNED_MAP, value_colors
 from pullback.figures.picture import ColourBar, Panel, Picture
 from pullback.figures.thumbnail import rgba, thumbnails
-from pullback.types import PatchImage, PatchPair, Photo
+from pullback.types import Image, PatchImage, PatchPair
 
 SHOWN = (1, 2, 3, 4, 5, 10, 20, 50)
 _GAP, _ROW = 8, 3  # pixels between the two photographs; panels in a picture
 
 
 def draw_eigenfunctions(
-    pair: PatchPair, photo1: Photo, photo2: Photo, *, title: str, shown: Sequence[int] = SHOWN, height: int = 200
+    pair: PatchPair, photo1: Image, photo2: Image, *, title: str, shown: Sequence[int] = SHOWN, height: int = 200
 ) -> list[Picture]:
     """The photographs, then eigenfunctions φᵢ of both side by side, three panels in a picture.
 

@@ -12,7 +12,7 @@ from pullback.figures.palette import MAGNITUDE_MAP, value_colors
 from pullback.figures.picture import ColourBar, Panel, Picture
 from pullback.figures.surface import as_array
 from pullback.figures.thumbnail import Thumbnail, panel_height, rgba
-from pullback.types import Photo
+from pullback.types import Image
 
 Flow = Float[Tensor, "2 H W"] | Float[ndarray, "2 H W"]
 
@@ -65,7 +65,7 @@ def roughness(flow: Float[ndarray, "H W 2"], inside: Bool[ndarray, "H W"]) -> Fl
 
 
 def draw_flow(
-    photo2: Photo,
+    photo2: Image,
     flows21: Mapping[str, Flow],
     *,
     title: str,
@@ -109,7 +109,7 @@ def draw_flow(
     return Picture(title, tuple(panels), note=note, bar=bar)
 
 
-def _inside(photo2: Photo, known2: Tensor | ndarray | None) -> Bool[ndarray, "H W"]:
+def _inside(photo2: Image, known2: Tensor | ndarray | None) -> Bool[ndarray, "H W"]:
     for mask in (known2, photo2.mask):
         if mask is not None:
             return as_array(mask).astype(bool)

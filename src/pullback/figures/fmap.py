@@ -15,7 +15,7 @@ from pullback.figures.camera import View
 from pullback.figures.palette import FEATURE_MAP, MAGNITUDE_MAP, SIGNED_MAP, value_colors
 from pullback.figures.picture import ColourBar, Panel, Picture
 from pullback.figures.plot import LINE, MUTED, dress, new_figure
-from pullback.figures.stage import Stage
+from pullback.figures.scene import Scene
 from pullback.figures.surface import TriangleMesh, as_array
 
 Matrix = Float[Tensor, "_ _"] | Float[ndarray, "_ _"]
@@ -130,7 +130,7 @@ def draw_features(
             f"{values1.shape[1]} feature channels on shape 1 and "
             f"{values2.shape[1]} on shape 2; pass features of one network"
         )
-    stage = Stage.around([shape1, shape2], view=view, height=360, max_width=360)
+    stage = Scene.around([shape1, shape2], view=view, height=360, max_width=360)
     channels = _telling_channels(np.concatenate([_some_rows(values1), _some_rows(values2)]), count)
     (shape1, shown1), (shape2, shown2) = stage.thinned(shape1), stage.thinned(shape2)
     values1, values2 = values1[shown1], values2[shown2]

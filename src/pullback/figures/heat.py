@@ -11,7 +11,7 @@ from torch import Tensor
 from pullback.figures.picture import ColourBar, Panel, Picture
 from pullback.figures.surface import as_array
 from pullback.figures.thumbnail import Thumbnail, rgba, thumbnails
-from pullback.types import Photo
+from pullback.types import Image
 
 Heat1 = Float[Tensor, "H1 W1"] | Float[ndarray, "H1 W1"]
 Heat2 = Float[Tensor, "H2 W2"] | Float[ndarray, "H2 W2"]
@@ -21,8 +21,8 @@ _OPACITY = 0.85  # of the hottest place
 
 
 def draw_heat_transfer(
-    photo1: Photo,
-    photo2: Photo,
+    photo1: Image,
+    photo2: Image,
     heat1: Heat1,
     heats2: Mapping[str, Heat2],
     *,

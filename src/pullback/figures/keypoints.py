@@ -13,7 +13,7 @@ from pullback.figures.picture import Panel, Picture
 from pullback.figures.plot import new_figure
 from pullback.figures.surface import as_array
 from pullback.figures.thumbnail import thumbnails
-from pullback.types import Photo
+from pullback.types import Image
 
 RIGHT, WRONG, TRUTH = "#1f6feb", "#e5322d", "#ffd43b"
 _GAP = 12  # pixels between the photographs
@@ -23,8 +23,8 @@ Points = Float[Tensor, "t 2"] | Float[ndarray, "t 2"]
 
 
 def draw_keypoints(
-    photo1: Photo,
-    photo2: Photo,
+    photo1: Image,
+    photo2: Image,
     keypoints2: Points,
     predicted1: Points,
     *,

@@ -11,7 +11,7 @@ from scipy.ndimage import map_coordinates
 from torch.nn.functional import interpolate
 
 from pullback.figures.surface import as_array
-from pullback.types import Photo
+from pullback.types import Image
 
 _HEIGHT, _WIDTH = 360, 520  # pixels: no panel of a photograph is larger
 _LUMA = np.array([0.299, 0.587, 0.114])
@@ -26,7 +26,7 @@ class Thumbnail:
     mask: Bool[ndarray, "h w"] | None = None
 
     @classmethod
-    def of(cls, photo: Photo, *, height: int = _HEIGHT) -> "Thumbnail":
+    def of(cls, photo: Image, *, height: int = _HEIGHT) -> "Thumbnail":
         """The photograph at a height in pixels, its sides in proportion."""
         width = max(1, round(height * photo.size[1] / photo.size[0]))
         colors = photo.pixels.detach().cpu().float() / 255
@@ -85,12 +85,12 @@ class Thumbnail:
         return rgba(self.pixels)
 
 
-def panel_height(*photos: Photo, height: int = _HEIGHT, width: int = _WIDTH) -> int:
+def panel_height(*photos: Image, height: int = _HEIGHT, width: int = _WIDTH) -> int:
     """The largest height at which each of the photographs fits a panel: what stands side by side has one height."""
     return max(1, min(height, *(round(width * photo.size[0] / photo.size[1]) for photo in photos)))
 
 
-def thumbnails(photo1: Photo, photo2: Photo, *, height: int = _HEIGHT) -> tuple[Thumbnail, Thumbnail]:
+def thumbnails(photo1: Image, photo2: Image, *, height: int = _HEIGHT) -> tuple[Thumbnail, Thumbnail]:
     """Both photographs of a pair at one height."""
     common = panel_height(photo1, photo2, height=height)
     return Thumbnail.of(photo1, height=common), Thumbnail.of(photo2, height=common)

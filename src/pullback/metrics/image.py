@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from pullback.types import ImagePair, Photo
+from pullback.types import Image, ImagePair
 
 CURVE = tuple(i / 400 for i in range(81))  # the κ at which points are counted, 0 … 0.2; holds those of every table
 UNKNOWN_FLOW = 1e9  # Middlebury's files write unknown flow as numbers above this
@@ -110,7 +110,7 @@ def smoothness(flow21: Float[Tensor, "2 H2 W2"], region2: Bool[Tensor, "H2 W2"])
     return (total / region2.sum()).item()
 
 
-def object_region(photo: Photo) -> tuple[Bool[Tensor, "H W"], str]:
+def object_region(photo: Image) -> tuple[Bool[Tensor, "H W"], str]:
     """Where a photograph shows its object, and what says so: "box" (pixels whose centre lies in it),
     "mask" or the whole "image".
     """

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pullback.nn.finite import check_weights
 from pullback.nn.image_backbone import ImageBackbone, Scalar, WeightsNotFound
 from pullback.nn.weight_files import read_tensors, tensors_of
-from pullback.types import Photo
+from pullback.types import Image
 
 
 class Stage(NamedTuple):
@@ -91,7 +91,7 @@ class EfficientNetLite0(ImageBackbone):
         return {"stages": ",".join(map(str, self.stages)), "normalisation": self.normalisation}
 
     def compute(
-        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]
+        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Image]
     ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
         outputs = self.network.stage_outputs((images - self.mean) / self.std)
         return {f"stage{i}": outputs[i - 1] for i in self.stages}

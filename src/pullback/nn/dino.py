@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pullback.nn.finite import check_weights
 from pullback.nn.image_backbone import ImageBackbone, Scalar, WeightsNotFound
-from pullback.types import Photo
+from pullback.types import Image
 
 FAMILIES = ("vit", "dinov2", "dinov2_with_registers", "dinov3_vit")  # model types of transformers
 # names of projections
@@ -94,7 +94,7 @@ class Dino(ImageBackbone):
         }
 
     def compute(
-        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]
+        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Image]
     ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
         maps = self._maps(images)
         if self.debias:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pullback.nn.image_backbone import ImageBackbone, Scalar
-from pullback.types import Photo
+from pullback.types import Image
 
 RING = 8  # places of a ring
 CLIP = 0.2  # share of one bin in a normalised histogram: no single strong edge rules a descriptor (Lowe 2004)
@@ -76,7 +76,7 @@ class DenseGradients(ImageBackbone):
         }
 
     def compute(
-        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]
+        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Image]
     ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
         brightness = intensity(images) ** GAMMA
         parts = []

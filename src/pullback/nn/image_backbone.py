@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from pullback.errors import UserError
-from pullback.types import Photo
+from pullback.types import Image
 
 # Name of a layer or block → its map in float32. Grids may differ between the entries: the sizes are not checked against
 # each other.
@@ -30,7 +30,7 @@ class WeightsNotFound(UserError, FileNotFoundError):
     """The weights of a backbone are neither in the folder, nor in the cache, nor to be downloaded."""
 
 
-class PhotoTooNarrow(UserError, ValueError):
+class ImageTooNarrow(UserError, ValueError):
     """A photograph that gives no grid of patches."""
 
 
@@ -63,7 +63,7 @@ class ImageBackbone(nn.Module, ABC):
 
     @abstractmethod
     def compute(
-        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]
+        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Image]
     ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
         """Maps of a batch of resized photographs: red, green, blue in [0, 1], on the module's device,
         sides multiples of ``multiple``.
@@ -88,7 +88,7 @@ class ImageBackbone(nn.Module, ABC):
         """Stays in evaluation mode, whatever the module around it does."""
         return super().train(False)
 
-    def forward(self, photos: Sequence[Photo]) -> list[FeatureMaps]:
+    def forward(self, photos: Sequence[Image]) -> list[FeatureMaps]:
         """Feature maps of each photograph; they do not depend on the photographs beside it (but for the rounding of
         batched products).
 
@@ -104,7 +104,7 @@ class ImageBackbone(nn.Module, ABC):
                 found.update(zip(batch, self._maps_of([photos[i] for i in batch], size), strict=True))
         return [found[i] for i in range(len(photos))]
 
-    def _maps_of(self, photos: Sequence[Photo], size: tuple[int, int]) -> list[FeatureMaps]:
+    def _maps_of(self, photos: Sequence[Image], size: tuple[int, int]) -> list[FeatureMaps]:
         half = self.device.type == "cuda" and self.precision != "float32"
         # Plain tensors also when the caller is in inference mode (Lightning's test loop): optimisers differentiate
         # through them later.
@@ -130,18 +130,18 @@ class ImageBackbone(nn.Module, ABC):
         return {**shared, **self.options(), "weights_sha256": self._weights_sha256}
 
 
-def input_size(photo: Photo, *, size: int, multiple: int) -> tuple[int, int]:
+def input_size(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
     """Height and width of the network's input: longest side ``size``, aspect kept,
     each side rounded down to a multiple.
 
-    Raises PhotoTooNarrow when a side gets fewer than ``FEWEST_PATCHES`` patches.
+    Raises ImageTooNarrow when a side gets fewer than ``FEWEST_PATCHES`` patches.
     """
     longest = max(photo.size)
     height, width = (side * size // longest // multiple * multiple for side in photo.size)
     if min(height, width) < FEWEST_PATCHES * multiple:
         rows, cols = height // multiple, width // multiple
         enough = -(-FEWEST_PATCHES * multiple * longest // min(photo.size))
-        raise PhotoTooNarrow(
+        raise ImageTooNarrow(
             f"{photo.path or photo.name}: {photo.size[1]} × {photo.size[0]} pixels (width × height) would get a "
             f"grid of {rows} rows and "
             f"{cols} columns of {multiple}-pixel patches at size={size}; at least {FEWEST_PATCHES} of each are needed: "
@@ -150,7 +150,7 @@ def input_size(photo: Photo, *, size: int, multiple: int) -> tuple[int, int]:
     return height, width
 
 
-def grid_of(photo: Photo, *, size: int, multiple: int) -> tuple[int, int]:
+def grid_of(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
     """Rows and columns of the grid of ``multiple``-pixel patches that covers a photograph.
     Raises ValueError as ``input_size``.
     """

@@ -22,7 +22,7 @@ from pullback.nn.diffusion_features import (
 )
 from pullback.nn.finite import check_weights
 from pullback.nn.image_backbone import ImageBackbone, Scalar, WeightsNotFound
-from pullback.types import Photo
+from pullback.types import Image
 
 # subfolders of a checkpoint, the most telling one first
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
@@ -105,7 +105,7 @@ class StableDiffusion(ImageBackbone):
         }
 
     def compute(
-        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Photo]
+        self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Image]
     ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
         text = self.embedded([prompt_of(photo, self.prompt) for photo in photos])
         size = images.shape[2], images.shape[3]
@@ -147,7 +147,7 @@ class StableDiffusion(ImageBackbone):
         return {name: torch.stack([run[name] for run in runs]).mean(0) for name in self.blocks}
 
 
-def prompt_of(photo: Photo, template: str) -> str:
+def prompt_of(photo: Image, template: str) -> str:
     """The prompt for a photograph. Raises ValueError when the template asks for a category that nobody said."""
     if CATEGORY in template and not photo.category:
         raise ValueError(

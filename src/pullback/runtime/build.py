@@ -13,15 +13,15 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from pullback.data.datamodule import PairDataModule
+from pullback.data.mesh.datamodule import PairDataModule
 from pullback.files import sweep, write_text_atomically
 from pullback.runtime.checks import chosen_terms
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on
 from pullback.runtime.settings import as_yaml, made, plain
 from pullback.runtime.truth_checks import check_ground_truth, check_known_points
-from pullback.tasks.checkpoint import AtomicCheckpointIO
-from pullback.tasks.weights import load_weights, load_weights_of_others
+from pullback.tasks.training.checkpoint import AtomicCheckpointIO
+from pullback.tasks.training.weights import load_weights, load_weights_of_others
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None) -> Run:
 
 def needs_module(cfg: DictConfig) -> bool:
     """Whether networks are at work: stored predictions are scored without any."""
-    return bool(cfg.get("optimizer")) or "match" in cfg.run or (cfg.kind == "photographs" and "prepare" in cfg.run)
+    return bool(cfg.get("optimizer")) or "match" in cfg.run or (cfg.kind == "image" and "prepare" in cfg.run)
 
 
 def trainer_of(cfg: DictConfig) -> Trainer:

@@ -28,7 +28,7 @@ def check(cfg: DictConfig) -> None:
     # an interpolation into a part that was not chosen must not fail before its check
     raw = OmegaConf.to_container(cfg, resolve=False)
     check_parts(raw)
-    check_landmarks(raw)
+    check_landmark_option(raw)
     check_kind(raw)
     check_adaptation(raw)
     check_weights(raw)
@@ -43,7 +43,7 @@ def check(cfg: DictConfig) -> None:
 
 def check_parts(cfg: Mapping[str, Any]) -> None:
     """The parts without which nothing can be matched are there."""
-    part = "fusion" if cfg.get("kind") == "photographs" else "backbone"
+    part = "fusion" if cfg.get("kind") == "image" else "backbone"
     needed = {part: "backbone=raw_wks" if part == "backbone" else "fusion=gradients_cnn", "solver": "solver=zoomout"}
     if "source" not in cfg:
         needed |= {"dataset": "dataset=humans", "trainer": "trainer=auto"}
@@ -57,18 +57,13 @@ def check_parts(cfg: Mapping[str, Any]) -> None:
 
 def check_learned(cfg: Mapping[str, Any]) -> None:
     """A training has something to train, and a network with random weights is only evaluated where that is wanted."""
-    if cfg.get("optimizer") and cfg["kind"] == "meshes" and not has_network(cfg["backbone"]):
+    if cfg.get("optimizer") and cfg["kind"] == "mesh" and not has_network(cfg["backbone"]):
         name = class_of(cfg["backbone"].get("descriptor") or cfg["backbone"])
         raise ConfigError(
             f"the backbone {name} has nothing to train; use "
             "backbone=diffusion_net, or evaluate it as it is with eval.py"
         )
-    if (
-        "untrained" not in cfg
-        or cfg["untrained"]
-        or "match" not in cfg.get("run", ["match"])
-        or cfg["kind"] == "photographs"
-    ):
+    if "untrained" not in cfg or cfg["untrained"] or "match" not in cfg.get("run", ["match"]) or cfg["kind"] == "image":
         return
     if cfg["ckpt"] is None and cfg.get("weights") is None and has_network(cfg["backbone"]):
         in_eval = "weights" in cfg
@@ -80,7 +75,7 @@ def check_learned(cfg: Mapping[str, Any]) -> None:
         )
 
 
-def check_landmarks(cfg: Mapping[str, Any]) -> None:
+def check_landmark_option(cfg: Mapping[str, Any]) -> None:
     """Landmarks come with the features that are made of them, and with no others."""
     landmarks, backbone = cfg.get("landmarks"), cfg.get("backbone") or {}
     takes = backbone.get("_target_", "").endswith(".LandmarkFeatures")
@@ -89,7 +84,7 @@ def check_landmarks(cfg: Mapping[str, Any]) -> None:
         raise ConfigError(f"backbone=landmarks measures from known points; give {points}, or use backbone=raw_wks")
     if landmarks is None:
         return
-    if cfg["kind"] == "photographs":
+    if cfg["kind"] == "image":
         photographs = cfg.get("source") or ",".join(cfg["dataset"])
         raise ConfigError(
             f"landmarks={landmarks} are vertices of meshes, but {photographs} holds photographs; use landmarks=null"
@@ -124,7 +119,7 @@ def check_adaptation(cfg: Mapping[str, Any]) -> None:
     """Test pairs are tuned by losses that need no ground truth."""
     if cfg.get("adaptation") is None:
         return
-    if cfg["kind"] == "photographs":
+    if cfg["kind"] == "image":
         raise ConfigError(
             "adaptation= changes the networks of meshes; the networks of photographs are frozen: use adaptation=null"
         )
@@ -151,29 +146,29 @@ def check_kind(cfg: Mapping[str, Any]) -> None:
             f"dataset=[{names}] mixes meshes and photographs ({kinds}); evaluate them one after the other"
         )
     kind = next(iter(kinds.values()), cfg.get("kind"))
-    if kind == "photographs" and cfg.get("optimizer"):
+    if kind == "image" and cfg.get("optimizer"):
         raise ConfigError(
             f"dataset={names} holds photographs, for which nothing is trained; use python eval.py dataset={names}"
         )
-    if kind == "meshes" and cfg.get("fusion") is not None:
+    if kind == "mesh" and cfg.get("fusion") is not None:
         raise ConfigError(
             "fusion= joins two networks of photographs, but "
             f"dataset={names or '(mesh files)'} holds meshes; use backbone="
         )
-    if kind == "photographs" and cfg.get("backbone") is not None:
+    if kind == "image" and cfg.get("backbone") is not None:
         raise ConfigError(
             f"backbone= is a network of meshes, but dataset={names or '(image files)'} holds photographs; use fusion="
         )
-    of_photographs = cfg["solver"]["_target_"].startswith("pullback.solvers.patch_matching.")
-    if of_photographs != (kind == "photographs"):
-        fitting = "solver=closed_form" if kind == "photographs" else "solver=diff_zoomout"
-        raise ConfigError(f"the solver {class_of(cfg['solver'])} is not for {kind}; use {fitting}")
+    of_images = cfg["solver"]["_target_"].startswith("pullback.solvers.patch_matching.")
+    if of_images != (kind == "image"):
+        matched, fitting = ("photographs", "closed_form") if kind == "image" else ("meshes", "diff_zoomout")
+        raise ConfigError(f"the solver {class_of(cfg['solver'])} is not for {matched}; use solver={fitting}")
 
 
 def check_weights(cfg: Mapping[str, Any]) -> None:
     """Weights of other code bases fill the network of a mesh backbone, and nothing else fills it."""
     weights = cfg.get("weights")
-    if cfg.get("ckpt") is not None and cfg["kind"] == "photographs":
+    if cfg.get("ckpt") is not None and cfg["kind"] == "image":
         raise ConfigError(
             f"ckpt={cfg['ckpt']} is for networks of meshes; those of photographs are chosen with fusion=NAME"
         )
@@ -181,7 +176,7 @@ def check_weights(cfg: Mapping[str, Any]) -> None:
         return
     if cfg.get("ckpt") is not None:
         raise ConfigError(f"weights={weights} and ckpt={cfg['ckpt']} both fill the network; give one of them")
-    if cfg["kind"] == "photographs":
+    if cfg["kind"] == "image":
         raise ConfigError(
             f"weights={weights} is for networks of meshes; those of photographs "
             "have weights of their own, as in fusion="
@@ -273,7 +268,7 @@ def check_gradients(cfg: Mapping[str, Any]) -> None:
 
 def check_eigenfunctions(cfg: DictConfig) -> None:
     """As many eigenfunctions are prepared as every part takes."""
-    if cfg.kind == "photographs":  # read-outs and solvers take as many as there are
+    if cfg.kind == "image":  # read-outs and solvers take as many as there are
         return
     available = cfg.data.k
     lacking = [(key, value, needed) for key, value, needed in eigenfunctions_taken(cfg) if needed > available]
@@ -311,7 +306,7 @@ def check_preparation(cfg: DictConfig) -> None:
     """Simplified meshes and samples have a point for each eigenfunction. The preparation checks it too,
     but after the slow imports.
     """
-    for key in ("coarsen", "samples") if cfg.kind == "meshes" else ():
+    for key in ("coarsen", "samples") if cfg.kind == "mesh" else ():
         count = cfg.data.get(key)
         if count is not None and count < cfg.data.k:
             raise ConfigError(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pullback.data.kinds import looks_like_photo
+from pullback.data.kinds import looks_like_image
 from pullback.errors import UserError
 from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.path_options import expanded, is_path_option, path_value
@@ -161,13 +161,13 @@ def unnamed(files: Sequence[str], options: Sequence[str], words: Vocabulary) -> 
 def for_files(options: Sequence[str]) -> list[str]:
     """What follows from the files that are matched, unless it is typed.
 
-    ``files=photos`` when the source is a photograph, ``backbone=landmarks`` when meshes have landmarks.
+    ``files=image`` when the source is a photograph, ``backbone=landmarks`` when meshes have landmarks.
     """
     typed = dict(option.split("=", 1) for option in options if "=" in option)
     source, landmarks = (typed.get(key, "null").strip("'\"") for key in ("source", "landmarks"))
-    photos = source != "null" and looks_like_photo(expanded(source))
+    photos = source != "null" and looks_like_image(expanded(source))
     if photos and "files" not in typed:
-        return ["files=photos"]
+        return ["files=image"]
     return (
         ["backbone=landmarks"] if not photos and landmarks.lower() not in _NOTHING and "backbone" not in typed else []
     )

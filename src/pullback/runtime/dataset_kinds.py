@@ -9,8 +9,8 @@ import pullback
 
 
 def kind_of(target: str) -> str:
-    """``meshes`` or ``photographs``: what a data set holds."""
-    return "photographs" if "ImageDataset" in ancestors(target) else "meshes"
+    """``mesh`` or ``image``: what a data set holds."""
+    return "image" if "ImageDataset" in ancestors(target) else "mesh"
 
 
 def ancestors(target: str) -> list[str]:

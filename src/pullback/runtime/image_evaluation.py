@@ -8,16 +8,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pullback.data.cache import CacheError
-from pullback.data.image_datamodule import TestPairs
-from pullback.data.image_decoding import ImageError
+from pullback.data.image.datamodule import TestPairs
+from pullback.data.image.decoding import ImageError
 from pullback.errors import UserError
 from pullback.runtime.build import Run
 from pullback.runtime.origin import description_of
 from pullback.runtime.settings import made
-from pullback.tasks.image_reporting import report_images
-from pullback.tasks.image_results import ImageProtocol
-from pullback.tasks.image_scoring import score_image_store
-from pullback.tasks.reporting import Evaluated
+from pullback.tasks.evaluated import Evaluated
+from pullback.tasks.image.reporting import report_images
+from pullback.tasks.image.results import ImageProtocol
+from pullback.tasks.image.scoring import score_image_store
 from pullback.tasks.store import PredictionStore
 from pullback.types import ImagePair, PatchPair
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from pullback.data.kinds import looks_like_photo
+from pullback.data.kinds import looks_like_image
 from pullback.runtime.checks import ConfigError, check, check_stages, check_weights
 from pullback.runtime.value_checks import check_given, check_values
 
@@ -56,8 +56,8 @@ def check_matched_files(cfg: DictConfig) -> None:
         if re.match(r"[a-z]+://", cfg[side]):
             raise ConfigError(f"{side}={cfg[side]} is an address; download the file, and give its name")
         _check_file(path, f"{side}={cfg[side]}", "a file of a mesh or a photograph", f"{side}=")
-    if len({looks_like_photo(path) for _, path in sides}) > 1:
-        photo, mesh = sorted((path for _, path in sides), key=looks_like_photo, reverse=True)
+    if len({looks_like_image(path) for _, path in sides}) > 1:
+        photo, mesh = sorted((path for _, path in sides), key=looks_like_image, reverse=True)
         raise ConfigError(f"{photo} is a photograph and {mesh} is a mesh; give two meshes or two photographs")
 
 

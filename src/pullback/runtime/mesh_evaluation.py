@@ -7,15 +7,16 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from pullback.data.dataset import MeshDataset
-from pullback.data.pairs import ShapePairDataset
+from pullback.data.mesh.dataset import MeshDataset
+from pullback.data.mesh.pairs import ShapePairDataset
 from pullback.figures.camera import View
 from pullback.runtime.build import Run
 from pullback.runtime.origin import description_of, fine_tuning, refinement
 from pullback.runtime.settings import made
-from pullback.tasks.mesh_results import EvalProtocol
-from pullback.tasks.reporting import Evaluated, report
-from pullback.tasks.scoring import score_store
+from pullback.tasks.evaluated import Evaluated
+from pullback.tasks.mesh.reporting import report
+from pullback.tasks.mesh.results import EvalProtocol
+from pullback.tasks.mesh.scoring import score_store
 from pullback.tasks.store import PredictionStore
 
 

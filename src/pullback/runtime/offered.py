@@ -62,7 +62,7 @@ _SOLVERS = (
 OFFERED: Mapping[str, tuple[str, ...]] = {
     "backbone": _BACKBONES,
     "fusion": _FUSIONS,
-    "graph": ("pullback.tasks.patches.GraphSettings",),
+    "graph": ("pullback.tasks.image.patches.GraphSettings",),
     "solver": _SOLVERS,
     "loss": _LOSSES,
 }

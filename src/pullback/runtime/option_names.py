@@ -112,7 +112,7 @@ class Vocabulary:
     @cached_property
     def keys(self) -> list[str]:
         """The keys of the default configurations, dotted, and a few of Hydra's own. Composes them: only for answers."""
-        kinds = {"match": ([], ["files=photos"]), "eval": ([], ["dataset=tss"])}.get(self.program, ([],))
+        kinds = {"match": ([], ["files=image"]), "eval": ([], ["dataset=tss"])}.get(self.program, ([],))
         try:
             with nullcontext() if GlobalHydra.instance().is_initialized() else _initialised(self.configs):
                 composed = [compose(self.program, overrides=chosen) for chosen in kinds]

@@ -14,7 +14,7 @@ from pullback.runtime.checks import ConfigError
 from pullback.runtime.offered import OFFERED, ForeignConfigError, check_offered
 from pullback.runtime.settings import inherit, inherited, made
 from pullback.tasks.store import PredictionStore
-from pullback.tasks.weights import check_fit, load_checkpoint
+from pullback.tasks.training.weights import check_fit, load_checkpoint
 
 _LARGEST_NETWORK = 2**32  # bytes of weights that a checkpoint's configuration may ask for
 

@@ -9,8 +9,8 @@ from pullback.files import telling_full_disks
 from pullback.runtime.build import Run
 from pullback.runtime.origin import described, trained_on
 from pullback.runtime.signals import Stopped, stopping
-from pullback.tasks.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
-from pullback.tasks.weights import load_checkpoint, load_weights
+from pullback.tasks.training.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
+from pullback.tasks.training.weights import load_checkpoint, load_weights
 
 log = logging.getLogger(__name__)
 

@@ -1,51 +1,15 @@
-"""Scores of stored predictions: no model, no network, only maps, landmarks and distances."""
+"""Scores of stored predictions of any kind: pair by pair, failures included."""
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from pullback.errors import UserError
-from pullback.metrics import PairScore, score_pair
 from pullback.plain_data import printable
-from pullback.tasks.mesh_results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.results import PairOutcome
 from pullback.tasks.store import Prediction, PredictionStore
-from pullback.types import ShapePair
 
 log = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class Pairs(Protocol):
-    """Pairs with ground truth and geodesics by index, such as a ShapePairDataset."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> ShapePair: ...
-
-
-def score_store(
-    store: PredictionStore,
-    pairs: Pairs,
-    *,
-    dataset: str,
-    split: str,
-    protocol: EvalProtocol,
-    progress: Callable[[int], None] | None = None,
-) -> DatasetResult:
-    """Scores the stored point map of every pair of meshes; a pair without one, or with one that does not fit it,
-    has failed.
-
-    ``progress`` is called with 1 after each pair.
-    """
-
-    def score(prediction: Prediction, pair: ShapePair) -> PairScore:
-        return score_pair(prediction.p2p21, pair)
-
-    def outcome(pair: ShapePair, score: PairScore | None, **rest: Any) -> PairResult:
-        return PairResult(pair.shape1.name, pair.shape2.name, score, **rest)
-
-    return DatasetResult(dataset, split, protocol, scored(store, pairs, score, outcome, progress=progress))
 
 
 def scored(

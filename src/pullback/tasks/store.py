@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pullback.errors import UserError
 from pullback.files import read_json, write_atomically
+from pullback.moved import with_present_names
 from pullback.plain_data import plain_data, printable
 from pullback.tasks.stored_arrays import UnusableMap, check_arrays, check_size
 
@@ -200,7 +201,7 @@ def _read_fingerprint(path: Path) -> dict[str, Any]:
         signed = plain_data(read_json(path), what="it")
         if not isinstance(signed["config"], dict) or fingerprint_sha256(signed["config"]) != signed["sha256"]:
             raise ValueError("its hash does not fit its content")
-        return signed["config"]
+        return with_present_names(signed["config"])
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise ForeignPredictions(f"{path} is damaged or was edited ({error}). {_ADVICE}") from error
 

@@ -1,0 +1,1 @@
+"""Photographs: readers of files, data sets, and what Lightning loads."""

@@ -1,0 +1,105 @@
+"""Reading and writing photographs, masks and disparities."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from PIL import Image as PillowImage
+from torch import Tensor
+
+from pullback.data.image.decoding import ImageError, decoded_image
+from pullback.data.image.pixels import WIDE, photograph, upright
+from pullback.types import Image
+
+
+def read_image(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    category: str = "",
+    mask: Bool[Tensor, "H W"] | None = None,
+    box: Float[Tensor, "4"] | None = None,
+    shrink_above: int | None = None,
+) -> Image:
+    """A photograph from its file (see ``read_pixels``), called as the file is unless it has another ``name``.
+
+    Its ``notes`` say what was done to it. One of more than ``shrink_above`` pixels is read at a fraction of its size.
+    Raises as ``read_pixels``, and ImageError when the mask has another size.
+    """
+    path = Path(path)
+    pixels, notes = photograph(path, shrink_above=shrink_above)
+    if mask is not None and mask.shape != pixels.shape[1:]:
+        sizes = f"{mask.shape[1]} × {mask.shape[0]} pixels, the photograph {pixels.shape[2]} × {pixels.shape[1]}"
+        raise ImageError(f"{path}: its mask has {sizes}. Give them the same size, or copy both again")
+    return Image(path.stem if name is None else name, pixels, category, mask, box, notes, str(path))
+
+
+def read_pixels(path: str | Path) -> UInt8[Tensor, "3 H W"]:
+    """Red, green and blue of a photograph, turned upright as its EXIF data say.
+
+    Known by its content, not its ending. Grey, palette, CMYK and Lab files become 8-bit RGB, and so do those of 16 bits
+    and of floating-point values (see ``eight_bits``); what is transparent is laid on white. Of a file with several
+    frames the first. Raises FileNotFoundError, ImageError for a file that is empty, too large, cut short, or no image,
+    and ImageSupportError where the reader of its kind is not installed.
+    """
+    return photograph(Path(path))[0]
+
+
+def read_mask(path: str | Path) -> Bool[Tensor, "H W"]:
+    """The pixels of a mask, upright: those greater than 0, so 0/1, 0/255, soft edges and numbered objects alike.
+
+    JPEG leaves specks around the objects: there, those that are brighter than half of the brightest. Raises as
+    ``read_pixels``, and ImageError for a mask with transparency.
+    """
+    found = decoded_image(Path(path))
+    if found.image.mode in ("RGBA", "LA", "PA"):
+        raise ImageError(
+            f"{path}: a mask with transparency says two things at once; save "
+            "it as a grey image, 0 outside of the object"
+        )
+    values = np.array(found.image.convert("L") if found.kind == "JPEG" else found.image)
+    if ";16" in found.raw_mode and values.ndim == 3:  # of 16-bit colours, Pillow keeps the high bytes
+        values |= np.array(decoded_image(Path(path), swap_bytes=True).image)
+    values = values > (values.max() / 2 if found.kind == "JPEG" else 0)
+    return upright(torch.from_numpy(values if values.ndim == 2 else values.any(axis=2)), found.orientation)
+
+
+def read_disparity(path: str | Path) -> Float[Tensor, "H W"]:
+    """Disparities in pixels from a 16-bit PNG that stores 256 times the disparity and 0 for unknown (KITTI's form);
+    unknown is NaN.
+    """
+    found = decoded_image(Path(path))
+    mode, values = found.image.mode, np.array(found.image)
+    if mode not in WIDE or values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 65535:
+        raise ImageError(f"{path}: disparities are read from 16-bit grey PNG files, but this one has the mode {mode}")
+    disparity = upright(torch.from_numpy(values.astype(np.float32)), found.orientation) / 256
+    return torch.where(disparity > 0, disparity, torch.nan)
+
+
+def write_disparity(path: str | Path, disparity: Float[Tensor, "H W"]) -> None:
+    """The inverse of ``read_disparity``, rounded to 1/256 pixel. Raises ValueError for disparities that do not fit:
+    above 255.99.
+    """
+    stored = (disparity.nan_to_num(0.0) * 256).round()
+    if stored.min() < 0 or stored.max() > 65535:
+        raise ValueError(
+            f"{path}: disparities run from {stored.min() / 256:.1f} to "
+            f"{stored.max() / 256:.1f}, the format from 0 to 255.99"
+        )
+    PillowImage.fromarray(stored.numpy().astype(np.uint16)).save(path)
+
+
+def save_image(path: str | Path, pixels: UInt8[Tensor, "3 H W"], *, quality: int = 90) -> None:
+    """A photograph as JPEG or PNG, by the suffix. ``quality`` from 1 to 95 is JPEG's, with full colour resolution."""
+    options = (
+        {"quality": quality, "subsampling": 0, "optimize": True}
+        if Path(path).suffix.lower() in (".jpg", ".jpeg")
+        else {}
+    )
+    PillowImage.fromarray(pixels.permute(1, 2, 0).numpy()).save(path, **options)
+
+
+def write_mask(path: str | Path, mask: Bool[Tensor, "H W"]) -> None:
+    """A mask as a PNG of one bit a pixel."""
+    PillowImage.fromarray(mask.numpy()).save(path, optimize=True)

@@ -1,0 +1,1 @@
+"""Meshes: readers of files, prepared shapes, data sets, and what Lightning loads."""

@@ -1,0 +1,52 @@
+"""Published data sets of one folder of meshes, whose names and split are known."""
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, Split, require_files, require_tree
+from pullback.data.mesh.lists import listed_splits
+
+
+class PublishedSet(MeshDataset):
+    """Meshes with a ``.vts`` file each and a split that is part of the code; subclasses name the shapes.
+
+    Landmark i is the same point on all shapes.
+    """
+
+    wanted: ClassVar[str]  # the files, in words, for messages
+    source: ClassVar[str]  # where to get them, and which key then says where they are
+    vts_rows: ClassVar[int | None] = None  # rows of every ``.vts`` file, where that is known
+
+    def __init__(self, root: str | Path, *, lists: str | Path | None = None, allow_missing: bool = False):
+        """``lists``: a folder with train.txt and test.txt (one of them: the other split is the rest) instead of the
+        published split. ``allow_missing``: make do with the shapes that are there, instead of raising MissingDataError.
+        """
+        self.root = Path(root)
+        self.lists = None if lists is None else Path(lists)
+        self.allow_missing = allow_missing
+
+    @abstractmethod
+    def published_split(self, split: Split) -> list[str]:
+        """The names of the shapes of a split, complete; none for the training split of a test set.
+        May read lists in ``root``.
+        """
+
+    def shapes(self, split: Split) -> list[ShapeFiles]:
+        names = self.split_names(split)
+        if not names:
+            return []
+        tree = require_tree(self.root, wanted=self.wanted, source=self.source)
+        if self.allow_missing:
+            return [tree.files(name) for name in names if name in tree.meshes]
+        return require_files(tree, names, root=self.root, source=self.source)
+
+    def split_names(self, split: Split) -> list[str]:
+        """The names of the shapes of a split: those of ``lists`` where given, else the published ones."""
+        if self.lists is None:
+            return self.published_split(split)
+        return listed_splits(self.lists, self.names())[split]
+
+    def names(self) -> list[str]:
+        """The names of all shapes."""
+        return [*self.published_split("train"), *self.published_split("test")]

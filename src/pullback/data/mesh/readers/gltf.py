@@ -1,0 +1,86 @@
+"""glTF 2.0 files, as ``.glb`` or as ``.gltf`` with its buffers beside or inside it: the surfaces of the scene,
+each in its place.
+"""
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from pullback.data.mesh.readers.gltf_document import Document, document_of
+from pullback.data.mesh.readers.polygons import mesh_of_polygons
+from pullback.data.mesh.readers.source import FileMesh, Source
+from pullback.geometry.cleaning import MeshError
+
+_DRACO = "KHR_draco_mesh_compression"
+# How meshes may be packed that only their own library unpacks.
+_PACKED = {_DRACO: "Draco", "EXT_meshopt_compression": "meshopt", "KHR_meshopt_compression": "meshopt"}
+_TRIANGLES, _STRIP, _FAN = 4, 5, 6
+
+
+def read_gltf(source: Source) -> FileMesh:
+    """All triangles of the scene, in the order of its nodes.
+    Primitives of a node that share their vertices keep sharing them.
+    """
+    document = document_of(source)
+    try:
+        return _scene(source, document)
+    except MeshError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise source.error(
+            f"its description of the scene is not as glTF has it ({type(error).__name__}: {error})"
+        ) from None
+
+
+def _scene(source: Source, document: Document) -> FileMesh:
+    packed = [name for key, name in _PACKED.items() if key in document.content.get("extensionsRequired", ())]
+    if packed:
+        raise source.error(f"its meshes are packed with {packed[0]}", advice="Export it without compression")
+    verts, faces, places, passed_over, count = [], [], [], 0, 0
+    for node, matrix in document.placed_nodes():
+        shared: dict[int, int] = {}  # accessor of positions → where its vertices begin
+        for i, primitive in enumerate(document.content["meshes"][node["mesh"]]["primitives"]):
+            if primitive.get("mode", _TRIANGLES) not in (_TRIANGLES, _STRIP, _FAN):
+                passed_over += 1
+                continue
+            accessor = primitive["attributes"]["POSITION"]
+            if (
+                _DRACO in primitive.get("extensions", {})
+                and "bufferView" not in document.content["accessors"][accessor]
+            ):
+                raise source.error("its meshes are packed with Draco", advice="Export it without compression")
+            if accessor not in shared:
+                points = document.accessor(accessor, "VEC3").astype(np.float64)
+                shared[accessor] = count
+                verts.append(points if "skin" in node else points @ matrix[:3, :3].T + matrix[:3, 3])
+                count += len(points)
+            triangles = _triangles(document, primitive, count - shared[accessor])
+            turned = "skin" not in node and np.linalg.det(matrix[:3, :3]) < 0
+            faces.append((triangles[:, ::-1] if turned else triangles) + shared[accessor])
+            places += [f"a triangle of primitive {i} of mesh {node['mesh']}"] * len(triangles)
+    if not faces:
+        raise source.error("its scene has no triangles", advice="Export the surface again, as .ply or .obj")
+    notes = (f"{passed_over} sets of points or lines were ignored",) if passed_over else ()
+    corners = np.concatenate(faces).ravel()
+    return mesh_of_polygons(
+        source, np.concatenate(verts), corners, np.full(len(places), 3), place=lambda i: places[i], notes=notes
+    )
+
+
+def _triangles(document: Document, primitive: dict, n: int) -> Int[ndarray, "f 3"]:
+    """The triangles of a primitive, of whichever of the three kinds."""
+    indices = document.accessor(primitive["indices"], "SCALAR")[:, 0] if "indices" in primitive else np.arange(n)
+    if not np.issubdtype(indices.dtype, np.integer):
+        raise ValueError("indices that are not whole numbers")
+    indices, mode = indices.astype(np.int64), primitive.get("mode", _TRIANGLES)
+    if mode == _TRIANGLES:
+        return indices.reshape(-1, 3)
+    first = np.arange(max(len(indices) - 2, 0))
+    if mode == _FAN:
+        triangles = np.stack(
+            [indices[first + 1], indices[first + 2], np.broadcast_to(indices[:1], first.shape)], axis=1
+        )
+    else:
+        triangles = np.stack([indices[first], indices[first + 1 + first % 2], indices[first + 2 - first % 2]], axis=1)
+    a, b, c = triangles.T
+    return triangles[(a != b) & (b != c) & (c != a)]

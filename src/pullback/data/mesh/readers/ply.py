@@ -1,0 +1,40 @@
+"""PLY files, of text or binary: triangles, polygons, triangle strips, and elements of any other kind,
+which are passed over.
+"""
+
+import codecs
+from dataclasses import replace
+
+import numpy as np
+
+from pullback.data.mesh.readers.ply_binary import read_binary_tables
+from pullback.data.mesh.readers.ply_header import read_header
+from pullback.data.mesh.readers.ply_table import strip_triangles
+from pullback.data.mesh.readers.ply_text import read_text_tables
+from pullback.data.mesh.readers.polygons import mesh_of_polygons
+from pullback.data.mesh.readers.source import FileMesh, Source
+
+
+def read_ply(source: Source) -> FileMesh:
+    """The mesh of a PLY file: its ``vertex`` element, its ``face`` and then its ``tristrips`` element."""
+    if source.data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        source = source.as_text()
+    source = replace(source, data=source.data.removeprefix(codecs.BOM_UTF8))
+    header = read_header(source)
+    if not any(element.name == "vertex" and element.properties for element in header.elements):
+        raise source.error(
+            "the header announces no vertices with coordinates", advice="Export it again, as .ply or .off"
+        )
+    tables, notes = (read_binary_tables if header.order else read_text_tables)(source, header)
+    verts = tables["vertex"].points(source)
+    corners, sizes, place = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), str
+    if "face" in tables and tables["face"].element.count:
+        corners, sizes = tables["face"].corners(source)
+        place = tables["face"].place
+    mesh = mesh_of_polygons(source, verts, corners, sizes, place=place, notes=notes)
+    if "tristrips" not in tables:
+        return mesh
+    strips = strip_triangles(source, tables["tristrips"])
+    three = np.full(len(strips), 3)
+    extra = mesh_of_polygons(source, verts, strips.ravel(), three, place=lambda i: f"triangle {i + 1} of the strips")
+    return replace(mesh, faces=np.concatenate([mesh.faces, extra.faces]))

@@ -1,0 +1,87 @@
+"""Which pairs of a data set are trained on, validated on and tested on."""
+
+import logging
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles, Split
+from pullback.data.mesh.pairs import all_pairs, pairs_within
+from pullback.errors import UserError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class NoPairs(UserError, ValueError):
+    """A data set has too few shapes for a pair, or too few for its splits. The message says what to change."""
+
+
+def training_and_held_out(dataset: MeshDataset, *, val_shapes: int | None) -> tuple[list[ShapeFiles], list[ShapeFiles]]:
+    """The shapes that are trained on, and those of the training split that validation is done on.
+
+    ``val_shapes`` of them; None: the data set's own number, and none where the rest would be too few.
+    """
+    train = at_least_two(dataset, "train")
+    count = val_shapes if val_shapes is not None else dataset.val_shapes or max(2, round(len(train) / 10))
+    if len(train) - count < 2:
+        if val_shapes is not None:
+            raise NoPairs(
+                f"{dataset.name}: of {len(train)} training shapes, data.val_shapes={count} leave "
+                f"{max(0, len(train) - count)}, "
+                f"and training needs 2: use data.val_shapes=0 or at most {len(train) - 2}"
+            )
+        log.warning(
+            "%s: %d training shapes are too few to hold some out, so there is no validation", dataset.name, len(train)
+        )
+        count = 0
+    held_out = dataset.held_out(train, count) if count else []
+    return [files for files in train if files not in set(held_out)], held_out
+
+
+def pairs_of(
+    dataset: MeshDataset, split: Split, shapes: Sequence[ShapeFiles], *, protocol: str
+) -> list[ShapePairFiles]:
+    """The pairs of a split that join two of the ``shapes``: those that the data set lists,
+    or all that the protocol makes.
+    """
+    listed = dataset.pairs(split)
+    return all_pairs(shapes, protocol) if listed is None else pairs_within(listed, shapes)
+
+
+def tested_pairs(dataset: MeshDataset, *, protocol: str) -> list[ShapePairFiles]:
+    """All test pairs. Raises NoPairs where there is none, MissingDataError where the data set is not there."""
+    pairs = pairs_of(dataset, "test", at_least_two(dataset, "test"), protocol=protocol)
+    if not pairs:
+        raise NoPairs(
+            f"{dataset.name}: none of its listed pairs joins two of its test shapes. {dataset.advice_on_splits}"
+        )
+    return pairs
+
+
+def at_least_two(dataset: MeshDataset, split: Split) -> list[ShapeFiles]:
+    """The shapes of a split. Raises NoPairs where they make no pair."""
+    shapes = dataset.shapes(split)
+    if len(shapes) < 2:
+        raise NoPairs(
+            f"{dataset.name}: the {split} split has {len(shapes)} shapes, and a pair needs two. "
+            f"{dataset.advice_on_splits}"
+        )
+    return shapes
+
+
+def evenly(items: Sequence[T], count: int | None) -> list[T]:
+    """``count`` of the items, evenly spread over them; None: all."""
+    if count is None or count >= len(items):
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int).tolist()]
+
+
+def drawn(items: Sequence[T], most: int | None, *, seed: int) -> list[T]:
+    """At most so many of the items, drawn with the seed, in their order; None: all."""
+    if most is None or most >= len(items):
+        return list(items)
+    chosen = np.random.default_rng(seed).choice(len(items), most, replace=False)
+    return [items[i] for i in sorted(chosen.tolist())]

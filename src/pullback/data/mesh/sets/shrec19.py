@@ -1,0 +1,151 @@
+"""SHREC'19, "Matching humans with different connectivity" (Melzi et al. 2019):
+pairs of human shapes with dense ground truth.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+
+from pullback.data.errors import MissingDataError, shortened
+from pullback.data.mesh.dataset import (
+    FOR_TESTS_ONLY,
+    MeshDataset,
+    MeshTree,
+    ShapeFiles,
+    ShapePairFiles,
+    Split,
+    SwappedTruth,
+    require_tree,
+)
+from pullback.data.mesh.io import count_rows, read_vts
+from pullback.geometry.cleaning import MeshError
+
+DIRECTIONS = ("paper", "ulrssm")
+
+_NUMBERS = [number for number in range(1, 45) if number != 40]  # 40 is partial: no table has its pairs
+_PAIRS = 407
+_SOURCE = (
+    "SHREC'19 is for research use: the meshes as they were scanned are at "
+    "http://profs.scienze.univr.it/~marin/shrec19, the remeshed "
+    "ones (SHREC19_r, about 5,000 vertices) come with the data of most later papers, such as github.com/dongliangcao/"
+    "Unsupervised-Learning-of-Robust-Spectral-Shape-Matching. Then give paths.data_dir= (or PULLBACK_DATA_DIR) the "
+    "folder that holds "
+    "SHREC19_r, or dataset.shrec19.root= SHREC19_r itself."
+)
+
+
+@dataclass(frozen=True)
+class DenseMap:
+    """``A_B.map``: row i is the vertex of B, from 1, that corresponds to vertex i of A. Shape 1 is B and shape 2 is A.
+
+    With ``most``, so many of the rows count, drawn by the file's name: the same ones each time.
+    """
+
+    path: Path
+    most: int | None = None
+
+    def first(self, *, n1: int) -> Int[ndarray, " t"]:
+        images = read_vts(self.path, n_vertices=n1)
+        return images[self._rows(len(images))]
+
+    def second(self, *, n2: int) -> Int[ndarray, " t"]:
+        count = count_rows(self.path)
+        if count != n2:
+            raise MeshError(
+                f"{self.path}: {count} rows for a mesh of {n2} vertices. Does the map run from the other shape, or "
+                "from another mesh?"
+            )
+        return self._rows(n2)
+
+    def _rows(self, count: int) -> Int[ndarray, " t"]:
+        if self.most is None or self.most >= count:
+            return np.arange(count)
+        seed = int.from_bytes(hashlib.sha256(self.path.stem.encode()).digest()[:8])
+        return np.sort(np.random.default_rng(seed).choice(count, self.most, replace=False))
+
+
+class Shrec19(MeshDataset):
+    """44 shapes, for tests only: 407 pairs with a map, without the 23 of shape 40, which is partial."""
+
+    advice_on_splits = FOR_TESTS_ONLY
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        name: str = "shrec19",
+        direction: str = "paper",
+        landmarks: int | None = None,
+        allow_missing: bool = False,
+    ):
+        """``direction``, for a file A_B.map: ``paper`` asks for T: A → B at the vertices of A and measures on B, as the
+        official code does; ``ulrssm`` asks for T: B → A at the images of the map, with their repetitions, and measures
+        on A. The figures differ.
+
+        ``landmarks``: measured is at so many rows of each map, a uniform draw; None: at all. A shape's distances are
+        computed from the vertices of all of its pairs, so all rows of a shape with 50,000 vertices would take 10 GB.
+        ``allow_missing``: make do with the shapes and maps that are there, instead of raising MissingDataError.
+        """
+        if direction not in DIRECTIONS:
+            raise ValueError(
+                f"direction={direction} is unknown; use dataset.{name}.direction= one of {', '.join(DIRECTIONS)}"
+            )
+        if landmarks is not None and landmarks < 1:
+            raise ValueError(
+                f"landmarks={landmarks} measures nothing; use dataset.{name}.landmarks=1000, or null for all vertices"
+            )
+        self.root = Path(root)
+        self.name = name
+        self.direction = direction
+        self.landmarks = landmarks
+        self.allow_missing = allow_missing
+        at = "every vertex of A" if landmarks is None else f"{landmarks} vertices of A (drawn by the file's name)"
+        asked = (
+            f"T: A → B at {at}, errors on B" if direction == "paper" else f"T: B → A at the images of {at}, errors on A"
+        )
+        self.pairs_rule = f"A_B.map as {asked}, without shape 40"
+
+    def shapes(self, split: Split) -> list[ShapeFiles]:
+        if split == "train":
+            return []
+        tree = self._tree()
+        lost = [f"{number}.off" for number in _NUMBERS if str(number) not in tree.meshes]
+        if lost and not self.allow_missing:
+            raise MissingDataError(
+                f"{self.root} lacks {len(lost)} of the 43 shapes that are tested: {shortened(lost)}.\n{_SOURCE}"
+            )
+        return [ShapeFiles(str(number), tree.meshes[str(number)]) for number in _NUMBERS if str(number) in tree.meshes]
+
+    def pairs(self, split: Split) -> list[ShapePairFiles]:
+        known = {files.name: files for files in self.shapes(split)}
+        maps = {} if split == "train" else _maps(self._tree())
+        listed = [self._pair(known[a], known[b], path) for (a, b), path in maps.items() if a in known and b in known]
+        if split == "test" and not self.allow_missing and len(listed) != _PAIRS:
+            raise MissingDataError(
+                f"{self.root} has {len(listed)} files A_B.map for pairs without shape 40, but the data set has "
+                f"{_PAIRS}. Copy it again, or "
+                f"use dataset.{self.name}.allow_missing=true, and the table says how many pairs there were.\n{_SOURCE}"
+            )
+        return listed
+
+    def _pair(self, a: ShapeFiles, b: ShapeFiles, path: Path) -> ShapePairFiles:
+        truth = DenseMap(path, self.landmarks)
+        return ShapePairFiles(b, a, truth) if self.direction == "paper" else ShapePairFiles(a, b, SwappedTruth(truth))
+
+    def _tree(self) -> MeshTree:
+        return require_tree(self.root, wanted="1.off … 44.off and A_B.map for pairs of them", source=_SOURCE)
+
+
+def _maps(tree: MeshTree) -> dict[tuple[str, str], Path]:
+    """The files ``A_B.map`` by the names of A and B, in the order of their numbers."""
+    found = {}
+    for path in () if tree.truth is None else tree.truth.iterdir():
+        names = re.fullmatch(r"(\d+)_(\d+)\.map", path.name)
+        if names:
+            found[names[1], names[2]] = path
+    return dict(sorted(found.items(), key=lambda item: (int(item[0][0]), int(item[0][1]))))

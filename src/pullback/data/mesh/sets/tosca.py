@@ -1,0 +1,106 @@
+"""TOSCA: animals and people in many poses (Bronstein et al. 2008), remeshed to about 5,000 vertices."""
+
+import re
+from pathlib import Path
+from types import MappingProxyType
+
+from pullback.data.errors import ListError, MissingDataError, shortened
+from pullback.data.mesh.dataset import FOR_TESTS_ONLY, ShapePairFiles, Split, require_tree
+from pullback.data.mesh.pairs import all_pairs, pair_indices
+from pullback.data.mesh.published import PublishedSet
+from pullback.files import read_lines
+
+# How many poses each has. The four gorillas of the original are not part of the remeshed release.
+POSES = MappingProxyType(
+    {"cat": 11, "centaur": 6, "david": 7, "dog": 9, "horse": 8, "michael": 20, "victoria": 12, "wolf": 3}
+)
+PAIRINGS = ("classes", "listed")
+_LISTED = "test_pairs.txt"
+
+
+class Tosca(PublishedSet):
+    """76 shapes of eight animals and people, for tests only. Landmark i is the same point within a class,
+    and so are pairs.
+    """
+
+    name = "tosca"
+    advice_on_splits = FOR_TESTS_ONLY
+    wanted = "cat0.off … wolf2.off (76 files) and cat0.vts …"
+    source = (
+        "The remeshed TOSCA is the folder TOSCA_Isometric of github.com/llorz/SGA18_orientation_BCICP_dataset (Ren "
+        "et al. 2018). Then give "
+        "paths.data_dir= (or PULLBACK_DATA_DIR) the folder that holds TOSCA_Isometric, or dataset.tosca.root= "
+        "TOSCA_Isometric itself."
+    )
+
+    def __init__(
+        self,
+        root: str | Path,
+        *,
+        pairing: str = "classes",
+        protocol: str = "unordered",
+        lists: str | Path | None = None,
+        allow_missing: bool = False,
+    ):
+        """``pairing``: all pairs within a class, or those ``listed`` in test_pairs.txt (shape 1, shape 2 in each line).
+        ``protocol``: of the test pairs within a class, as data.protocol. The others: see PublishedSet.
+        """
+        if pairing not in PAIRINGS:
+            raise ValueError(f"dataset.tosca.pairing={pairing} is unknown; use one of {', '.join(PAIRINGS)}")
+        pair_indices(0, protocol)  # raises where there is no such protocol
+        super().__init__(root, lists=lists, allow_missing=allow_missing)
+        self.pairing = pairing
+        self.protocol = protocol
+        self.pairs_rule = f"all pairs within a class, {protocol}" if pairing == "classes" else f"those of {_LISTED}"
+
+    def published_split(self, split: Split) -> list[str]:
+        if split == "train":
+            return []
+        meshes = require_tree(self.root, wanted=self.wanted, source=self.source).meshes
+        poses = {name: sorted((mesh for mesh in meshes if class_of(mesh) == name), key=_number) for name in POSES}
+        short = [f"{len(found)} of {POSES[name]} {name}" for name, found in poses.items() if len(found) != POSES[name]]
+        if short and not self.allow_missing:
+            raise MissingDataError(
+                f"{self.root} does not hold the published numbers of poses: {shortened(short, most=8)}. "
+                f"dataset.tosca.allow_missing=true makes do with what is there.\n{self.source}"
+            )
+        return [mesh for found in poses.values() for mesh in found]
+
+    def pairs(self, split: Split) -> list[ShapePairFiles]:
+        shapes = {files.name: files for files in self.shapes(split)}
+        if self.pairing == "listed":
+            return [ShapePairFiles(shapes[a], shapes[b]) for a, b in self._listed() if a in shapes and b in shapes]
+        protocol = "unordered" if split == "train" else self.protocol
+        classes = [[files for name, files in shapes.items() if class_of(name) == kind] for kind in POSES]
+        return [pair for poses in classes for pair in all_pairs(poses, protocol)]
+
+    def _listed(self) -> list[tuple[str, str]]:
+        path = self.root / _LISTED
+        if not path.is_file():
+            without = "dataset.tosca.pairing=classes does without"
+            raise MissingDataError(f"looked for {path}, the pairs of the release; {without}.\n{self.source}")
+        pairs = []
+        for number, line in enumerate(read_lines(path, what="list of pairs"), start=1):
+            words = re.split(r"[\s,]+", line.strip())
+            if len(words) == 2:
+                pairs.append((words[0].removesuffix(".off"), words[1].removesuffix(".off")))
+            elif words != [""]:
+                raise ListError(
+                    f"{path}, line {number}: a line names two shapes, but {line.strip()[:40]!r} does not. Copy it again"
+                )
+        known = set(self.names())
+        lost = sorted({name for pair in pairs for name in pair} - known)
+        if lost and not self.allow_missing:
+            raise MissingDataError(
+                f"{path} names {len(lost)} shapes of which there is no mesh: {shortened(lost)}.\n{self.source}"
+            )
+        return pairs
+
+
+def class_of(name: str) -> str:
+    """``cat`` for ``cat10``."""
+    return name.rstrip("0123456789")
+
+
+def _number(name: str) -> int:
+    return int(name[len(class_of(name)) :] or 0)

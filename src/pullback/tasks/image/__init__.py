@@ -1,0 +1,1 @@
+"""Matching photographs: what Lightning runs, its results and its report."""

@@ -1,0 +1,114 @@
+"""The report of an evaluation on photographs, gathered from what lies in its folder: results, stored matches,
+configuration.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pullback.figures.eigenfunctions import draw_eigenfunctions
+from pullback.figures.fmap import Matrix
+from pullback.figures.picture import Picture
+from pullback.figures.report import Gallery, write_report
+from pullback.figures.report_kinds import IMAGES
+from pullback.tasks.evaluated import Evaluated, run_content
+from pullback.tasks.image.pictures import (
+    KAPPA,
+    Patches,
+    ShownPair,
+    correspondence_picture,
+    flow_picture,
+    heat_picture,
+    keypoints_picture,
+    texture_picture,
+)
+from pullback.tasks.image.scoring import stored_match
+
+_LEADS = {
+    "texture": "Every pixel of image 2 in the colour that image 1 has at the place it is mapped to. Where the map "
+    "is right and smooth, "
+    "image 2 keeps its form and wears the look of image 1.",
+    "keypoints": "Lines join each keypoint of image 2 with the place on image 1 that it is mapped to: blue where "
+    "that is within "
+    f"{KAPPA:.2f} of the length of PCK, red where not. A dotted line leads on to the true place, a yellow ring.",
+    "flow": "Hue is the direction in which a pixel of image 2 moves to reach its match, strength the distance; the "
+    "disc is the key. "
+    "Roughness is the change of the flow from one pixel to the next.",
+    "heat": "Heat given on image 1, carried to image 2 by the functional map alone, by nearest neighbours of the "
+    "raw features, and by the "
+    "point map of this run. The ring is the place where the peak belongs, where that is known.",
+    "eigenfunctions": "Of the Laplacians of the two patch graphs, from low to high frequency: the bases between "
+    "which the functional map "
+    "translates.",
+}
+
+
+def report_images(folder: Path, evaluated: Sequence[Evaluated], *, title: str, patches: Patches | None = None) -> Path:
+    """Writes ``report/index.html`` into a run's folder, next to its metrics.json; returns its path.
+
+    ``patches`` gives the patch graphs of a pair, for eigenfunctions and for heat that the functional map carries; None
+    where there is no model at hand.
+    """
+    shown = [list(_shown(part)) for part in evaluated]
+    every = [one for part in shown for one in part]
+    # the median pair of the first data set
+    middle = next((part[min(1, len(part) - 1)] for part in shown if part), None)
+    galleries = [
+        Gallery("texture", "Texture transfer", [texture_picture(one) for one in every], _LEADS["texture"]),
+        Gallery(
+            "keypoints",
+            "Keypoints",
+            [keypoints_picture(one) for one in every if one.pair.keypoints2 is not None],
+            _LEADS["keypoints"],
+        ),
+        Gallery("flow", "Flow and smoothness", [flow_picture(one) for one in every], _LEADS["flow"]),
+        Gallery("heat", "Heat-map transfer", [heat_picture(one, patches) for one in every], _LEADS["heat"]),
+        Gallery("eigenfunctions", "Eigenfunctions", _eigenfunctions(middle, patches), _LEADS["eigenfunctions"]),
+    ]
+    content = run_content(folder, title=title)
+    noted = [note for part in evaluated for note in part.result.notes().values()]
+    content = replace(
+        content,
+        subtitle=" · ".join([content.subtitle, *_noted(noted)]),
+        kind=IMAGES,
+        correspondences=[correspondence_picture(one) for one in every],
+        galleries=galleries,
+        fmaps=fmaps_by_name(middle.arrays) if middle else None,
+        fmap_pair=middle.title if middle else "",
+    )
+    return write_report(folder / "report" / "index.html", content)
+
+
+def _noted(notes: Sequence[str]) -> list[str]:
+    """The notes on the photographs of some pairs in one phrase; none where there are none."""
+    if not notes:
+        return []
+    more = f", and {len(notes) - 1} more pairs with notes, see pairs.csv" if len(notes) > 1 else ""
+    return [f"{notes[0]}{more}"]
+
+
+def _shown(part: Evaluated) -> Iterator[ShownPair]:
+    for label, i in part.chosen().items():
+        pair, score = part.pairs[i], part.result.pairs[i].score
+        prediction = part.store.load(pair.name)
+        title = f"{part.result.dataset}, {label}: {pair.name}"
+        if score.points is not None:
+            title += (
+                f", PCK@{KAPPA:.2f} {100 * score.points.pck(KAPPA):.1f}\u00a0%, mean error "
+                f"{score.points.mean:.1f}\u00a0px"
+            )
+        interpolation = part.result.protocol.interpolation
+        yield ShownPair(title, pair, score, dict(prediction.arrays), stored_match(prediction, pair), interpolation)
+
+
+def _eigenfunctions(shown: ShownPair | None, patches: Patches | None) -> list[Picture]:
+    if shown is None or patches is None:
+        return []
+    return draw_eigenfunctions(patches(shown.pair), shown.pair.image1, shown.pair.image2, title=shown.title)
+
+
+def fmaps_by_name(arrays: Mapping[str, Any]) -> dict[str, Matrix]:
+    """The functional maps among stored arrays, named for a reader."""
+    names = {"fmap12_init": "without regularisers", "fmap12": "with regularisers"}
+    return {name: arrays[key] for key, name in names.items() if key in arrays}

@@ -1,0 +1,114 @@
+"""Scores of stored matches of photographs: from patches to pixels, and to figures under a protocol."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+
+from pullback.mapping.grid_match import flow_from_match, keypoints_from_match
+from pullback.metrics.image import (
+    ImageScore,
+    evaluated_pixels,
+    object_region,
+    reference_length,
+    score_flow,
+    score_keypoints,
+    smoothness,
+)
+from pullback.tasks.image.results import ImageDatasetResult, ImagePairResult, ImageProtocol
+from pullback.tasks.scoring import scored
+from pullback.tasks.store import Prediction, PredictionStore
+from pullback.types import ImagePair
+
+
+@runtime_checkable
+class ImagePairs(Protocol):
+    """Pairs of photographs with what is known of their correspondence, by index."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> ImagePair: ...
+
+    def name(self, i: int) -> str: ...
+
+    def subset(self, i: int) -> str: ...
+
+
+def score_image_store(
+    store: PredictionStore,
+    pairs: ImagePairs,
+    *,
+    dataset: str,
+    split: str,
+    protocol: ImageProtocol,
+    progress: Callable[[int], None] | None = None,
+) -> ImageDatasetResult:
+    """Scores the stored match of every pair as the protocol says.
+
+    A pair without one, with one that does not fit it, or whose own files are damaged, has failed.
+
+    ``progress`` is called with 1 after each pair.
+    """
+
+    def score(prediction: Prediction, pair: ImagePair) -> ImageScore:
+        return score_image_pair(
+            prediction, pair, pck_reference=protocol.pck_reference, interpolation=protocol.interpolation
+        )
+
+    def outcome(pair: ImagePair, score: ImageScore | None, **rest: Any) -> ImagePairResult:
+        names = pair.subset, pair.name, pair.image1.name, pair.image2.name
+        return ImagePairResult(*names, score, mirrored=pair.mirrored, **{"message": "; ".join(pair.notes), **rest})
+
+    def unread(i: int, why: str) -> ImagePairResult:
+        return ImagePairResult(pairs.subset(i), pairs.name(i), "", "", None, message=why)
+
+    outcomes = scored(store, pairs, score, outcome, progress=progress, unread=unread)
+    return ImageDatasetResult(dataset, split, protocol, outcomes)
+
+
+def score_image_pair(prediction: Prediction, pair: ImagePair, *, pck_reference: str, interpolation: str) -> ImageScore:
+    """Everything that is measured on one pair of photographs.
+    Raises ValueError when the match was made on photographs of other sizes.
+
+    ``interpolation`` carries the keypoints ("nearest", "bilinear"); ``pck_reference`` names L (see `reference_length`).
+    """
+    match = stored_match(prediction, pair)
+    flow21, truth21 = flow_from_match(**match), pair.flow21
+    length = None if truth21 is None and pair.keypoints2 is None else reference_length(pck_reference, pair)
+    flow = keypoints = excluded = None
+    if truth21 is None:
+        pixels, region = object_region(pair.image2)
+    else:
+        mask2 = pair.image2.mask
+        flow = score_flow(flow21, truth21, pair.known2, length=length, mask2=mask2)
+        pixels, region = evaluated_pixels(truth21, pair.known2, mask2), "known pixels"
+        excluded = int((~pixels if mask2 is None else mask2 & ~pixels).sum())
+    if pair.keypoints1 is not None and pair.keypoints2 is not None:
+        predicted1 = keypoints_from_match(pair.keypoints2, **match, interpolation=interpolation)
+        keypoints = score_keypoints(predicted1, pair.keypoints1, length=length)
+    smooth, smooth_truth = smoothness(flow21, pixels), None if truth21 is None else smoothness(truth21, pixels)
+    return ImageScore(flow, keypoints, smooth, smooth_truth, region, excluded)
+
+
+def stored_match(prediction: Prediction, pair: ImagePair) -> dict[str, Any]:
+    """``xy21, grid2, size2, patches2`` of a stored match: what a read-out to pixels needs.
+
+    Raises ValueError when the match was made on photographs of other sizes than the pair's (another crop), KeyError
+    when it was made on meshes.
+    """
+    arrays = {
+        name: torch.as_tensor(prediction.arrays[name]) for name in ("xy21", "grid2", "size1", "size2", "patches2")
+    }
+    sizes = [tuple(arrays[name].tolist()) for name in ("size1", "size2")]
+    now = [pair.image1.size, pair.image2.size]
+    if sizes != now:
+        raise ValueError(
+            f"{pair.name}: the match was made on photographs of {sizes[0]} and {sizes[1]} pixels (height, width), "
+            f"but they have {now[0]} and {now[1]}; set data.crop as it was, or match the pair anew"
+        )
+    return {
+        "xy21": arrays["xy21"],
+        "grid2": tuple(arrays["grid2"].tolist()),
+        "size2": sizes[1],
+        "patches2": arrays["patches2"],
+    }

@@ -1,0 +1,1 @@
+"""Matching meshes: what Lightning runs, its results and its report."""

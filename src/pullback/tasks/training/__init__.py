@@ -1,0 +1,1 @@
+"""Around a training: schedules, callbacks, checkpoints, weights and curves."""

@@ -1,0 +1,148 @@
+"""Weights and configuration from a checkpoint, read without executing anything in it."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from pullback.errors import UserError
+from pullback.moved import with_present_names
+from pullback.nn.finite import check_weights
+from pullback.nn.foreign_weights import ForeignWeightsError, load_foreign
+from pullback.nn.weight_files import WeightsFileError, read_tensors, tensors_of
+from pullback.plain_data import plain_data
+
+log = logging.getLogger(__name__)
+
+
+class CheckpointError(UserError, ValueError):
+    """A file is no checkpoint of this project, is damaged, or holds the weights of another network."""
+
+
+class NoCheckpoint(UserError, FileNotFoundError):
+    """There is no file of that name."""
+
+
+def load_checkpoint(path: str | Path) -> Mapping[str, Any]:
+    """A checkpoint of this project: weights and plain data, whoever wrote it.
+
+    Nothing in it is executed, unpacked beyond its size, or believed: ``state_dict`` holds dense tensors of finite
+    numbers, ``config`` plain containers (see `plain_data`). Raises NoCheckpoint, CheckpointError, PlainDataError or
+    NotFiniteError, naming the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NoCheckpoint(
+            f"there is no checkpoint {path}; give ckpt=RUN/checkpoints/best.ckpt of a run, or ckpt=null for none"
+        )
+    try:
+        checkpoint = read_tensors(path)
+    except WeightsFileError as error:
+        raise CheckpointError(f"{path} is no checkpoint of plain tensors, or is damaged ({error})") from error
+    if not isinstance(checkpoint, dict) or not {"state_dict", "config"} <= checkpoint.keys():
+        raise CheckpointError(f"{path} was not written by train.py: it holds no state_dict and config")
+    if type(checkpoint.get("global_step", 0)) is not int:
+        raise CheckpointError(f"{path} was not written by train.py: its global_step is no number")
+    try:
+        weights = dict(tensors_of(checkpoint["state_dict"], flat=True))
+    except WeightsFileError as error:
+        raise CheckpointError(f"{path}: its state_dict {error}") from None
+    check_weights(weights, source=str(path))
+    config = plain_data(checkpoint["config"], what=f"{path}: its configuration")
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: its configuration is no mapping; it was not written by train.py")
+    return {**checkpoint, "state_dict": weights, "config": with_present_names(config)}
+
+
+def load_to_resume(path: str | Path) -> Mapping[str, Any]:
+    """A checkpoint from which a training may go on. Raises CheckpointError, and as ``load_checkpoint``.
+
+    Lightning deletes the checkpoints that a better one replaces by the names that stand in the file: they must lie
+    beside one another.
+    """
+    checkpoint = load_checkpoint(path)
+    callbacks = checkpoint.get("callbacks") or {}
+    for state in callbacks.values() if isinstance(callbacks, Mapping) else ():
+        if not isinstance(state, Mapping) or "dirpath" not in state:
+            continue
+        best = state.get("best_k_models")
+        named = [
+            *(best if isinstance(best, Mapping) else ()),
+            state.get("kth_best_model_path"),
+            state.get("last_model_path"),
+        ]
+        for name in filter(None, named):
+            if Path(str(name)).parent != Path(str(state["dirpath"])) or ".." in Path(str(name)).parts:
+                raise CheckpointError(
+                    f"{path} would have {name} replaced, which is none of its checkpoints; begin anew with resume=null"
+                )
+    return checkpoint
+
+
+def load_weights(module: nn.Module, checkpoint: Mapping[str, Any]) -> None:
+    """Puts the checkpoint's weights into the module. Raises CheckpointError when they are those of another network."""
+    check_fit(module, checkpoint["state_dict"])
+    module.load_state_dict(checkpoint["state_dict"])
+
+
+def check_fit(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Raises CheckpointError unless the weights have the names and shapes of the module's,
+    which may be on the meta device.
+    """
+    ours = module.state_dict()
+    problems = [
+        f"{name} does not exist in the {'checkpoint' if name in ours else 'network'}"
+        for name in ours.keys() ^ weights.keys()
+    ]
+    for name in ours.keys() & weights.keys():
+        if ours[name].shape != weights[name].shape:
+            there, here = tuple(weights[name].shape), tuple(ours[name].shape)
+            problems.append(f"size mismatch for {name}: {there} in the checkpoint, {here} in the network")
+    if problems:
+        more = f" ({len(problems) - 1} more of the kind)" if len(problems) > 1 else ""
+        raise CheckpointError(
+            "the weights of the checkpoint do not fit the backbone; drop the backbone overrides, and the "
+            "checkpoint's own is taken. "
+            f"{min(problems)}{more}"
+        )
+
+
+def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
+    """Puts the DiffusionNet weights that a file of another code base (or a checkpoint of ours)
+    holds into ``module.backbone``.
+
+    Returns in words where they come from, for the protocol of results; logs what else the file holds, which is ignored.
+    Raises NoCheckpoint, NotFiniteError, or ForeignWeightsError naming the file, the layer, both shapes and the
+    overrides that would fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NoCheckpoint(
+            f"weights={path} does not exist; give a file with the weights of a DiffusionNet, or weights=null"
+        )
+    try:
+        content = read_tensors(path)
+    except WeightsFileError as error:
+        raise ForeignWeightsError(
+            f"weights={path} is damaged, or holds more than tensors and plain "
+            f"data ({error}), which is not read because it "
+            "could execute code; where you trust it: torch.save(torch.load(FILE, "
+            'weights_only=False)["networks"], "weights.pth")'
+        ) from error
+    try:
+        found = load_foreign(module.backbone, content, source=f"weights={path}")
+    except WeightsFileError as error:
+        raise ForeignWeightsError(f"weights={path} {error}") from None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    name = found.prefix.rstrip(".") or "the network"
+    log.info(
+        "%s: %s with the names of %s; ignored around it: %s", path, name, found.layout, found.ignored() or "nothing"
+    )
+    inputs = type(module.backbone.descriptor).__name__
+    log.info(
+        "%s: which input features they were trained with is not in the file; this backbone gives them %s", path, inputs
+    )
+    return f"{path.name} from elsewhere (names of {found.layout}, sha256 {digest})"

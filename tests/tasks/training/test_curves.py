@@ -1,0 +1,97 @@
+"""Curves of a training: what a kill leaves of them is read, and going on loses none of it."""
+
+import pytest
+
+from pullback.tasks.training.callbacks import Progress
+from pullback.tasks.training.curves import ContinuedCSVLogger, rows_of, write_rows
+
+
+def test_the_line_that_a_killed_run_did_not_finish_is_left_out(tmp_path):
+    path = tmp_path / "curve.csv"
+    path.write_text("step,pair\n1,a\n2,b\n3")
+    assert rows_of(path) == [{"step": "1", "pair": "a"}, {"step": "2", "pair": "b"}]
+    for text in ("", "st", "step,pair\n"):
+        path.write_text(text)
+        assert rows_of(path) == []
+
+
+def logger_of(folder):
+    return ContinuedCSVLogger(str(folder), name="logs", version="csv", flush_logs_every_n_steps=1)
+
+
+@pytest.fixture
+def curve(tmp_path):
+    first = logger_of(tmp_path)
+    for step in range(4):
+        first.log_metrics({"loss": float(step)}, step)
+    first.log_metrics({"error": 0.5}, 4)  # another column
+    return tmp_path / "logs" / "csv" / "metrics.csv"
+
+
+def test_a_curve_is_there_until_the_one_that_goes_on_takes_its_place(curve, tmp_path):
+    before = curve.read_bytes()
+    second = logger_of(tmp_path)
+    second.log_hyperparams({"seed": 0})
+    assert curve.read_bytes() == before
+    second.log_metrics({"loss": 30.0}, 3)
+    assert [(row["step"], row["loss"]) for row in rows_of(curve)] == [
+        ("0", "0.0"),
+        ("1", "1.0"),
+        ("2", "2.0"),
+        ("3", "30.0"),
+    ]
+
+
+def test_a_new_column_is_written_in_one_step(curve, tmp_path, monkeypatch):
+    before, second = rows_of(curve), logger_of(tmp_path)
+    second.log_metrics({"loss": 5.0}, 5)
+
+    def refuse(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        second.log_metrics({"more": 1.0}, 6)
+    assert rows_of(curve)[: len(before)] == before and len(rows_of(curve)) == 6
+
+
+def test_a_training_that_begins_anew_begins_a_new_curve(curve, tmp_path):
+    logger_of(tmp_path).log_metrics({"loss": 7.0}, 0)
+    assert rows_of(curve) == [{"loss": "7.0", "step": "0"}]
+
+
+def test_other_columns_are_left_out(tmp_path):
+    write_rows(tmp_path / "x.csv", ["step"], [{"step": 1, "old": 2}])
+    assert rows_of(tmp_path / "x.csv") == [{"step": "1"}]
+
+
+class FakeTrainer:
+    """What the bar asks: ``ready`` batches of the epoch were begun."""
+
+    max_epochs = -1
+
+    def __init__(self, *, pairs, accumulate, max_steps, global_step, ready=0):
+        self.num_training_batches, self.accumulate_grad_batches = pairs, accumulate
+        self.max_steps, self.global_step = max_steps, global_step
+        self.fit_loop = self.epoch_loop = self.batch_progress = self.current = self
+        self.ready = ready
+
+
+@pytest.mark.parametrize(
+    ("asked", "total"),
+    [
+        ({"pairs": 100, "accumulate": 4, "max_steps": 10, "global_step": 0}, 40),
+        ({"pairs": 100, "accumulate": 1, "max_steps": 10, "global_step": 0}, 10),
+        ({"pairs": 30, "accumulate": 4, "max_steps": 10, "global_step": 0}, 30),
+        # the next epoch: the last one has ended
+        ({"pairs": 30, "accumulate": 4, "max_steps": 10, "global_step": 8, "ready": 30}, 8),
+        # resumed within an epoch
+        ({"pairs": 100, "accumulate": 4, "max_steps": 10, "global_step": 6, "ready": 24}, 40),
+        ({"pairs": 100, "accumulate": 4, "max_steps": 10, "global_step": 6, "ready": 27}, 40),  # between two steps
+        ({"pairs": 100, "accumulate": 4, "max_steps": -1, "global_step": 0}, 100),
+    ],
+)
+def test_the_progress_bar_counts_pairs_under_accumulation(asked, total):
+    bar = Progress()
+    bar._trainer = FakeTrainer(**asked)
+    assert bar.total_train_batches == total
