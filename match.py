@@ -25,7 +25,7 @@ def main(cfg: DictConfig) -> None:
 
     check_early(cfg)  # before the slow imports
 
-    if cfg.kind == "photographs":
+    if cfg.kind == "image":
         from pullback.runtime.match_images import match_images
 
         return match_images(cfg)
