@@ -1,9 +1,10 @@
 """The drawing of the layers (design: architecture, section 2), enforced: who may import whom,
-and the one home of each heavy dependency.
+the one home of each heavy dependency, and no circle between files.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,24 +64,31 @@ OPTIONAL = {
 
 class Import(NamedTuple):
     module: str
-    at_import_time: bool
+    in_function: bool
+    for_types: bool  # under TYPE_CHECKING: never runs
+
+    @property
+    def at_import_time(self) -> bool:
+        return not (self.in_function or self.for_types)
 
 
 def imports_of(source: str) -> Iterator[Import]:
     """Every import of a file; those inside a function or under TYPE_CHECKING do not run when the file is imported."""
 
-    def visit(node: ast.AST, at_import_time: bool) -> Iterator[Import]:
+    def visit(node: ast.AST, in_function: bool, for_types: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Import):
-                yield from (Import(alias.name, at_import_time) for alias in child.names)
+                yield from (Import(alias.name, in_function, for_types) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
-                yield from (Import(f"{child.module}.{alias.name}", at_import_time) for alias in child.names)
-            deferred = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or (
-                isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+                module = "." * child.level + (child.module or "")
+                yield from (Import(f"{module}.{alias.name}", in_function, for_types) for alias in child.names)
+            yield from visit(
+                child,
+                in_function or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef),
+                for_types or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)),
             )
-            yield from visit(child, at_import_time and not deferred)
 
-    return visit(ast.parse(source), True)
+    return visit(ast.parse(source), False, False)
 
 
 def part_of(path: str) -> str:
@@ -94,7 +102,8 @@ def violations(path: str, source: str) -> list[str]:
     """
     part = "entry point" if path in ENTRY_POINTS else part_of(path)
     found = []
-    for module, at_import_time in imports_of(source):
+    for imported in imports_of(source):
+        module, at_import_time = imported.module, imported.at_import_time
         top, *below = module.split(".")
         if top == "pullback" and below and below[0] in LAYERS:
             found += [f"{path}: {part} may not import pullback.{below[0]}"] * (not may_import(part, below[0]))
@@ -106,6 +115,8 @@ def violations(path: str, source: str) -> list[str]:
             )
         if top in OPTIONAL and at_import_time and not (top == "triton" and path.startswith(KERNELS)):
             found.append(f"{path}: {top} is optional and must be imported inside the function that needs it")
+        if not top:
+            found.append(f"{path}: {module} is written from where the file stands; write it from pullback on")
         if part == "entry point" and top in ("torch", "lightning") and at_import_time:
             found.append(f"{path}: {top} is slow to import; import it inside main, so that --help stays fast")
     return found
@@ -122,6 +133,41 @@ def files() -> list[tuple[str, Path]]:
     return [*package, *((name, ROOT / name) for name in ENTRY_POINTS)]
 
 
+def imported_files(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """For each file of the package, by its path, the files that it imports: at once or inside a function, but not those
+    that only the type checker sees.
+    """
+    paths = {"pullback." + name_of(path): path for path in sources} | {"pullback": "__init__.py"}
+
+    def file_of(module: str) -> str | None:
+        return paths.get(module) or paths.get(module.rpartition(".")[0])
+
+    return {
+        path: {file for found in imports_of(source) if not found.for_types and (file := file_of(found.module))}
+        for path, source in sources.items()
+    }
+
+
+def name_of(path: str) -> str:
+    """``nn/backbone.py`` → nn.backbone, ``nn/__init__.py`` → nn."""
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def circle(sources: Mapping[str, str]) -> list[str]:
+    """Files of the package of which each imports the next, the last the same as the first; empty where there are
+    none.
+    """
+    importers: dict[str, list[str]] = {}
+    for path, imported in imported_files(sources).items():
+        for file in imported:
+            importers.setdefault(file, []).append(path)
+    try:
+        TopologicalSorter(importers).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
 @pytest.mark.parametrize(("name", "path"), files(), ids=[name for name, _ in files()])
 def test_file_keeps_to_the_drawing(name, path):
     if name != "__init__.py":
@@ -129,9 +175,53 @@ def test_file_keeps_to_the_drawing(name, path):
     assert violations(name, path.read_text()) == []
 
 
+def test_no_files_import_each_other_in_a_circle():
+    assert circle({name: path.read_text() for name, path in files() if name not in ENTRY_POINTS}) == []
+
+
+GROUND = {"types.py": "import torch", "mapping/__init__.py": "from pullback.mapping.fmap import solve"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ({"losses.py": "from pullback.losses import term"}, ["losses.py"]),
+        (
+            {
+                "mapping/fmap.py": "from pullback.mapping.softmap import soft_map",
+                "mapping/softmap.py": "def f():\n    from pullback.mapping import fmap",
+            },
+            ["mapping/fmap.py", "mapping/softmap.py"],
+        ),
+        (
+            {
+                "mapping/fmap.py": "import pullback.mapping.a",
+                "mapping/a.py": "from pullback.mapping.b import x",
+                "mapping/b.py": "from pullback.mapping import fmap",
+            },
+            ["mapping/a.py", "mapping/b.py", "mapping/fmap.py"],
+        ),
+        ({"mapping/fmap.py": "from pullback.mapping import solve"}, ["mapping/__init__.py", "mapping/fmap.py"]),
+        (
+            {"__init__.py": "from pullback.api import match", "api.py": "from pullback import __version__"},
+            ["__init__.py", "api.py"],
+        ),
+    ],
+)
+def test_files_that_import_each_other_in_a_circle_are_found(sources, expected):
+    found = circle(GROUND | sources)
+    assert found[0] == found[-1] and sorted(found[1:]) == expected
+
+
+def test_a_file_may_name_the_types_of_those_that_import_it():
+    types = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from pullback.mapping.softmap import SoftMap"
+    assert circle(GROUND | {"mapping/fmap.py": types, "mapping/softmap.py": "from pullback.mapping import fmap"}) == []
+
+
 @pytest.mark.parametrize(
     ("path", "source", "message"),
     [
+        ("mapping/fmap.py", "from .softmap import soft_map", "write it from pullback on"),
         ("geometry/mesh.py", "from pullback.mapping.fmap import x", "geometry may not import pullback.mapping"),
         ("nn/backbone.py", "from pullback import losses", "nn may not import pullback.losses"),
         (

@@ -6,7 +6,7 @@ from tests.mapping.softmap_cases import curve_embeddings
 from torch import Tensor
 
 from pullback.mapping.clusters import LEAF, Clusters, compact_strips, leaf_order
-from pullback.mapping.distances import homogeneous
+from pullback.mapping.embeddings import homogeneous
 
 
 def clustered(n2: int, n1: int, p: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Clusters]:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.mapping.softmap_cases import curve_embeddings
 
-from pullback.mapping.distances import full_precision, homogeneous, largest_distance
+from pullback.mapping.distances import largest_distance
+from pullback.mapping.embeddings import full_precision, homogeneous
 
 
 @settings(max_examples=25, deadline=None)

@@ -13,8 +13,9 @@ from tests.mapping.softmap_cases import answer, curve_embeddings, one_percent
 from tests.patch_images import patch_image
 from torch import Tensor
 
-from pullback.mapping import BlockedSoftMap, distances, nearest, parallel, precise_map, soft_map, strips
-from pullback.mapping.distances import full_precision, largest_distance
+from pullback.mapping import BlockedSoftMap, distances, embeddings, nearest, parallel, precise_map, soft_map, strips
+from pullback.mapping.distances import largest_distance
+from pullback.mapping.embeddings import full_precision
 from pullback.mapping.parallel import alone, each, in_order
 from pullback.mapping.readout import Readout
 from pullback.stages import StageClock, listening, stage
@@ -80,7 +81,7 @@ def test_any_number_of_threads_gives_the_same_bits(name, clusters, threads, monk
             monkeypatch.setattr(strips, constant, 1)
         monkeypatch.setattr(distances, "_MANY_PAIRS", 1)
         monkeypatch.setattr(strips, "_SHARE", 1.0)
-    monkeypatch.setattr(distances, "_CPU_ELEMENTS", 64 * 150)
+    monkeypatch.setattr(embeddings, "_CPU_ELEMENTS", 64 * 150)
     found = []
     for n in (1, 2, 3, 2):
         threads(n)
@@ -90,7 +91,7 @@ def test_any_number_of_threads_gives_the_same_bits(name, clusters, threads, monk
 
 
 def test_gradients_pass_gradcheck_with_two_threads(monkeypatch):
-    monkeypatch.setattr(distances, "_CPU_ROWS", 2)
+    monkeypatch.setattr(embeddings, "_CPU_ROWS", 2)
     query, reference = curve_embeddings(9, 8, 3)
     feat1 = torch.randn(8, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     inputs = [x.requires_grad_() for x in (query, reference, feat1)]
@@ -238,20 +239,20 @@ def test_full_precision_lasts_until_the_last_thread_has_left():
         with full_precision(CPU):
             inside.set()
             leave.wait(30)
-            return distances._get_matmul_precision()
+            return embeddings._get_matmul_precision()
 
     torch.set_float32_matmul_precision("medium")
     try:
-        before, found = distances._get_matmul_precision(), []
+        before, found = embeddings._get_matmul_precision(), []
         thread = threading.Thread(target=lambda: found.append(other()))
         thread.start()
         inside.wait(30)
         with full_precision(CPU):
-            within = distances._get_matmul_precision()
-        assert distances._get_matmul_precision() == within != before
+            within = embeddings._get_matmul_precision()
+        assert embeddings._get_matmul_precision() == within != before
         leave.set()
         thread.join()
-        assert found == [within] and distances._get_matmul_precision() == before
+        assert found == [within] and embeddings._get_matmul_precision() == before
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
@@ -277,6 +278,6 @@ def test_a_soft_map_s_memory_does_not_grow_with_the_square(threads):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parallel, "_elements", lambda parts: held.append(original(parts)) or held[-1])
         patch.setattr(parallel, "_HELD_ELEMENTS", 30_000)
-        patch.setattr(distances, "_CPU_ELEMENTS", 64 * 500)
+        patch.setattr(embeddings, "_CPU_ELEMENTS", 64 * 500)
         soft_map(query, reference, blur=1.0, backend="blocked").pull_back(torch.rand(1500, 6)).sum().backward()
     assert not held or max(held) <= 30_000 + 500 * 12

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 from tests.mapping.softmap_cases import curve_embeddings
 
-from pullback.mapping import compose, coverage, distances, nearest
+from pullback.mapping import compose, coverage, embeddings, nearest
 
 
 @settings(max_examples=30, deadline=None)
@@ -21,7 +21,7 @@ def test_nearest_agrees_with_a_kd_tree(n2, n1, p, seed):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_of_equally_near_points_the_first_is_taken(monkeypatch, dtype):
-    monkeypatch.setattr(distances, "_CPU_ROWS", 13)
+    monkeypatch.setattr(embeddings, "_CPU_ROWS", 13)
     points = curve_embeddings(200, 1, 5)[0].to(dtype)
     assert torch.equal(nearest(points, torch.cat([points, points.flip(0), points])), torch.arange(200))
 

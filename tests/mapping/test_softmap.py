@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.mapping.softmap_cases import curve_embeddings
 
 from pullback.mapping import BlockedSoftMap, DenseSoftMap, HardMap, soft_map
-from pullback.mapping.distances import check_embeddings
+from pullback.mapping.embeddings import check_embeddings
 from pullback.mapping.softmap import kind_of
 from pullback.types import SoftMap
 

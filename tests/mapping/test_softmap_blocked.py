@@ -8,7 +8,7 @@ from tests.mapping.softmap_cases import answer, curve_embeddings, dense64, one_p
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pullback.mapping import BlockedSoftMap, distances, soft_map, softmap_blocked, strips
+from pullback.mapping import BlockedSoftMap, embeddings, soft_map, softmap_blocked, strips
 
 # (n2, n1, p, q): unequal sizes, columns fewer and more than functions, one function, one query, a block exactly and one
 # row more.
@@ -45,7 +45,7 @@ def test_a_shape_of_one_point_takes_all_the_weight():
 @pytest.mark.parametrize("rows", [1, 7, 10_000])
 def test_the_size_of_the_blocks_does_not_matter(monkeypatch, rows):
     tensors = case(100, 120, 5, 4, torch.float64)
-    monkeypatch.setattr(distances, "_CPU_ROWS", rows)
+    monkeypatch.setattr(embeddings, "_CPU_ROWS", rows)
     answer(BlockedSoftMap, *tensors).check_close(dense64(*tensors), value=1e-12, grad=1e-11)
 
 
@@ -55,7 +55,7 @@ def test_columns_are_left_out_at_one_percent_and_kept_at_a_wide_blur(monkeypatch
     monkeypatch.setattr(softmap_blocked, "_columns_above", lambda *args: kept.append(original(*args)) or kept[-1])
     query, reference = curve_embeddings(64, 800, 5)
     query = query[query[:, 0].argsort()]
-    monkeypatch.setattr(distances, "_CPU_ROWS", 8)
+    monkeypatch.setattr(embeddings, "_CPU_ROWS", 8)
     soft_map(query, reference, blur=0.01, backend="blocked").pull_back(reference)
     assert len(kept) == 8 and all(columns is not None and len(columns) < 400 for columns in kept)
     kept.clear()
@@ -69,7 +69,7 @@ def test_what_is_left_out_is_below_rounding(monkeypatch, dtype):
     tensors = case(150, 400, 5, 4, dtype)
     with_fewer = answer(BlockedSoftMap, *tensors)
     monkeypatch.setattr(softmap_blocked, "_columns_above", lambda floor, logits: None)
-    monkeypatch.setattr(distances, "_CPU_ROWS", 150)
+    monkeypatch.setattr(embeddings, "_CPU_ROWS", 150)
     tolerance = 5000 * torch.finfo(dtype).eps
     with_fewer.check_close(answer(BlockedSoftMap, *tensors), value=tolerance, grad=tolerance)
 

@@ -15,10 +15,21 @@ from tests.mapping.triton_interpreter import interpreter
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pullback.mapping import BlockedSoftMap, DenseSoftMap, fused, soft_map, softmap, softmap_triton
-from pullback.mapping.fused import fused_kernels
+from pullback.mapping import (
+    BlockedSoftMap,
+    DenseSoftMap,
+    distances,
+    fused,
+    pointmap,
+    search_triton,
+    soft_map,
+    softmap,
+    softmap_triton,
+)
+from pullback.mapping.fused import has_fused_kernels
+from pullback.mapping.search_triton import largest_distance, nearest
 from pullback.mapping.softmap import kind_of
-from pullback.mapping.softmap_triton import TritonSoftMap, largest_distance, nearest
+from pullback.mapping.softmap_triton import TritonSoftMap
 
 needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="needs triton (pip install triton)"
@@ -273,18 +284,28 @@ def test_plain_tf32_is_off_by_nats_at_one_percent_and_two_parts_a_number_are_not
 def test_auto_takes_the_fused_kernels_where_they_serve_and_blocks_where_they_do_not(monkeypatch):
     points = torch.rand(200, 3), torch.rand(300, 3)
     asked = []
-    monkeypatch.setattr(softmap, "fused_kernels", lambda device: asked.append(device.type) or softmap_triton)
+    monkeypatch.setattr(softmap, "has_fused_kernels", lambda device: asked.append(device.type) or True)
     assert kind_of("auto", *points) is TritonSoftMap and asked == ["cpu"]
-    monkeypatch.setattr(softmap, "fused_kernels", lambda device: None)
+    monkeypatch.setattr(softmap, "has_fused_kernels", lambda device: False)
     assert kind_of("auto", *points) is BlockedSoftMap
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "answer"),
+    [(pointmap, "nearest", torch.arange(20)), (distances, "largest_distance", torch.tensor(12.5))],
+)
+def test_searches_go_to_the_fused_kernels_where_these_serve(monkeypatch, module, name, answer):
+    monkeypatch.setattr(module, "has_fused_kernels", lambda device: True)
+    monkeypatch.setattr(search_triton, name, lambda query, reference: answer)
+    assert torch.equal(getattr(module, name)(torch.rand(20, 3), torch.rand(30, 3)), answer)
 
 
 def test_the_kernels_serve_cuda_devices_with_triton_only(monkeypatch):
     monkeypatch.setattr(fused, "has_triton", lambda: True)
-    assert fused_kernels(torch.device("cuda")) is softmap_triton
-    assert fused_kernels(torch.device("cpu")) is None
+    assert has_fused_kernels(torch.device("cuda"))
+    assert not has_fused_kernels(torch.device("cpu"))
     monkeypatch.setattr(fused, "has_triton", lambda: False)
-    assert fused_kernels(torch.device("cuda")) is None
+    assert not has_fused_kernels(torch.device("cuda"))
 
 
 def test_the_backend_says_what_it_needs(monkeypatch):

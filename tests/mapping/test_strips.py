@@ -5,8 +5,9 @@ import torch
 from tests.mapping.softmap_cases import answer, curve_embeddings, dense64, one_percent
 from torch import Tensor
 
-from pullback.mapping import BlockedSoftMap, distances, nearest, strips
-from pullback.mapping.distances import homogeneous, largest_distance
+from pullback.mapping import BlockedSoftMap, distances, embeddings, nearest, strips
+from pullback.mapping.distances import largest_distance
+from pullback.mapping.embeddings import homogeneous
 
 SIZES = [(900, 1100, 7, 5), (1100, 900, 80, 4), (130, 2000, 66, 1)]
 
@@ -87,7 +88,7 @@ def test_a_nan_shows_in_its_own_row_only(clusters_always):
 
 def test_the_width_of_the_tiles_does_not_matter(monkeypatch):
     tensors = case(100, 900, 5, 4, torch.float64)
-    monkeypatch.setattr(distances, "_CPU_ELEMENTS", 64 * 50)
+    monkeypatch.setattr(embeddings, "_CPU_ELEMENTS", 64 * 50)
     answer(BlockedSoftMap, *tensors).check_close(dense64(*tensors), value=1e-12, grad=1e-11)
     query, reference = tensors[:2]
     assert torch.equal(nearest(query, reference), torch.cdist(query, reference).argmin(dim=1))
@@ -109,7 +110,7 @@ def test_of_equally_near_points_the_first_is_taken(clusters_always, monkeypatch)
     points = curve_embeddings(500, 1, 5)[0]
     tripled = torch.cat([points, points.flip(0), points])
     assert torch.equal(nearest(points, tripled), torch.arange(500))
-    monkeypatch.setattr(distances, "_CPU_ELEMENTS", 64 * 7)
+    monkeypatch.setattr(embeddings, "_CPU_ELEMENTS", 64 * 7)
     assert torch.equal(nearest(points, tripled), torch.arange(500))
 
 

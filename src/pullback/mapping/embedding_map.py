@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.distances import check_same_kind, largest_distance
+from pullback.mapping.distances import largest_distance
+from pullback.mapping.embeddings import check_same_kind
 from pullback.mapping.pointmap import nearest
 from pullback.types import Movable
 

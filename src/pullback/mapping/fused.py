@@ -1,23 +1,18 @@
-"""Whether the fused GPU kernels can serve a device: the one question that the other backends ask about Triton."""
+"""Whether the fused GPU kernels can serve: what the other backends ask about Triton."""
 
 import importlib.util
 from functools import cache
-from types import ModuleType
 
 import torch
 
 
-def fused_kernels(device: torch.device) -> ModuleType | None:
-    """The module of the fused kernels (:mod:`pullback.mapping.softmap_triton`)
-    for a CUDA device where Triton is installed, else None.
+def has_fused_kernels(device: torch.device) -> bool:
+    """Whether the device runs :mod:`pullback.mapping.search_triton` and :mod:`pullback.mapping.softmap_triton`:
+    a CUDA device where Triton is installed.
 
-    None also on the CPU, where the kernels run in Triton's interpreter only: correct, and thousands of times slower.
+    Not the CPU, where the kernels run in Triton's interpreter only: correct, and thousands of times slower.
     """
-    if device.type != "cuda" or not has_triton():
-        return None
-    from pullback.mapping import softmap_triton
-
-    return softmap_triton
+    return device.type == "cuda" and has_triton()
 
 
 @cache

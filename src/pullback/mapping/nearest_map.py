@@ -6,7 +6,7 @@ from functools import cached_property
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.distances import check_embeddings
+from pullback.mapping.embeddings import check_embeddings
 from pullback.mapping.hard_map import PointwiseMap
 from pullback.mapping.pointmap import nearest
 

@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.distances import check_embeddings, full_precision
-from pullback.mapping.fused import fused_kernels
+from pullback.mapping import search_triton
+from pullback.mapping.embeddings import check_embeddings, full_precision
+from pullback.mapping.fused import has_fused_kernels
 from pullback.mapping.parallel import alone
 from pullback.mapping.search import Search
 
@@ -17,13 +18,12 @@ def nearest(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> I
     On a CPU, and in float64 everywhere, by squared differences in float64: what matrix products nominate is compared by
     :func:`pullback.mapping.search.exact_squares`, so the same rows give the same answer in any order, with any number
     of threads and on every processor. On a GPU in float32 as exact as its kernel, see
-    :func:`pullback.mapping.softmap_triton.nearest`. All distances, in blocks, or of large sets on a CPU those that
+    :func:`pullback.mapping.search_triton.nearest`. All distances, in blocks, or of large sets on a CPU those that
     ``Clusters`` cannot rule out. Raises ValueError for embeddings that do not fit together.
     """
     check_embeddings(query, reference)
-    kernels = fused_kernels(query.device)
-    if kernels is not None:
-        return kernels.nearest(query, reference)
+    if has_fused_kernels(query.device):
+        return search_triton.nearest(query, reference)
     with full_precision(query.device):
         return alone(lambda: Search.of(query, reference).nearest(), query.device)
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.distances import check_embeddings, full_precision, row_panels
+from pullback.mapping.embeddings import check_embeddings, full_precision, row_panels
 from pullback.mapping.grid_match import patch_centres
 from pullback.mapping.parallel import alone, each
 from pullback.mapping.patch_embeddings import FMAP_BLOCKS, check_embedding, patch_embeddings

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.distances import column_tiles, homogeneous_query, homogeneous_reference
+from pullback.mapping.embeddings import column_tiles, homogeneous_query, homogeneous_reference
 from pullback.mapping.strips import Ids, Strips
 
 # Of the error bound of a product, for what the bound itself leaves out: terms of second order.

@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.mapping.distances import check_embeddings, full_precision, largest_distance
+from pullback.mapping.distances import largest_distance
 from pullback.mapping.embedding_map import EmbeddingMap
-from pullback.mapping.fused import fused_kernels
+from pullback.mapping.embeddings import check_embeddings, full_precision
+from pullback.mapping.fused import has_fused_kernels
 from pullback.mapping.softmap_blocked import BlockedSoftMap
 from pullback.mapping.softmap_keops import KeopsSoftMap
 from pullback.mapping.softmap_triton import TritonSoftMap
@@ -60,7 +61,7 @@ def kind_of(name: str, query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n
         if len(query) * len(reference) <= _DENSE_SIZE:
             return DenseSoftMap
         # KeOps is never chosen: on a CPU it is many times slower at the usual 30 to 130 columns.
-        return TritonSoftMap if fused_kernels(query.device) is not None else BlockedSoftMap
+        return TritonSoftMap if has_fused_kernels(query.device) else BlockedSoftMap
     if name not in backends:
         raise ValueError(f"backend={name!r} is unknown; use one of auto, {', '.join(backends)}")
     return backends[name]

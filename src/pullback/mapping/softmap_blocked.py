@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from pullback.mapping.distances import column_tiles, full_precision, homogeneous_query, homogeneous_reference
 from pullback.mapping.embedding_map import EmbeddingMap
+from pullback.mapping.embeddings import column_tiles, full_precision, homogeneous_query, homogeneous_reference
 from pullback.mapping.parallel import alone, in_order
 from pullback.mapping.strips import Ids, Strips
 

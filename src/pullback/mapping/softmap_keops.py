@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.errors import UserError
-from pullback.mapping.distances import full_precision
 from pullback.mapping.embedding_map import EmbeddingMap
+from pullback.mapping.embeddings import full_precision
 from pullback.mapping.keops_builds import one_builder
 
 _LOG = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.mapping.clusters import LEAF, Clusters, compact_strips
-from pullback.mapping.distances import row_strips
+from pullback.mapping.embeddings import row_strips
 from pullback.mapping.parallel import each
 
 # Rows or columns: a run of them, or their ids.

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.distances import check_embeddings, full_precision, homogeneous, row_panels
+from pullback.mapping.embeddings import check_embeddings, full_precision, homogeneous, row_panels
 from pullback.mapping.parallel import alone, each
 from pullback.mapping.search import exact_squares, first_of_nearest
 from pullback.types import Movable

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.distances import check_embeddings, full_precision
+from pullback.mapping.embeddings import check_embeddings, full_precision
 from pullback.mapping.patch_embeddings import FMAP_BLOCKS, check_embedding, patch_embeddings
 from pullback.types import PatchImage, PatchPair
 
