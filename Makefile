@@ -34,9 +34,10 @@ quickstart-images: $(VENV)/.installed-images ## match the embedded photographs b
 test: $(VENV)/.installed-test ## run the tests (ARGS="-k name" picks some)
 	$(PY) -m pytest $(ARGS)
 
-lint: $(VENV)/.installed-test ## check style and imports
+lint: $(VENV)/.installed-test ## check style, imports and types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 
 prepare: $(VENV)/.installed ## compute and cache operators and geodesics (ARGS="dataset=faust")
 	$(PY) eval.py run=[prepare] $(ARGS)
@@ -55,7 +56,7 @@ bench-gpu: $(VENV)/.installed-bench ## the same on a CUDA device: soft maps, Zoo
 	$(PY) -m experiments.benchmarks.gpu $(ARGS)
 
 clean: ## remove caches and build leftovers; the environment, the data and the runs stay
-	rm -rf build *.egg-info src/*.egg-info .pytest_cache .ruff_cache .hypothesis data/cache
+	rm -rf build *.egg-info src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis data/cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -113,9 +113,9 @@ def decoded(data: bytes) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, errors="replace" if encoding == "utf-8" else "strict")
-    encoding = _unmarked_utf16(data[:1000])
-    if encoding:
-        return data.decode(encoding)
+    unmarked = _unmarked_utf16(data[:1000])
+    if unmarked:
+        return data.decode(unmarked)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -35,7 +35,7 @@ class CannotWrite(UserError, OSError):
     @classmethod
     def of(cls, path: Path, error: OSError) -> "CannotWrite":
         """What an error of the operating system means for the user."""
-        reason, advice = error.strerror or str(error), _ADVICE.get(error.errno, "Look after the disk")
+        reason, advice = error.strerror or str(error), _ADVICE.get(error.errno or 0, "Look after the disk")
         told = cls(f"{path} cannot be written: {reason}. {advice}, or choose another folder (hydra.run.dir=DIR)")
         told.errno, told.reason, told.advice = error.errno, reason, advice
         return told

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.mapping.softmap_cases import curve_embeddings
 
 from pullback.mapping import BlockedSoftMap, DenseSoftMap, HardMap, soft_map
+from pullback.mapping.embedding_map import EmbeddingMap
 from pullback.mapping.embeddings import check_embeddings
 from pullback.mapping.softmap import kind_of
 from pullback.types import SoftMap
@@ -24,6 +25,11 @@ def test_the_dense_map_is_the_formula_written_out():
     expected = torch.tensor(rows, dtype=torch.float64)
     torch.testing.assert_close(map21.pull_back(torch.eye(5, dtype=torch.float64)), expected)
     torch.testing.assert_close(map21.weights(), expected)
+
+
+def test_a_backend_that_pulls_nothing_back_cannot_be_made():
+    with pytest.raises(TypeError, match="pull_back"):
+        type("Silent", (EmbeddingMap,), {})(*curve_embeddings(6, 5, 3), torch.tensor(1.0))
 
 
 @pytest.mark.parametrize("backend", ["dense", "blocked"])

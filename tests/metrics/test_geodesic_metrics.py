@@ -43,6 +43,14 @@ def test_errors_look_up_the_landmark_of_each_shape_in_its_own_numbering():
     torch.testing.assert_close(geodesic_errors(p2p21, pair), torch.tensor([0.1, 0.1]))  # |6 - 5|, |2 - 3|
 
 
+def test_a_pair_without_landmarks_has_no_errors_and_one_without_sides_no_flips():
+    pair = line_pair()
+    with pytest.raises(ValueError, match=f"{pair.name}: no landmarks are known"):
+        geodesic_errors(torch.arange(8), dataclasses.replace(pair, corr2=None))
+    with pytest.raises(ValueError, match=f"{pair.name}: left and right of the landmarks on {pair.shape1.name}"):
+        flipped(torch.arange(8), pair)
+
+
 def test_mean_and_median_of_a_pair():
     assert score(0.0, 0.1, 0.1, 0.6).mean == pytest.approx(0.2)
     assert score(0.0, 0.1, 0.3, 0.6).median == pytest.approx(0.2)

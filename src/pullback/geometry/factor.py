@@ -5,6 +5,7 @@ cholespy has its home here.
 import logging
 from collections.abc import Callable
 from functools import cache
+from types import ModuleType
 
 import numpy as np
 import scipy.sparse as sp
@@ -42,7 +43,7 @@ def factorise(matrix: sp.spmatrix, *, backend: str = "auto") -> BlockSolve:
 
 
 @cache
-def _import_cholespy():
+def _import_cholespy() -> ModuleType | None:
     """The package, or None where it is missing, which is said once."""
     try:
         import cholespy
@@ -54,7 +55,7 @@ def _import_cholespy():
     return cholespy
 
 
-def _cholesky(matrix: sp.csc_matrix, cholespy) -> BlockSolve:
+def _cholesky(matrix: sp.csc_matrix, cholespy: ModuleType) -> BlockSolve:
     n = matrix.shape[0]
     starts, rows = matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32)
     solver = cholespy.CholeskySolverD(n, starts, rows, matrix.data.astype(np.float64), cholespy.MatrixType.CSC)

@@ -51,6 +51,7 @@ def geodesic_rows(
     _check_connected(edges, name)
 
     verts, faces = verts.astype(np.float64), faces.astype(np.int64)
+    distances_from: _DistancesFrom
     if method == "dijkstra":
         distances_from = partial(csgraph.dijkstra, edges)
     elif method == "fast_marching":

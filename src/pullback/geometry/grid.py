@@ -1,5 +1,8 @@
 """The patches of a photograph as a graph: 4-neighbour grid, edges weighed by features, its Laplacian and eigenbasis."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -118,9 +121,9 @@ def grid_basis(
             f"use a k of at most {n}, or more patches (a larger network input, no mask)"
         )
     laplacian = grid_laplacian(feat, grid, weights=weights, normalisation=normalisation, patches=patches)
-    evals, evecs = solve_eigenproblem(laplacian, np.ones(n), k=k, solver=solver)
-    parts = (torch.from_numpy(part).float().to(feat.device) for part in (evals, evecs, np.ones(n)))
-    return Eigenbasis(*parts)
+    solution = solve_eigenproblem(laplacian, np.ones(n), k=k, solver=solver)
+    evals, evecs, mass = (torch.from_numpy(part).float().to(feat.device) for part in (*solution, np.ones(n)))
+    return Eigenbasis(evals, evecs, mass)
 
 
 def _scale(dist: Float[Tensor, " e"]) -> Float[Tensor, ""]:
@@ -137,7 +140,7 @@ def _check_patches(patches: Tensor, grid: tuple[int, int]) -> None:
         )
 
 
-def _get_laplacian():
+def _get_laplacian() -> Callable[..., Any]:
     try:
         from torch_geometric.utils import get_laplacian
     except ImportError as error:

@@ -69,7 +69,8 @@ def _farthest(
     are far apart.
     """
     places, normals = places.T.astype(np.float32).copy(), normals.T.astype(np.float32).copy()
-    square, chosen = np.full(places.shape[1], np.inf, dtype=np.float32), []
+    square = np.full(places.shape[1], np.inf, dtype=np.float32)
+    chosen: list[int] = []
     waiting = list(np.flatnonzero(start)[::-1])
     while waiting or len(chosen) < count:
         new = waiting.pop() if waiting else int(square.argmax())

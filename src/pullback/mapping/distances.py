@@ -1,5 +1,7 @@
 """The largest distance between two sets of embeddings, exact, and never all distances at once."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -45,10 +47,10 @@ def _largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1
     if has_fused_kernels(query.device):
         return torch.maximum(found, search_triton.largest_distance(query, reference))
     near = homogeneous_reference(reference)
+    rows: Sequence[slice | Tensor] = list(row_strips(len(query), len(near), query.device))
+    clusters = None
     if query.device.type == "cpu" and len(query) * len(near) >= _MANY_PAIRS:
         clusters, rows = Clusters.of(near), compact_strips(query)
-    else:
-        clusters, rows = None, list(row_strips(len(query), len(near), query.device))
 
     def farthest(ids: slice | Tensor) -> Float[Tensor, ""]:
         columns = None if clusters is None else clusters.beyond(query[ids], found)

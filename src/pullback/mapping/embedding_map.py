@@ -1,5 +1,6 @@
 """What the soft maps of all backends share: two sets of embeddings and a blur."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from jaxtyping import Float, Int
@@ -12,7 +13,7 @@ from pullback.types import Movable
 
 
 @dataclass(frozen=True, eq=False)
-class EmbeddingMap(Movable):
+class EmbeddingMap(Movable, ABC):
     """Soft point map 2 → 1 with weights ``softmax_j(-|query_i - reference_j|² / (2 sigma²))``;
     ``soft_map`` makes checked ones.
     """
@@ -28,6 +29,10 @@ class EmbeddingMap(Movable):
     @property
     def n2(self) -> int:
         return self.query.shape[0]
+
+    @abstractmethod
+    def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
+        """Functions on shape 1, carried to shape 2. Raises ValueError for values that do not fit the map."""
 
     def nearest(self) -> Int[Tensor, " n2"]:
         """The hard point map ``p2p21``: the nearest reference point, which has the largest weight whatever the blur."""

@@ -7,12 +7,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pullback.mapping.embeddings import check_embeddings
-from pullback.mapping.hard_map import PointwiseMap
+from pullback.mapping.hard_map import check_rows
 from pullback.mapping.pointmap import nearest
+from pullback.types import Movable
 
 
 @dataclass(frozen=True, eq=False)
-class NearestMap(PointwiseMap):
+class NearestMap(Movable):
     """The hard point map 2 → 1 from each query row to the reference row nearest to it.
 
     The search, the dearest part of a map between dense shapes, happens once, and not at all where nobody reads the map:
@@ -40,6 +41,14 @@ class NearestMap(PointwiseMap):
     def p2p21(self) -> Int[Tensor, " n2"]:
         """The map as indices: ``p2p21[i2] = i1``."""
         return nearest(self.query, self.reference)
+
+    def nearest(self) -> Int[Tensor, " n2"]:
+        return self.p2p21
+
+    def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
+        """``feat1[p2p21]``. Raises ValueError when feat1 has another number of points."""
+        check_rows(feat1, self.n1)
+        return feat1[self.p2p21]
 
     def reverse(self) -> "NearestMap":
         """The nearest-neighbour map 1 → 2 of the same embeddings."""

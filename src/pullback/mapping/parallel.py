@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ from pullback.mapping.thread_pool import pool
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
-Part = Sequence[Tensor | slice | None]
+Part = TypeVar("Part", bound=Sequence[Tensor | slice | None])
 
 # Parts that a thread may hold while earlier ones are added, in elements, and items that it may be ahead of them.
 _HELD_ELEMENTS = 2**22
@@ -72,13 +72,13 @@ def each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """``[work(item) for item in items]`` by all threads of the task. The first error, in the order of the items,
     is raised.
     """
-    found: list[Result | None] = [None] * len(items)
+    found: dict[int, Result] = {}
 
     def keep(i: int, item: Item) -> None:
         found[i] = work(item)
 
     _share_out(keep, items)
-    return found
+    return [found[i] for i in range(len(items))]
 
 
 def in_order(parts: Callable[[Item], Iterator[Part]], items: Sequence[Item], add: Callable[[Part], None]) -> None:
@@ -99,7 +99,7 @@ def in_order(parts: Callable[[Item], Iterator[Part]], items: Sequence[Item], add
     _share_out(work, items)
 
 
-class _Turns:
+class _Turns(Generic[Part]):
     """Adds the parts of items in the order of the items, whoever brings them when; one thread adds at a time."""
 
     def __init__(self, add: Callable[[Part], None]):
@@ -158,7 +158,7 @@ class _GivenUpError(Exception):
     """Another strip failed, or the caller was interrupted; that is the error to report."""
 
 
-def _elements(parts: list[Part]) -> int:
+def _elements(parts: Sequence[Sequence[Tensor | slice | None]]) -> int:
     return sum(tensor.numel() for part in parts for tensor in part if isinstance(tensor, Tensor))
 
 
@@ -167,14 +167,13 @@ def _share_out(work: Callable[[int, Item], None], items: Sequence[Item]) -> None
     Raises the first error after all have stopped.
     """
     crew = _CREW.get()
-    threads = 1 if crew is None else min(crew.size, len(items))
-    if threads <= 1:
+    if crew is None or min(crew.size, len(items)) <= 1:
         for i, item in enumerate(items):
             work(i, item)
         return
     share = _Share(work, items, crew)
     inside = _CREW.set(None)  # work inside of work is not shared out again
-    helpers = [_submit(None, share.take) for _ in range(threads - 1)]
+    helpers = [_submit(None, share.take) for _ in range(min(crew.size, len(items)) - 1)]
     share.take()
     wait([helper for helper in helpers if not helper.cancel()])
     _CREW.reset(inside)
@@ -184,7 +183,7 @@ def _share_out(work: Callable[[int, Item], None], items: Sequence[Item]) -> None
         raise _GivenUpError
 
 
-class _Share:
+class _Share(Generic[Item]):
     """Items from which threads take one after the other."""
 
     def __init__(self, work: Callable[[int, Item], None], items: Sequence[Item], crew: _Crew):
@@ -198,9 +197,10 @@ class _Share:
         """Works until nothing is left, something failed, or the caller was interrupted."""
         while not (self._failed or self._crew.stopped.is_set()):
             with self._lock:
-                i, item = next(self._next, (None, None))
-            if i is None:
+                taken = next(self._next, None)
+            if taken is None:
                 return
+            i, item = taken
             try:
                 self._work(i, item)
             except BaseException as error:  # raised by the thread that shared out

@@ -160,7 +160,8 @@ class _Candidates:
 def _first_largest(product: Float[Tensor, "b m"]) -> tuple[Float[Tensor, " b"], Int[Tensor, " b"]]:
     """The largest entry of each row and its column; NaN counts as the largest."""
     if product.device.type != "cpu":
-        return tuple(product.max(dim=1))
+        largest, at = product.max(dim=1)
+        return largest, at
     at = torch.from_numpy(product.numpy().argmax(axis=1))  # vectorised, which PyTorch's is not: 20 times faster
     return product.gather(1, at[:, None])[:, 0], at
 

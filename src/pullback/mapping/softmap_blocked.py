@@ -161,9 +161,9 @@ class _Gradients:
 
     def _add(self, part: tuple[Ids, Tensor | None, Tensor | None]) -> None:
         columns, of_values, of_reference = part
-        if of_values is not None:
+        if self.values is not None and of_values is not None:
             _add(self.values, columns, of_values)
-        if of_reference is not None:
+        if self.reference is not None and of_reference is not None:
             _add(self.reference, columns, of_reference)
 
 
@@ -200,26 +200,28 @@ def _forward_strip(
     """Means of the values, the largest logit and the sum of weights of each row, and the columns that count,
     in blocks.
     """
-    largest = total = mean = None
+    found: tuple[Tensor, Tensor, Tensor] | None = None
     kept: list[Ids] = []
     for tile in column_tiles(len(near) if columns is None else len(columns), x.device):
         block: Ids = tile if columns is None else columns[tile]
         logits = x @ _take(near, block).T
-        before, largest = largest, logits.amax(dim=1, keepdim=True)
-        if before is not None:
-            largest = torch.maximum(before, largest)
+        largest = logits.amax(dim=1, keepdim=True)
+        if found is not None:
+            largest = torch.maximum(found[0], largest)
         logits -= largest
         part = _columns_above(floor, logits)
         if part is not None:
             logits, block = logits.index_select(1, part), _select(block, part)
         weights = _exp(logits, floor)
-        added, added_mean = weights.sum(dim=1, keepdim=True), weights @ _take(values, block)
-        if before is None:
-            total, mean = added, added_mean
-        else:
+        total, mean = weights.sum(dim=1, keepdim=True), weights @ _take(values, block)
+        if found is not None:
+            before, total_before, mean_before = found
             shrink = (before - largest).exp_()
-            total, mean = total.mul_(shrink).add_(added), mean.mul_(shrink).add_(added_mean)
+            total, mean = total_before.mul_(shrink).add_(total), mean_before.mul_(shrink).add_(mean)
+        found = largest, total, mean
         kept.append(block)
+    assert found is not None  # there is a column
+    largest, total, mean = found
     return mean.div_(total), largest, total, kept
 
 

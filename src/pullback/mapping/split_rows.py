@@ -113,14 +113,14 @@ class SplitPoints:
         """
         centre = reference.mean(dim=0)
         query, reference = query - centre, reference - centre
-        query_size, reference_size = (x.norm(dim=1) for x in (query, reference))
+        query_size, reference_size = query.norm(dim=1), reference.norm(dim=1)
         query_size = torch.where(query_size.isfinite(), query_size, 0)
         scale = _RADIUS / nonzero(torch.maximum(reference_size.amax(), query_size.amax() / _FAR))
-        query, reference = split_rows(query * scale, whole=True), split_rows(reference * scale, whole=True)
-        query_norm, reference_norm = query.half_norms(), reference.half_norms()
+        rows2, rows1 = split_rows(query * scale, whole=True), split_rows(reference * scale, whole=True)
+        query_norm, reference_norm = rows2.half_norms(), rows1.half_norms()
         parts = [reference_norm.round(), reference_norm - reference_norm.round()]
-        stacked = torch.stack([reference.pad(parts[0].float(), padding), reference.pad(parts[1].float(), 0.0)])
-        return SplitPoints(query, reference, scale, query.pad(query_norm.round().float(), 0.0), stacked)
+        stacked = torch.stack([rows1.pad(parts[0].float(), padding), rows1.pad(parts[1].float(), 0.0)])
+        return SplitPoints(rows2, rows1, scale, rows2.pad(query_norm.round().float(), 0.0), stacked)
 
 
 def nonzero(values: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:

@@ -74,7 +74,7 @@ class Strips:
         return each(on, self.rows)
 
 
-def _rows(query: Float[Tensor, "n2 p"], n1: int, *, many: bool, compact: bool) -> list[Ids]:
+def _rows(query: Float[Tensor, "n2 p"], n1: int, *, many: bool, compact: bool) -> Sequence[Ids]:
     # all products are needed: neighbouring rows gain nothing, long strips a little
     if query.device.type == "cpu" and not compact:
         return [slice(start, start + _LONG_STRIP) for start in range(0, len(query), _LONG_STRIP)]

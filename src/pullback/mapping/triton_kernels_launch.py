@@ -71,7 +71,7 @@ def farthest_half_squares(points: SplitPoints) -> Float[Tensor, " n2"]:
 
 def _extreme(points: SplitPoints, found: Tensor, *, farthest: bool) -> Tensor:
     query, reference = points.query, points.reference
-    arguments = [query.halves, points.query_norm, reference.halves, points.reference_norm, found]
+    arguments: list[Tensor | int] = [query.halves, points.query_norm, reference.halves, points.reference_norm, found]
     arguments += [query.n, reference.n, query.rows, reference.rows]
     _launch(extreme, arguments, _programs(query.n, "BM", 1), {**_widths("D", query.pieces), "FARTHEST": farthest})
     return found
@@ -111,7 +111,7 @@ def backward_reference_and_values(
     query, reference = points.query, points.reference
     out_reference = points.scale.new_empty((reference.n, reference.columns) if of_reference else 0)
     out_values = points.scale.new_empty((values.n, values.columns) if of_values else 0)
-    arguments = [
+    arguments: list[Tensor | float] = [
         query.halves,
         points.query_norm,
         reference.halves,

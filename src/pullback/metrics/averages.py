@@ -24,6 +24,8 @@ class GeodesicError(Metric):
 
     higher_is_better = False
     full_state_update = False
+    total: Tensor
+    count: Tensor
 
     def __init__(self, average: str = "macro", *, scale: float = 1.0) -> None:
         super().__init__()
@@ -49,6 +51,7 @@ class MedianGeodesicError(Metric):
 
     higher_is_better = False
     full_state_update = False
+    errors: list[Tensor] | Tensor  # a tensor after a gather over ranks
 
     def __init__(self, *, scale: float = 1.0) -> None:
         super().__init__()
@@ -56,13 +59,12 @@ class MedianGeodesicError(Metric):
         self.add_state("errors", [], dist_reduce_fx="cat")
 
     def update(self, score: PairScore) -> None:
-        if score.errors is not None:
+        if score.errors is not None and isinstance(self.errors, list):
             self.errors.append(score.errors.to(self.device))
 
     def compute(self) -> Float[Tensor, ""]:
         if len(self.errors) == 0:
             return torch.tensor(torch.nan, dtype=torch.float64)
-        # a tensor after a gather over ranks
         errors = torch.cat(self.errors) if isinstance(self.errors, list) else self.errors
         # torch.quantile refuses more than 16 million values, and the benchmarks have that many; numpy's rule, by hand
         ascending = errors.double().sort().values
@@ -74,6 +76,9 @@ class _Pck(Metric):
 
     higher_is_better = True
     full_state_update = False
+    thresholds: Tensor
+    within: Tensor
+    count: Tensor
 
     def __init__(self, thresholds: list[float]) -> None:
         super().__init__()
@@ -112,6 +117,8 @@ class GeodesicAuc(_Pck):
 
 class _MeanOverPairs(Metric):
     full_state_update = False
+    total: Tensor
+    count: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -64,9 +64,10 @@ def check_point_map(p2p21: Int[Tensor, " n2"], pair: ShapePair) -> None:
 
 def geodesic_errors(p2p21: Int[Tensor, " n2"], pair: ShapePair) -> Float[Tensor, " t"]:
     """``dist1[corr1, p2p21[corr2]]``: how far from its true place on shape 1 each landmark is sent,
-    in units of √area1.
+    in units of √area1. Raises ValueError for a pair without landmarks or distances.
     """
-    return _distances(pair).between(pair.corr1, p2p21[pair.corr2])
+    corr1, corr2 = _landmarks(pair)
+    return _distances(pair).between(corr1, p2p21[corr2])
 
 
 def flipped(p2p21: Int[Tensor, " n2"], pair: ShapePair, *, margin: float = FLIP_MARGIN) -> Bool[Tensor, " s"]:
@@ -74,11 +75,14 @@ def flipped(p2p21: Int[Tensor, " n2"], pair: ShapePair, *, margin: float = FLIP_
 
     Wrong means strictly nearer to the mirror image of the true place than to the true place, ``dist1[corr1_flipped, ·]
     < dist1[corr1, ·]``. Asked only of the s landmarks whose two places are more than ``margin`` apart (in units of
-    √area1): on the midline the question has no meaning.
+    √area1): on the midline the question has no meaning. Raises ValueError for a pair that lacks one of these.
     """
-    dist1, image = _distances(pair), p2p21[pair.corr2]
-    decidable = dist1.between(pair.corr1, pair.corr1_flipped) > margin
-    return (dist1.between(pair.corr1_flipped, image) < dist1.between(pair.corr1, image))[decidable]
+    corr1, corr2 = _landmarks(pair)
+    if pair.corr1_flipped is None:
+        raise ValueError(f"{pair.name}: left and right of the landmarks on {pair.shape1.name} are not known")
+    dist1, image = _distances(pair), p2p21[corr2]
+    decidable = dist1.between(corr1, pair.corr1_flipped) > margin
+    return (dist1.between(pair.corr1_flipped, image) < dist1.between(corr1, image))[decidable]
 
 
 def pck_curve(errors: Float[Tensor, " t"], thresholds: Float[Tensor, " s"]) -> Float[Tensor, " s"]:
@@ -100,6 +104,12 @@ def counts_within(errors: Float[Tensor, " t"], thresholds: Float[Tensor, " s"]) 
     """How many of the errors are at most each threshold, as float64 (counts of several pairs add up)."""
     ascending = errors.double().sort().values
     return torch.searchsorted(ascending, thresholds.double(), right=True).double()
+
+
+def _landmarks(pair: ShapePair) -> tuple[Int[Tensor, " t"], Int[Tensor, " t"]]:
+    if pair.corr1 is None or pair.corr2 is None:
+        raise ValueError(f"{pair.name}: no landmarks are known, so the map of the pair has no errors")
+    return pair.corr1, pair.corr2
 
 
 def _distances(pair: ShapePair) -> GeodesicRows:

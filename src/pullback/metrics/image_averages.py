@@ -20,6 +20,9 @@ class _ImageMetric(Metric):
     """``total / count``, and the number of pairs that entered."""
 
     full_state_update = False
+    total: Tensor
+    count: Tensor
+    pairs: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -63,6 +63,9 @@ class EfficientNetLite0(ImageBackbone):
     not fit.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         weights: str | Path | None = None,
@@ -147,7 +150,7 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0Network(nn.Module):
     """The whole classifier, its parameters named as in the published checkpoints."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._conv_stem, self._bn0 = Conv(3, STEM, kernel=3, stride=2), normalisation_of(STEM)
         self._blocks = nn.ModuleList()

@@ -8,7 +8,7 @@ are the outputs of the up blocks (DIFT).
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -33,7 +33,7 @@ def check_blocks(blocks: Sequence[str]) -> None:
 
 def check_decoder(up_blocks: nn.ModuleList, weights: str) -> None:
     """Raises ValueError where the decoder is not the one of Stable Diffusion 1 and 2."""
-    found, expected = [len(block.resnets) for block in up_blocks], [LAST + 1] * len(ENTERING)
+    found, expected = [len(cast(nn.ModuleList, block.resnets)) for block in up_blocks], [LAST + 1] * len(ENTERING)
     if found != expected:
         raise ValueError(
             f"{weights} is no Stable Diffusion 1 or 2: residual blocks in each up block {found}, expected {expected}"
@@ -64,8 +64,9 @@ def decoder_features(
     handles = []
     for name in blocks:
         if name in ENTERING:
-            resnets = up_blocks[ENTERING[name]].resnets
-            handles.append(resnets[LAST].register_forward_pre_hook(entering(name, resnets[LAST - 1].out_channels)))
+            resnets = cast(nn.ModuleList, up_blocks[ENTERING[name]].resnets)
+            hidden = cast(int, resnets[LAST - 1].out_channels)
+            handles.append(resnets[LAST].register_forward_pre_hook(entering(name, hidden)))
         else:
             handles.append(up_blocks[LEAVING[name]].register_forward_hook(leaving(name)))
     try:

@@ -5,7 +5,7 @@ the attention's input (after the block's first LayerNorm), all heads side by sid
 embeddings). Class and register tokens are dropped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,6 +44,9 @@ class Dino(ImageBackbone):
     Raises WeightsNotFound, and ValueError for options or weights that do not fit.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
         weights: str | Path,
@@ -69,7 +72,7 @@ class Dino(ImageBackbone):
             size=size, multiple=patch if isinstance(patch, int) else patch[0], precision=precision, max_batch=max_batch
         )
         self.layers, self.facet, self.debias = layers, facet, debias
-        self.model = model
+        self.model: Any = model
         self._observed = {i: projection(blocks[i], facet) if facet != "token" else blocks[i] for i in layers}
         self._bias: dict[tuple[int, int], dict[str, Float[Tensor, "_c d"]]] = {}
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
@@ -106,8 +109,8 @@ class Dino(ImageBackbone):
         """One pass; hooks keep what the observed modules return."""
         found: dict[int, Tensor] = {}
 
-        def keep(i: int):
-            def hook(module, inputs, output):
+        def keep(i: int) -> Callable[[nn.Module, Any, Any], None]:
+            def hook(module: nn.Module, inputs: Any, output: Any) -> None:
                 found[i] = output[0] if isinstance(output, tuple) else output
 
             return hook
@@ -175,7 +178,7 @@ def without_directions(values: Float[Tensor, "b c h w"], directions: Float[Tenso
 
 def load_transformer(
     weights: str, layers: Sequence[int], *, random_seed: int | None = None
-) -> tuple[nn.Module, nn.ModuleList]:
+) -> tuple[Any, nn.ModuleList]:
     """The model in float32, cut after the last of ``layers``, and its list of blocks.
 
     With ``random_seed`` only the architecture is read, and its weights are drawn: the control of everything that was
@@ -245,7 +248,7 @@ def drawn_model(config: Any, seed: int, **options: Any) -> nn.Module:
         return transformers.AutoModel.from_config(config, **options)
 
 
-def _read(weights: str, what: str, **options: object):
+def _read(weights: str, what: str, **options: object) -> Any:
     """Configuration, as written or as understood, or model (with the report of its loading),
     with errors that say what to do.
     """
@@ -260,6 +263,7 @@ def _read(weights: str, what: str, **options: object):
     source = str(folder) if folder.is_dir() else weights
     # a folder may name code of its own, about which transformers would ask on the terminal
     options |= {"trust_remote_code": False}
+    load: Callable[..., Any]
     if what == "config.json":
         load = _written
     elif what == "config":

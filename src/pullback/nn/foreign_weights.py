@@ -175,9 +175,9 @@ def _named_in_common(layout: Layout, prefix: str, tensors: Mapping[str, Tensor],
         for name in tensors
         if name.startswith(prefix) and layout.is_inside(name.removeprefix(prefix))
     }
-    parts = {layout.common_name(name.removeprefix(prefix)): Part(name, value) for name, value in inside.items()}
-    strange = [name for name in inside if layout.common_name(name.removeprefix(prefix)) is None]
-    parts = _layers_counted({name: part for name, part in parts.items() if name is not None})
+    common = {name: layout.common_name(name.removeprefix(prefix)) for name in inside}
+    strange = [name for name, ours in common.items() if ours is None]
+    parts = _layers_counted({ours: Part(name, inside[name]) for name, ours in common.items() if ours is not None})
     forms = {name.rsplit(".", 1)[1] for name in parts if ".products." in name}
     known = layout.gradient_features or stated
     form = None if not forms else "complex" if forms == {"A"} else known  # both code bases read A alone alike
@@ -198,7 +198,7 @@ def _layers_counted(parts: Mapping[str, Part]) -> dict[str, Part]:
 
 def _with_rotations(parts: Mapping[str, Part]) -> dict[str, Part]:
     """Gradient products as A_re and A_im: a network without rotations has A_re = A and A_im = 0."""
-    result = {}
+    result: dict[str, Part] = {}
     for name, part in parts.items():
         if name.endswith(".products.A"):
             result |= {
@@ -226,9 +226,10 @@ def load_foreign(backbone: nn.Module, content: Any, *, source: str = "the file")
     problems = [f"{name} is no part of our DiffusionNet" for name in found.strange]
     for name in [*ours.parts, *(name for name in found.parts if name not in ours.parts)]:
         here, there = ours.parts.get(name), found.parts.get(name)
-        if here is None or there is None:
-            where = "the file" if here is not None else "the backbone"
-            problems.append(f"{name} ({(here or there).written}) does not exist in {where}")
+        if there is None:
+            problems.append(f"{name} ({ours.parts[name].written}) does not exist in the file")
+        elif here is None:
+            problems.append(f"{name} ({there.written}) does not exist in the backbone")
         elif here.shape != there.shape:
             problems.append(
                 f"{name} ({there.written}) has the shape {there.shape} in the file and {here.shape} in the backbone"
@@ -242,7 +243,7 @@ def load_foreign(backbone: nn.Module, content: Any, *, source: str = "the file")
 
 
 def _config_of(network: DiffusionNet) -> dict[str, Any]:
-    products = network.blocks[0].products
+    products: Any = network.blocks[0].products
     return {"backbone": {"network": {"gradient_features": products and products.variant}}}
 
 

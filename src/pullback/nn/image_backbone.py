@@ -44,6 +44,7 @@ class ImageBackbone(nn.Module, ABC):
     """
 
     version = 1  # counts changes of the code that change the features: part of the cache key
+    anchor: Tensor  # knows the device, also of a backbone without weights
 
     def __init__(self, *, size: int, multiple: int, precision: str = "float32", max_batch: int = 4):
         super().__init__()
@@ -57,7 +58,6 @@ class ImageBackbone(nn.Module, ABC):
         if max_batch < 1:
             raise ValueError(f"max_batch={max_batch}: at least 1 photograph must go through at once")
         self.size, self.multiple, self.precision, self.max_batch = size, multiple, precision, max_batch
-        # knows the device, also of a backbone without weights
         self.register_buffer("anchor", torch.empty(0), persistent=False)
         self._weights_sha256: str | None = None
 

@@ -5,6 +5,7 @@ features of the U-Net's decoder while it removes noise from a photograph, once.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ class StableDiffusion(ImageBackbone):
             runs.append(
                 decoder_features(
                     self.unet.up_blocks,
-                    lambda noisy=noisy: self.unet(noisy, steps, encoder_hidden_states=text),
+                    partial(self.unet, noisy, steps, encoder_hidden_states=text),
                     self.blocks,
                     keep_skip=self.keep_skip,
                     early_exit=self.early_exit,

@@ -16,8 +16,10 @@ from pullback.plain_data import printable
 _DEEPEST = 16  # dictionaries in dictionaries
 _MOST = 100_000  # tensors and dictionaries
 _LONGEST_NAME = 500  # characters
-_NUMBERS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_NUMBERS += (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+_NUMBERS = (
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+)
 
 
 class WeightsFileError(UserError, ValueError):

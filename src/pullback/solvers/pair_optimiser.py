@@ -124,16 +124,16 @@ class PairOptimiser(PairSolver):
         feats = [self.descriptors.features(pair) for pair in pairs]
         constants = [self.descriptors.constants(pair) for pair in pairs]
         columns = slice(None) if self.descriptors.constant else slice(0)
-        sides = [
+        side1, side2 = (
             self.refiner.prepare(
                 pad_patches([(p.image1, p.image2)[i] for p in pairs], [feat[i] for feat in feats]), generators
             )
             for i in (0, 1)
-        ]
-        projectors = [stack_padded([projector(pair, side).T for pair in pairs]).mT for side in (1, 2)]
+        )
+        project1, project2 = (stack_padded([projector(pair, side).T for pair in pairs]).mT for side in (1, 2))
         delta = [eigenvalue_difference(pair.image1.basis.evals, pair.image2.basis.evals) for pair in pairs]
-        fixed = [torch.stack([constant[i] for constant in constants])[..., columns] for i in (0, 1)]
-        return Problem(*sides, *projectors, *fixed, torch.stack(delta))
+        fixed1, fixed2 = (torch.stack([constant[i] for constant in constants])[..., columns] for i in (0, 1))
+        return Problem(side1, side2, project1, project2, fixed1, fixed2, torch.stack(delta))
 
     def coefficients(
         self, problem: Problem, weights: dict[str, Tensor]

@@ -71,7 +71,7 @@ class PatchMatching:
         if self.refinement is not None:
             fmap12 = self.refinement(pair, fmap12)
         match = PatchMatch(*self.readout(pair, fmap12), fmap12=fmap12)
-        if found is None:
+        if found is None or fmap12 is None:
             return match
         k2, k1 = fmap12.shape
         return replace(match, fmap12_init=found.fmap12_init[:k2, :k1], losses=found.losses)

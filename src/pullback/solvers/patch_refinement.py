@@ -71,14 +71,16 @@ class SoftMapRefinement:
                 basis1, basis2 = (image.basis.first(min(k, image.basis.k)) for image in (pair.image1, pair.image2))
                 carried = mutual_pull_back(logits, basis1.evecs)
                 fmap12 = _least_squares(basis2.evecs[asked], carried, damping=_DAMPING * len(asked) / pair.image2.n)
+        assert fmap12 is not None  # there is a size
         return fmap12
 
     def _similarity(
         self, pair: PatchPair, fmap12: Tensor | None, blocks: Blocks, asked: Int[Tensor, " q"]
-    ) -> tuple[Tensor | float, Tensor | float]:
+    ) -> tuple[Tensor, Tensor]:
         """Inner products (q, n1) and the mean squared length of the reference rows; zeros without blocks."""
         if not blocks:
-            return 0.0, 0.0
+            zero = pair.image1.feat.new_zeros(())
+            return zero, zero
         names, weights = zip(*blocks, strict=True)
         query, reference = patch_embeddings(pair, fmap12, names, weights=weights, normalise="centred_patch")
         check_embeddings(query, reference)

@@ -10,7 +10,7 @@ from pullback.mapping.nearest_map import NearestMap
 from pullback.mapping.softmap import Backend, soft_map
 from pullback.solvers.zoomout import Refinement, hard_map, refine
 from pullback.stages import stage
-from pullback.types import Eigenbasis, Match, SoftMap
+from pullback.types import Eigenbasis, Match, PointSample, SoftMap
 
 
 class SampledZoomOut(Refinement):
@@ -58,7 +58,7 @@ class SampledZoomOut(Refinement):
     ) -> Match:
         part1, part2 = (on_sample(basis.first(self.k_final)) for basis in (basis1, basis2))
         with stage(f"initial map between samples of {part1.n} and {part2.n} points"):
-            map21_init = self.initial_map(feat2[basis2.sample.points], feat1[basis1.sample.points])
+            map21_init = self.initial_map(feat2[sample_of(basis2).points], feat1[sample_of(basis1).points])
             fmap12_init = fmap_from_softmap(map21_init, part1.first(self.k_init), part2.first(self.k_init))
         fmap12 = refine(fmap12_init, part1, part2, sizes=self.sizes, convert=self.refined_map)
         return Match(
@@ -70,10 +70,16 @@ def on_sample(basis: Eigenbasis) -> Eigenbasis:
     """The basis restricted to its sample, with the masses there: nearly orthonormal.
     Raises ValueError for a basis without a sample.
     """
+    sample = sample_of(basis)
+    return replace(basis, evecs=basis.evecs[sample.points], mass=sample.mass, sample=None)
+
+
+def sample_of(basis: Eigenbasis) -> PointSample:
+    """Raises ValueError for a basis without a sample."""
     if basis.sample is None:
         raise ValueError(
             f"a basis of {basis.n} points has no sample, which sampled ZoomOut works on: prepare shapes with "
             "data.samples=3000, "
             "give Eigenbasis(…, sample=PointSample(points, mass)), or use solver=zoomout"
         )
-    return replace(basis, evecs=basis.evecs[basis.sample.points], mass=basis.sample.mass, sample=None)
+    return basis.sample

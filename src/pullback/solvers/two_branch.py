@@ -116,11 +116,11 @@ class SpectralMap(NearestMap):
     basis2: Eigenbasis
 
     @cached_property
-    @torch.no_grad()
     def p2p21(self) -> Int[Tensor, " n2"]:
         """The map as indices, with both searches behind it."""
-        fmap12 = fmap_from_pointmap(nearest(self.query, self.reference), self.basis1, self.basis2)
-        return nearest(*spectral_embeddings(fmap12, self.basis1, self.basis2))
+        with torch.no_grad():
+            fmap12 = fmap_from_pointmap(nearest(self.query, self.reference), self.basis1, self.basis2)
+            return nearest(*spectral_embeddings(fmap12, self.basis1, self.basis2))
 
     def reverse(self) -> "SpectralMap":
         """The map 1 → 2 of the same features and bases."""
