@@ -6,8 +6,8 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from pullback.errors import UserError
 from pullback.locks import try_lock
@@ -41,7 +41,7 @@ class CannotWrite(UserError, OSError):
         return told
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object], *, previous: Path | None = None) -> None:
+def write_atomically(path: Path, write: Callable[[BufferedIOBase], object], *, previous: Path | None = None) -> None:
     """``write`` fills a temporary file beside ``path``, which then takes its place in one step.
     Makes the folder if needed.
 

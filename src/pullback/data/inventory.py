@@ -4,7 +4,7 @@ and which of their files are damaged.
 
 import inspect
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,8 @@ class Known:
     def at(self, root: Path, *, lenient: bool = False) -> Any:
         """The data set; ``lenient``: one that makes do with the files that are there, where it knows how."""
         takes = "allow_missing" in inspect.signature(self.kind).parameters
-        return self.kind(root, **{**self.options, **({"allow_missing": True} if lenient and takes else {})})
+        make: Callable[..., Any] = self.kind
+        return make(root, **{**self.options, **({"allow_missing": True} if lenient and takes else {})})
 
 
 # By what follows dataset= on the command line.
@@ -141,8 +142,8 @@ def _found(dataset: Any) -> _Found:
     if isinstance(dataset, ImageDataset):
         len(dataset)  # looks for the files
         return _Found(photographs=dataset)
-    shapes = {split: dataset.shapes(split) for split in SPLITS}
-    pairs = {split: dataset.pairs(split) for split in SPLITS if shapes[split]}
+    shapes: dict[str, Any] = {split: dataset.shapes(split) for split in SPLITS}
+    pairs: dict[str, Any] = {split: dataset.pairs(split) for split in SPLITS if shapes[split]}
     listed = {split: found for split, found in pairs.items() if found is not None}
     return _Found(shapes, listed, vts_rows=getattr(dataset, "vts_rows", None))
 

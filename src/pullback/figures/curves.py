@@ -110,7 +110,7 @@ def read_training_log(path: str | Path) -> dict[str, Series]:
                 value = _number(row.get(name))
                 if name not in ("step", "epoch") and not math.isnan(value) and not math.isnan(step):
                     points[name][step] = value  # a resumed run repeats steps: the last one counts
-    return {name: tuple(np.array(sorted(p.items())).T) for name, p in points.items()}  # type: ignore[misc]
+    return {name: tuple(np.array(sorted(p.items())).T) for name, p in points.items()}
 
 
 def training_figure(log: Mapping[str, Series]) -> Figure:

@@ -1,6 +1,7 @@
 """Functional-map matrices, before and after refinement or side by side, and learned features on the surfaces."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -101,7 +102,7 @@ def _panels_figure(
     return figure
 
 
-def _matrix(axes: Axes, matrix: Float[ndarray, "k2 k1"], *, title: str, **scale: object) -> AxesImage:
+def _matrix(axes: Axes, matrix: Float[ndarray, "k2 k1"], *, title: str, **scale: Any) -> AxesImage:
     dress(axes, title=title)
     axes.grid(visible=False)
     axes.spines[:].set_visible(True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -29,7 +30,9 @@ class FigureError(UserError, ValueError):
     """A figure cannot be written as it was asked for."""
 
 
-def new_figure(width: float, height: float, *, dpi: int = 160, layout: str | None = "constrained") -> Figure:
+def new_figure(
+    width: float, height: float, *, dpi: int = 160, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
     """An empty white figure, sizes in inches, bound to the Agg canvas and unknown to pyplot."""
     figure = Figure(figsize=(width, height), dpi=dpi, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)

@@ -24,7 +24,7 @@ class _Spans(NamedTuple):
 
     face: Int[ndarray, " s"]
     pixel: Int[ndarray, " s"]  # the first one
-    count: Int[ndarray, " s"]
+    length: Int[ndarray, " s"]
     depth: Float[ndarray, " s"]  # at the first one
     slope: Float[ndarray, " s"]  # change of depth from pixel to pixel
 
@@ -39,10 +39,10 @@ def rasterise(points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, widt
     face = np.full(width * height, -1)
     to_weights = _barycentric(points[faces])
     spans = _spans(points, faces, to_weights, width, height)
-    for chunk in _chunks(spans.count):
+    for chunk in _chunks(spans.length):
         part = _Spans(*(values[chunk] for values in spans))
-        span = np.repeat(np.arange(len(part.count)), part.count)
-        step = np.arange(len(span)) - np.repeat(np.cumsum(part.count) - part.count, part.count)
+        span = np.repeat(np.arange(len(part.length)), part.length)
+        step = np.arange(len(span)) - np.repeat(np.cumsum(part.length) - part.length, part.length)
         pixel, z = part.pixel[span] + step, part.depth[span] + part.slope[span] * step
         np.maximum.at(depth, pixel, z)
         nearest = z >= depth[pixel]

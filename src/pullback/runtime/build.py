@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 from lightning.pytorch import Trainer
@@ -139,7 +139,7 @@ def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:
     validated = data.val_set.have_truth() and data.settings.geodesics is not None
     check_ground_truth(cfg, training=trained, validation=validated)
     monitor = cfg.monitor or ("val/geodesic_error" if validated else "val/loss")
-    return OmegaConf.merge(cfg, {"monitor": monitor if len(data.val_set) else None})
+    return cast(DictConfig, OmegaConf.merge(cfg, {"monitor": monitor if len(data.val_set) else None}))
 
 
 def callbacks_of(cfg: DictConfig) -> list[Callback]:

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pullback.errors import UserError
 from pullback.runtime.dataset_kinds import kind_of
+from pullback.runtime.settings import as_written
 
 STAGES = ("prepare", "match", "score", "report")
 # They match by nearest neighbours, through which no gradient reaches the features.
@@ -26,7 +27,7 @@ def check(cfg: DictConfig) -> None:
     what depends on them is checked by ``truth_checks``.
     """
     # an interpolation into a part that was not chosen must not fail before its check
-    raw = OmegaConf.to_container(cfg, resolve=False)
+    raw = as_written(cfg)
     check_parts(raw)
     check_landmark_option(raw)
     check_kind(raw)

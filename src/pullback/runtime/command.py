@@ -50,7 +50,7 @@ class Command:
                 words = functools.partial(in_words, words=Vocabulary(self.program, self.configs))
                 hydra = HydraConfig.get()
                 if hydra.mode is RunMode.MULTIRUN:
-                    error.told = tell(error, words, before=f"job {hydra.job.num} ({hydra.job.override_dirname}): ")
+                    error.told = tell(error, words, before=f"job {hydra.job.num} ({hydra.job.override_dirname}): ")  # type: ignore[attr-defined]  # for the doorway
                     raise
                 raise SystemExit(tell(error, words)) from None
 

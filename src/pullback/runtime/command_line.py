@@ -29,8 +29,10 @@ _FLAGS_WITH_VALUE = (
     "-cn",
     "--config-dir",
     "-cd",
+    "--experimental-rerun",
+    "--info",
+    "-i",
 )
-_FLAGS_WITH_VALUE += ("--experimental-rerun", "--info", "-i")
 _OTHER_CONFIGS = ("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--experimental-rerun")
 _OPTION = re.compile(
     r"(?P<sign>~|\+{0,2})(?P<key>[\w$][\w$.-]*(?:/[\w-]+)*(?:@[\w$.:-]*)?)(?:=(?P<value>.*))?", re.DOTALL

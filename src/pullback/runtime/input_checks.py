@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pullback.data.kinds import looks_like_image
 from pullback.runtime.checks import ConfigError, check, check_stages, check_weights
+from pullback.runtime.settings import as_written
 from pullback.runtime.value_checks import check_given, check_values
 
 _NO_TORCH_FILE = "is no file that torch wrote, or its end is missing"
@@ -26,7 +27,7 @@ def check_early(cfg: DictConfig) -> None:
     """All that can be checked before the slow imports.
     What a checkpoint or stored predictions bring is checked when they are loaded.
     """
-    raw = OmegaConf.to_container(cfg, resolve=False)
+    raw = as_written(cfg)
     check_place()
     check_given(raw)
     check_values(cfg)

@@ -83,6 +83,7 @@ def view_of(view: DictConfig, dataset: MeshDataset) -> View:
 def protocol(run: Run, pairs: ShapePairDataset, store: PredictionStore) -> EvalProtocol:
     """What must be equal for figures to be compared."""
     settings, selection = run.data.settings, pairs.selection
+    assert selection is not None  # test pairs are a selection
     part = (
         f"{len(pairs)} of {selection.drawn_from} pairs, drawn with seed {settings.seed}" if selection.drawn_from else ""
     )

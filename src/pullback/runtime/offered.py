@@ -186,7 +186,7 @@ def _shown(value: Any) -> str:
 def _hints(cls: type) -> Mapping[str, Any]:
     """The types of a constructor's arguments, as far as they can be told at run time."""
     try:
-        return get_type_hints(cls.__init__)
+        return get_type_hints(cls.__init__)  # type: ignore[misc]  # of this very class
     except (NameError, TypeError):
         return {}
 

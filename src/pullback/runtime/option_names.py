@@ -112,10 +112,10 @@ class Vocabulary:
     @cached_property
     def keys(self) -> list[str]:
         """The keys of the default configurations, dotted, and a few of Hydra's own. Composes them: only for answers."""
-        kinds = {"match": ([], ["files=image"]), "eval": ([], ["dataset=tss"])}.get(self.program, ([],))
+        kinds: dict[str, list[list[str]]] = {"match": [[], ["files=image"]], "eval": [[], ["dataset=tss"]]}
         try:
             with nullcontext() if GlobalHydra.instance().is_initialized() else _initialised(self.configs):
-                composed = [compose(self.program, overrides=chosen) for chosen in kinds]
+                composed = [compose(self.program, overrides=chosen) for chosen in kinds.get(self.program, [[]])]
         # a file of the configuration itself is at fault, and Hydra will say so
         except (HydraException, OmegaConfBaseException):
             return sorted(self.top)

@@ -79,6 +79,7 @@ def _as_hydra_reads(value: str) -> str | None:
     """The one string that a value is to Hydra; None where it is a sweep, a list or nothing that it understands."""
     try:
         override = OverridesParser.create().parse_override(f"key={value}")
-        return None if override.is_sweep_override() or not isinstance(override.value(), str) else override.value()
+        read = override.value()
+        return read if isinstance(read, str) and not override.is_sweep_override() else None
     except HydraException:
         return value

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -45,7 +45,12 @@ class ForeignKeyError(UserError, ValueError):
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The resolved configuration as dicts, lists, numbers and strings: what checkpoints, stores and loggers hold."""
-    return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+
+
+def as_written(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration in plain containers, references as they are written: for checks of what need not resolve."""
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
 
 
 def as_yaml(config: Mapping[str, Any]) -> str:
@@ -65,7 +70,7 @@ def made(cfg: Any, **arguments: Any) -> Any:
     stranger's text would have to be escaped as often as its version does that, and which hides what constructors say in
     an error of its own. Raises UnknownTarget when there is nothing of that name.
     """
-    content = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True) if OmegaConf.is_config(cfg) else cfg
+    content: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True) if OmegaConf.is_config(cfg) else cfg
     return _built({**content, **arguments} if arguments else content)
 
 

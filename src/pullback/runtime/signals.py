@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 _WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 AGAIN = "give the same command to begin again"
@@ -33,7 +34,8 @@ def stopping(advice: str, *, gently: Callable[[], bool] = lambda: False) -> Iter
     training between two steps, so that a checkpoint is written first. Handlers that somebody else has installed stay:
     the launcher of a cluster has its own way to stop and requeue a job.
     """
-    before, asked = {}, []
+    before: dict[signal.Signals, Any] = {}
+    asked: list[float] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

@@ -31,7 +31,7 @@ def fit(run: Run) -> float | None:
 
 def _fit(run: Run, resume: Path | None) -> float | None:
     for logger in run.trainer.loggers:
-        logger.log_hyperparams(run.config)
+        logger.log_hyperparams(dict(run.config))
     if resume is None:
         run.trainer.validate(run.module, run.data, verbose=False)  # the curves begin with the untrained network
         _stop_if_asked(run)
@@ -42,7 +42,7 @@ def _fit(run: Run, resume: Path | None) -> float | None:
         run.trainer.fit(run.module, run.data)
     else:
         resuming = Resuming()
-        run.trainer.callbacks.append(resuming)
+        run.trainer.callbacks.append(resuming)  # type: ignore[attr-defined]  # Lightning declares it nowhere
         with resuming.naming(resume):
             run.trainer.fit(run.module, run.data, ckpt_path=resume, weights_only=True)
     _stop_if_asked(run)
@@ -54,12 +54,12 @@ def _fit(run: Run, resume: Path | None) -> float | None:
     best = next(
         (callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, BestCheckpoint)), None
     )
-    found = best.found if best is not None else None
+    found, score = (best.found, best.best_model_score) if best is not None else (None, None)
     path = found or run.folder / "checkpoints" / LAST
     checkpoint = load_checkpoint(path)
     load_weights(run.module, checkpoint)
     run.weights, run.trained_on = described(checkpoint, path), trained_on(checkpoint["config"])
-    return float(best.best_model_score) if found is not None else None
+    return float(score) if found is not None and score is not None else None
 
 
 def _stop_if_asked(run: Run) -> None:

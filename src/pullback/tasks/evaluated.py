@@ -2,7 +2,6 @@
 with.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 from pullback.figures.camera import View
 from pullback.figures.correspondence import representative_pairs
 from pullback.figures.report import ReportContent
+from pullback.files import MissingFileError
 from pullback.tasks.results import Result, load_results
-from pullback.tasks.store import PredictionStore
+from pullback.tasks.scoring import Pairs
+from pullback.tasks.store import Prediction, PredictionStore
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,18 @@ class Evaluated:
     all in the same order.
     """
 
-    pairs: Sequence[Any]
+    pairs: Pairs[Any]
     store: PredictionStore
     result: Result
     view: View = field(default_factory=View)  # the camera of its pictures, where its shapes are meshes
+
+    def prediction(self, i: int) -> Prediction:
+        """What is stored of a scored pair. Raises MissingFileError or DamagedPrediction if it has changed since."""
+        name = self.pairs[i].name
+        found = self.store.read(name)
+        if found is None:
+            raise MissingFileError(f"{self.store.path(name)} is gone since it was scored; run the evaluation anew")
+        return found
 
     def chosen(self) -> dict[str, int]:
         """The best, the median and the worst pair; without ground truth the first ones."""

@@ -101,6 +101,10 @@ class Result(ABC):
     def details(self) -> dict[str, Any]:
         """What stands beside the metrics in metrics.json."""
 
+    def notes(self) -> dict[str, str]:
+        """By pair: what is to be known of pairs that were scored, such as that there is nothing on a photograph."""
+        return {pair.title: pair.message for pair in self.pairs if pair.score is not None and pair.message}
+
     def rows(self) -> list[TableRow]:
         """The rows of the table on the terminal."""
         return [TableRow(f"{self.dataset} ({self.split})", len(self.scores), len(self.failed), self.metrics())]

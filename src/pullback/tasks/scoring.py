@@ -1,8 +1,8 @@
 """Scores of stored predictions of any kind: pair by pair, failures included."""
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pullback.errors import UserError
 from pullback.plain_data import printable
@@ -11,16 +11,28 @@ from pullback.tasks.store import Prediction, PredictionStore
 
 log = logging.getLogger(__name__)
 
+Pair = TypeVar("Pair", covariant=True)
+Outcome = TypeVar("Outcome", bound=PairOutcome)
+
+
+@runtime_checkable
+class Pairs(Protocol[Pair]):
+    """Pairs of any kind by index, with the ground truth that is known of them."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Pair: ...
+
 
 def scored(
     store: PredictionStore,
-    pairs: Any,
+    pairs: Pairs[Any],
     score: Callable[[Prediction, Any], Any],
-    outcome: Callable[..., PairOutcome],
+    outcome: Callable[..., Outcome],
     *,
     progress: Callable[[int], None] | None = None,
-    unread: Callable[[int, str], PairOutcome] | None = None,
-) -> Sequence[PairOutcome]:
+    unread: Callable[[int, str], Outcome] | None = None,
+) -> list[Outcome]:
     """The outcome of every pair of any kind, in their order. ``unread(i,
     why)`` makes that of one whose files are damaged.
 
@@ -44,8 +56,8 @@ def scored(
 
 
 def _outcome(
-    store: PredictionStore, pair: Any, score: Callable[[Prediction, Any], Any], outcome: Callable[..., PairOutcome]
-) -> PairOutcome:
+    store: PredictionStore, pair: Any, score: Callable[[Prediction, Any], Any], outcome: Callable[..., Outcome]
+) -> Outcome:
     try:
         prediction = store.read(pair.name)
         if prediction is None:

@@ -94,7 +94,7 @@ class PredictionStore:
     def save(self, pair: str, p2p21: Int[Tensor, " n2"], **arrays: Any) -> None:
         """Stores the point map 2 → 1 and further arrays or tensors by name (None is left out)."""
         extra = {name: _as_array(value) for name, value in arrays.items() if value is not None}
-        content = {"pair": np.array(pair), "p2p21": _as_array(p2p21).astype(np.int32), **extra}
+        content: dict[str, Any] = {"pair": np.array(pair), "p2p21": _as_array(p2p21).astype(np.int32), **extra}
         write_atomically(self.path(pair), lambda file: np.savez(file, **content))
         self._failure_path(pair).unlink(missing_ok=True)
 

@@ -14,7 +14,8 @@ def print_table(results: Sequence[Result], *, console: Console | None = None) ->
     console = console or Console()
     if not console.is_terminal:  # a log file has no width; rich would assume 80 columns and fold the table
         console.width = max(console.width, 140)
-    for kind in dict.fromkeys(map(type, results)):
+    kinds: dict[type[Result], None] = dict.fromkeys(type(result) for result in results)
+    for kind in kinds:
         console.print(_table(kind, [result for result in results if type(result) is kind]))
         console.print(kind.legend, style="dim")
     for line, datasets in _by_protocol(results).items():

@@ -153,7 +153,7 @@ class ImagePairDataModule(LightningDataModule):
 
     def test_dataloader(self) -> list[DataLoader]:
         """One loader for each data set, in the order of ``test_names``."""
-        options = {
+        options: dict[str, Any] = {
             "batch_size": self.settings.batch_pairs,
             "collate_fn": list,
             "num_workers": self.settings.num_workers,

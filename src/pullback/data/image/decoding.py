@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image, features
+from PIL import Image, ImageFile, features
+from PIL.TiffImagePlugin import TiffImageFile
 
 from pullback.data.image.png_chunks import picture_alone
 from pullback.data.image.tiff_values import as_meant, mend_planes, why_unreadable
@@ -68,17 +69,17 @@ def decoded_image(path: Path, *, shrink: int | None = None, swap_bytes: bool = F
         image, mended = (_heic(path), ()) if kind == "HEIC" else _opened(path, kind)
         with image:
             check_size(path, image.size)
-            if image.format == "TIFF":
+            if isinstance(image, TiffImageFile):
                 mend_planes(image)
             raw_mode, stored_size = _raw_mode(image), image.size
             if shrink is not None:
                 _draft(image, shrink)
-            if swap_bytes:
+            if swap_bytes and isinstance(image, ImageFile.ImageFile):
                 image.tile = [tile._replace(args=_swapped(tile.args)) for tile in image.tile]
             _load(path, image)
             found = Decoded(image, kind, stored_size, raw_mode, notes=(*mended, *_frames_note(image)))
             orientation, note = _orientation(image, said)
-            if image.format == "TIFF":
+            if isinstance(image, TiffImageFile):
                 found = replace(found, image=as_meant(image))
             if getattr(found.image, "fp", None) is not None:  # Pillow would go back to its file, which is closed now
                 found = replace(found, image=found.image.copy())
@@ -201,16 +202,17 @@ def _draft(image: Image.Image, most_pixels: int) -> None:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    arguments = image.tile[0].args if getattr(image, "tile", None) else ""
+    tile = getattr(image, "tile", None)
+    arguments = tile[0].args if tile else ""
     first = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
     return first if isinstance(first, str) else ""
 
 
-def _swapped(arguments: str | tuple) -> str | tuple:
+def _swapped(arguments: str | tuple | None) -> str | tuple | None:
     """Pillow's arguments for pixels of 16 bits with the other order of bytes."""
     if isinstance(arguments, tuple):
         return (_swapped(arguments[0]), *arguments[1:])
-    return arguments[:-1] + ("L" if arguments.endswith("B") else "B")
+    return arguments and arguments[:-1] + ("L" if arguments.endswith("B") else "B")
 
 
 def _frames_note(image: Image.Image) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Reading and writing photographs, masks and disparities."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,11 +93,8 @@ def write_disparity(path: str | Path, disparity: Float[Tensor, "H W"]) -> None:
 
 def save_image(path: str | Path, pixels: UInt8[Tensor, "3 H W"], *, quality: int = 90) -> None:
     """A photograph as JPEG or PNG, by the suffix. ``quality`` from 1 to 95 is JPEG's, with full colour resolution."""
-    options = (
-        {"quality": quality, "subsampling": 0, "optimize": True}
-        if Path(path).suffix.lower() in (".jpg", ".jpeg")
-        else {}
-    )
+    is_jpeg = Path(path).suffix.lower() in (".jpg", ".jpeg")
+    options: dict[str, Any] = {"quality": quality, "subsampling": 0, "optimize": True} if is_jpeg else {}
     PillowImage.fromarray(pixels.permute(1, 2, 0).numpy()).save(path, **options)
 
 

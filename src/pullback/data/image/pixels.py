@@ -29,9 +29,9 @@ def photograph(path: Path, *, shrink_above: int | None = None) -> tuple[UInt8[Te
     One of more than ``shrink_above`` pixels is read at a half, a third … of its size. Raises as ``decoded_image``.
     """
     found = decoded_image(path, shrink=shrink_above)
-    pixels, notes = _colours(path, found)
+    colours, notes = _colours(path, found)
     stored = max(found.stored_size)
-    pixels = upright(torch.from_numpy(pixels).permute(2, 0, 1), found.orientation)
+    pixels = upright(torch.from_numpy(colours).permute(2, 0, 1), found.orientation)
     if shrink_above is not None:
         pixels = _shrunk(pixels, shrink_above)
     if max(pixels.shape[1:]) < stored:
@@ -78,9 +78,8 @@ def _colours(path: Path, found: Decoded) -> tuple[ndarray, tuple[str, ...]]:
         grey, notes = eight_bits(values)
         return np.repeat(grey[..., None], 3, axis=2), notes
     if image.mode == "LAB":
-        image = ImageCms.profileToProfile(
-            image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        image = ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
     pixels, is_clear = _in_strips(image)
     if is_clear:
         return pixels, (f"{_NOTHING}: all of it is transparent, and is taken as white. A map made of it means nothing",)

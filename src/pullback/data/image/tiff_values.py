@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 _BITS, _PHOTOMETRIC, _PLANES, _KIND = 258, 262, 284, 339  # TIFF's tags
 _UNSIGNED, _SIGNED, _FLOATING = 1, 2, 3
@@ -14,7 +14,7 @@ _KINDS = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOATING: "floating-point"}
 _ADVICE = "save it as a 16-bit PNG, or its grey values as a TIFF of 32-bit floating-point numbers"
 
 
-def mend_planes(image: Image.Image) -> None:
+def mend_planes(image: TiffImageFile) -> None:
     """Red, green and blue of 16 bits that lie one behind the other: Pillow would read each plane as one of 8 bits,
     and show noise.
     """
@@ -23,13 +23,13 @@ def mend_planes(image: Image.Image) -> None:
         ending = ";16L" if tags.prefix == b"II" else ";16B"
         image.tile = [
             tile._replace(args=(tile.args[0] + ending, *tile.args[1:]))
-            if tile.codec_name == "raw" and len(tile.args[0]) == 1
+            if tile.codec_name == "raw" and isinstance(tile.args, tuple) and len(tile.args[0]) == 1
             else tile
             for tile in image.tile
         ]
 
 
-def as_meant(image: Image.Image) -> Image.Image:
+def as_meant(image: TiffImageFile) -> Image.Image:
     """The unpacked grey values as the file means them: the image itself where Pillow has understood it."""
     bits, kind = (image.tag_v2.get(tag, (1,))[0] for tag in (_BITS, _KIND))
     if image.mode == "I" and bits == 32 and kind == _UNSIGNED:

@@ -98,11 +98,15 @@ class MeshDataset(ABC):
 
     name: str
     val_shapes: int | None = None  # how many training shapes make a sensible validation set; None: a tenth
-    pairs_rule: str = ""  # what a protocol line says of the listed pairs: which, and in which direction
     up: str = "y"  # the axis of the shapes that points up in pictures: x | y | z, or -x …
     front: str = "z"  # the axis that points at the camera
 
     advice_on_splits = "Is the data set complete?"
+
+    @property
+    def pairs_rule(self) -> str:
+        """What a protocol line says of the listed pairs: which, and in which direction; empty where there are none."""
+        return ""
 
     @abstractmethod
     def shapes(self, split: Split) -> list[ShapeFiles]:

@@ -44,6 +44,7 @@ def read_file(path: Path) -> FileMesh:
         known = f"{', '.join(READERS)}, and .gz of each"
         raise MeshError(f"{path}: meshes are read from {known}; not from {path.suffix or 'a file without suffix'}")
     source = Source.of(path)  # a file that is not there is told before its suffix
+    assert reader is not None  # else the file is not there
     try:
         return reader(source)
     except MemoryError:

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from pullback.data.mesh.formats import READERS, read_file
 from pullback.data.mesh.readers.source import FileMesh, bare_name, inner_suffix
-from pullback.data.mesh.readers.text import integer, number, number_lines, whole
+from pullback.data.mesh.readers.text import integers, number, number_lines, whole
 from pullback.files import MissingFileError, read_lines, read_text, write_text_atomically
 from pullback.geometry.cleaning import MeshError
 from pullback.stages import stage
@@ -85,8 +85,8 @@ def read_landmarks(path: str | Path, *, n1: int, n2: int) -> tuple[Int[ndarray, 
         if words == [""]:
             continue
         where = f"{path}, line {line_number}"
-        vertices = [integer(word) for word in words]
-        if len(vertices) != 2 or None in vertices:
+        vertices = integers(words)
+        if vertices is None or len(vertices) != 2:
             raise MeshError(
                 f"{where}: {line.strip()[:40]!r} is not two vertex numbers; write `source target`, counted from 1"
             )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -67,7 +68,8 @@ class ShapeLibrary:
         verts, faces = loaded.shape.verts.double().numpy(), loaded.shape.faces.numpy()
 
         def read(source: Path | BufferedIOBase) -> np.ndarray:
-            mapped = "c" if isinstance(source, Path) else None  # pages are read when they are asked for
+            # pages are read when they are asked for
+            mapped: Literal["c"] | None = "c" if isinstance(source, Path) else None
             rows = np.load(source, mmap_mode=mapped, allow_pickle=False)
             if rows.dtype != np.float32 or rows.shape != (len(sources), len(verts)):
                 raise ValueError(

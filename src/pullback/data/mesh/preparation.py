@@ -171,7 +171,9 @@ def _be_a_worker() -> None:
 
 def _end_with_the_parent() -> None:
     """A killed parent sends no word: its workers would wait for another job for ever."""
-    multiprocessing.parent_process().join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
     os._exit(1)
 
 

@@ -16,7 +16,7 @@ class PairSampler(DistributedSampler):
     """
 
     def __init__(self, n_pairs: int, *, seed: int, random_direction: bool, num_replicas: int = 1, rank: int = 0):
-        super().__init__(range(n_pairs), num_replicas=num_replicas, rank=rank, seed=seed, drop_last=True)
+        super().__init__(range(n_pairs), num_replicas=num_replicas, rank=rank, seed=seed, drop_last=True)  # type: ignore[arg-type]  # only its length is read
         self.n_pairs = n_pairs
         self.random_direction = random_direction
         self.start = 0  # how many pairs of the next iteration were used up before an interruption
@@ -41,7 +41,7 @@ class ResumableLoader(DataLoader):
     _consumed = 0
     _resume: dict[str, int] | None = None
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # Lightning only iterates
         # A generator: nothing happens before the first pair is asked for, when the epoch is settled.
         resume, self._resume = self._resume, None
         self._consumed = 0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import BufferedIOBase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +94,8 @@ class FeatureCache:
 
 
 def _save_maps(file: BufferedIOBase, maps: FeatureMaps) -> None:
-    np.savez(file, **{name: values.half().cpu().numpy() for name, values in maps.items()})
+    arrays: dict[str, Any] = {name: values.half().cpu().numpy() for name, values in maps.items()}
+    np.savez(file, **arrays)
 
 
 def _load_maps(source: Path | BufferedIOBase) -> FeatureMaps:
@@ -192,4 +194,5 @@ def _load_basis(source: Path | BufferedIOBase) -> Eigenbasis:
     with np.load(source, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     check_arrays(arrays, {"evals": "float32 k", "evecs": "float32 n k", "mass": "float32 n"})
-    return Eigenbasis(*(torch.from_numpy(arrays[name]) for name in ("evals", "evecs", "mass")))
+    evals, evecs, mass = (torch.from_numpy(arrays[name]) for name in ("evals", "evecs", "mass"))
+    return Eigenbasis(evals, evecs, mass)

@@ -73,6 +73,7 @@ class ShownPair:
     def _landed(self) -> Bool[Tensor, "H1 W1"]:
         """Where the true flow of image 2 lands, with the gaps between the landing places filled."""
         (height, width), truth21 = self.pair.image1.size, self.pair.flow21
+        assert truth21 is not None  # asked of pairs with a true flow
         y, x = self.known2.nonzero().T
         column, row = (x + truth21[0, y, x]).round().long(), (y + truth21[1, y, x]).round().long()
         landed = torch.zeros(height, width)
@@ -123,9 +124,11 @@ def texture_picture(shown: ShownPair) -> Picture:
 def keypoints_picture(shown: ShownPair) -> Picture:
     """Keypoints of image 2 where the stored match puts them on image 1, right or wrong."""
     pair, score = shown.pair, shown.score.keypoints
+    assert pair.keypoints2 is not None  # asked of pairs with keypoints
     predicted1 = keypoints_from_match(pair.keypoints2, **shown.match, interpolation=shown.interpolation)
-    truth = {} if score is None else {"truth1": pair.keypoints1, "threshold": KAPPA * score.length}
-    return draw_keypoints(pair.image1, pair.image2, pair.keypoints2, predicted1, title=shown.title, **truth)
+    truth1, threshold = (None, None) if score is None else (pair.keypoints1, KAPPA * score.length)
+    photos = pair.image1, pair.image2
+    return draw_keypoints(*photos, pair.keypoints2, predicted1, title=shown.title, truth1=truth1, threshold=threshold)
 
 
 def flow_picture(shown: ShownPair) -> Picture:

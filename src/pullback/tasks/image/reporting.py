@@ -91,7 +91,7 @@ def _noted(notes: Sequence[str]) -> list[str]:
 def _shown(part: Evaluated) -> Iterator[ShownPair]:
     for label, i in part.chosen().items():
         pair, score = part.pairs[i], part.result.pairs[i].score
-        prediction = part.store.load(pair.name)
+        prediction = part.prediction(i)
         title = f"{part.result.dataset}, {label}: {pair.name}"
         if score.points is not None:
             title += (

@@ -84,7 +84,9 @@ class ImagePairResult(PairOutcome):
         return self.pair
 
     def values(self) -> Sequence[float | int | None]:
-        score, points = self.score, self.score.points
+        score = self.score
+        assert score is not None  # asked of scored pairs only
+        points = score.points
         return [
             *(None if points is None else points.pck(threshold) for threshold in (0.05, 0.10, 0.20)),
             None if score.flow is None else score.flow.mean,
@@ -152,10 +154,6 @@ class ImageDatasetResult(Result):
             "notes": self.notes(),
             "pck_curve": self.pck_curve(),
         }
-
-    def notes(self) -> dict[str, str]:
-        """By pair: what is to be known of photographs that were scored, such as that there is nothing on one."""
-        return {pair.title: pair.message for pair in self.pairs if pair.score is not None and pair.message}
 
     def pck_curve(self) -> dict[str, list[float]] | None:
         """``thresholds`` (shares κ of L) and ``pck`` (mean over pairs of the share of points correct at each),

@@ -74,18 +74,17 @@ def score_image_pair(prediction: Prediction, pair: ImagePair, *, pck_reference: 
     """
     match = stored_match(prediction, pair)
     flow21, truth21 = flow_from_match(**match), pair.flow21
-    length = None if truth21 is None and pair.keypoints2 is None else reference_length(pck_reference, pair)
     flow = keypoints = excluded = None
     if truth21 is None:
         pixels, region = object_region(pair.image2)
     else:
         mask2 = pair.image2.mask
-        flow = score_flow(flow21, truth21, pair.known2, length=length, mask2=mask2)
+        flow = score_flow(flow21, truth21, pair.known2, length=reference_length(pck_reference, pair), mask2=mask2)
         pixels, region = evaluated_pixels(truth21, pair.known2, mask2), "known pixels"
         excluded = int((~pixels if mask2 is None else mask2 & ~pixels).sum())
     if pair.keypoints1 is not None and pair.keypoints2 is not None:
         predicted1 = keypoints_from_match(pair.keypoints2, **match, interpolation=interpolation)
-        keypoints = score_keypoints(predicted1, pair.keypoints1, length=length)
+        keypoints = score_keypoints(predicted1, pair.keypoints1, length=reference_length(pck_reference, pair))
     smooth, smooth_truth = smoothness(flow21, pixels), None if truth21 is None else smoothness(truth21, pixels)
     return ImageScore(flow, keypoints, smooth, smooth_truth, region, excluded)
 

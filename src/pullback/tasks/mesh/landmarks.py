@@ -24,8 +24,8 @@ def known_points(pair: ShapePair, count: int) -> tuple[Points, Points]:
         )
     verts, faces = pair.shape1.verts.double().cpu().numpy(), pair.shape1.faces.cpu().numpy()
     try:
-        rows = farthest_points(verts, faces, pair.corr1.cpu().numpy(), count)
+        chosen = farthest_points(verts, faces, pair.corr1.cpu().numpy(), count)
     except ValueError as error:
         raise ValueError(f"landmarks={count}, of the pair {pair.name}: {error}") from error
-    rows = torch.from_numpy(rows).to(pair.corr1.device)
+    rows = torch.from_numpy(chosen).to(pair.corr1.device)
     return pair.corr1[rows], pair.corr2[rows]

@@ -190,6 +190,8 @@ class MeshMatching(LightningModule):
                 f"{type(self.backbone).__name__} has nothing to train; evaluate "
                 "it with: python eval.py ckpt=null backbone=…"
             )
+        if self.optimizer_factory is None:
+            raise ValueError("there is no optimiser to train with; give MeshMatching the factory of one")
         optimizer = self.optimizer_factory(parameters)
         if self.scheduler_factory is None:
             return optimizer

@@ -57,7 +57,7 @@ def picture_of(part: Evaluated, i: int, *, label: str) -> Picture:
     if score.errors is not None:
         title += f", mean error ×100: {100 * score.mean:.2f}"
         errors2 = errors_on_surface(pair.shape2, pair.corr2, score.errors)
-    p2p21, view = part.store.load(pair.name).p2p21, _turned(pair, part.view)
+    p2p21, view = part.prediction(i).p2p21, _turned(pair, part.view)
     names = (pair.shape1.name, pair.shape2.name)
     return draw_correspondence(pair.shape1, pair.shape2, p2p21, title=title, names=names, errors2=errors2, view=view)
 
@@ -68,7 +68,7 @@ def _fmaps(evaluated: Sequence[Evaluated]) -> tuple[tuple[Tensor, Tensor] | None
         chosen = part.chosen()
         for i in [*(chosen[label] for label in ("median", "best") if label in chosen), *chosen.values()]:
             pair = part.pairs[i]
-            arrays = part.store.load(pair.name).arrays
+            arrays = part.prediction(i).arrays
             if "fmap12" in arrays and "fmap12_init" in arrays:
                 return (
                     torch.as_tensor(arrays["fmap12_init"]),

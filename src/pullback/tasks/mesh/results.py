@@ -58,6 +58,7 @@ class PairResult(PairOutcome):
 
     def values(self) -> Sequence[float | int | None]:
         score = self.score
+        assert score is not None  # asked of scored pairs only
         return [_times_100(score.mean), _times_100(score.median), score.coverage, score.flip_rate]
 
 

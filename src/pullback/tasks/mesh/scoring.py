@@ -1,27 +1,18 @@
 """Scores of stored point maps of meshes: no model, no network, only maps, landmarks and distances."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from pullback.metrics import PairScore, score_pair
 from pullback.tasks.mesh.results import DatasetResult, EvalProtocol, PairResult
-from pullback.tasks.scoring import scored
+from pullback.tasks.scoring import Pairs, scored
 from pullback.tasks.store import Prediction, PredictionStore
 from pullback.types import ShapePair
 
 
-@runtime_checkable
-class Pairs(Protocol):
-    """Pairs with ground truth and geodesics by index, such as a ShapePairDataset."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> ShapePair: ...
-
-
 def score_store(
     store: PredictionStore,
-    pairs: Pairs,
+    pairs: Pairs[ShapePair],
     *,
     dataset: str,
     split: str,

@@ -128,8 +128,8 @@ def match_shapes(
     with stage(f"full-resolution map of {shape2.n:,} vertices"):
         p2p21 = match.p2p21
     check_map(p2p21, match.fmap12, of=f"{shape2.name} → {shape1.name}")
-    found = (values.cpu() for values in (p2p21, match.fmap12, match.fmap12_init, feat1, feat2))
-    return FileMatch(source, target, *found, landmarks=landmarks)
+    fmap12, fmap12_init, feat1, feat2 = (x.cpu() for x in (match.fmap12, match.fmap12_init, feat1, feat2))
+    return FileMatch(source, target, p2p21.cpu(), fmap12, fmap12_init, feat1, feat2, landmarks=landmarks)
 
 
 def dropped_part(prepared: PreparedShape) -> Surface | None:
@@ -205,16 +205,16 @@ def write_match(
 def _write_arrays(folder: Path, result: FileMatch) -> None:
     shape1, shape2, p2p21 = result.source.shape, result.target.shape, result.between_files()
     write_vts(folder / "p2p21.txt", p2p21)
-    arrays = {
-        "fmap12": result.fmap12,
-        "fmap12_init": result.fmap12_init,
-        "evals1": shape1.basis.evals,
-        "evals2": shape2.basis.evals,
+    arrays: dict[str, Any] = {
+        "p2p21": p2p21,
+        "fmap12": as_array(result.fmap12),
+        "fmap12_init": as_array(result.fmap12_init),
+        "evals1": as_array(shape1.basis.evals),
+        "evals2": as_array(shape2.basis.evals),
+        "dropped1": result.source.relabel.dropped,  # for each vertex of the file
+        "dropped2": result.target.relabel.dropped,
     }
-    arrays = {name: as_array(values) for name, values in arrays.items()}
-    # for each vertex of the file
-    arrays |= {"dropped1": result.source.relabel.dropped, "dropped2": result.target.relabel.dropped}
-    write_atomically(folder / "match.npz", lambda file: np.savez(file, p2p21=p2p21, **arrays))
+    write_atomically(folder / "match.npz", lambda file: np.savez(file, **arrays))
 
 
 def _metrics(result: FileMatch) -> dict[str, Any]:

@@ -91,7 +91,8 @@ class LastCheckpoint(Checkpoint):
         )
         loop = trainer.fit_loop.epoch_loop
         accumulating = (batch_idx + 1) % trainer.accumulate_grad_batches != 0
-        validation_due = trainer.enable_validation and (loop.total_batch_idx + 1) % trainer.val_check_batch == 0
+        every = trainer.val_check_batch
+        validation_due = trainer.enable_validation and every is not None and (loop.total_batch_idx + 1) % every == 0
         if wanted and not accumulating and not validation_due:
             self.save(trainer)
 

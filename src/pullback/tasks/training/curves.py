@@ -55,8 +55,8 @@ class ContinuedCSVLogger(CSVLogger):
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
-        if self._experiment is None:
+    def experiment(self) -> "_ContinuingWriter":
+        if not isinstance(self._experiment, _ContinuingWriter):
             self._experiment = _ContinuingWriter(log_dir=self.log_dir)
         return self._experiment
 
@@ -65,7 +65,7 @@ class ContinuedCSVLogger(CSVLogger):
         if not self._begun and step is not None:
             self.experiment.continue_from(step)
             self._begun = True
-        super().log_metrics(metrics, step)
+        super().log_metrics(dict(metrics), step)
 
 
 class _ContinuingWriter(ExperimentWriter):
@@ -109,7 +109,7 @@ class PairLog(Callback):
         self.step = trainer.global_step + 1
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Mapping[str, Any], batch: ShapePair, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: ShapePair, batch_idx: int
     ) -> None:
         self._append(trainer, pl_module, {"step": self.step, "stage": "train", "pair": batch.name}, outputs["values"])
 
@@ -117,7 +117,7 @@ class PairLog(Callback):
         self,
         trainer: Trainer,
         pl_module: LightningModule,
-        outputs: Mapping[str, Any],
+        outputs: Any,
         batch: ShapePair,
         batch_idx: int,
         dataloader_idx: int = 0,
@@ -126,18 +126,12 @@ class PairLog(Callback):
             trainer, pl_module, {"step": trainer.global_step, "stage": "val", "pair": batch.name}, outputs["values"]
         )
 
-    def _append(
-        self, trainer: Trainer, module: LightningModule, key: dict[str, Any], values: Mapping[str, Any]
-    ) -> None:
+    def _append(self, trainer: Trainer, module: Any, key: dict[str, Any], values: Mapping[str, Any]) -> None:
         if not trainer.is_global_zero:
             return
         row = key | {name: float(value) for name, value in values.items()}
         if self.columns is None:
-            self._begin(["step", "stage", "pair", "loss", *module.losses, *module.error_names], before=row["step"])
+            self.columns = ["step", "stage", "pair", "loss", *module.losses, *module.error_names]
+            write_rows(self.path, self.columns, rows_before(rows_of(self.path), row["step"]))
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self.columns).writerow(row)
-
-    def _begin(self, columns: list[str], *, before: int) -> None:
-        earlier = rows_before(rows_of(self.path), before)
-        self.columns = columns
-        write_rows(self.path, columns, earlier)

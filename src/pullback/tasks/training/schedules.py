@@ -31,14 +31,15 @@ class GeometricSchedule(Callback, ABC):
 
     def progress(self, *, step: int, epoch: int) -> float:
         """How much of the way lies behind, from 0 to 1."""
-        return min(1.0, step / self.steps if self.steps else epoch / self.epochs)
+        done, whole = (step, self.steps) if self.steps else (epoch, self.epochs)
+        return min(1.0, done / (whole or 1))
 
     @abstractmethod
-    def read(self, module: LightningModule) -> float:
+    def read(self, module: Any) -> float:
         """The scheduled number of the module."""
 
     @abstractmethod
-    def write(self, module: LightningModule, value: float) -> None:
+    def write(self, module: Any, value: float) -> None:
         """Change the scheduled number of the module."""
 
     @property
@@ -73,10 +74,10 @@ class WeightRamp(GeometricSchedule):
     def key(self) -> str:
         return f"train/weight/{self.term}"
 
-    def read(self, module: LightningModule) -> float:
+    def read(self, module: Any) -> float:
         return module.losses[self.term].weight
 
-    def write(self, module: LightningModule, value: float) -> None:
+    def write(self, module: Any, value: float) -> None:
         module.losses[self.term].weight = value
 
 
@@ -85,10 +86,10 @@ class BlurAnneal(GeometricSchedule):
 
     key = "train/init_blur"
 
-    def read(self, module: LightningModule) -> float:
+    def read(self, module: Any) -> float:
         return module.solver.init_blur
 
-    def write(self, module: LightningModule, value: float) -> None:
+    def write(self, module: Any, value: float) -> None:
         module.solver.init_blur = value
 
 

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -118,7 +118,7 @@ def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
     Raises NoCheckpoint, NotFiniteError, or ForeignWeightsError naming the file, the layer, both shapes and the
     overrides that would fit.
     """
-    path = Path(path)
+    path, backbone = Path(path), cast(nn.Module, module.backbone)
     if not path.is_file():
         raise NoCheckpoint(
             f"weights={path} does not exist; give a file with the weights of a DiffusionNet, or weights=null"
@@ -133,7 +133,7 @@ def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
             'weights_only=False)["networks"], "weights.pth")'
         ) from error
     try:
-        found = load_foreign(module.backbone, content, source=f"weights={path}")
+        found = load_foreign(backbone, content, source=f"weights={path}")
     except WeightsFileError as error:
         raise ForeignWeightsError(f"weights={path} {error}") from None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
@@ -141,7 +141,7 @@ def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
     log.info(
         "%s: %s with the names of %s; ignored around it: %s", path, name, found.layout, found.ignored() or "nothing"
     )
-    inputs = type(module.backbone.descriptor).__name__
+    inputs = type(backbone.descriptor).__name__
     log.info(
         "%s: which input features they were trained with is not in the file; this backbone gives them %s", path, inputs
     )

@@ -162,7 +162,8 @@ def document_of(source: Source) -> Document:
 
 def _chunks(source: Source) -> tuple[bytes, bytes]:
     """The JSON and the binary part of a .glb file."""
-    data, place, parts = source.data, 12, {}
+    data, place = source.data, 12
+    parts: dict[bytes, bytes] = {}
     version, length = int.from_bytes(data[4:8], "little"), int.from_bytes(data[8:12], "little")
     if version != 2:
         raise source.error(

@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from pullback.data.mesh.readers.polygons import mesh_of_polygons
 from pullback.data.mesh.readers.source import FileMesh, Source
-from pullback.data.mesh.readers.text import integer, number, number_lines, without_comments, word_lines
+from pullback.data.mesh.readers.text import integers, number_lines, numbers, without_comments, word_lines
 
 
 def read_obj(source: Source) -> FileMesh:
@@ -66,10 +66,10 @@ def read_obj_by_line(source: Source) -> FileMesh:
         raise source.error("the file ends within a face, which has fewer than three corners", line=line)
     if not verts and not sizes:
         raise source.error("no line is a vertex or a face of an OBJ file", advice="Export it as .obj, .off or .ply")
-    sizes = np.array(sizes, dtype=np.int64)
-    ids = _from_zero(np.array(corners, dtype=np.int64), np.repeat(np.array(known, dtype=np.int64), sizes))
+    counts = np.array(sizes, dtype=np.int64)
+    ids = _from_zero(np.array(corners, dtype=np.int64), np.repeat(np.array(known, dtype=np.int64), counts))
     points = np.array(verts, dtype=np.float64).reshape(-1, 3)
-    return mesh_of_polygons(source, points, ids, sizes, place=lambda face: f"line {places[face]}")
+    return mesh_of_polygons(source, points, ids, counts, place=lambda face: f"line {places[face]}")
 
 
 def _from_zero(corners: Int[ndarray, " c"], known: Int[ndarray, " c"] | None) -> Int[ndarray, " c"]:
@@ -81,7 +81,8 @@ def _from_zero(corners: Int[ndarray, " c"], known: Int[ndarray, " c"] | None) ->
 
 def _whole_lines(source: Source) -> Iterator[tuple[int, str]]:
     """Lines with those that continue them, after a backslash at their end; numbered as the first."""
-    begun, pieces = 0, []
+    begun = 0
+    pieces: list[str] = []
     for line, text in source.lines():
         begun = begun if pieces else line
         continued = text.rstrip().endswith("\\")
@@ -94,15 +95,15 @@ def _whole_lines(source: Source) -> Iterator[tuple[int, str]]:
 
 
 def _coordinates(source: Source, line: int, words: Sequence[str]) -> list[float]:
-    place = [number(word) for word in words[:3]]
-    if len(place) < 3 or None in place:
+    place = numbers(words[:3])
+    if place is None or len(place) < 3:
         raise source.error(f"the vertex {' '.join(words)[:40]!r} does not have three numbers as coordinates", line=line)
     return place
 
 
 def _corners(source: Source, line: int, words: Sequence[str]) -> list[int]:
-    corners = [integer(word.split("/", 1)[0]) for word in words]
-    if None in corners:
+    corners = integers(word.split("/", 1)[0] for word in words)
+    if corners is None:
         raise source.error(f"the face {' '.join(words)[:40]!r} names something that is not a vertex number", line=line)
     if 0 in corners:
         raise source.error("a face names vertex 0, but .obj files count from 1", line=line, advice="Export it again")

@@ -13,7 +13,7 @@ from numpy import ndarray
 from pullback.data.mesh.readers.off_binary import BINARY, read_off_binary
 from pullback.data.mesh.readers.polygons import mesh_of_polygons
 from pullback.data.mesh.readers.source import FileMesh, Source
-from pullback.data.mesh.readers.text import integer, number, number_lines, without_comments
+from pullback.data.mesh.readers.text import integer, integers, number_lines, numbers, without_comments
 from pullback.geometry.cleaning import MeshError
 
 _KEYWORD = re.compile(r"(?P<prefix>(?:ST|C|N|4|n)*)OFF(?=[0-9]|$)", re.IGNORECASE)
@@ -130,8 +130,8 @@ def _after_dimension(source: Source, lines: Sequence[Line]) -> list[Line]:
 
 def _counts(source: Source, lines: Sequence[Line]) -> tuple[int, int]:
     words = [(line, word) for line, words in lines[:2] for word in words][:2]
-    counts = [integer(word) for _, word in words]
-    if len(counts) < 2 or any(count is None or count < 0 for count in counts):
+    counts = integers(word for _, word in words)
+    if counts is None or len(counts) < 2 or min(counts) < 0:
         line = words[0][0] if words else None
         raise source.error("the line after OFF must give the numbers of vertices and faces", line=line)
     return counts[0], counts[1]
@@ -146,10 +146,12 @@ def _mesh_by_line(source: Source, header: _Header) -> FileMesh:
     if len(lines) < n + f:
         found = min(n, len(lines))
         raise source.error(f"{n} vertices and {f} faces announced, {found} and {len(lines) - found} found")
-    rows, corners, sizes, wanted = [], [], [], _WIDTHS[header.width]
+    rows: list[list[float]] = []
+    corners: list[int] = []
+    sizes, wanted = [], _WIDTHS[header.width]
     for line, words in lines[:n]:
-        row = [number(word) for word in words[: header.width]]
-        if len(row) < header.width or None in row:
+        row = numbers(words[: header.width])
+        if row is None or len(row) < header.width:
             raise source.error(
                 f"the vertex {' '.join(words)[:40]!r} does not have {wanted} numbers as coordinates", line=line
             )
@@ -160,8 +162,8 @@ def _mesh_by_line(source: Source, header: _Header) -> FileMesh:
             raise source.error(
                 f"the face {' '.join(words)[:40]!r} does not list as many vertices as it announces", line=line
             )
-        face = [integer(word) for word in words[1 : 1 + size]]
-        if None in face:
+        face = integers(words[1 : 1 + size])
+        if face is None:
             raise source.error(
                 f"the face {' '.join(words)[:40]!r} names something that is not a vertex number", line=line
             )
@@ -186,8 +188,8 @@ def _mesh_by_line(source: Source, header: _Header) -> FileMesh:
 
 def _mesh_by_word(source: Source, header: _Header) -> FileMesh | None:
     """The mesh where the words fit the counts to the last one: wherever lines end, with a count of edges or without."""
-    values = [number(word) for word in header.stream]
-    if None in values:
+    values = numbers(header.stream)
+    if values is None:
         return None
     for begin in (1, 0):
         for extra in header.extras:
@@ -198,13 +200,18 @@ def _mesh_by_word(source: Source, header: _Header) -> FileMesh | None:
                 rows = np.array(values[begin : begin + header.n * width], dtype=np.float64).reshape(header.n, width)
                 verts = _points(rows[:, : header.width], header.width)
                 return mesh_of_polygons(
-                    source, verts, *map(_integers, polygons), place=lambda face: f"face {face + 1} of {header.f}"
+                    source,
+                    verts,
+                    _integers(polygons[0]),
+                    _integers(polygons[1]),
+                    place=lambda face: f"face {face + 1} of {header.f}",
                 )
     return None
 
 
 def _polygons_by_word(values: Sequence[float], f: int) -> tuple[list[float], list[int]] | None:
-    corners, sizes, place = [], [], 0
+    corners: list[float] = []
+    sizes, place = [], 0
     while place < len(values):
         size = values[place]
         if not 1 <= size <= len(values) - place - 1 or size != int(size):

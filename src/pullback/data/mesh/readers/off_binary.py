@@ -18,6 +18,7 @@ _EXTRAS = {b"ST": 2, b"C": 4, b"N": 3, b"4": 1}
 def read_off_binary(source: Source) -> FileMesh:
     """The mesh of a file that begins as ``BINARY`` says. Raises MeshError for one that is shorter than it announces."""
     header = BINARY.match(source.data)
+    assert header is not None  # asked of files that begin so
     data = source.data[header.end() :]
     kinds = re.findall(rb"ST|C|N|4", header["prefix"].upper())
     width = 3 + sum(_EXTRAS[kind] for kind in kinds)

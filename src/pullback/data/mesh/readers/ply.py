@@ -3,6 +3,7 @@ which are passed over.
 """
 
 import codecs
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +28,8 @@ def read_ply(source: Source) -> FileMesh:
         )
     tables, notes = (read_binary_tables if header.order else read_text_tables)(source, header)
     verts = tables["vertex"].points(source)
-    corners, sizes, place = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), str
+    corners, sizes = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    place: Callable[[int], str] = str
     if "face" in tables and tables["face"].element.count:
         corners, sizes = tables["face"].corners(source)
         place = tables["face"].place

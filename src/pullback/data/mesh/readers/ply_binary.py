@@ -1,6 +1,7 @@
 """The rows of a binary PLY file, in either order of bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Num
@@ -32,17 +33,18 @@ def _read(source: Source, element: Element, place: int, order: str) -> tuple[Tab
         have = (len(source.data) - place) // max(least, 1)
         raise source.error(f"{element.count} of {element.name} announced, but at most {have} follow")
     if not element.count or not element.properties:
-        return Table(element, *_nothing(element), _place_of(element)), place
-    sizes = [_first_sizes(source, element, place, order)] if element.lists else [()]
-    return _read_alike(source, element, place, order, *sizes) or _read_by_row(source, element, place, order)
+        return _no_rows(element), place
+    sizes = _first_sizes(source, element, place, order) if element.lists else ()
+    return _read_alike(source, element, place, order, sizes) or _read_by_row(source, element, place, order)
 
 
-def _nothing(element: Element):
+def _no_rows(element: Element) -> Table:
     columns = {each.name: np.empty(0) for each in element.properties if each.count_type is None}
-    return columns, {each.name: (np.empty(0), np.empty(0, dtype=np.int64)) for each in element.lists}
+    lists = {each.name: (np.empty(0), np.empty(0, dtype=np.int64)) for each in element.lists}
+    return Table(element, columns, lists, _place_of(element))
 
 
-def _place_of(element: Element):
+def _place_of(element: Element) -> Callable[[int], str]:
     return lambda row: f"{element.name} {row + 1} of {element.count}"
 
 
@@ -60,7 +62,8 @@ def _read_alike(
     source: Source, element: Element, place: int, order: str, sizes: Sequence[int]
 ) -> tuple[Table, int] | None:
     """An element whose every row has lists as long as the first; None if they differ."""
-    room, left, fields = len(source.data) - place, iter(sizes), []
+    room, left = len(source.data) - place, iter(sizes)
+    fields: list[Any] = []
     for i, each in enumerate(element.properties):
         if each.count_type is None:
             fields.append((f"{i}", order + each.type))
@@ -73,7 +76,9 @@ def _read_alike(
     if element.count * row.itemsize > room:
         return None
     rows = np.frombuffer(source.data, row, element.count, offset=place)
-    columns, lists, left = {}, {}, iter(sizes)
+    columns: dict[str, ndarray] = {}
+    lists: dict[str, tuple[ndarray, ndarray]] = {}
+    left = iter(sizes)
     for i, each in enumerate(element.properties):
         if each.count_type is None:
             columns.setdefault(each.name, rows[f"{i}"])
@@ -106,13 +111,14 @@ def _read_by_row(source: Source, element: Element, place: int, order: str) -> tu
             raise source.error(
                 f"{element.name} {row + 1} of {element.count} goes on after the end of the file, or is damaged"
             )
-    columns, lists = {}, {}
-    for each, at, size in zip(element.properties, places, sizes, strict=True):
+    columns: dict[str, ndarray] = {}
+    lists: dict[str, tuple[ndarray, ndarray]] = {}
+    for each, at, count in zip(element.properties, places, sizes, strict=True):
         begin = np.array(at, dtype=np.int64)
         if each.count_type is None:
             columns.setdefault(each.name, _gathered(data, begin, np.ones_like(begin), each, order))
         else:
-            counts = np.array(size, dtype=np.int64)
+            counts = np.array(count, dtype=np.int64)
             lists.setdefault(each.name, (_gathered(data, begin + each.least_bytes, counts, each, order), counts))
     return Table(element, columns, lists, _place_of(element)), place
 

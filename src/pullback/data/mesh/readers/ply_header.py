@@ -107,8 +107,8 @@ def _element(source: Source, line: int, words: list[str]) -> Element:
 
 def _property(source: Source, line: int, words: list[str]) -> Property:
     is_list = bool(words) and words[0].lower() == "list"
-    types = [_TYPES.get(word.lower()) for word in words[is_list : 1 + 2 * is_list]]
-    if len(words) < 2 + 2 * is_list or None in types or (is_list and types[0].startswith("f")):
+    types = [_TYPES.get(word.lower(), "") for word in words[is_list : 1 + 2 * is_list]]
+    if len(words) < 2 + 2 * is_list or "" in types or (is_list and types[0].startswith("f")):
         raise source.error(f"the property {' '.join(words)[:40]!r} is not of a known type", line=line)
     name = words[1 + 2 * is_list].lower()
     return Property(name, types[1], types[0]) if is_list else Property(name, types[0])

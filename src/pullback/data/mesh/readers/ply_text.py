@@ -1,7 +1,7 @@
 """The rows of a PLY file of text: a line each, or words whose lines may end anywhere."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -34,7 +34,8 @@ def read_text_tables(source: Source, header: Header) -> tuple[dict[str, Table], 
     rows = sum(element.count for element in elements)
     body = source.data[header.begin :]
     body = _WINDOWS_NAN.sub(b"nan", body) if b".#" in body else body
-    lines, notes = number_lines(body), ()
+    lines = number_lines(body)
+    notes: tuple[str, ...] = ()
     if lines is None:  # perhaps only because of what comes after the last row
         wanted = b"\n".join(text for _, text in islice(_filled_lines(body, header), rows))
         lines, notes = (
@@ -54,9 +55,9 @@ def read_text_tables(source: Source, header: Header) -> tuple[dict[str, Table], 
         return tables, (f"what follows the last {elements[-1].name} was ignored",) if beyond and elements else notes
     except (_RowError, MeshError) as error:
         # as many lines as rows: they are the rows
-        tables = None if len(lines.count) == rows else _tables_by_word(elements, lines.values)
-        if tables is not None:
-            return tables, ()
+        by_word = None if len(lines.count) == rows else _tables_by_word(elements, lines.values)
+        if by_word is not None:
+            return by_word, ()
         if isinstance(error, MeshError):
             raise
         raise source.error(str(error), line=_line_number(body, header, error.row)) from None
@@ -70,7 +71,8 @@ def _tables(
     place: Callable[[int], str],
 ) -> dict[str, Table]:
     """``start`` and ``count``: where the numbers of each row are among the values. Raises _RowError."""
-    tables, row = {}, 0
+    tables: dict[str, Table] = {}
+    row = 0
     for element in elements:
         rows = slice(row, row + element.count)
         tables.setdefault(element.name, _table(element, values, start[rows], count[rows], row, place))
@@ -136,7 +138,7 @@ def _tables_by_word(elements: Sequence[Element], values: Float[ndarray, " v"]) -
     return _tables(elements, values, start, np.diff(start, append=at), lambda row: f"row {row + 1} after the header")
 
 
-def _filled_lines(body: bytes, header: Header):
+def _filled_lines(body: bytes, header: Header) -> Iterator[tuple[int, bytes]]:
     """Number and text of each line that is not blank."""
     text = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return ((i, line) for i, line in enumerate(text.split(b"\n"), start=header.lines + 1) if line.strip())

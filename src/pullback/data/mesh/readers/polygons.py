@@ -1,6 +1,7 @@
 """Polygons as triangles."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -116,6 +117,6 @@ def _is_ear(points: Float[ndarray, "c 2"], left: list[int], i: int) -> bool:
     return not (inside & ~corner).any()
 
 
-def _turn(a: Float[ndarray, "... 2"], b: Float[ndarray, "... 2"], c: Float[ndarray, "... 2"]):
+def _turn(a: Float[ndarray, "... 2"], b: Float[ndarray, "... 2"], c: Float[ndarray, "... 2"]) -> Any:
     """Twice the signed area of the triangle: positive where it turns left."""
     return (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])

@@ -4,11 +4,15 @@ What is out of the ordinary is left to the readers by line.
 
 import re
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
+
+Value = TypeVar("Value", int, float)
 
 _NUMBER = re.compile(r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
 
@@ -76,6 +80,26 @@ def integer(word: str) -> int | None:
     """A whole number, also one that is written as 3.0."""
     value = number(word)
     return int(value) if value is not None and abs(value) < 2.0**53 and value == int(value) else None
+
+
+def numbers(words: Iterable[str]) -> list[float] | None:
+    """The numbers of all words; None where one of them is none."""
+    return _all_of(words, number)
+
+
+def integers(words: Iterable[str]) -> list[int] | None:
+    """The whole numbers of all words; None where one of them is none."""
+    return _all_of(words, integer)
+
+
+def _all_of(words: Iterable[str], read: Callable[[str], Value | None]) -> list[Value] | None:
+    values = []
+    for word in words:
+        value = read(word)
+        if value is None:
+            return None
+        values.append(value)
+    return values
 
 
 def number_lines(data: bytes) -> NumberLines | None:

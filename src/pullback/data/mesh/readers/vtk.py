@@ -3,9 +3,10 @@ or as the flat cells of an UNSTRUCTURED_GRID.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
 
 from pullback.data.mesh.readers.polygons import mesh_of_polygons
@@ -40,9 +41,9 @@ def read_vtk(source: Source) -> FileMesh:
     )
 
 
-def _sections(cursor: Cursor) -> dict[str, Lists | Float[ndarray, " v"] | Int[ndarray, " v"]]:
-    """What stands before the data of points and cells, by keyword."""
-    sections = {}
+def _sections(cursor: Cursor) -> dict[str, Any]:
+    """What stands before the data of points and cells, by keyword: Lists of points, coordinates, types."""
+    sections: dict[str, Any] = {}
     while words := cursor.line():
         keyword = words[0].upper()
         match keyword:
@@ -82,15 +83,17 @@ def _lists(cursor: Cursor, count: int, size: int) -> Lists:
     width = int(flat[0]) + 1 if len(flat) else 1
     if width > 0 and size == count * width and (flat[::width] == width - 1).all():
         return flat.reshape(count, width)[:, 1:].ravel(), np.full(count, width - 1)
-    listed, place, numbers, sizes = flat.tolist(), 0, [], []
+    listed, place = flat.tolist(), 0
+    points: list[int] = []
+    lengths: list[int] = []
     for cell in range(count):
         length = listed[place] if place < len(listed) else -1
         if length < 0 or place + 1 + length > len(listed):
             raise cursor.source.error(f"cell {cell + 1} of {count} does not list as many points as it announces")
-        numbers += listed[place + 1 : place + 1 + length]
-        sizes.append(length)
+        points += listed[place + 1 : place + 1 + length]
+        lengths.append(length)
         place += 1 + length
-    return np.array(numbers, dtype=np.int64), np.array(sizes, dtype=np.int64)
+    return np.array(points, dtype=np.int64), np.array(lengths, dtype=np.int64)
 
 
 def _after(cursor: Cursor, keyword: str) -> str:
@@ -105,8 +108,9 @@ def _surfaces(sections: dict) -> Lists:
     """The polygons of POLYDATA, then its strips as triangles."""
     nothing = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     corners, sizes = sections.get("POLYGONS", nothing)
-    strips = _by_cell(*sections.get("TRIANGLE_STRIPS", nothing), _strip)
-    return np.concatenate([corners, strips[0]]), np.concatenate([sizes, strips[1]])
+    numbers, lengths = sections.get("TRIANGLE_STRIPS", nothing)
+    triangles, threes = _by_cell(numbers, lengths, _strip)
+    return np.concatenate([corners, triangles]), np.concatenate([sizes, threes])
 
 
 def _cells(source: Source, sections: dict) -> tuple[Lists, tuple[str, ...]]:

@@ -66,6 +66,7 @@ class Cursor:
     def line(self) -> list[str]:
         """The words of the next line that has any; none at the end of the file."""
         found = _LINE.match(self.source.data, self.place)
+        assert found is not None  # it matches nothing, too
         self.place = found.end()
         return found[1].decode("latin-1").split()
 

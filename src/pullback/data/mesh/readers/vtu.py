@@ -4,6 +4,7 @@ import contextlib
 import io
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def read_vtu(source: Source) -> FileMesh:
     return _surface(source, mesh)
 
 
-def _surface(source: Source, mesh) -> FileMesh:
+def _surface(source: Source, mesh: Any) -> FileMesh:
     blocks = [(block.type, np.asarray(block.data, dtype=np.int64)) for block in mesh.cells if len(block.data)]
     solid = sorted(
         {kind for kind, _ in blocks if (not kind.startswith(_FLAT) and kind not in _IGNORED) or kind[-1:].isdigit()}

@@ -192,7 +192,8 @@ class Dt4d(MeshDataset):
         """The shapes that are there. The first of each class may lack a ``.vts`` file:
         it is the template that the others point to.
         """
-        folders, found = self._folders(), {}
+        folders = self._folders()
+        found: dict[str, ShapeFiles] = {}
         for name in CLASSES:
             meshes = self.root / folders.meshes.format(name)
             if not meshes.is_dir():

@@ -104,11 +104,13 @@ class Shrec19(MeshDataset):
         self.direction = direction
         self.landmarks = landmarks
         self.allow_missing = allow_missing
-        at = "every vertex of A" if landmarks is None else f"{landmarks} vertices of A (drawn by the file's name)"
-        asked = (
-            f"T: A → B at {at}, errors on B" if direction == "paper" else f"T: B → A at the images of {at}, errors on A"
-        )
-        self.pairs_rule = f"A_B.map as {asked}, without shape 40"
+
+    @property
+    def pairs_rule(self) -> str:
+        count = self.landmarks
+        at = "every vertex of A" if count is None else f"{count} vertices of A (drawn by the file's name)"
+        paper, published = f"T: A → B at {at}, errors on B", f"T: B → A at the images of {at}, errors on A"
+        return f"A_B.map as {paper if self.direction == 'paper' else published}, without shape 40"
 
     def shapes(self, split: Split) -> list[ShapeFiles]:
         if split == "train":

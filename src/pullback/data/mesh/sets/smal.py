@@ -109,7 +109,7 @@ class Smal(PublishedSet):
 
     def held_out(self, shapes: Sequence[ShapeFiles], count: int) -> list[ShapeFiles]:
         """The last shapes of each species, in turn."""
-        species, seen = species_by_name(), Counter()
+        species, seen = species_by_name(), Counter[str]()
         turn = {}
         for files in reversed(shapes):
             kind = species[files.name]

@@ -51,7 +51,10 @@ class Tosca(PublishedSet):
         super().__init__(root, lists=lists, allow_missing=allow_missing)
         self.pairing = pairing
         self.protocol = protocol
-        self.pairs_rule = f"all pairs within a class, {protocol}" if pairing == "classes" else f"those of {_LISTED}"
+
+    @property
+    def pairs_rule(self) -> str:
+        return f"all pairs within a class, {self.protocol}" if self.pairing == "classes" else f"those of {_LISTED}"
 
     def published_split(self, split: Split) -> list[str]:
         if split == "train":
