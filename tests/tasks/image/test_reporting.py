@@ -1,3 +1,4 @@
+import re
 import time
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from tests.figures.photographs import gradient_photo, left_half, shift
 from tests.figures.test_report import Page
 from tests.image_pairs import PairList
 
+from pullback.files import MissingFileError
 from pullback.mapping.grid_match import patch_centres
 from pullback.tasks.evaluated import Evaluated
 from pullback.tasks.image.pictures import (
@@ -109,6 +111,15 @@ def test_stored_matches_alone_are_enough_for_a_page(run, tmp_path):
     text = Page(report_images(tmp_path, evaluated, title="mine").read_text(encoding="utf-8")).text
     assert "set, pair 1: bare" in text and "point map of this run" in text
     assert "Eigenfunctions" in text.split("Left out")[1] and "Keypoints" in text.split("Left out")[1]
+
+
+def test_a_match_that_has_gone_since_it_was_scored_is_named(run, tmp_path):
+    part = run([bare_pair()])
+    path = part.store.path("bare")
+    path.unlink()
+    write_results(tmp_path, [part.result], started=time.time())
+    with pytest.raises(MissingFileError, match=f"{re.escape(str(path))} is gone since it was scored"):
+        report_images(tmp_path, [part], title="mine")
 
 
 def shown(pair, part):
