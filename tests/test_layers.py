@@ -35,6 +35,7 @@ HOMES = {
     "lightning": ["runtime/", "tasks/", "data/mesh/datamodule.py", "data/image/datamodule.py"],
     "torchmetrics": ["metrics/"],
     "matplotlib": ["figures/"],
+    "jinja2": ["figures/page.py"],
     "meshio": ["data/mesh/readers/vtu.py"],
     "trimesh": [],  # only tests and the makers of data/humans use it
     "potpourri3d": ["geometry/"],
