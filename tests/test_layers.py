@@ -43,7 +43,7 @@ HOMES = {
     "fast_simplification": ["geometry/"],
     "cholespy": ["geometry/factor.py"],
     "torch_geometric": ["geometry/grid.py"],
-    "transformers": ["nn/dino.py", "nn/stable_diffusion.py"],
+    "transformers": ["nn/vision_transformers.py", "nn/stable_diffusion.py"],
     "diffusers": ["nn/stable_diffusion.py"],
     "PIL": ["data/image/decoding.py", "data/image/pixels.py", "data/image/io.py", "data/image/tiff_values.py"],
     "pillow_heif": ["data/image/decoding.py"],
