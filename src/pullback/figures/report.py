@@ -12,7 +12,7 @@ from pullback.figures.picture import Picture
 from pullback.figures.plot import inline_svg
 from pullback.figures.report_kinds import MESHES, ReportKind
 from pullback.figures.report_tables import Table, pairs_table, results_content
-from pullback.files import write_atomically
+from pullback.writing import write_atomically
 
 
 @dataclass(frozen=True)
