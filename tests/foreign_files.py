@@ -93,7 +93,7 @@ def calls(canary: Path) -> dict[str, dict[str, Any]]:
         },
         "reduce": {"_target_": "functools.reduce", "_args_": ["x"]},
         "made": {"_target_": "pullback.runtime.settings.made", "cfg": {"_target_": "os.system", "command": shell}},
-        "write_atomically": {"_target_": "pullback.files.write_atomically", "path": str(canary), "write": "x"},
+        "write_atomically": {"_target_": "pullback.writing.write_atomically", "path": str(canary), "write": "x"},
         "our import of torch": {"_target_": "pullback.tasks.training.weights.torch.save", "obj": 1, "f": str(canary)},
         "our import of subprocess": {
             "_target_": "pullback.tasks.provenance.subprocess.run",

@@ -12,8 +12,9 @@ from omegaconf import OmegaConf
 from tests.advice import advised_by_documents, advised_by_messages, commands
 from tests.composing import CONFIGS, ROOT, composed, options
 
+from pullback.errors import UsageError
 from pullback.runtime.checks import ConfigError, check
-from pullback.runtime.command_line import UsageError, overrides
+from pullback.runtime.command_line import overrides
 from pullback.runtime.option_names import PROGRAMS, Vocabulary
 from pullback.runtime.value_checks import leaves
 

@@ -11,8 +11,7 @@ from experiments.broken_commands import CASES, PROGRAMS, Case, verdict, write_fi
 from hydra._internal.hydra import Hydra
 from tests.composing import ROOT
 
-from pullback.errors import UserError
-from pullback.runtime.command_line import UsageError
+from pullback.errors import UsageError, UserError
 from pullback.runtime.doorway import tell, telling
 
 SLOW = (

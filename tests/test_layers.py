@@ -36,6 +36,7 @@ HOMES = {
     "lightning": ["runtime/", "tasks/", "data/mesh/datamodule.py", "data/image/datamodule.py"],
     "torchmetrics": ["metrics/"],
     "matplotlib": ["figures/"],
+    "jinja2": ["figures/page.py"],
     "meshio": ["data/mesh/readers/vtu.py"],
     "trimesh": [],  # only tests and the makers of data/humans use it
     "potpourri3d": ["geometry/"],
@@ -43,7 +44,7 @@ HOMES = {
     "fast_simplification": ["geometry/"],
     "cholespy": ["geometry/factor.py"],
     "torch_geometric": ["geometry/grid.py"],
-    "transformers": ["nn/dino.py", "nn/stable_diffusion.py"],
+    "transformers": ["nn/vision_transformers.py", "nn/stable_diffusion.py"],
     "diffusers": ["nn/stable_diffusion.py"],
     "PIL": ["data/image/decoding.py", "data/image/pixels.py", "data/image/io.py", "data/image/tiff_values.py"],
     "pillow_heif": ["data/image/decoding.py"],

@@ -30,8 +30,8 @@ from rich.markup import escape
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from pullback.files import write_atomically
 from pullback.tasks.provenance import commit_of, hardware, versions
+from pullback.writing import write_atomically
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pullback.data.mesh.io import read_mesh, read_vts
 from pullback.geometry.operators import compute_operators
+from pullback.geometry.subdivision import subdivide
 from pullback.mapping.fmap import fmap_from_pointmap, pointmap_from_fmap, spectral_embeddings
 from pullback.types import Eigenbasis
 
@@ -62,20 +63,6 @@ def _finer(faces: Int[ndarray, "f 3"], values: Float[Tensor, "n p"], levels: int
     for _ in range(levels):
         dense, faces = subdivide(dense, faces)
     return dense
-
-
-def subdivide(
-    values: Float[ndarray, "n c"], faces: Int[ndarray, "f 3"]
-) -> tuple[Float[ndarray, "m c"], Int[ndarray, "4*f 3"]]:
-    """Each triangle in four, with the means of two values at the midpoints of the edges."""
-    edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    unique, at = np.unique(edges, axis=0, return_inverse=True)
-    ab, bc, ca = at.reshape(-1, 3).T + len(values)
-    a, b, c = faces.T
-    finer = np.concatenate(
-        [np.stack(corners, axis=1) for corners in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))]
-    )
-    return np.concatenate([values, values[unique].mean(axis=1)]), finer
 
 
 def _some(points: Float[ndarray, "m p"], n: int, seed: int) -> Float[Tensor, "n p"]:

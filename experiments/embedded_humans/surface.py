@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from pullback.geometry import subdivision
+
 
 def half_edges(faces):
     """Directed edges of a triangle mesh (3f, 2), edge k of face i in row 3 i + k."""
@@ -15,11 +17,8 @@ def undirected_edges(faces):
 
 def subdivide(faces, *attributes):
     """Split each triangle into four; each attribute (n, …) is averaged at the edge middles."""
-    edges, row, _ = undirected_edges(faces)
-    m0, m1, m2 = (row.reshape(-1, 3) + len(attributes[0])).T
-    a, b, c = faces.T
-    fine = np.concatenate([np.stack(t, axis=1) for t in ((a, m0, m2), (m0, b, m1), (m2, m1, c), (m0, m1, m2))])
-    return fine, *(np.concatenate([x, x[edges].mean(axis=1)]) for x in attributes)
+    finer = [subdivision.subdivide(x, faces) for x in attributes]
+    return finer[0][1], *(x for x, _ in finer)
 
 
 def face_cross(verts, faces):

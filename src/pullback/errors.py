@@ -10,3 +10,9 @@ class UserError(Exception):
     from the builtin that fits (``class MeshError(UserError, ValueError)``). The commands print the message alone, and
     the traceback only on request; every other exception is a fault of the program and shows where it happened.
     """
+
+
+class UsageError(UserError, ValueError):
+    """The command line cannot be read, or names what there is not or what an option cannot take."""
+
+    exit_code = 2

@@ -1,6 +1,4 @@
-"""Files: texts in whichever encoding they come, JSON within bounds, and (from `writing`)
-results that are whole or not there at all.
-"""
+"""Files as they come: texts in whichever encoding, JSON within bounds."""
 
 import codecs
 import json
@@ -10,24 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pullback.errors import UserError
-from pullback.writing import CannotWrite, sweep, telling_full_disks, write_atomically, write_text_atomically
-
-__all__ = [
-    "CannotWrite",
-    "JsonError",
-    "MissingFileError",
-    "TextFileError",
-    "UnreadableFileError",
-    "decoded",
-    "read_bytes",
-    "read_json",
-    "read_lines",
-    "read_text",
-    "sweep",
-    "telling_full_disks",
-    "write_atomically",
-    "write_text_atomically",
-]
 
 _MOST_JSON = 64 * 2**20  # bytes; parsed, they take some twenty times as much memory
 _DEEPEST_JSON = 50  # levels; ours have fewer than ten

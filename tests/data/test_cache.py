@@ -11,7 +11,7 @@ from tests.faults import BROKEN_CACHES
 
 import pullback.data.cache as cache_module
 from pullback.data.cache import CacheError, cached, cached_together, check_arrays, content_hash, storing_required, sweep
-from pullback.files import write_atomically
+from pullback.writing import write_atomically
 
 
 def save(file, value):

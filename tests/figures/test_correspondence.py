@@ -1,11 +1,14 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tests.figures.looks import Mesh
 from tests.meshes import sphere
 
 from pullback.figures.correspondence import draw_correspondence, errors_on_surface, representative_pairs
-from pullback.figures.picture import sheet
+from pullback.figures.picture import Panel, Picture, sheet
 
 
 @pytest.fixture
@@ -98,3 +101,16 @@ def test_a_sheet_shows_the_panels_pixel_for_pixel(ball):
 def test_an_empty_sheet_is_refused():
     with pytest.raises(ValueError, match="at least one picture"):
         sheet([])
+
+
+def test_captions_on_a_sheet_stay_under_their_panels():
+    long = "a_name_of_a_file_that_goes_on_and_on_without_a_blank " * 3
+    panel = Panel(np.zeros((90, 180, 4), dtype=np.uint8), long)
+    figure = sheet([Picture(long, (panel, panel, panel, panel), note=long)], gap=40)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in figure.texts]
+    title, note, *labels = boxes
+    assert title.x0 >= 0 and title.x1 <= note.x0 and note.x1 <= figure.bbox.width
+    for box, after in pairwise(labels):
+        assert box.x1 <= after.x0 and box.y0 >= 0 and box.y1 <= 84
+    assert labels[0].x0 >= 0 and all(text.get_text().endswith("…") for text in figure.texts)

@@ -84,7 +84,7 @@ def test_galleries_are_sections_and_empty_ones_are_named_as_left_out(page):
     assert sections == ["results", "texture", "pck", "fmap", "pairs"]
     assert "What there is to see." in page.text
     left_out = page.text.split("Left out")[1]
-    assert "Heat" in left_out and "Training curves" not in left_out and "Learned features" not in left_out
+    assert "Heat" in left_out and "Training curves" not in left_out and "Features" not in left_out
 
 
 def test_without_ground_truth_the_headline_is_the_smoothness(row):

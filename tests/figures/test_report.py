@@ -152,7 +152,7 @@ def test_a_section_without_data_is_left_out_and_named():
         "Correspondences",
         "PCK curve",
         "Functional map",
-        "Learned features",
+        "Features",
         "Training curves",
         "Configuration",
     ):
@@ -163,6 +163,16 @@ def test_results_without_ground_truth_show_what_is_known():
     row = results(error=None) | {"pck_curve": None, "metrics": {"geodesic_error_x100": None, "coverage": 0.5}}
     page = Page(report_html(ReportContent(title="mine", results=[row])))
     assert "0.500" in page.text and "mean error" not in page.text and "PCK curve" in page.text.split("Left out")[1]
+
+
+def test_a_picture_does_not_repeat_the_heading_above_it():
+    panels = (Panel(np.zeros((2, 2, 4), dtype=np.uint8), "a"),)
+    titles = ["a pair", "Correspondences", "best"]
+    pictures = [Picture(title, panels, note="the best" if title == "a pair" else "") for title in titles]
+    page = Page(report_html(ReportContent(title="a pair", correspondences=pictures)))
+    assert page.text.count("a pair") == 2  # of the window and of the page
+    assert page.text.count("Correspondences") == 2  # of the section and of the link to it
+    assert page.text.count("best") == 2 and page.tags.count("figcaption") == 2
 
 
 def test_the_file_is_whole_or_not_there(tmp_path, monkeypatch):

@@ -26,3 +26,13 @@ def test_the_surface_and_the_orientation_of_its_faces_stay():
     assert np.isclose(face_areas(finer, split).sum(), 1)
     assert (face_normals_times_twice_area(finer, split)[:, 2] > 0).all()
     assert np.allclose(face_areas(finer, split), np.repeat(face_areas(verts, faces)[None], 4, axis=0).ravel() / 4)
+
+
+def test_numbers_and_rows_at_the_vertices_are_halved_between_as_the_vertices_are():
+    verts, faces = plane(3)
+    finer, split = subdivide(verts, faces)
+    for values in (verts @ [2.0, -1.0, 0.5], np.column_stack([verts, verts]).astype(np.float32)):
+        carried, again = subdivide(values, faces)
+        assert np.array_equal(again, split) and carried.dtype == values.dtype
+        exact = finer @ [2.0, -1.0, 0.5] if values.ndim == 1 else np.column_stack([finer, finer])
+        assert np.allclose(carried, exact)

@@ -6,7 +6,8 @@ import torch
 from PIL import Image as PillowImage
 from tests.nn.photo_fakes import photo
 
-from pullback.nn.image_backbone import ImageBackbone, grid_of, input_size, resized, sha256_of_weights
+from pullback.nn.image_backbone import ImageBackbone, grid_of, input_size, resized
+from pullback.nn.weights_hash import sha256_of_weights
 from pullback.types import Image
 
 

@@ -8,8 +8,9 @@ import pytest
 from omegaconf import DictConfig
 from tests.composing import CONFIGS, composed
 
-from pullback.runtime.command_line import UsageError, for_files, overrides
-from pullback.runtime.path_options import PathOptionError, path_value
+from pullback.errors import UsageError
+from pullback.runtime.command_line import for_files, overrides
+from pullback.runtime.path_options import path_value
 
 # Each has characters that mean something to Hydra, OmegaConf, argparse or a path.
 NAMES = (
@@ -145,7 +146,7 @@ def test_words_that_are_no_paths_stay_words(program, typed):
 def test_interpolations_that_people_use_in_folders_stay_interpolations(tmp_path, monkeypatch):
     assert configured("eval", "predictions=${paths.cache_dir}/x").predictions.endswith("data/cache/x")
     assert overrides(["hydra.run.dir=out/${now:%Y}"], "eval", CONFIGS) == ["hydra.run.dir='out/${now:%Y}'"]
-    with pytest.raises(PathOptionError, match=r"a folder with \$\{ in its name cannot be used here; rename it"):
+    with pytest.raises(UsageError, match=r"a folder with \$\{ in its name cannot be used here; rename it"):
         overrides(["hydra.run.dir=out ${x}"], "eval", CONFIGS)
 
 

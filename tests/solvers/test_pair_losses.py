@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from pullback.solvers.pair_losses import PairLoss, Unknowns, diagonal, eigenvalue_difference, feature_error
+from pullback.mapping.fmap import eigenvalue_difference
+from pullback.solvers.pair_losses import PairLoss, Unknowns, diagonal, feature_error
 
 P, K1, K2, R, C = 2, 4, 5, 2, 6
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from pullback import locks, writing
 from pullback.errors import UserError
-from pullback.files import CannotWrite, write_atomically
+from pullback.writing import CannotWrite, write_atomically
 
 log = logging.getLogger(__name__)
 

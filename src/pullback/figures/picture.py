@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from textwrap import wrap
 
 import numpy as np
 from jaxtyping import UInt8
@@ -80,17 +81,24 @@ def sheet(pictures: Sequence[Picture], *, gap: int = 40) -> Figure:
 def _place(figure: Figure, picture: Picture, *, bottom: int, top: int, gap: int) -> None:
     width, height = figure.get_size_inches() * figure.dpi
     left = (width - sum(panel.image.shape[1] + gap for panel in picture.panels) + gap) / 2
-    figure.text(gap / width, (top + 36) / height, picture.title, size=10, weight="bold", color=INK, va="center")
-    figure.text(1 - gap / width, (top + 36) / height, picture.note, size=8, color=MUTED, va="center", ha="right")
+    note = _fitted(picture.note, 0.5 * width, size=8)
+    title = _fitted(picture.title, (0.5 if note else 1) * width - 2 * gap, size=11)  # bold letters are wider
+    figure.text(gap / width, (top + 36) / height, title, size=10, weight="bold", color=INK, va="center")
+    figure.text(1 - gap / width, (top + 36) / height, note, size=8, color=MUTED, va="center", ha="right")
     for panel in picture.panels:
         w = panel.image.shape[1]
         figure.figimage(panel.image[::-1], left, bottom, origin="lower")
-        figure.text(
-            (left + w / 2) / width, (bottom - 18) / height, panel.label, size=8, color=INK, ha="center", va="center"
-        )
+        label = _fitted(panel.label, w + 0.8 * gap, size=8, lines=2)
+        figure.text((left + w / 2) / width, (bottom - 9) / height, label, size=8, color=INK, ha="center", va="top")
         left += w + gap
     if picture.bar is not None:
         _draw_bar(figure, picture.bar, bottom=bottom - 58)
+
+
+def _fitted(text: str, pixels: float, *, size: int, lines: int = 1) -> str:
+    """A text in at most so many lines of that width, cut where it is longer."""
+    letters = max(int(pixels / (1.3 * size)), 2)  # of usual width, at 144 dots an inch
+    return "\n".join(wrap(text, letters, max_lines=lines, placeholder=" …"))
 
 
 def _draw_bar(figure: Figure, bar: ColourBar, *, bottom: int) -> None:

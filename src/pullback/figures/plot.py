@@ -16,7 +16,7 @@ from matplotlib.text import Text
 
 from pullback.errors import UserError
 from pullback.figures.palette import SERIES_LIGHT
-from pullback.files import write_atomically
+from pullback.writing import write_atomically
 
 INK, MUTED, LINE = "#1b2028", "#5b6472", "#d5d9df"  # text, quieter text, grid
 

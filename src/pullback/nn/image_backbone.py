@@ -6,7 +6,6 @@ multiple of the patch. The patch grid therefore covers it evenly: the centre of 
 photograph of (H, W) pixels is ``x = (col + 0.5) W / w - 0.5``, ``y = (row + 0.5) H / h - 0.5``.
 """
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -15,6 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from pullback.errors import UserError
+from pullback.nn.weights_hash import sha256_of_weights
 from pullback.types import Image
 
 # Name of a layer or block → its map in float32. Grids may differ between the entries: the sizes are not checked against
@@ -166,12 +166,3 @@ def resized(pixels: UInt8[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tens
     if tuple(pixels.shape[1:]) != tuple(size):
         image = nn.functional.interpolate(image, size=tuple(size), mode="bicubic", antialias=True, align_corners=False)
     return image[0].clamp(0, 1)
-
-
-def sha256_of_weights(module: nn.Module) -> str:
-    """One hash of all parameters and persistent buffers: names, types, sizes and bytes."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

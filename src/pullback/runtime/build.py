@@ -14,7 +14,6 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pullback.data.mesh.datamodule import PairDataModule
-from pullback.files import sweep, write_text_atomically
 from pullback.runtime.checks import chosen_terms
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on
@@ -22,6 +21,7 @@ from pullback.runtime.settings import as_yaml, made, plain
 from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 from pullback.tasks.training.checkpoint import AtomicCheckpointIO
 from pullback.tasks.training.weights import load_weights, load_weights_of_others
+from pullback.writing import sweep, write_text_atomically
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pullback.data.kinds import looks_like_image
-from pullback.errors import UserError
+from pullback.errors import UsageError
 from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.path_options import expanded, is_path_option, path_value
 
@@ -38,12 +38,6 @@ _OPTION = re.compile(
     r"(?P<sign>~|\+{0,2})(?P<key>[\w$][\w$.-]*(?:/[\w-]+)*(?:@[\w$.:-]*)?)(?:=(?P<value>.*))?", re.DOTALL
 )
 _NOTHING = ("null", "none")
-
-
-class UsageError(UserError, ValueError):
-    """The command line cannot be read, or names what there is not."""
-
-    exit_code = 2
 
 
 def overrides(arguments: Sequence[str], program: str, configs: Path) -> list[str]:

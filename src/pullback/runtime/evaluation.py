@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from pullback.data.cache import storing_required
-from pullback.files import sweep, telling_full_disks
 from pullback.runtime.build import Run
 from pullback.runtime.origin import check_described, description_of, fine_tuning
 from pullback.runtime.signals import stopping
 from pullback.tasks.results import check_complete, write_results
 from pullback.tasks.store import PredictionStore
 from pullback.tasks.tables import print_table
+from pullback.writing import sweep, telling_full_disks
 
 
 @runtime_checkable

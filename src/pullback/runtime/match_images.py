@@ -6,7 +6,6 @@ import torch
 from omegaconf import DictConfig
 
 from pullback.data.image.io import read_image
-from pullback.files import sweep, telling_full_disks, write_text_atomically
 from pullback.runtime.match_meshes import device_named
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.settings import as_yaml, made, plain
@@ -14,6 +13,7 @@ from pullback.runtime.signals import stopping
 from pullback.tasks.image.patches import PatchLibrary
 from pullback.tasks.image.two_images import write_image_match
 from pullback.types import ImagePair
+from pullback.writing import sweep, telling_full_disks, write_text_atomically
 
 # Larger photographs are read at a fraction of their size: a match takes some 40 bytes a pixel, and networks see 0.5
 # million.

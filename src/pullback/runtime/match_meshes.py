@@ -11,7 +11,6 @@ from torch import nn
 
 from pullback.data.mesh.io import read_landmarks
 from pullback.data.mesh.shapes import PreparedShape, load_shape
-from pullback.files import sweep, telling_full_disks, write_text_atomically
 from pullback.runtime.checks import ConfigError
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import refinement, rule_of
@@ -20,6 +19,7 @@ from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, listening, stage
 from pullback.tasks.mesh.two_meshes import FileMatch, Landmarks, match_shapes, write_match
 from pullback.tasks.training.weights import load_weights
+from pullback.writing import sweep, telling_full_disks, write_text_atomically
 
 # Smaller files are done before anybody wonders how far they are.
 _SHOWN_ABOVE = 4_000_000  # bytes

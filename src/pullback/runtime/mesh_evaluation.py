@@ -1,6 +1,5 @@
 """What is particular to the evaluation of meshes."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from omegaconf import DictConfig
 from pullback.data.mesh.dataset import MeshDataset
 from pullback.data.mesh.pairs import ShapePairDataset
 from pullback.figures.camera import View
+from pullback.nn.weights_hash import sha256_of_weights
 from pullback.runtime.build import Run
 from pullback.runtime.origin import description_of, fine_tuning, refinement
 from pullback.runtime.settings import made
@@ -31,11 +31,8 @@ class MeshEvaluation:
         """Preparation of the shapes, backbone, solver, weights and precision; method,
         landmarks and fine-tuning where there are any.
         """
-        digest = hashlib.sha256()
-        for name, weight in sorted(run.module.state_dict().items()):
-            digest.update(name.encode() + weight.detach().cpu().contiguous().numpy().tobytes())
         data = {key: run.config["data"][key] for key in ("k", "laplacian", "components")}
-        weights = {"sha256": digest.hexdigest(), "rule": run.weights, "trained_on": run.trained_on}
+        weights = {"sha256": sha256_of_weights(run.module), "rule": run.weights, "trained_on": run.trained_on}
         tuned = ("adaptation", "loss") if run.config.get("adaptation") is not None else ()
         optional = [part for part in ("method_name", "landmarks", *tuned) if run.config.get(part) is not None]
         parts = {part: run.config[part] for part in ("backbone", "solver", *optional)}

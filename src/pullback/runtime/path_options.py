@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-from pullback.errors import UserError
+from pullback.errors import UsageError
 
 # Read from the configuration one by one; the others pass through parts of it that read ``${…}`` a second time.
 _READ_ONCE = ("source", "target", "landmarks", "ckpt", "weights", "resume", "predictions")
@@ -17,12 +17,6 @@ _FOLDERS = re.compile(
 )
 # Interpolations that people use in the names of folders; any other ``${`` belongs to the name.
 _INTERPOLATION = re.compile(r"\$\{(oc\.\w+:|now:|hydra[:.]|paths\.|seed\}|project_root:|first_of:|quotient:)")
-
-
-class PathOptionError(UserError, ValueError):
-    """A name that an option cannot take."""
-
-    exit_code = 2
 
 
 def is_path_option(key: str, program: str) -> bool:
@@ -41,7 +35,7 @@ def path_value(key: str, value: str, *, program: str, sweeps: bool = False) -> s
     if value.lower() == "null" or (key == "resume" and value == "auto") or value == "???":
         return value
     if not value:
-        raise PathOptionError(f"{key}= has no value; give a path, or leave {key}= out")
+        raise UsageError(f"{key}= has no value; give a path, or leave {key}= out")
     name = expanded(value)
     if not Path(name).exists():
         meant = _as_hydra_reads(value)
@@ -68,7 +62,7 @@ def quoted(key: str, name: str) -> str:
     text = name
     if "${" in name and (Path(name).exists() or not _INTERPOLATION.search(name)):
         if key not in _READ_ONCE:
-            raise PathOptionError(
+            raise UsageError(
                 f"{key}={name}: a folder with ${{ in its name cannot be used here; rename it, or give a link to it"
             )
         text = re.sub(r"(\\*)\$\{", lambda found: f"{found[1] * 2}\\${{", name)

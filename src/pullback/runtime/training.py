@@ -5,12 +5,12 @@ import signal
 import time
 from pathlib import Path
 
-from pullback.files import telling_full_disks
 from pullback.runtime.build import Run
 from pullback.runtime.origin import described, trained_on
 from pullback.runtime.signals import Stopped, stopping
 from pullback.tasks.training.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
 from pullback.tasks.training.weights import load_checkpoint, load_weights
+from pullback.writing import telling_full_disks
 
 log = logging.getLogger(__name__)
 

@@ -10,16 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.mapping.fmap import fmap_from_softmap, resolvent_mask
+from pullback.mapping.fmap import MASKS, fmap_from_softmap, penalty_mask
 from pullback.mapping.latent import nearest_orthogonal, soft_orthogonality
 from pullback.mapping.row_systems import factorise_rows, solve_factored, solve_rows
 from pullback.solvers.pair_descriptors import PairDescriptors
-from pullback.solvers.pair_losses import diagonal, eigenvalue_difference
+from pullback.solvers.pair_losses import diagonal
 from pullback.solvers.pair_solver import PairFmap, PairSolver, natural_scale
 from pullback.solvers.zoomout import hard_map, zoomout
 from pullback.types import Eigenbasis, PatchPair
-
-MASKS = ("squared_difference", "resolvent", "none")
 
 
 class Equations(NamedTuple):
@@ -110,14 +108,7 @@ class ClosedForm(PairSolver):
     def mask_of(self, pair: PatchPair) -> Float[Tensor, "k2 k1"]:
         """The penalty of each entry of the map 1 → 2, of mean 1."""
         evals1, evals2 = pair.image1.basis.evals.double(), pair.image2.basis.evals.double()
-        if self.mask == "none":
-            return torch.ones(len(evals2), len(evals1), dtype=evals1.dtype, device=evals1.device)
-        resolvent = self.mask == "resolvent"
-        mask = (
-            resolvent_mask(evals1, evals2, gamma=self.gamma)
-            if resolvent
-            else eigenvalue_difference(evals1, evals2).square()
-        )
+        mask = penalty_mask(self.mask, evals1, evals2, gamma=self.gamma)
         return mask / mask.mean()
 
     def _regularised(self, equations: Equations, masks: Float[Tensor, "p k2 k1"]) -> Float[Tensor, "p k2 k1"]:

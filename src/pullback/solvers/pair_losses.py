@@ -20,11 +20,6 @@ def feature_error(
     return (fmap12 @ coeffs1 - coeffs2).square().sum(dim=(-2, -1))
 
 
-def eigenvalue_difference(evals1: Float[Tensor, "*p k1"], evals2: Float[Tensor, "*p k2"]) -> Float[Tensor, "*p k2 k1"]:
-    """``Δ[a, b] = λ2_a - λ1_b``, the factor of entry (a, b) of a map 1 → 2, whose rows live on photograph 2."""
-    return evals2[..., :, None] - evals1[..., None, :]
-
-
 def diagonal(fmap12: Float[Tensor, "*p k2 k1"], delta: Float[Tensor, "*p k2 k1"]) -> Float[Tensor, "*p"]:
     """``Σ (Δ fmap12)²``: zero for a map that joins only eigenfunctions of equal eigenvalues."""
     return (delta * fmap12).square().sum(dim=(-2, -1))

@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pullback.mapping.fmap import eigenvalue_difference
 from pullback.mapping.latent import latent_bases
 from pullback.mapping.patch_batch import PaddedPatches, pad_patches, stack_padded
 from pullback.solvers.pair_descriptors import PairDescriptors
-from pullback.solvers.pair_losses import PairLoss, Unknowns, eigenvalue_difference
+from pullback.solvers.pair_losses import PairLoss, Unknowns
 from pullback.solvers.pair_solver import PairFmap, PairSolver, natural_scale, projector
 from pullback.solvers.seeding import pair_generator
 from pullback.types import PatchPair

@@ -15,6 +15,7 @@ What differs, and follows from their settings:
 All of it is a function of ``A Aᵀ``, ``B Aᵀ`` and ``‖B‖²``: an iteration costs one product of k × k matrices.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -22,10 +23,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pullback.mapping.fmap import eigenvalue_difference
 from pullback.mapping.latent import consensus
 from pullback.mapping.patch_batch import pad_patches, stack_padded
 from pullback.solvers.pair_descriptors import PairDescriptors
-from pullback.solvers.pair_losses import diagonal, eigenvalue_difference
+from pullback.solvers.pair_losses import diagonal
 from pullback.solvers.pair_optimiser import FeatureRefiner
 from pullback.solvers.pair_solver import PairFmap, PairSolver
 from pullback.solvers.seeding import pair_generator
@@ -88,11 +90,7 @@ class ReleaseOptimiser(PairSolver):
         k = delta.shape[1]
         fmap12 = torch.eye(k, dtype=delta.dtype, device=delta.device).repeat(len(pairs), 1, 1)
         start = fmap12.float()
-        objective = (
-            GramObjective(self, coeffs1, coeffs2, delta)
-            if self.gram
-            else LiteralObjective(self, coeffs1, coeffs2, delta)
-        )
+        objective = (GramObjective if self.gram else LiteralObjective)(self, coeffs1, coeffs2, delta)
         adam = torch.optim.Adam([fmap12], lr=self.lr)
         for step in range(self.steps):
             fmap12.grad = objective.gradient(fmap12, step)
@@ -117,10 +115,8 @@ class ReleaseOptimiser(PairSolver):
         return coeffs[0].double(), coeffs[1].double()
 
 
-class LiteralObjective:
-    """The loss as the release writes it: descriptors as matrices, a fresh orthogonal Y at each iteration,
-    gradients by autograd.
-    """
+class Objective(ABC):
+    """The loss of the release as a function of the map. How its parts are computed is left to the two below."""
 
     def __init__(
         self,
@@ -133,50 +129,71 @@ class LiteralObjective:
         self.coeffs1 = coeffs1
         self.coeffs2 = coeffs2
         self.delta = delta
-        self.generator = torch.Generator().manual_seed(options.seed)
+        self.prepare()
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Computes what an iteration needs and none changes."""
 
     def terms(self, fmap12: Float[Tensor, "p k k"], step: int) -> Float[Tensor, "p 3"]:
         """The weighted terms at an iteration, counted from 0."""
-        k, late = fmap12.shape[1], step >= self.options.cons_from
-        feature = self.options.feature * (fmap12 @ self.coeffs1 - self.coeffs2).flatten(1).norm(dim=1)
-        drawn, _ = torch.linalg.qr(torch.randn(len(fmap12), 2 * k, 2 * k, generator=self.generator, dtype=fmap12.dtype))
-        latent1, latent2 = drawn.to(fmap12.device).split(k, dim=1)
-        cons = self.options.cons * late * consensus(fmap12, latent1, latent2)
-        return torch.stack([feature, self.options.diag * diagonal(fmap12, self.delta), cons], dim=1)
+        options = self.options
+        late = step >= options.cons_from
+        feature, diag = options.feature * self.residual(fmap12), options.diag * diagonal(fmap12, self.delta)
+        return torch.stack([feature, diag, options.cons * late * self.consistency(fmap12)], dim=1)
 
+    @abstractmethod
+    def residual(self, fmap12: Float[Tensor, "p k k"]) -> Float[Tensor, " p"]:
+        """``‖C A - B‖``."""
+
+    @abstractmethod
+    def consistency(self, fmap12: Float[Tensor, "p k k"]) -> Float[Tensor, " p"]:
+        """``‖C Y1 - Y2‖²``."""
+
+    @abstractmethod
     def gradient(self, fmap12: Float[Tensor, "p k k"], step: int) -> Float[Tensor, "p k k"]:
         """The gradient of the sum of the terms."""
+
+
+class LiteralObjective(Objective):
+    """As the release writes it: descriptors as matrices, a fresh orthogonal Y at each iteration, gradients by
+    autograd.
+    """
+
+    def prepare(self) -> None:
+        self.generator = torch.Generator().manual_seed(self.options.seed)
+
+    def residual(self, fmap12: Float[Tensor, "p k k"]) -> Float[Tensor, " p"]:
+        return (fmap12 @ self.coeffs1 - self.coeffs2).flatten(1).norm(dim=1)
+
+    def consistency(self, fmap12: Float[Tensor, "p k k"]) -> Float[Tensor, " p"]:
+        k = fmap12.shape[1]
+        drawn, _ = torch.linalg.qr(torch.randn(len(fmap12), 2 * k, 2 * k, generator=self.generator, dtype=fmap12.dtype))
+        return consensus(fmap12, *drawn.to(fmap12.device).split(k, dim=1))
+
+    def gradient(self, fmap12: Float[Tensor, "p k k"], step: int) -> Float[Tensor, "p k k"]:
         with torch.enable_grad():
             variable = fmap12.detach().requires_grad_()
             return torch.autograd.grad(self.terms(variable, step).sum(), variable)[0]
 
 
-class GramObjective:
-    """The same loss and gradient from ``A Aᵀ``, ``B Aᵀ`` and ``‖B‖²``."""
+class GramObjective(Objective):
+    """From ``A Aᵀ``, ``B Aᵀ`` and ``‖B‖²``."""
 
-    def __init__(
-        self,
-        options: ReleaseOptimiser,
-        coeffs1: Float[Tensor, "p k c"],
-        coeffs2: Float[Tensor, "p k c"],
-        delta: Float[Tensor, "p k k"],
-    ):
-        self.options = options
-        self.gram = coeffs1 @ coeffs1.mT
-        self.cross = coeffs2 @ coeffs1.mT
-        self.norm = coeffs2.square().sum(dim=(1, 2))
-        self.delta = delta
-        self.stiff = (2 * options.diag) * delta.square()
+    def prepare(self) -> None:
+        self.gram = self.coeffs1 @ self.coeffs1.mT
+        self.cross = self.coeffs2 @ self.coeffs1.mT
+        self.norm = self.coeffs2.square().sum(dim=(1, 2))
+        self.stiff = (2 * self.options.diag) * self.delta.square()
 
-    def terms(self, fmap12: Float[Tensor, "p k k"], step: int) -> Float[Tensor, "p 3"]:
-        """The weighted terms at an iteration, counted from 0."""
-        late = step >= self.options.cons_from
-        feature = self.options.feature * self._residual(fmap12, fmap12 @ self.gram)
-        cons = self.options.cons * late * (fmap12.square().sum(dim=(1, 2)) + fmap12.shape[1])
-        return torch.stack([feature, self.options.diag * diagonal(fmap12, self.delta), cons], dim=1)
+    def residual(self, fmap12: Float[Tensor, "p k k"]) -> Float[Tensor, " p"]:
+        return self._residual(fmap12, fmap12 @ self.gram)
+
+    def consistency(self, fmap12: Float[Tensor, "p k k"]) -> Float[Tensor, " p"]:
+        return fmap12.square().sum(dim=(1, 2)) + fmap12.shape[1]
 
     def gradient(self, fmap12: Float[Tensor, "p k k"], step: int) -> Float[Tensor, "p k k"]:
-        """The gradient of the sum of the terms; 0 for the feature term where the descriptors already agree."""
+        """0 for the feature term where the descriptors already agree."""
         decay = 2 * self.options.cons * (step >= self.options.cons_from)
         carried = fmap12 @ self.gram
         residual = self._residual(fmap12, carried)

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from pullback.errors import UserError
-from pullback.files import read_json, read_text, write_atomically
+from pullback.files import read_json, read_text
 from pullback.tasks.provenance import run_facts
+from pullback.writing import write_atomically
 
 METRICS_FILE = "metrics.json"
 PAIRS_FILE = "pairs.csv"

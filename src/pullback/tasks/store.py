@@ -19,10 +19,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from pullback.errors import UserError
-from pullback.files import read_json, write_atomically
+from pullback.files import read_json
 from pullback.moved import with_present_names
 from pullback.plain_data import plain_data, printable
 from pullback.tasks.stored_arrays import UnusableMap, check_arrays, check_size
+from pullback.writing import write_atomically
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import torch
 from tests.faults import file_size_limit
 
 from pullback.errors import UserError
-from pullback.files import CannotWrite
 from pullback.tasks.training.checkpoint import AtomicCheckpointIO, Resuming, newest_whole, resumable
 from pullback.tasks.training.weights import CheckpointError
+from pullback.writing import CannotWrite
 
 STATE = {"config": {"seed": 0}, "loops": {}, "optimizer_states": [], "callbacks": {}}
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from pullback.data.image.annotations import keypoints_of
 from pullback.data.image.decoding import MOST_PIXELS, ImageError
-from pullback.files import MissingFileError, write_atomically
+from pullback.files import MissingFileError
+from pullback.writing import write_atomically
 
 _MAGIC = 202021.25  # begins every .flo file; spells PIEH in little-endian ASCII
 _LARGEST_FLOW = 1e9  # the format's own limit: components beyond it mean "unknown"

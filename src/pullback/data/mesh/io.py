@@ -12,9 +12,10 @@ from numpy import ndarray
 from pullback.data.mesh.formats import READERS, read_file
 from pullback.data.mesh.readers.source import FileMesh, bare_name, inner_suffix
 from pullback.data.mesh.readers.text import integers, number, number_lines, whole
-from pullback.files import MissingFileError, read_lines, read_text, write_text_atomically
+from pullback.files import MissingFileError, read_lines, read_text
 from pullback.geometry.cleaning import MeshError
 from pullback.stages import stage
+from pullback.writing import write_text_atomically
 
 MESH_SUFFIXES = tuple(READERS)
 

@@ -12,12 +12,12 @@ from pullback.figures.picture import sheet
 from pullback.figures.plot import save_figure
 from pullback.figures.report import Gallery, ReportContent, write_report
 from pullback.figures.report_kinds import IMAGES
-from pullback.files import write_atomically
 from pullback.mapping.grid_match import flow_from_match
 from pullback.tasks.image.module import stored
 from pullback.tasks.image.reporting import fmaps_by_name
 from pullback.tasks.provenance import run_facts
 from pullback.types import ImagePair, PatchMatch, PatchPair
+from pullback.writing import write_atomically
 
 
 def write_image_match(

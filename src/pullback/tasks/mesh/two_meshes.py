@@ -23,7 +23,6 @@ from pullback.figures.picture import sheet
 from pullback.figures.plot import save_figure
 from pullback.figures.report import ReportContent, write_report
 from pullback.figures.surface import Surface, as_array, simplification
-from pullback.files import write_atomically
 from pullback.geometry.cleaning import MeshError
 from pullback.geometry.mesh import face_areas
 from pullback.mapping.pointmap import coverage
@@ -32,6 +31,7 @@ from pullback.stages import Stage, stage
 from pullback.tasks.provenance import run_facts
 from pullback.tasks.stored_arrays import check_map
 from pullback.types import Eigenbasis, Match
+from pullback.writing import write_atomically
 
 # Dropped parts of less area than this, in units of the shape's, are not drawn: far away dust would make the shape
 # small.

@@ -17,8 +17,8 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ModelCheckpoint
 from torch import Tensor
 
 from pullback.errors import UserError
-from pullback.files import write_atomically
 from pullback.tasks.training.weights import CheckpointError, load_to_resume
+from pullback.writing import write_atomically
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
-from pullback.files import write_text_atomically
 from pullback.types import ShapePair
+from pullback.writing import write_text_atomically
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
