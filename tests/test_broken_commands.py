@@ -1,13 +1,12 @@
 """A mistake on the command line is told in one paragraph that says what to do, before anything slow is imported."""
 
-import importlib
 import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from experiments.broken_commands import CASES, PROGRAMS, Case, verdict, write_files
+from experiments.probes.broken_commands import CASES, PROGRAMS, Case, verdict, write_files
 from hydra._internal.hydra import Hydra
 from tests.composing import ROOT
 
@@ -21,7 +20,7 @@ SLOW = (
         "pullback.runtime.match_meshes",
         "pullback.runtime.match_images",
     ),
-    "experiments.smoothness_energies",
+    "experiments.smoothness.energies",
 )
 
 
@@ -44,7 +43,7 @@ def ended(case: Case, folder: Path, monkeypatch, capsys) -> tuple[str, int | str
         if case.command in PROGRAMS:
             runpy.run_path(str(ROOT / f"{case.command}.py"), run_name="__main__")
         else:
-            importlib.import_module(f"experiments.{case.command}").main(list(case.arguments))
+            runpy.run_module(f"experiments.{case.command}", run_name="__main__")
     return capsys.readouterr().err, end.value.code
 
 

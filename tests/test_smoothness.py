@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from experiments import smoothness, smoothness_energies
-from experiments.smoothness_figures import chosen_channels, principal_colours
+from experiments.smoothness import __main__ as smoothness
+from experiments.smoothness import energies as smoothness_energies
+from experiments.smoothness.figures import chosen_channels, principal_colours
 from tests.composing import composed
 from tests.fakes import write_faust
 

@@ -25,7 +25,7 @@ _FILES = ("image1", "image2", "mask1", "disparity")
 _WANTED = ("name", "subset", "category", "image1", "image2", "keypoints2")
 _SOURCE = (
     "The data set is part of the repository: restore it with `git checkout -- data/photos`, or make it anew with "
-    "`python experiments/make_photos.py` (needs scikit-image)."
+    "`python experiments/makers/make_photos.py` (needs scikit-image)."
 )
 
 

@@ -7,7 +7,7 @@ from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, Split, read_name
 
 _SOURCE = (
     "The data set is part of the repository: restore it with `git checkout -- data/humans`, or make it anew with "
-    "`python experiments/make_humans.py` (extra: pip install 'pullback[humans]')."
+    "`python experiments/makers/make_humans.py` (extra: pip install 'pullback[humans]')."
 )
 
 

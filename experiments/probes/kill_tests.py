@@ -1,11 +1,11 @@
 """What kills cost: the real commands, killed again and again at random moments and while they write,
 then left to finish.
 
-``python experiments/kill_tests.py --kills 12 --out FOLDER`` takes some minutes and prints a table. After every kill all
-files that a run had finished must be whole; at the end the result must be that of the run that nobody disturbed. TMPDIR
-is on another disk (``--tmp``, by default /dev/shm), where a file that is moved from there is copied. ``--forked``
-starts the commands from a process that has imported the libraries already: the same program without the seconds in
-which nothing can be lost.
+``python experiments/probes/kill_tests.py --kills 12 --out FOLDER`` takes some minutes and prints a table. After every
+kill all files that a run had finished must be whole; at the end the result must be that of the run that nobody
+disturbed. TMPDIR is on another disk (``--tmp``, by default /dev/shm), where a file that is moved from there is copied.
+``--forked`` starts the commands from a process that has imported the libraries already: the same program without the
+seconds in which nothing can be lost.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from PIL import Image
 
 from pullback.tasks.training.checkpoint import resumable
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 HUMANS = ROOT / "data" / "humans" / "off"
 TINY = ["data.k=30", "data.coarsen=400", "data.samples=200", "trainer=cpu"]
 NETWORK = [
@@ -193,9 +193,9 @@ def main() -> None:
     if options.forked:
         for name in ("lightning.pytorch", "hydra", "matplotlib.pyplot", "scipy.sparse.linalg", "torch_geometric.utils"):
             importlib.import_module(name)
-        for path in sorted((ROOT / "src" / "pullback").glob("*/*.py")):
+        for path in sorted((ROOT / "src" / "pullback").glob("*/**/*.py")):
             if "triton" not in path.name:
-                importlib.import_module(f"pullback.{path.parent.name}.{path.stem}")
+                importlib.import_module(".".join(path.relative_to(ROOT / "src").with_suffix("").parts))
     tallies = {}
     for command in (command for command in COMMANDS if command.name in options.only):
         folder = options.out / command.name

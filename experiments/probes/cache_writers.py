@@ -1,5 +1,5 @@
 """What many processes compute that want the same shapes of an empty cache at once:
-``python experiments/cache_writers.py --processes 20``.
+``python experiments/probes/cache_writers.py --processes 20``.
 
 Prints how often a shape was prepared (without locks: by every process), and how long all took together.
 """
@@ -15,7 +15,7 @@ import torch
 from pullback.data.mesh import shapes
 from pullback.data.mesh.shapes import PreparationSettings, load_shape
 
-HUMANS = Path(__file__).resolve().parents[1] / "data" / "humans" / "off"
+HUMANS = Path(__file__).resolve().parents[2] / "data" / "humans" / "off"
 
 
 def main() -> None:

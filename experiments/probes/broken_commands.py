@@ -1,7 +1,7 @@
 """Commands that cannot work, and what each must say: one paragraph that names the mistake,
 without a traceback and before torch is there.
 
-    python -m experiments.broken_commands [--only REGEX]
+    python -m experiments.probes.broken_commands [--only REGEX]
 
 runs each in a process of its own, in a folder with a few small files, and prints a table: what was typed, the outcome,
 seconds.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from experiments.markup import markdown
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("train", "eval", "match")
 _OFF = "OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3\n"
 _PNG = "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
@@ -279,7 +279,7 @@ CASES = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the commands and prints the table."""
-    parser = argparse.ArgumentParser("python -m experiments.broken_commands", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser("python -m experiments.probes.broken_commands", description=__doc__.split("\n")[0])
     parser.add_argument("--only", default="", help="only commands that match this regular expression")
     options = parser.parse_args(arguments)
     rows = []

@@ -1,7 +1,7 @@
 """Make the embedded data set `data/humans`: posed human bodies, remeshed one by one, with exact ground truth.
 
     pip install -c constraints.txt -e .[humans]
-    python experiments/make_humans.py --out data/humans
+    python experiments/makers/make_humans.py --out data/humans
 
 Each body is an identity of the CC0 body model `anny` in a pose of `embedded_humans/tables.py`, jittered. Its surface is
 clustered by `pyacvd` in a random vertex order; the dual mesh of the clusters, repaired and relaxed, is the shape. The

@@ -34,10 +34,10 @@ from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.settings import register_resolvers
 
 if TYPE_CHECKING:
-    from experiments.smoothness_energies import Smoothness
+    from experiments.smoothness.energies import Smoothness
     from omegaconf import DictConfig
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(command: Sequence[str] | None = None) -> None:
@@ -106,8 +106,8 @@ def measure_and_draw(settings: Mapping[str, tuple["DictConfig", list[str]]], opt
     """What the command line asks for: figures, pictures and a table.
     ``settings`` are those of each network by its name.
     """
-    from experiments.smoothness_energies import channels_of, measured, portrait, run_of
-    from experiments.smoothness_figures import save_energies, save_features
+    from experiments.smoothness.energies import channels_of, measured, portrait, run_of
+    from experiments.smoothness.figures import save_energies, save_features
 
     runs = {name: run_of(cfg, typed) for name, (cfg, typed) in settings.items()}
     results = [result for name, run in runs.items() for result in measured(name, run, most=options.shapes)]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from experiments.smoothness_figures import Portrait
+from experiments.smoothness.figures import Portrait
 from jaxtyping import Float
 from numpy import ndarray
 from omegaconf import DictConfig

@@ -1,7 +1,7 @@
 """Make the embedded data set `data/photos`: a real stereo pair, and photographs with warped, relit and noisy copies.
 
     pip install scikit-image
-    python experiments/make_photos.py --out data/photos
+    python experiments/makers/make_photos.py --out data/photos
 
 All photographs come with scikit-image; `data/photos/README.md` says whose they are and under which terms. Image 2 of a
 warped pair is image 1 sampled where a closed formula says (`pullback.data.image.warps`), so its ground truth is

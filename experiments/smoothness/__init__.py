@@ -1,0 +1,1 @@
+"""Figure 5 of Magnet & Ovsjanikov 2024: ``python -m experiments.smoothness``."""
