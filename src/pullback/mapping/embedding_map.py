@@ -7,28 +7,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pullback.mapping.distances import largest_distance
-from pullback.mapping.embeddings import check_same_kind
+from pullback.mapping.embeddings import Embedded, check_same_kind
 from pullback.mapping.pointmap import nearest
-from pullback.types import Movable
 
 
 @dataclass(frozen=True, eq=False)
-class EmbeddingMap(Movable, ABC):
+class EmbeddingMap(Embedded, ABC):
     """Soft point map 2 → 1 with weights ``softmax_j(-|query_i - reference_j|² / (2 sigma²))``;
     ``soft_map`` makes checked ones.
     """
 
-    query: Float[Tensor, "n2 p"]  # points of shape 2
-    reference: Float[Tensor, "n1 p"]  # points of shape 1, in the same space
     sigma: Float[Tensor, ""]  # in units of the embedding; never differentiated
-
-    @property
-    def n1(self) -> int:
-        return self.reference.shape[0]
-
-    @property
-    def n2(self) -> int:
-        return self.query.shape[0]
 
     @abstractmethod
     def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:

@@ -5,10 +5,13 @@ homogeneous coordinates, and the checks of what comes in.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from pullback.types import Movable
 
 # Distances or logits that exist at a time. On a CPU few enough rows for neighbours to have much in common, and in all
 # what its caches hold; on a GPU up to 128 MB, so that it is busy.
@@ -17,6 +20,22 @@ _CPU_ELEMENTS = 2**20
 # Where all columns are needed at once; 64 MB in float64.
 _CPU_PANEL = 2**23
 _GPU_ELEMENTS = 2**25
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded(Movable):
+    """Points of both shapes in one space: what maps 2 → 1 are made of, be they soft or to the nearest point."""
+
+    query: Float[Tensor, "n2 p"]  # points of shape 2
+    reference: Float[Tensor, "n1 p"]  # points of shape 1, in the same space
+
+    @property
+    def n1(self) -> int:
+        return self.reference.shape[0]
+
+    @property
+    def n2(self) -> int:
+        return self.query.shape[0]
 
 
 @contextmanager

@@ -6,14 +6,13 @@ from functools import cached_property
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.embeddings import check_embeddings
+from pullback.mapping.embeddings import Embedded, check_embeddings
 from pullback.mapping.hard_map import check_rows
 from pullback.mapping.pointmap import nearest
-from pullback.types import Movable
 
 
 @dataclass(frozen=True, eq=False)
-class NearestMap(Movable):
+class NearestMap(Embedded):
     """The hard point map 2 → 1 from each query row to the reference row nearest to it.
 
     The search, the dearest part of a map between dense shapes, happens once, and not at all where nobody reads the map:
@@ -21,21 +20,10 @@ class NearestMap(Movable):
     not fit together.
     """
 
-    query: Float[Tensor, "n2 p"]  # points of shape 2
-    reference: Float[Tensor, "n1 p"]  # points of shape 1, in the same space
-
     def __post_init__(self) -> None:
         check_embeddings(self.query, self.reference)
         for name in ("query", "reference"):  # what is found later must not keep the graph of a training step alive
             object.__setattr__(self, name, getattr(self, name).detach())
-
-    @property
-    def n1(self) -> int:
-        return self.reference.shape[0]
-
-    @property
-    def n2(self) -> int:
-        return self.query.shape[0]
 
     @cached_property
     def p2p21(self) -> Int[Tensor, " n2"]:

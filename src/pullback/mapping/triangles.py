@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pullback.mapping.embeddings import check_embeddings, full_precision, homogeneous, row_panels
+from pullback.mapping.hard_map import check_rows
 from pullback.mapping.parallel import alone, each
 from pullback.mapping.search import exact_squares, first_of_nearest
 from pullback.types import Movable
@@ -40,8 +41,7 @@ class PreciseMap(Movable):
         """Functions on shape 1, interpolated linearly in the triangles.
         Raises ValueError for another number of points.
         """
-        if feat1.shape[0] != self.n1:
-            raise ValueError(f"feat1 has {feat1.shape[0]} rows but the map starts from {self.n1} points")
+        check_rows(feat1, self.n1)
         return (feat1[self.corners] * self.weights[:, :, None].to(feat1.dtype)).sum(dim=1)
 
     def nearest(self) -> Int[Tensor, " n2"]:
