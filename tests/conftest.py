@@ -2,23 +2,43 @@
 shapes and dtypes are checked at every call.
 """
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-from jaxtyping import install_import_hook
-from tests.fakes import write_faust
-from tests.meshes import sphere
-from threadpoolctl import threadpool_limits
+# Tests leave room for each other, and their last digits do not depend on the number of cores; so do programs that they
+# start. Beside other workers of pytest-xdist, each has one thread.
+ALONE = "PYTEST_XDIST_WORKER" not in os.environ
+if not ALONE:
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+sys.dont_write_bytecode = False  # compiling the tests and the package anew takes longer than most of the tests
 
-install_import_hook("pullback", "beartype.beartype")  # before anything imports the package
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from tests.costs import Costs  # noqa: E402
+from tests.fakes import write_faust  # noqa: E402
+from tests.meshes import sphere  # noqa: E402
+from tests.shape_checks import check_shapes_of  # noqa: E402
+from threadpoolctl import threadpool_limits  # noqa: E402
 
-# Tests leave room for each other, and their last digits do not depend on the number of cores.
+check_shapes_of("pullback")  # before anything imports the package
 threadpool_limits(limits=1)
-torch.set_num_threads(min(2, torch.get_num_threads()))
+torch.set_num_threads(min(2, torch.get_num_threads()) if ALONE else 1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-costs", action="store_true", help="write what each test cost into tests/costs.json")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Costs(config), "costs")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is there now stays: no collection of garbage walks through it again
 
 
 @pytest.fixture
