@@ -10,11 +10,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+# Processes of the tests: one for each processor, eight at the most (each takes a gigabyte); JOBS=0 stays in one.
+JOBS ?= logical
+PYTEST := -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
 IMAGE_RUNS ?= experiments/sweeps/quickstart_images/$(shell date +%Y-%m-%d_%H-%M-%S)
 RUNS ?= experiments/runs
 TABLES ?= experiments/results
 
-.PHONY: help install quickstart quickstart-images test lint check-data prepare tables bench bench-gpu clean
+.PHONY: help install quickstart quickstart-images test test-fast test-costs coverage lint check-data prepare tables bench bench-gpu clean
 
 # The order in which `make bench` runs them; a script's name says what it measures.
 BENCHMARKS := softmaps threads zoomout spectra training_step two_branch preprocessing million
@@ -32,7 +35,16 @@ quickstart-images: $(VENV)/.installed-images ## match the embedded photographs b
 	$(PY) -m experiments.compare $(IMAGE_RUNS)
 
 test: $(VENV)/.installed-test ## run the tests (ARGS="-k name" picks some)
-	$(PY) -m pytest $(ARGS)
+	$(PY) $(PYTEST) $(ARGS)
+
+test-fast: $(VENV)/.installed-test ## run the cheap tests, some of every file (under two minutes on 2 cores)
+	$(PY) $(PYTEST) -m "not slow" $(ARGS)
+
+test-costs: $(VENV)/.installed-test ## measure what each test costs and write it to tests/costs.json, by which test-fast chooses
+	$(PY) $(PYTEST) --write-costs $(ARGS)
+
+coverage: $(VENV)/.installed-test ## run the tests and tell which lines of the package they reach; pages into htmlcov/
+	$(PY) $(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 lint: $(VENV)/.installed-test ## check style, imports and types
 	$(PY) -m ruff check .
@@ -56,7 +68,7 @@ bench-gpu: $(VENV)/.installed-bench ## the same on a CUDA device: soft maps, Zoo
 	$(PY) -m experiments.benchmarks.gpu $(ARGS)
 
 clean: ## remove caches and build leftovers; the environment, the data and the runs stay
-	rm -rf build *.egg-info src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis data/cache
+	rm -rf build *.egg-info src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* htmlcov data/cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

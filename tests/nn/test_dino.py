@@ -146,7 +146,6 @@ def test_options_that_do_not_fit_are_refused(folder_of, options, message):
         Dino(folder_of("dinov2"), **{"layer": 1, "size": 16} | options)
 
 
-@pytest.mark.slow
 def test_the_exact_small_dinov2_runs_on_a_grid_that_is_not_square(tmp_path):
     config = transformers.Dinov2Config(
         hidden_size=384, num_hidden_layers=12, num_attention_heads=6, patch_size=14, image_size=518

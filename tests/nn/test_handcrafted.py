@@ -138,7 +138,6 @@ def test_options_out_of_range_are_refused_by_name(options):
         DenseGradients(**options)
 
 
-@pytest.mark.slow
 def test_a_photo_of_480_pixels_takes_less_than_half_a_second_of_processor_time():
     backbone, image = DenseGradients(), photo_of(textured(360, 480))
     backbone([image])

@@ -48,7 +48,6 @@ def test_faust_is_complete_and_clean(real_data_dir):
 
 
 @pytest.mark.real_data
-@pytest.mark.slow
 def test_real_scans_are_prepared_paired_and_measured(real_data_dir, tmp_path):
     settings = {"k": 40, "coarsen": 1500, "train_shapes": 2, "val_shapes": 2, "test_pairs": 1, "prepare_workers": 1}
     data = PairDataModule({"faust": Faust(real_data_dir / "FAUST_r")}, tmp_path, **settings)
