@@ -1,5 +1,6 @@
 """Configurations as the entry points get them, without running one."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,16 @@ CONFIGS = ROOT / "configs"
 
 def composed(program: str, *overrides: str, output_dir: Path | str = "unused") -> DictConfig:
     """What ``python {program}.py *overrides hydra.run.dir={output_dir}`` composes."""
+    cfg = _composed(program, overrides).copy()
+    cfg.paths.output_dir = str(output_dir)
+    return cfg
+
+
+@cache
+def _composed(program: str, overrides: tuple[str, ...]) -> DictConfig:
     register_resolvers(ROOT)
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
-        return compose(program, overrides=[*overrides, f"paths.output_dir={output_dir}"])
+        return compose(program, overrides=[*overrides, "paths.output_dir=unused"])
 
 
 def options(group: str) -> list[str]:
