@@ -13,6 +13,7 @@ from pathlib import Path
 ALONE = "PYTEST_XDIST_WORKER" not in os.environ
 if not ALONE:
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+gc.disable()  # until the tests are collected: what is imported stays, and looking for garbage in it takes seconds
 sys.dont_write_bytecode = False  # compiling the tests and the package anew takes longer than most of the tests
 
 import numpy as np  # noqa: E402
@@ -38,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # what is there now stays: no collection of garbage walks through it again
+    gc.freeze()  # nothing walks through all that again
+    gc.enable()
 
 
 @pytest.fixture
