@@ -3,7 +3,7 @@
 import json
 from types import SimpleNamespace
 
-from tests.costs import Costs, as_json, exists, read_costs, slow_cases
+from tests.costs import Costs, as_json, costliest_file_first, exists, read_costs, slow_cases
 
 
 def test_a_test_that_costs_more_than_its_share_is_slow():
@@ -18,6 +18,12 @@ def test_of_many_cases_as_many_stay_as_fit_into_the_share():
 def test_of_a_file_of_slow_tests_the_cheapest_case_stays():
     cases = ["a.py::x", "a.py::y[1]", "a.py::y[2]", "b.py::z"]
     assert slow_cases(cases, {"a.py::x": 9.0, "a.py::y": 5.0, "b.py::z": 8.0}, share=1) == {"a.py::x", "a.py::y[2]"}
+
+
+def test_the_costliest_file_begins_and_tests_of_a_file_keep_their_order():
+    items = [SimpleNamespace(nodeid=nodeid) for nodeid in ("a.py::x", "b.py::y", "b.py::z", "c.py::w")]
+    ordered = costliest_file_first(items, {"b.py::z": 2.0, "c.py::w": 9.0})
+    assert [item.nodeid for item in ordered] == ["c.py::w", "b.py::y", "b.py::z", "a.py::x"]
 
 
 def test_what_is_written_down_is_the_mean_of_the_cases_without_the_cheap_ones():
