@@ -16,14 +16,14 @@ if not ALONE:
 gc.disable()  # until the tests are collected: what is imported stays, and looking for garbage in it takes seconds
 sys.dont_write_bytecode = False  # compiling the tests and the package anew takes longer than most of the tests
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from tests.costs import Costs  # noqa: E402
-from tests.fakes import write_faust  # noqa: E402
-from tests.meshes import sphere  # noqa: E402
-from tests.shape_checks import check_shapes_of  # noqa: E402
-from threadpoolctl import threadpool_limits  # noqa: E402
+import numpy as np
+import pytest
+import torch
+from tests.costs import Costs
+from tests.fakes import write_faust
+from tests.meshes import sphere
+from tests.shape_checks import check_shapes_of
+from threadpoolctl import threadpool_limits
 
 check_shapes_of("pullback")  # before anything imports the package
 threadpool_limits(limits=1)
