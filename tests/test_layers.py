@@ -4,6 +4,7 @@ the one home of each heavy dependency, and no circle between files.
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
@@ -73,7 +74,8 @@ class Import(NamedTuple):
         return not (self.in_function or self.for_types)
 
 
-def imports_of(source: str) -> Iterator[Import]:
+@cache
+def imports_of(source: str) -> tuple[Import, ...]:
     """Every import of a file; those inside a function or under TYPE_CHECKING do not run when the file is imported."""
 
     def visit(node: ast.AST, in_function: bool, for_types: bool) -> Iterator[Import]:
@@ -89,7 +91,7 @@ def imports_of(source: str) -> Iterator[Import]:
                 for_types or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)),
             )
 
-    return visit(ast.parse(source), False, False)
+    return tuple(visit(ast.parse(source), False, False))
 
 
 def part_of(path: str) -> str:
