@@ -6,7 +6,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent / "src")]
 
-import pullback
+import pullback  # noqa: E402 - from this checkout
 
 project = "Pullback"
 author = "the Pullback authors"

@@ -1,4 +1,4 @@
-"""Every tutorial does what it says: its commands run, print what it shows, and its Python gives the values beside it."""
+"""Every tutorial does what it says: its commands run and print what it shows, its Python gives the values beside it."""
 
 from functools import partial
 from pathlib import Path
