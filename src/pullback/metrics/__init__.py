@@ -1,5 +1,7 @@
 """What is measured on a match: pure functions of one pair, and torchmetrics classes that gather pairs into a figure."""
 
+from torchmetrics import Metric
+
 from pullback.metrics.averages import (
     Coverage,
     FlipRate,
@@ -27,6 +29,7 @@ __all__ = [
     "ImageScore",
     "KeypointError",
     "MedianGeodesicError",
+    "Metric",
     "PairScore",
     "PointScore",
     "Smoothness",

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torchmetrics import Metric
 
-from pullback.metrics import PairScore, score_pair
+from pullback.metrics import Metric, PairScore, score_pair
 from pullback.tasks.mesh.results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.scoring import Pairs, scored
 from pullback.tasks.store import Prediction, PredictionStore
