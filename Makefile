@@ -17,7 +17,7 @@ IMAGE_RUNS ?= experiments/sweeps/quickstart_images/$(shell date +%Y-%m-%d_%H-%M-
 RUNS ?= experiments/runs
 TABLES ?= experiments/results
 
-.PHONY: help install quickstart quickstart-images test test-fast test-costs coverage lint check-data prepare tables bench bench-gpu clean
+.PHONY: help install quickstart quickstart-images test test-fast test-costs coverage lint docs check-data prepare tables bench bench-gpu clean
 
 # The order in which `make bench` runs them; a script's name says what it measures.
 BENCHMARKS := softmaps threads zoomout spectra training_step two_branch preprocessing million
@@ -51,6 +51,9 @@ lint: $(VENV)/.installed-test ## check style, imports and types
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
+docs: $(VENV)/.installed-docs ## build the documentation into docs/_build/index.html (no network needed; a warning is an error)
+	$(PY) -m sphinx -W --keep-going -q -b html docs docs/_build $(ARGS)
+
 prepare: $(VENV)/.installed ## compute and cache operators and geodesics (ARGS="dataset=faust")
 	$(PY) eval.py run=[prepare] $(ARGS)
 
@@ -68,7 +71,7 @@ bench-gpu: $(VENV)/.installed-bench ## the same on a CUDA device: soft maps, Zoo
 	$(PY) -m experiments.benchmarks.gpu $(ARGS)
 
 clean: ## remove caches and build leftovers; the environment, the data and the runs stay
-	rm -rf build *.egg-info src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* htmlcov data/cache
+	rm -rf build docs/_build *.egg-info src/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage* htmlcov data/cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -91,4 +94,8 @@ $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PY) -m pip install -c constraints.txt -e '.[test]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-images
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PY) -m pip install -c constraints.txt -e '.[docs]'
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-images

@@ -49,7 +49,10 @@ def advised_by_messages() -> list[tuple[str, str, str, str]]:
     return [(module, typed, key, value) for (module, typed), (key, value) in found.items()]
 
 
-DOCUMENTS = ("README.md", "data/README.md", "data/photos/README.md", "data/humans/README.md", "experiments/README.md")
+DOCUMENTS = (
+    *("README.md", "data/README.md", "data/photos/README.md", "data/humans/README.md", "experiments/README.md"),
+    *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md") if "_build" not in path.parts),
+)
 
 
 def advised_by_documents() -> list[tuple[str, str, str, str]]:
@@ -82,6 +85,7 @@ def commands() -> list[tuple[str, str]]:
         lines += re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
         lines = [line.split(" #")[0].strip() for line in lines]
         lines = [re.sub(r"^(train|eval|match)\.py", r"python \g<0>", line) for line in lines]
+        lines = [re.sub(r"^pullback (train|eval|match) ", r"python \1.py ", line) for line in lines]
         found += [(name, line) for line in lines if re.match(r"python (train|eval|match)\.py [\w-]|make( |$)", line)]
     return list(dict.fromkeys(found))
 

@@ -11,6 +11,7 @@ from pullback.metrics import (
     GeodesicAuc,
     GeodesicError,
     GeodesicPck,
+    GeodesicQuantile,
     MedianGeodesicError,
     PairScore,
     aggregate,
@@ -54,6 +55,18 @@ def test_a_pair_without_landmarks_has_no_errors_and_one_without_sides_no_flips()
 def test_mean_and_median_of_a_pair():
     assert score(0.0, 0.1, 0.1, 0.6).mean == pytest.approx(0.2)
     assert score(0.0, 0.1, 0.3, 0.6).median == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.37, 0.5, 0.9, 1.0])
+def test_a_quantile_pools_the_landmarks_of_all_pairs_as_torch_does(share):
+    errors = torch.rand(11, generator=torch.Generator().manual_seed(0))
+    found = aggregate([score(*errors[:4].tolist()), score(*errors[4:].tolist())], {"q": GeodesicQuantile(share)})
+    assert found["q"] == pytest.approx(errors.double().quantile(share).item())
+
+
+def test_a_share_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"share=90\.0 is not a share; give a number from 0 to 1"):
+        GeodesicQuantile(90.0)
 
 
 def test_coverage_is_the_mass_of_the_vertices_hit():

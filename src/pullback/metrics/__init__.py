@@ -1,11 +1,14 @@
 """What is measured on a match: pure functions of one pair, and torchmetrics classes that gather pairs into a figure."""
 
+from torchmetrics import Metric
+
 from pullback.metrics.averages import (
     Coverage,
     FlipRate,
     GeodesicAuc,
     GeodesicError,
     GeodesicPck,
+    GeodesicQuantile,
     MedianGeodesicError,
     aggregate,
     standard_metrics,
@@ -21,10 +24,12 @@ __all__ = [
     "GeodesicAuc",
     "GeodesicError",
     "GeodesicPck",
+    "GeodesicQuantile",
     "ImagePck",
     "ImageScore",
     "KeypointError",
     "MedianGeodesicError",
+    "Metric",
     "PairScore",
     "PointScore",
     "Smoothness",

@@ -6,6 +6,7 @@ coverage and flips are means over pairs. Pairs without the ground truth that a m
 it, the value is NaN.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -46,16 +47,18 @@ class GeodesicError(Metric):
         return self.scale * self.total / self.count
 
 
-class MedianGeodesicError(Metric):
-    """Median over the landmarks of all pairs together."""
+class GeodesicQuantile(Metric):
+    """The error that a ``share`` of the landmarks of all pairs together stay below."""
 
     higher_is_better = False
     full_state_update = False
     errors: list[Tensor] | Tensor  # a tensor after a gather over ranks
 
-    def __init__(self, *, scale: float = 1.0) -> None:
+    def __init__(self, share: float, *, scale: float = 1.0) -> None:
         super().__init__()
-        self.scale = scale
+        if not 0 <= share <= 1:
+            raise ValueError(f"share={share} is not a share; give a number from 0 to 1, as 0.9")
+        self.share, self.scale = share, scale
         self.add_state("errors", [], dist_reduce_fx="cat")
 
     def update(self, score: PairScore) -> None:
@@ -68,7 +71,16 @@ class MedianGeodesicError(Metric):
         errors = torch.cat(self.errors) if isinstance(self.errors, list) else self.errors
         # torch.quantile refuses more than 16 million values, and the benchmarks have that many; numpy's rule, by hand
         ascending = errors.double().sort().values
-        return self.scale * (ascending[(len(ascending) - 1) // 2] + ascending[len(ascending) // 2]) / 2
+        place = self.share * (len(ascending) - 1)
+        low, high = ascending[math.floor(place)], ascending[math.ceil(place)]
+        return self.scale * torch.lerp(low, high, place % 1)
+
+
+class MedianGeodesicError(GeodesicQuantile):
+    """Median over the landmarks of all pairs together."""
+
+    def __init__(self, *, scale: float = 1.0) -> None:
+        super().__init__(0.5, scale=scale)
 
 
 class _Pck(Metric):

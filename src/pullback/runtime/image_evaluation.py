@@ -30,7 +30,9 @@ class ImageEvaluation:
     bilinear or nearest.
     """
 
-    def __init__(self, *, interpolation: str = "bilinear"):
+    def __init__(self, *, interpolation: str = "bilinear", metrics: Mapping[str, Any] | None = None):
+        if metrics:
+            raise ValueError(f"metric={', '.join(metrics)} is for meshes; leave it out for photographs")
         if interpolation not in ("bilinear", "nearest"):
             raise ValueError(f"evaluation.interpolation={interpolation} is unknown; use bilinear or nearest")
         self.interpolation = interpolation

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from pullback.data.mesh.dataset import MeshDataset
 from pullback.data.mesh.pairs import ShapePairDataset
 from pullback.figures.camera import View
+from pullback.metrics import Metric, standard_metrics
 from pullback.nn.weights_hash import sha256_of_weights
 from pullback.runtime.build import Run
 from pullback.runtime.origin import description_of, fine_tuning, refinement
@@ -21,7 +22,12 @@ from pullback.tasks.store import PredictionStore
 
 
 class MeshEvaluation:
-    """Point maps between meshes, scored by geodesic distances."""
+    """Point maps between meshes, scored by geodesic distances; ``metrics`` join the standard ones, by name."""
+
+    def __init__(self, metrics: Mapping[str, Metric] | None = None):
+        self.metrics = dict(metrics or {})
+        if known := self.metrics.keys() & standard_metrics().keys():
+            raise ValueError(f"metric={known.pop()!r} is the name of a standard metric; give yours another one")
 
     def prepare(self, run: Run) -> None:
         """Operators and geodesics of all shapes."""
@@ -50,7 +56,8 @@ class MeshEvaluation:
         """Scores the stored point maps of a data set."""
         with description_of(str(store.signature)):
             rules = protocol(run, pairs, store)
-        result = score_store(store, pairs, dataset=dataset, split="test", protocol=rules, progress=progress)
+        told = {"dataset": dataset, "split": "test", "protocol": rules, "progress": progress}
+        result = score_store(store, pairs, further=self.metrics, **told)
         return Evaluated(
             pairs, store, result, view=view_of(run.cfg.view, run.data.tested[run.data.test_names.index(dataset)])
         )

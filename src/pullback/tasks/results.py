@@ -85,6 +85,7 @@ class Result(ABC):
     # a dataclass: what must be equal before two figures may be compared; ``line()`` puts it into one line
     protocol: Any
     pairs: Sequence[Any] = field(default_factory=list)
+    further: Mapping[str, Any] = field(default_factory=dict)  # metrics beside the standard ones, by name
 
     @property
     def scores(self) -> list[Any]:

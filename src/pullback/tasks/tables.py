@@ -32,21 +32,22 @@ def print_table(results: Sequence[Result], *, console: Console | None = None) ->
 def _table(kind: type[Result], results: Sequence[Result]) -> Table:
     table = Table(title="Results")
     table.add_column("data set")
-    for heading in ("pairs", *(heading for heading, _ in kind.columns.values())):
+    further = list(dict.fromkeys(name for result in results for name in result.further))
+    for heading in ("pairs", *(heading for heading, _ in kind.columns.values()), *map(escape, further)):
         table.add_column(heading, justify="right")
     for result in results:
         rows = result.rows()
         for row in rows:
-            table.add_row(escape(row.label), *_cells(row, kind))
+            table.add_row(escape(row.label), *_cells(row, kind, further))
         if len(rows) > 1:
             table.add_section()
     return table
 
 
-def _cells(row: TableRow, kind: type[Result]) -> list[str]:
-    figures = [
-        "–" if row.metrics[name] is None else form.format(row.metrics[name]) for name, (_, form) in kind.columns.items()
-    ]
+def _cells(row: TableRow, kind: type[Result], further: Sequence[str]) -> list[str]:
+    forms = {name: form for name, (_, form) in kind.columns.items()} | dict.fromkeys(further, "{:.4g}")
+    values = ((form, row.metrics.get(name)) for name, form in forms.items())
+    figures = ["–" if value is None else form.format(value) for form, value in values]
     return [f"{row.pairs}" + (f" [red](+{row.failed} failed)[/red]" if row.failed else ""), *figures]
 
 

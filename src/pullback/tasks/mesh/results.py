@@ -84,7 +84,7 @@ class DatasetResult(Result):
     pairs: Sequence[PairResult] = field(default_factory=list)
 
     def metrics(self) -> dict[str, float | None]:
-        return aggregate(self.scores, standard_metrics())
+        return aggregate(self.scores, {**standard_metrics(), **self.further})
 
     def details(self) -> dict[str, Any]:
         return {"pck_curve": self.pck_curve()}

@@ -1,9 +1,9 @@
 """Scores of stored point maps of meshes: no model, no network, only maps, landmarks and distances."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pullback.metrics import PairScore, score_pair
+from pullback.metrics import Metric, PairScore, score_pair
 from pullback.tasks.mesh.results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.scoring import Pairs, scored
 from pullback.tasks.store import Prediction, PredictionStore
@@ -17,12 +17,13 @@ def score_store(
     dataset: str,
     split: str,
     protocol: EvalProtocol,
+    further: Mapping[str, Metric] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> DatasetResult:
     """Scores the stored point map of every pair of meshes; a pair without one, or with one that does not fit it,
     has failed.
 
-    ``progress`` is called with 1 after each pair.
+    ``further`` metrics join the standard ones. ``progress`` is called with 1 after each pair.
     """
 
     def score(prediction: Prediction, pair: ShapePair) -> PairScore:
@@ -31,4 +32,5 @@ def score_store(
     def outcome(pair: ShapePair, score: PairScore | None, **rest: Any) -> PairResult:
         return PairResult(pair.shape1.name, pair.shape2.name, score, **rest)
 
-    return DatasetResult(dataset, split, protocol, scored(store, pairs, score, outcome, progress=progress))
+    outcomes = scored(store, pairs, score, outcome, progress=progress)
+    return DatasetResult(dataset, split, protocol, outcomes, further or {})
