@@ -8,6 +8,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
+from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,7 +26,8 @@ def composed(program: str, *overrides: str, output_dir: Path | str = "unused") -
 def _composed(program: str, overrides: tuple[str, ...]) -> DictConfig:
     register_resolvers(ROOT)
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
-        return compose(program, overrides=[*overrides, "paths.output_dir=unused"])
+        cfg = compose(program, overrides=[*overrides, "paths.output_dir=unused"])
+        return fitted(cfg, program, overrides)
 
 
 def options(group: str) -> list[str]:

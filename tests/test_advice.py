@@ -13,6 +13,7 @@ from tests.advice import advised_by_documents, advised_by_messages, commands
 from tests.composing import CONFIGS, ROOT, composed, options
 
 from pullback.errors import UsageError
+from pullback.moved import as_typed_now
 from pullback.runtime.checks import ConfigError, check
 from pullback.runtime.command_line import overrides
 from pullback.runtime.option_names import PROGRAMS, Vocabulary
@@ -38,7 +39,7 @@ CONTEXTS = (
 EXAMPLES = {
     **{"NAME": "humans", "dataset=NAME": "humans", "dataset@test=NAME": "humans", "solver=NAME": "closed_form"},
     **{"fusion=NAME": "dinov2_sd", "FUSION": "fusion=dinov2_sd", "backbone=NAME": "raw_wks", "method=NAME": "zoomout"},
-    **{f"branch@fusion.{branch}.backbone=NAME": "sd21" for branch in ("basis", "loss")},
+    **{f"branch@fusion.{branch}.backbone=NAME": "sd21" for branch in ("basis", "descriptors")},
 }
 # Of classes and functions, in messages to those who call them from Python.
 FOR_PYTHON = (
@@ -76,6 +77,7 @@ def ends_an_option(key: str) -> bool:
 @cache
 def problem_with(typed: str, key: str, value: str) -> str | None:
     """Why an override that somebody is told to type would be refused; None where it works."""
+    key = as_typed_now(f"{key}=").removesuffix("=")  # old names may still be written down
     key = key.replace(".NAME.", ".faust.").replace(".¤.", ".faust.").removesuffix(".faust.name")
     group = key.split("@")[0]
     if any(group in Vocabulary(program, CONFIGS).groups for program in PROGRAMS):
@@ -179,8 +181,8 @@ def test_what_a_program_cannot_do_without_is_not_dropped():
 @pytest.mark.parametrize("fusion", ["dinov2_sd", "dinov2_layers9_11", "vit_folder_layers7_9", "cnn_gradients"])
 def test_a_branch_of_a_fusion_of_two_is_replaced_as_a_whole(fusion):
     replaced = composed(
-        "eval", "dataset=tss", f"fusion={fusion}", "branch@fusion.loss.backbone=sd21"
-    ).fusion.loss.backbone
+        "eval", "dataset=tss", f"fusion={fusion}", "branch@fusion.descriptors.backbone=sd21"
+    ).fusion.descriptors.backbone
     assert (
         replaced
         == composed("eval", "dataset=tss", "fusion=sd_sd", "branch@fusion.basis.backbone=sd21").fusion.basis.backbone

@@ -16,7 +16,7 @@ QUICK = {
     "paper": ["solver.optimiser.steps=20", "solver.optimiser.refiner.hidden=32", "solver.optimiser.latent_dim=10"],
     "release": ["solver.optimiser.refiner.hidden=64"],
 }
-BASELINES = ["raw_basis", "raw_loss", "concat"]
+BASELINES = ["raw_basis", "raw_descriptors", "concat"]
 
 
 def solver(name: str):

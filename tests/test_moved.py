@@ -2,7 +2,7 @@ from importlib import import_module
 
 import pytest
 
-from pullback.moved import _MOVED, with_present_names
+from pullback.moved import _MOVED, as_typed_now, with_present_names
 
 
 @pytest.mark.parametrize("module", sorted({now.rsplit(".", 1)[0] for now in _MOVED.values()}))
@@ -25,3 +25,41 @@ def test_targets_are_renamed_wherever_they_stand_and_texts_are_not():
 def test_present_names_stay():
     config = {"_target_": "pullback.tasks.image.patches.GraphSettings", "_partial_": True}
     assert with_present_names(config) == config
+
+
+def test_the_branch_of_descriptors_was_called_loss_in_files():
+    old = {
+        "fusion": {"_target_": "pullback.nn.fusion.Fusion", "grid": "loss", "basis": {}, "loss": {"normalise": True}},
+        "solver": {"readout": {"_target_": "pullback.mapping.readout.Readout", "embedding": ["basis", "loss"]}},
+        "loss": {"consistency": {"weight": 1.0}},
+    }
+    assert with_present_names(old) == {
+        "fusion": {
+            "_target_": "pullback.nn.fusion.Fusion",
+            "grid": "descriptors",
+            "basis": {},
+            "descriptors": {"normalise": True},
+        },
+        "solver": {"readout": {"_target_": "pullback.mapping.readout.Readout", "embedding": ["basis", "descriptors"]}},
+        "loss": {"consistency": {"weight": 1.0}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("fusion.loss.backbone.layer=9", "fusion.descriptors.backbone.layer=9"),
+        ("branch@fusion.loss.backbone=sd21", "branch@fusion.descriptors.backbone=sd21"),
+        ("solver=raw_basis,raw_loss", "solver=raw_basis,raw_descriptors"),
+        (
+            "solver.readout.embedding=[transferred_loss,loss]",
+            "solver.readout.embedding=[transferred_descriptors,descriptors]",
+        ),
+        ("solver.optimiser.descriptors.source=loss", "solver.optimiser.descriptors.source=descriptors"),
+        ("loss=[orthogonality]", "loss=[orthogonality]"),
+        ("loss.consistency.weight=1", "loss.consistency.weight=1"),
+        ("solver.optimiser.loss.diag=0", "solver.optimiser.loss.diag=0"),
+    ],
+)
+def test_commands_that_call_it_so_are_understood(before, now):
+    assert as_typed_now(before) == now

@@ -186,7 +186,7 @@ CASES = (
     case("train", "backbone=[raw_wks", r"backbone=\[raw_wks cannot be read; quote"),
     case(
         "eval",
-        "dataset=tss | fusion=dinov2_dinov2 | branch@fusion.loss.backbone=sd21",
+        "dataset=tss | fusion=dinov2_dinov2 | branch@fusion.descriptors.backbone=sd21",
         r"chosen with branch@fusion\.basis\.backbone=NAME",
     ),
     case("eval", "dataset=[humans,tss]", r"mixes meshes and photographs"),

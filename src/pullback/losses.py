@@ -6,12 +6,15 @@ multiplies the squared Frobenius norm by 100 over the number of entries, as the 
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pullback.mapping.fmap import resolvent_mask
+from pullback.ranges import at_least
 from pullback.types import Eigenbasis, Match, ShapePair
 
 
@@ -40,11 +43,21 @@ def squared_distance(a: Float[Tensor, "m n"], b: Float[Tensor, "m n"]) -> Float[
 
 
 class Term(ABC):
-    """A weighted loss term. ``weight`` is plain state: schedules change it between steps."""
+    """A weighted loss term. ``weight`` is plain state: schedules change it between steps.
+
+    The class attributes are read from the source of the class before anything is loaded (``pullback.declared``): they
+    must be plain values there.
+    """
+
+    needs_truth: ClassVar[bool] = False  # ground truth of the training pairs
+    needs_two_way: ClassVar[bool] = False  # a match with its reverse
+    # Values of options with which it asks for gradients through the refined map.
+    through_refined: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, weight: float = 1.0, *, scale: str = "sum"):
         if scale not in ("sum", "mean"):
             raise ValueError(f"scale={scale!r} is unknown; use sum (plain norm) or mean (100 / number of entries)")
+        at_least(0, weight=weight)
         self.weight = float(weight)
         self.scale = scale
 
@@ -79,6 +92,8 @@ class Orthogonality(DirectedTerm):
     of the refined one (gradients through all of ZoomOut).
     """
 
+    through_refined: ClassVar[Mapping[str, Any]] = {"of": "final"}
+
     def __init__(self, weight: float = 1.0, *, of: str = "initial", scale: str = "sum"):
         super().__init__(weight, scale=scale)
         if of not in ("initial", "final"):
@@ -98,6 +113,8 @@ class Consistency(DirectedTerm):
     target; ``stop_gradient=False`` lets gradients flow through the refinement as well.
     """
 
+    through_refined: ClassVar[Mapping[str, Any]] = {"stop_gradient": False}
+
     def __init__(self, weight: float = 1.0, *, stop_gradient: bool = True, scale: str = "sum"):
         super().__init__(weight, scale=scale)
         self.stop_gradient = stop_gradient
@@ -114,6 +131,7 @@ class LaplacianCommutativity(DirectedTerm):
 
     def __init__(self, weight: float = 1.0, *, gamma: float = 0.5, scale: str = "sum"):
         super().__init__(weight, scale=scale)
+        at_least(0, gamma=gamma)
         self.gamma = gamma
 
     def one_way(self, match: Match, basis1: Eigenbasis, basis2: Eigenbasis) -> Float[Tensor, ""]:
@@ -125,6 +143,8 @@ class LaplacianCommutativity(DirectedTerm):
 class Bijectivity(Term):
     """:func:`bijectivity` of the two initial maps. Needs a two-way solver."""
 
+    needs_two_way: ClassVar[bool] = True
+
     def value(self, match: Match, pair: ShapePair) -> Float[Tensor, ""]:
         if match.reverse is None:
             raise ValueError(
@@ -135,6 +155,8 @@ class Bijectivity(Term):
 
 class Supervised(Term):
     """``‖fmap12 - truth‖² + ‖fmap12_init - truth[:k, :k]‖²`` with the functional map of the ground-truth landmarks."""
+
+    needs_truth: ClassVar[bool] = True
 
     def value(self, match: Match, pair: ShapePair) -> Float[Tensor, ""]:
         if pair.corr1 is None or pair.corr2 is None:

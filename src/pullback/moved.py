@@ -1,5 +1,6 @@
-"""Classes that moved: files of earlier versions name them by their old places, and are still read."""
+"""What has another name now: files of earlier versions, and commands that somebody wrote down, are still read."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,17 +30,62 @@ _MOVED = {
 }
 
 
+# The branch of a fusion whose features the functional map aligns was called loss, as the training's loss is.
+_OPTIONS = {"pullback.nn.fusion.Fusion": {"loss": "descriptors"}}
+_WORDS = {"loss": "descriptors", "transferred_loss": "transferred_descriptors"}
+_WORDED = {  # the options that have such words as values
+    "pullback.mapping.readout.Readout": "embedding",
+    "pullback.nn.fusion.Fusion": "grid",
+    "pullback.solvers.pair_descriptors.PairDescriptors": "source",
+    "pullback.solvers.pair_release.ReleaseOptimiser": "descriptors",
+    "pullback.solvers.patch_refinement.SoftMapRefinement": "embedding",
+}
+_TYPED = (
+    (re.compile(r"^([~+]*(?:branch@)?fusion\.)loss(?=[.=]|$)"), r"\1descriptors"),
+    (re.compile(r"^((?:solver|.*[.]solver)=.*?)\braw_loss\b"), r"\1raw_descriptors"),
+    (
+        re.compile(
+            r"^([+]*(?:fusion\.grid|solver\.(?:[\w.]+\.)?(?:embedding|source|descriptors))=.*?)\b(transferred_)?loss\b"
+        ),
+        r"\1\2descriptors",
+    ),
+)
+
+
 def with_present_names(config: Any) -> Any:
-    """A copy of a plain configuration in which each ``_target_`` names its class by its present place."""
-    if isinstance(config, Mapping):
-        return {
-            key: _present(below) if key == "_target_" else with_present_names(below) for key, below in config.items()
-        }
-    return [with_present_names(below) for below in config] if isinstance(config, list) else config
+    """A copy of a plain configuration in which each ``_target_`` names its class by its present place, and options
+    and words are those of the present.
+    """
+    if isinstance(config, list):
+        return [with_present_names(below) for below in config]
+    if not isinstance(config, Mapping):
+        return config
+    target = _present(config.get("_target_"))
+    options, worded = _OPTIONS.get(target, {}), _WORDED.get(target)
+    result = {}
+    for key, below in config.items():
+        value = target if key == "_target_" else with_present_names(below)
+        result[options.get(key, key)] = _in_words(value) if key == worded else value
+    return result
+
+
+def as_typed_now(option: str) -> str:
+    """An option of the command line, ``KEY=VALUE``, with the present names of keys and words."""
+    for before, now in _TYPED:
+        changed = before.sub(now, option)
+        while changed != option:  # a list may hold several
+            option, changed = changed, before.sub(now, changed)
+    return option
+
+
+def _in_words(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_in_words(below) for below in value]
+    return _WORDS.get(value, value) if isinstance(value, str) else value
 
 
 def _present(target: Any) -> Any:
-    for before, now in _MOVED.items():
-        if isinstance(target, str) and target.startswith(before):
+    for before, now in _MOVED.items() if isinstance(target, str) else ():
+        if target.startswith(before):
             return now + target.removeprefix(before)
     return target

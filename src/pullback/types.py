@@ -227,7 +227,7 @@ class PatchImage(Movable):
     patches: Int[Tensor, " n"]
     basis: Eigenbasis  # of the patch graph; mass 1 for each patch
     basis_feat: Float[Tensor, "n cb"]  # of the branch that weighs the graph
-    feat: Float[Tensor, "n c"]  # of the loss branch: the descriptors that the functional map aligns
+    feat: Float[Tensor, "n c"]  # of the other branch: the descriptors that the functional map aligns
 
     @property
     def n(self) -> int:

@@ -57,7 +57,7 @@ def precise() -> list[Tensor]:
 
 def read_off() -> list[Tensor]:
     images = [patch_image((12, 14), (120, 140), k=3, seed=seed) for seed in (0, 1)]
-    return list(Readout(embedding=["loss"], position="subpatch")(PatchPair("noise", *images)))
+    return list(Readout(embedding=["descriptors"], position="subpatch")(PatchPair("noise", *images)))
 
 
 WORK = {

@@ -51,7 +51,7 @@ def test_the_rows_of_a_smaller_basis_still_give_the_flip(flip):
         assert torch.equal(Readout(embedding=[block])(pair, fmap12)[0], expected)
 
 
-@pytest.mark.parametrize("block", ["spectral", "adjoint", "transferred_loss", "loss"])
+@pytest.mark.parametrize("block", ["spectral", "adjoint", "transferred_descriptors", "descriptors"])
 def test_a_copy_on_another_grid_is_matched_to_under_a_patch(block):
     image1 = patch_image((12, 9), (120, 90), k=60)
     image2 = resampled_copy(image1, grid=(15, 14), size=(300, 280), k=60)
@@ -88,7 +88,7 @@ def test_blocks_side_by_side_are_those_of_sd_dino(image):
     """Unit rows of both branches, weighted, side by side; the match is the smallest Euclidean distance."""
     image2 = patch_image((7, 10), (70, 110), k=20, seed=9)
     pair = PatchPair("concat", image, image2)
-    p2p21, _ = Readout(embedding=["basis", "loss"], normalise="patch", weights=[1.0, 0.5])(pair)
+    p2p21, _ = Readout(embedding=["basis", "descriptors"], normalise="patch", weights=[1.0, 0.5])(pair)
 
     def rows(side):
         unit = [block / block.norm(dim=1, keepdim=True) for block in (side.basis_feat, side.feat)]
@@ -123,12 +123,12 @@ def bump_pair(shift, patches=None):
 def test_places_between_patches_are_found(position, temperature):
     """The squared distance is an exact parabola; a soft-argmax of a Gaussian is its centre, away from the border."""
     pair = bump_pair((0.3, -0.4))
-    _, xy21 = Readout(embedding=["loss"], position=position, temperature=temperature)(pair)
+    _, xy21 = Readout(embedding=["descriptors"], position=position, temperature=temperature)(pair)
     expected = patch_centres((9, 12), (90, 132)) + torch.tensor([0.3 * 11, -0.4 * 10])
     inner = torch.zeros(9, 12, dtype=torch.bool)
     inner[3:-3, 3:-3] = True
     assert torch.allclose(xy21[inner.flatten()], expected[inner.flatten()], atol=0.05)
-    nearest_error = Readout(embedding=["loss"])(pair)[1] - expected
+    nearest_error = Readout(embedding=["descriptors"])(pair)[1] - expected
     assert nearest_error[inner.flatten()].abs().min() > 3
 
 
@@ -138,8 +138,8 @@ def test_subpatch_places_stay_within_half_a_patch_of_the_best():
         "noise",
         *(patch_image((9, 12), (90, 132), k=3, seed=int(s)) for s in torch.randint(99, (2,), generator=generator)),
     )
-    p2p21, xy21 = Readout(embedding=["loss"], position="subpatch")(pair)
-    assert torch.equal(p2p21, Readout(embedding=["loss"])(pair)[0])
+    p2p21, xy21 = Readout(embedding=["descriptors"], position="subpatch")(pair)
+    assert torch.equal(p2p21, Readout(embedding=["descriptors"])(pair)[0])
     moved = (xy21 - patch_centres((9, 12), (90, 132), p2p21)).abs()
     assert (moved <= torch.tensor([5.5, 5.0]) + 1e-4).all() and moved.max() > 1
 
@@ -149,7 +149,7 @@ def test_read_outs_on_a_mask_agree_with_a_slow_version(position):
     inside = torch.rand(9, 12, generator=torch.Generator().manual_seed(4)) < 0.7
     image1 = patch_image((9, 12), (90, 132), k=3, patches=inside.flatten().nonzero()[:, 0])
     image2 = patch_image((6, 5), (60, 50), k=3, seed=2)
-    readout = Readout(embedding=["loss"], normalise="patch", position=position, window=2, temperature=0.1)
+    readout = Readout(embedding=["descriptors"], normalise="patch", position=position, window=2, temperature=0.1)
     p2p21, xy21 = readout(PatchPair("mask", image1, image2))
     slow = torch.stack([slow_place(row, image1, position) for row in image2.feat])
     assert torch.allclose(xy21, slow, atol=1e-2)
@@ -193,10 +193,10 @@ def top(value, best, axis):
     [
         ({"embedding": ["rows"]}, r"embedding=\['rows'\]: expected a list"),
         ({"embedding": []}, "expected a list of one or more"),
-        ({"embedding": ["basis", "loss"], "weights": [1.0]}, r"weights=\[1.0\] but there are 2 blocks"),
+        ({"embedding": ["basis", "descriptors"], "weights": [1.0]}, r"weights=\[1.0\] but there are 2 blocks"),
         ({"normalise": "row"}, "normalise='row' is unknown"),
         ({"position": "best"}, "position='best' is unknown: choose nearest"),
-        ({"temperature": 0.0}, r"temperature=0.0 above 0"),
+        ({"temperature": 0.0}, r"temperature=0.0 is too small; give a number above 0"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(options, message):

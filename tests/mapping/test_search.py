@@ -150,7 +150,7 @@ def test_a_row_that_holds_a_nan_gets_a_point_that_exists(rounding):
 def test_of_patches_that_look_alike_the_first_is_read_off(rounding):
     image = patch_image((8, 10), (80, 100), k=3)
     alike = type(image)(**{**vars(image), "feat": image.feat[torch.arange(80) % 20]})
-    p2p21, _ = Readout(embedding=["loss"])(PatchPair("alike", alike, alike))
+    p2p21, _ = Readout(embedding=["descriptors"])(PatchPair("alike", alike, alike))
     assert torch.equal(p2p21, torch.arange(80) % 20)
 
 

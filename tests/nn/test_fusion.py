@@ -137,13 +137,16 @@ def test_images_of_different_maps_are_refused():
         Branch(Colours()).combine(random_maps(1, a=(3, 4, 4)), random_maps(2, b=(3, 4, 4)))
 
 
-@pytest.mark.parametrize(("grid", "rows_and_cols"), [("basis", (4, 3)), ("loss", (8, 6)), ("finest", (8, 6))])
+@pytest.mark.parametrize(("grid", "rows_and_cols"), [("basis", (4, 3)), ("descriptors", (8, 6)), ("finest", (8, 6))])
 def test_both_branches_end_on_the_grid_that_is_asked_for(grid, rows_and_cols):
     fusion = Fusion(Branch(Colours([8])), Branch(Colours([4]), reduce=JointPCA(2)), grid=grid)
     photos = [photo(seed=1), photo(24, 32, seed=2)]
-    features = fusion.features(*fusion.basis.backbone(photos), *fusion.loss.backbone(photos))
+    features = fusion.features(*fusion.basis.backbone(photos), *fusion.descriptors.backbone(photos))
     assert features.basis1.shape == (3, *rows_and_cols) and features.basis2.shape == (3, *reversed(rows_and_cols))
-    assert features.loss1.shape == (2, *rows_and_cols) and features.loss2.shape == (2, *reversed(rows_and_cols))
+    assert features.descriptors1.shape == (2, *rows_and_cols) and features.descriptors2.shape == (
+        2,
+        *reversed(rows_and_cols),
+    )
 
 
 def test_swapped_roles_swap_the_features():
@@ -151,7 +154,7 @@ def test_swapped_roles_swap_the_features():
     branch, other = Branch(Colours(), reduce=JointPCA(3)), Branch(Colours(factor=2.0), normalise=True)
     features = Fusion(branch, other).features(*maps)
     swapped = Fusion(other, branch).features(maps[2], maps[3], maps[0], maps[1])
-    assert torch.equal(features.basis2, swapped.loss2) and torch.equal(features.loss1, swapped.basis1)
+    assert torch.equal(features.basis2, swapped.descriptors2) and torch.equal(features.descriptors1, swapped.basis1)
 
 
 def test_branches_of_one_network_share_it_and_others_do_not():
@@ -168,7 +171,7 @@ def test_only_a_pairwise_basis_branch_makes_the_graph_pairwise():
 
 
 def test_unknown_choices_are_named():
-    with pytest.raises(ValueError, match="grid='finer' is unknown; use basis, loss or finest"):
+    with pytest.raises(ValueError, match="grid='finer' is unknown; use basis, descriptors or finest"):
         Fusion(Branch(Colours()), Branch(Colours()), grid="finer")
     with pytest.raises(ValueError, match="dims=0"):
         JointPCA(0)
@@ -194,7 +197,7 @@ def fusion_of(folder, *overrides):
 def test_every_fusion_names_two_branches(scratch, name):
     found = fusion_of(scratch, f"fusion={name}")
     assert found["_target_"] == "pullback.nn.fusion.Fusion"
-    basis, loss = (found[role]["backbone"]["_target_"].rsplit(".", 1)[1] for role in ("basis", "loss"))
+    basis, loss = (found[role]["backbone"]["_target_"].rsplit(".", 1)[1] for role in ("basis", "descriptors"))
     kinds = {
         "dino": "Dino",
         "vit": "Dino",
@@ -205,7 +208,7 @@ def test_every_fusion_names_two_branches(scratch, name):
     }
     words = name.replace("_folder", "").split("_")[:2]
     assert [basis, loss] == [next(kinds[start] for start in kinds if word.startswith(start)) for word in words]
-    for role in ("basis", "loss"):
+    for role in ("basis", "descriptors"):
         reduced = found[role]["reduce"] is not None
         assert reduced == (found[role]["backbone"]["_target_"].endswith("StableDiffusion"))
 
@@ -213,19 +216,26 @@ def test_every_fusion_names_two_branches(scratch, name):
 @pytest.mark.parametrize("name", [name for name in options("fusion") if "layers" in name])
 def test_layers_are_those_of_the_name(scratch, name):
     found = fusion_of(scratch, f"fusion={name}")
-    basis, loss = (found[role]["backbone"].pop("layer") for role in ("basis", "loss"))
-    assert f"layers{basis}_{loss}" in name and found["basis"] == found["loss"]
+    basis, loss = (found[role]["backbone"].pop("layer") for role in ("basis", "descriptors"))
+    assert f"layers{basis}_{loss}" in name and found["basis"] == found["descriptors"]
 
 
 def test_a_branch_is_changed_from_the_command_line(scratch):
     changed = fusion_of(
-        scratch, "fusion.basis.backbone.layer=9", "fusion.loss.backbone.t=50", "branch@fusion.loss.backbone=sd21"
+        scratch,
+        "fusion.basis.backbone.layer=9",
+        "fusion.descriptors.backbone.t=50",
+        "branch@fusion.descriptors.backbone=sd21",
     )
     default = fusion_of(scratch)
     assert changed["basis"]["backbone"] == {**default["basis"]["backbone"], "layer": 9}
-    assert changed["loss"]["backbone"]["blocks"] == ["up1"] and changed["loss"]["backbone"]["t"] == 50
+    assert changed["descriptors"]["backbone"]["blocks"] == ["up1"] and changed["descriptors"]["backbone"]["t"] == 50
 
 
 def test_one_word_changes_both_roles_of_a_same_feature_fusion(scratch):
     found = fusion_of(scratch, "fusion=dinov2_dinov2", "fusion.basis.backbone.layer=9", "fusion.basis.normalise=true")
-    assert found["loss"] == found["basis"] and found["loss"]["backbone"]["layer"] == 9 and found["loss"]["normalise"]
+    assert (
+        found["descriptors"] == found["basis"]
+        and found["descriptors"]["backbone"]["layer"] == 9
+        and found["descriptors"]["normalise"]
+    )

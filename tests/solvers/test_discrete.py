@@ -65,5 +65,5 @@ def test_settings_without_meaning_are_refused():
         DiscreteOptimisation(step=0)
     with pytest.raises(ValueError, match=r"bijectivity=-1\.0"):
         DiscreteOptimisation(bijectivity=-1.0)
-    with pytest.raises(ValueError, match="one of them must be positive"):
+    with pytest.raises(ValueError, match="leave nothing to minimise"):
         DiscreteOptimisation(orthogonality=0.0, bijectivity=0.0, coupling=0.0)

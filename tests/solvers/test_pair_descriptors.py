@@ -44,8 +44,10 @@ def test_features_that_correspond_still_do():
 def test_sources():
     pair = unrelated_pair()
     raw = {"centre": False, "normalise": "none"}
-    plain = {source: PairDescriptors(source=source, **raw).features(pair)[0] for source in ("loss", "basis", "both")}
-    assert torch.equal(plain["loss"], pair.image1.feat)
+    plain = {
+        source: PairDescriptors(source=source, **raw).features(pair)[0] for source in ("descriptors", "basis", "both")
+    }
+    assert torch.equal(plain["descriptors"], pair.image1.feat)
     assert torch.equal(plain["basis"], pair.image1.basis_feat)
     assert torch.equal(plain["both"], torch.cat([pair.image1.feat, pair.image1.basis_feat], dim=1))
 

@@ -113,5 +113,5 @@ def test_the_two_way_trace_keeps_them_orthonormal():
 def test_settings_without_meaning_are_refused():
     with pytest.raises(ValueError, match="trace='half'"):
         PairLoss(trace="half")
-    with pytest.raises(ValueError, match="negative"):
+    with pytest.raises(ValueError, match="is too small"):
         PairLoss(diag=-1.0)

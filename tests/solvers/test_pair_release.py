@@ -71,7 +71,9 @@ def test_the_descriptors_are_those_of_the_basis_branch_unless_asked():
     other_loss = replace(pair, image1=replace(pair.image1, feat=pair.image1.feat + 1))
     released = [ReleaseOptimiser(REFINER, **QUICK)([one])[0].fmap12 for one in (pair, other_loss)]
     assert torch.equal(*released)
-    promised = [ReleaseOptimiser(REFINER, descriptors="loss", **QUICK)([one])[0].fmap12 for one in (pair, other_loss)]
+    promised = [
+        ReleaseOptimiser(REFINER, descriptors="descriptors", **QUICK)([one])[0].fmap12 for one in (pair, other_loss)
+    ]
     assert not torch.allclose(*promised)
 
 

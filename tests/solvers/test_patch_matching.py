@@ -42,7 +42,7 @@ class TrueMap(PairSolver):
 
 
 def test_a_baseline_has_no_functional_map(pairs, truth):
-    solver = PatchMatching(Readout(embedding=["loss"]))
+    solver = PatchMatching(Readout(embedding=["descriptors"]))
     for match, p2p21 in zip(solver(pairs), truth, strict=True):
         assert torch.equal(match.p2p21, p2p21)
         assert match.fmap12 is None and match.losses is None and match.reverse is None
@@ -64,7 +64,9 @@ def test_both_directions_of_a_two_way_match_are_inverse(pairs):
         assert match.reverse.reverse is None
 
 
-@pytest.mark.parametrize("embedding", [["spectral"], ["transferred_loss"], ["spectral", "transferred_basis", "loss"]])
+@pytest.mark.parametrize(
+    "embedding", [["spectral"], ["transferred_descriptors"], ["spectral", "transferred_basis", "descriptors"]]
+)
 def test_the_closed_form_recovers_the_flip_from_ideal_features(pairs, truth, embedding):
     solver = PatchMatching(Readout(embedding=embedding, normalise="patch"), ClosedForm())
     for match, p2p21 in zip(solver(pairs), truth, strict=True):
@@ -73,12 +75,12 @@ def test_the_closed_form_recovers_the_flip_from_ideal_features(pairs, truth, emb
 
 def test_a_solver_names_its_mode_and_its_read_out():
     assert PatchMatching(Readout(position="subpatch"), TrueMap()).describe() == "paper: read off spectral, subpatch"
-    both = PatchMatching(Readout(embedding=["basis", "loss"]), two_way=True)
+    both = PatchMatching(Readout(embedding=["basis", "descriptors"]), two_way=True)
     assert both.describe() == "raw: read off basis + loss, nearest; both directions"
 
 
 def test_a_read_out_and_an_optimiser_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"\['spectral'\] needs a functional map: give an optimiser"):
         PatchMatching(Readout())
-    with pytest.raises(ValueError, match=r"\['loss'\] reads no functional map: drop the optimiser"):
-        PatchMatching(Readout(embedding=["loss"]), TrueMap())
+    with pytest.raises(ValueError, match=r"\['descriptors'\] reads no functional map: drop the optimiser"):
+        PatchMatching(Readout(embedding=["descriptors"]), TrueMap())

@@ -32,7 +32,7 @@ def test_rows_whose_weights_all_underflow_are_still_means():
 
 def test_the_true_map_is_found_again_from_none(image):
     flipped, p2p21 = flipped_copy(image)
-    fmap12 = SoftMapRefinement(embedding=["basis", "loss"], weights=None, temperature=0.02, sizes=[40])(
+    fmap12 = SoftMapRefinement(embedding=["basis", "descriptors"], weights=None, temperature=0.02, sizes=[40])(
         PatchPair("flip", image, flipped)
     )
     true = fmap_from_pointmap(p2p21, image.basis, flipped.basis)
@@ -55,7 +55,7 @@ def test_signs_of_eigenfunctions_change_signs_of_the_map_and_nothing_else(image)
     signs = torch.where(torch.arange(40) % 3 == 0, -1.0, 1.0)
     mirrored = type(image.basis)(image.basis.evals, image.basis.evecs * signs, image.basis.mass)
     turned = type(image)(image.name, image.grid, image.size, image.patches, mirrored, image.basis_feat, image.feat)
-    refine = SoftMapRefinement(embedding=["basis", "loss"], weights=None, sizes=[40])
+    refine = SoftMapRefinement(embedding=["basis", "descriptors"], weights=None, sizes=[40])
     one, other = refine(PatchPair("a", image, flipped)), refine(PatchPair("b", turned, flipped))
     torch.testing.assert_close(other, one * signs, rtol=1e-3, atol=1e-4)
 
@@ -64,7 +64,7 @@ def test_fewer_questions_give_about_the_same_map():
     image = patch_image((16, 20), (160, 240), k=20, channels=32)
     copy = resampled_copy(image, grid=(20, 18), size=(200, 216), k=20)
     pair = PatchPair("resampled", image, copy)
-    options = dict(embedding=["basis", "loss"], weights=None, sizes=[20])
+    options = dict(embedding=["basis", "descriptors"], weights=None, sizes=[20])
     every, some = SoftMapRefinement(**options)(pair), SoftMapRefinement(**options, max_questions=100)(pair)
     assert len(spread(copy, 100)) == 90
     assert (every - some).norm() < 0.15 * every.norm()

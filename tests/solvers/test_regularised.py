@@ -56,7 +56,7 @@ def test_flipped_eigenvectors_change_signs_of_the_map_only(tiny_pair):
 def test_settings_without_meaning_are_refused(tiny_pair):
     with pytest.raises(ValueError, match="mask='hard' is unknown"):
         RegularisedSolver(mask="hard")
-    with pytest.raises(ValueError, match=r"lam=-1\.0 must not be negative"):
+    with pytest.raises(ValueError, match=r"^lam=-1\.0 is too small; give 0 or more"):
         RegularisedSolver(lam=-1.0)
     with pytest.raises(ValueError, match=r"data\.k=61"):
         RegularisedSolver(k=61)(*landmarks_features(tiny_pair), tiny_pair.shape1.basis, tiny_pair.shape2.basis)

@@ -6,25 +6,16 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pullback.data.errors import shortened
 from pullback.data.image.dataset import ImageDataset
-from pullback.data.image.sets.pf_pascal import PFPascal
-from pullback.data.image.sets.pf_willow import PFWillow
-from pullback.data.image.sets.spair71k import SPair71k
-from pullback.data.image.sets.tss import TSS
-from pullback.data.known_sets import ABSENT, COMPLETE, DAMAGED, FOLDERS, INCOMPLETE
+from pullback.data.known_sets import ABSENT, COMPLETE, DAMAGED, EDITIONS, INCOMPLETE
 from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles, Split
 from pullback.data.mesh.formats import count_vertices
 from pullback.data.mesh.io import read_mesh, read_mesh_file, read_vts
-from pullback.data.mesh.sets.dt4d import Dt4d
-from pullback.data.mesh.sets.faust import Faust, FaustA
-from pullback.data.mesh.sets.scape import Scape, ScapeA, ScapeAcvd
-from pullback.data.mesh.sets.shrec19 import Shrec19
-from pullback.data.mesh.sets.smal import Smal
-from pullback.data.mesh.sets.tosca import Tosca
 from pullback.geometry.cleaning import clean_mesh
 
 # Up to so many listed pairs, the ground truth of each is read: it may be a file of its own.
@@ -47,24 +38,13 @@ class Known:
         return make(root, **{**self.options, **({"allow_missing": True} if lenient and takes else {})})
 
 
+def _known(target: str, folder: str, options: Mapping[str, Any]) -> Known:
+    module, name = target.rsplit(".", 1)
+    return Known(getattr(import_module(module), name), folder, options)
+
+
 # By what follows dataset= on the command line.
-KNOWN: dict[str, Known] = {
-    "faust": Known(Faust, FOLDERS["faust"]),
-    "faust_a": Known(FaustA, FOLDERS["faust_a"]),
-    "scape": Known(Scape, FOLDERS["scape"]),
-    "scape_a": Known(ScapeA, FOLDERS["scape_a"]),
-    "scape_acvd": Known(ScapeAcvd, FOLDERS["scape_acvd"]),
-    "shrec19": Known(Shrec19, FOLDERS["shrec19"]),
-    "shrec19_subset": Known(Shrec19, FOLDERS["shrec19_subset"], {"name": "shrec19_subset", "allow_missing": True}),
-    "dt4d_intra": Known(Dt4d, FOLDERS["dt4d_intra"], {"pairing": "intra"}),
-    "dt4d_inter": Known(Dt4d, FOLDERS["dt4d_inter"], {"pairing": "inter"}),
-    "smal": Known(Smal, FOLDERS["smal"]),
-    "tosca": Known(Tosca, FOLDERS["tosca"]),
-    "tss": Known(TSS, FOLDERS["tss"]),
-    "pf_willow": Known(PFWillow, FOLDERS["pf_willow"]),
-    "pf_pascal": Known(PFPascal, FOLDERS["pf_pascal"]),
-    "spair71k": Known(SPair71k, FOLDERS["spair71k"]),
-}
+KNOWN: dict[str, Known] = {key: _known(*edition) for key, edition in EDITIONS.items()}
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,35 @@
-"""The published data sets that a data folder may hold: their names after ``dataset=``, and their usual folders.
-Imports nothing.
+"""The published data sets that a data folder may hold, as the files of the data sets name them.
+
+The files are read and not imported: that is quick.
 """
 
-FOLDERS = {
-    "faust": "FAUST_r",
-    "faust_a": "FAUST_a",
-    "scape": "SCAPE_r",
-    "scape_a": "SCAPE_a",
-    "scape_acvd": "SCAPE_acvd",
-    "shrec19": "SHREC19_r",
-    "shrec19_subset": "SHREC19_subset",
-    "dt4d_intra": "DT4D_r",
-    "dt4d_inter": "DT4D_r",
-    "smal": "SMAL_r",
-    "tosca": "TOSCA_Isometric",
-    "tss": "TSS_CVPR2016",
-    "pf_willow": "PF-dataset-WILLOW",
-    "pf_pascal": "PF-dataset-PASCAL",
-    "spair71k": "SPair-71k",
-}
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pullback.declared import declarations_in
+
+
+class Edition(NamedTuple):
+    """A published data set: its class, its usual folder below the data folder, and options of the class."""
+
+    target: str
+    folder: str
+    options: Mapping[str, Any]
+
+
+def _editions() -> Iterator[tuple[str, Edition]]:
+    here = Path(__file__).parent
+    for kind in ("mesh", "image"):
+        for path in sorted((here / kind / "sets").glob("*.py")):
+            for name, attributes in declarations_in(path):
+                for key, written in attributes.get("published", {}).items():
+                    options = {option: value for option, value in written.items() if option != "folder"}
+                    yield key, Edition(f"pullback.data.{kind}.sets.{path.stem}.{name}", written["folder"], options)
+
+
+# By what follows dataset= on the command line.
+EDITIONS: Mapping[str, Edition] = dict(_editions())
+FOLDERS: Mapping[str, str] = {key: edition.folder for key, edition in EDITIONS.items()}
 # What an inspection finds a data set to be.
 ABSENT, COMPLETE, INCOMPLETE, DAMAGED = "absent", "complete", "incomplete", "damaged"

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from pullback.geometry.mesh import face_normals_times_twice_area
+from pullback.ranges import finite
 
 _AXES = {sign + name: (-1.0 if sign else 1.0) * np.eye(3)[i] for sign in ("", "-") for i, name in enumerate("xyz")}
 
@@ -21,6 +22,7 @@ class View:
     elevation: float = 0.0  # degrees it climbs
 
     def __post_init__(self) -> None:
+        finite(azimuth=self.azimuth, elevation=self.elevation)
         for field, axis in (("up", self.up), ("front", self.front)):
             if axis not in _AXES:
                 raise ValueError(f"View {field}={axis!r} is no axis; use one of {', '.join(_AXES)}")

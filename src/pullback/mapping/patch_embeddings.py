@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from pullback.mapping.fmap import spectral_embeddings
 from pullback.types import PatchPair
 
-BLOCKS = ("spectral", "adjoint", "transferred_basis", "transferred_loss", "basis", "loss")
+BLOCKS = ("spectral", "adjoint", "transferred_basis", "transferred_descriptors", "basis", "descriptors")
 FMAP_BLOCKS = BLOCKS[:4]
 NORMALISATIONS = ("none", "patch", "centred_patch")
 
@@ -29,9 +29,10 @@ def patch_embeddings(
     where the nearest reference row is the match 2 → 1.
 
     The columns of the named blocks side by side, each normalised on its own and multiplied by its weight. Blocks:
-    "basis", "loss": raw features of that branch. "transferred_basis", "transferred_loss": image 1's features carried to
-    image 2 by ``Φ2 fmap12 Φ1ᵀ``, against the raw ones of image 1 (as the published code). "spectral": rows of Φ2
-    against rows of ``Φ1 fmap12ᵀ``; "adjoint": rows of ``Φ2 fmap12`` against rows of Φ1, the same for an orthogonal map.
+    "basis", "descriptors": raw features of that branch. "transferred_basis", "transferred_descriptors": image 1's
+    features carried to image 2 by ``Φ2 fmap12 Φ1ᵀ``, against the raw ones of image 1 (as the published code).
+    "spectral": rows of Φ2 against rows of ``Φ1 fmap12ᵀ``; "adjoint": rows of ``Φ2 fmap12`` against rows of Φ1, the
+    same for an orthogonal map.
     ``normalise``: "none"; "patch", each row to unit length; "centred_patch", rows of unit length, their mean over both
     images taken off, to unit length again. Centred features are carried; others are carried as they are, and normalised
     then (as the published code). Raises ValueError for an unknown word, or a block that needs a functional map where
@@ -79,10 +80,12 @@ def _block(
         feat1, feat2 = image1.basis_feat, image2.basis_feat
     else:
         feat1, feat2 = image1.feat, image2.feat
-    if block in ("basis", "loss"):
+    if block in ("basis", "descriptors"):
         return _normalised(feat2, feat1, normalise)
     if fmap12 is None:
-        raise ValueError(f"embedding {block!r} needs a functional map, and {pair.name} has none; choose basis or loss")
+        raise ValueError(
+            f"embedding {block!r} needs a functional map, and {pair.name} has none; choose basis or descriptors"
+        )
     if block == "spectral":
         query, reference = spectral_embeddings(fmap12, image1.basis, image2.basis)
         # fmap12ᵀ fmap12 is area2 / area1 for a true map, and areas count patches: rows of both come to one length.

@@ -12,6 +12,7 @@ from pullback.mapping.parallel import alone, each
 from pullback.mapping.patch_embeddings import FMAP_BLOCKS, check_embedding, patch_embeddings
 from pullback.mapping.pointmap import nearest
 from pullback.mapping.search import Search
+from pullback.ranges import above, at_least
 from pullback.types import PatchImage, PatchPair
 
 POSITIONS = ("nearest", "subpatch", "soft_argmax", "window_soft_argmax")
@@ -41,8 +42,8 @@ class Readout:
         check_embedding(embedding, weights, normalise)
         if position not in POSITIONS:
             raise ValueError(f"position={position!r} is unknown: choose {', '.join(POSITIONS)}")
-        if window < 1 or not temperature > 0:
-            raise ValueError(f"window={window} must be at least 1 patch and temperature={temperature} above 0")
+        at_least(1, window=window)
+        above(0, temperature=temperature)
         self.embedding, self.weights, self.normalise = list(embedding), weights, normalise
         self.position, self.window, self.temperature = position, window, temperature
 

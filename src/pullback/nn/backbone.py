@@ -1,16 +1,42 @@
 """From a shape to features at its vertices: an input descriptor, then a network (or none, for axiomatic baselines)."""
 
+from abc import ABC, abstractmethod
+from typing import ClassVar, Protocol, runtime_checkable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pullback.nn.descriptor import Descriptor, LandmarkKernels
-from pullback.nn.diffusion_net import DiffusionNet
 from pullback.types import Shape
 
 
-class Backbone(nn.Module):
-    """Descriptor and DiffusionNet, with an optional normalisation of the features.
+@runtime_checkable
+class VertexNetwork(Protocol):
+    """A network on the vertices of a shape (also a ``torch.nn.Module``), such as DiffusionNet.
+
+    One that takes eigenfunctions says how many, by its options, for the checks of a configuration:
+    ``eigenfunctions = "k"``.
+    """
+
+    def __call__(self, inputs: Float[Tensor, "n c"], shape: Shape) -> Float[Tensor, "n d"]: ...
+
+
+class MeshBackbone(nn.Module, ABC):
+    """Features at the vertices of a shape: what a task calls. Any ``torch.nn.Module`` of that call will do, with the
+    values that stand here; they are read from the source of the class before anything is loaded.
+    """
+
+    learns: ClassVar[bool] = True  # whether it has weights, to train or to load
+    needs_landmarks: ClassVar[bool] = False  # called with the vertices of landmarks as well
+
+    @abstractmethod
+    def forward(self, shape: Shape) -> Float[Tensor, "n d"]:
+        """The features, the same for the same shape in evaluation mode."""
+
+
+class Backbone(MeshBackbone):
+    """Descriptor and network, with an optional normalisation of the features.
 
     ``normalise="unit_rows"`` subtracts the mean feature of the surface and puts what is left of each vertex on the unit
     sphere: distances between features then have a scale of their own, and an absolute blur means the same for every
@@ -21,7 +47,7 @@ class Backbone(nn.Module):
     precision.
     """
 
-    def __init__(self, descriptor: Descriptor, network: DiffusionNet, *, normalise: str | None = None):
+    def __init__(self, descriptor: Descriptor, network: VertexNetwork, *, normalise: str | None = None):
         super().__init__()
         if normalise not in (None, "standardise", "unit_rows"):
             raise ValueError(f"normalise={normalise!r} is unknown; use standardise, unit_rows or null")
@@ -41,8 +67,10 @@ class Backbone(nn.Module):
         return features
 
 
-class RawDescriptor(nn.Module):
+class RawDescriptor(MeshBackbone):
     """The descriptor alone, without parameters: features for the axiomatic baselines."""
+
+    learns: ClassVar[bool] = False
 
     def __init__(self, descriptor: Descriptor):
         super().__init__()
@@ -54,6 +82,9 @@ class RawDescriptor(nn.Module):
 
 class LandmarkFeatures(nn.Module):
     """Features of two shapes that compare because the same landmarks are known on both; nothing learned."""
+
+    learns: ClassVar[bool] = False
+    needs_landmarks: ClassVar[bool] = True
 
     def __init__(self, descriptor: LandmarkKernels):
         super().__init__()

@@ -78,7 +78,7 @@ class EfficientNetLite0(ImageBackbone):
         precision: str = "float32",
         max_batch: int = 4,
     ):
-        stages = (stage,) if isinstance(stage, int) else tuple(stage)
+        stages = (stage,) if isinstance(stage, int | float) else tuple(stage)
         if not stages or not all(1 <= i <= len(STAGES) for i in stages) or len(set(stages)) < len(stages):
             raise ValueError(f"stage={list(stages)}: stages are 1 to {len(STAGES)}; name at least one, and none twice")
         if normalisation not in NORMALISATIONS:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +15,7 @@ from pullback.geometry.descriptors import (
     landmark_wave_kernels,
     wave_kernel_signature,
 )
+from pullback.ranges import at_least
 from pullback.types import Shape
 
 
@@ -29,14 +31,19 @@ def naming(shape: Shape) -> Iterator[None]:
 class Descriptor(nn.Module):
     """Gives ``channels`` input features at each vertex of a shape."""
 
+    eigenfunctions: ClassVar[str] = ""  # how many of the shape it takes, by options (see MeshSolver)
     channels: int
 
 
 class WKS(Descriptor):
     """Wave kernel signature from the first k eigenfunctions."""
 
+    eigenfunctions: ClassVar[str] = "k"
+
     def __init__(self, channels: int = 128, *, k: int = 128):
         super().__init__()
+        at_least(1, channels=channels)
+        at_least(3, k=k)
         self.channels, self.k = channels, k
 
     def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
@@ -47,8 +54,12 @@ class WKS(Descriptor):
 class HKS(Descriptor):
     """Heat kernel signature from the first k eigenfunctions."""
 
+    eigenfunctions: ClassVar[str] = "k"
+
     def __init__(self, channels: int = 128, *, k: int = 128):
         super().__init__()
+        at_least(1, channels=channels)
+        at_least(3, k=k)
         self.channels, self.k = channels, k
 
     def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
@@ -64,8 +75,12 @@ class LandmarkKernels(nn.Module):
     differ by little.
     """
 
+    eigenfunctions: ClassVar[str] = "k"
+
     def __init__(self, *, n_energies: int = 8, k: int = 60):
         super().__init__()
+        at_least(1, n_energies=n_energies)
+        at_least(3, k=k)
         self.n_energies, self.k = n_energies, k
 
     def forward(self, shape: Shape, landmarks: Int[Tensor, " l"]) -> Float[Tensor, "n c"]:
@@ -84,6 +99,7 @@ class XYZ(Descriptor):
         super().__init__()
         if axes not in ("y", "all"):
             raise ValueError(f"axes={axes!r} is unknown; use y or all")
+        at_least(0, scale=scale, noise=noise, rotation=rotation)
         self.channels = 3
         self.rotation, self.axes, self.scale, self.noise = rotation, axes, scale, noise
 

@@ -4,12 +4,13 @@ Diffused functions lie in the span of the first k eigenfunctions. Their gradient
 of those eigenfunctions, once a shape: no sparse product is left inside the blocks, nor in the backward pass.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pullback.ranges import at_least, within
 from pullback.types import Shape
 
 
@@ -116,6 +117,8 @@ class DiffusionNet(nn.Module):
     independent of the triangulation and of rigid motions.
     """
 
+    eigenfunctions: ClassVar[str] = "k"
+
     def __init__(
         self,
         in_channels: int,
@@ -129,6 +132,9 @@ class DiffusionNet(nn.Module):
         time_init: str = "zero",
     ):
         super().__init__()
+        at_least(1, in_channels=in_channels, out_channels=out_channels, width=width, k=k)
+        at_least(0, n_blocks=n_blocks)
+        within(0, 1, dropout=dropout)
         self.k = k
         self.first = nn.Linear(in_channels, width)
         self.blocks = nn.ModuleList(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pullback.nn.image_backbone import ImageBackbone, Scalar
 from pullback.nn.position_bias import position_directions, without_directions
 from pullback.nn.vision_transformers import library_version, load_transformer
+from pullback.ranges import at_least
 from pullback.types import Image
 
 # Names of projections.
@@ -52,7 +53,10 @@ class Dino(ImageBackbone):
     ):
         if facet not in FACETS:
             raise ValueError(f"facet={facet!r} is unknown; use {', '.join(FACETS)}")
-        layers = (layer,) if isinstance(layer, int) else tuple(layer)
+        at_least(0, debias=debias, random_seed=random_seed)
+        at_least(1, size=size, max_batch=max_batch)  # before the weights are loaded
+        layers = (layer,) if isinstance(layer, int | float) else tuple(layer)
+        at_least(0, layer=min(layers, default=None))
         model, blocks = load_transformer(str(weights), layers, random_seed=random_seed)
         if not 0 <= debias < model.config.hidden_size:
             raise ValueError(

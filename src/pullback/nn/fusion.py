@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pullback.nn.image_backbone import FeatureMaps, ImageBackbone
+from pullback.ranges import at_least
 from pullback.types import Movable
 
 Grid = tuple[int, int]  # rows and columns
@@ -20,8 +21,8 @@ class PairFeatures(Movable):
 
     basis1: Float[Tensor, "cb h1 w1"]  # of the branch that weighs the graph
     basis2: Float[Tensor, "cb h2 w2"]
-    loss1: Float[Tensor, "cl h1 w1"]  # of the branch whose features the functional map aligns
-    loss2: Float[Tensor, "cl h2 w2"]
+    descriptors1: Float[Tensor, "cl h1 w1"]  # of the branch whose features the functional map aligns
+    descriptors2: Float[Tensor, "cl h2 w2"]
 
 
 class JointPCA:
@@ -34,8 +35,7 @@ class JointPCA:
     """
 
     def __init__(self, dims: int = 256):
-        if dims < 1:
-            raise ValueError(f"dims={dims} leaves no channels; use at least 1, or reduce=null for all of them")
+        at_least(1, dims=dims)
         self.dims = dims
 
     def __call__(
@@ -120,24 +120,25 @@ def finest_grid(maps: FeatureMaps) -> Grid:
 
 
 class Fusion(nn.Module):
-    """A basis branch, which weighs the patch graph, and a loss branch, whose features the functional map aligns.
+    """A basis branch, which weighs the patch graph, and a descriptors branch, whose features the functional map
+    aligns.
 
-    Both end on one grid for each image: that of the branch named by ``grid`` (basis or loss), or the finer of the two
-    (finest). Branches that describe the same network share it.
+    Both end on one grid for each image: that of the branch named by ``grid`` (basis or descriptors), or the finer of
+    the two (finest). Branches that describe the same network share it.
     """
 
-    def __init__(self, basis: Branch, loss: Branch, *, grid: str = "basis"):
+    def __init__(self, basis: Branch, descriptors: Branch, *, grid: str = "basis"):
         super().__init__()
-        if grid not in ("basis", "loss", "finest"):
-            raise ValueError(f"grid={grid!r} is unknown; use basis, loss or finest")
-        self.basis, self.loss, self.grid = basis, loss, grid
+        if grid not in ("basis", "descriptors", "finest"):
+            raise ValueError(f"grid={grid!r} is unknown; use basis, descriptors or finest")
+        self.basis, self.descriptors, self.grid = basis, descriptors, grid
         if self.same_backbone:
-            loss.backbone = basis.backbone
+            descriptors.backbone = basis.backbone
 
     @property
     def same_backbone(self) -> bool:
         """Whether the maps of one branch serve for both."""
-        one, other = self.basis.backbone, self.loss.backbone
+        one, other = self.basis.backbone, self.descriptors.backbone
         # A precision is part of the fingerprint only where it counts, on a GPU; the backbones may move there later.
         return one is other or (one.precision == other.precision and one.fingerprint() == other.fingerprint())
 
@@ -146,18 +147,22 @@ class Fusion(nn.Module):
         """Whether the patch graph of an image, and with it the basis, depends on the image that it is paired with."""
         return self.basis.needs_pair
 
-    def grid_of(self, maps_basis: FeatureMaps, maps_loss: FeatureMaps) -> Grid:
+    def grid_of(self, maps_basis: FeatureMaps, maps_descriptors: FeatureMaps) -> Grid:
         """Rows and columns of an image's patch graph."""
-        grids = {"basis": finest_grid(maps_basis), "loss": finest_grid(maps_loss)}
+        grids = {"basis": finest_grid(maps_basis), "descriptors": finest_grid(maps_descriptors)}
         if self.grid == "finest":
             return max(grids.values(), key=lambda grid: grid[0] * grid[1])
         return grids[self.grid]
 
     def features(
-        self, maps_basis1: FeatureMaps, maps_basis2: FeatureMaps, maps_loss1: FeatureMaps, maps_loss2: FeatureMaps
+        self,
+        maps_basis1: FeatureMaps,
+        maps_basis2: FeatureMaps,
+        maps_descriptors1: FeatureMaps,
+        maps_descriptors2: FeatureMaps,
     ) -> PairFeatures:
         """Features of both branches on the grids of the graphs, from the maps of their backbones."""
-        grids = self.grid_of(maps_basis1, maps_loss1), self.grid_of(maps_basis2, maps_loss2)
+        grids = self.grid_of(maps_basis1, maps_descriptors1), self.grid_of(maps_basis2, maps_descriptors2)
         basis1, basis2 = self.basis.combine(maps_basis1, maps_basis2, grids)
-        loss1, loss2 = self.loss.combine(maps_loss1, maps_loss2, grids)
-        return PairFeatures(basis1, basis2, loss1, loss2)
+        descriptors1, descriptors2 = self.descriptors.combine(maps_descriptors1, maps_descriptors2, grids)
+        return PairFeatures(basis1, basis2, descriptors1, descriptors2)

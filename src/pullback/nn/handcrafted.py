@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pullback.nn.image_backbone import ImageBackbone, Scalar
+from pullback.ranges import at_least
 from pullback.types import Image
 
 RING = 8  # places of a ring
@@ -52,10 +53,9 @@ class DenseGradients(ImageBackbone):
             raise ValueError(
                 f"scales={list(scales)}: at least one deviation above 0 pixels is needed, as [6.0, 12.0, 24.0]"
             )
-        if orientations < 3:
-            raise ValueError(f"orientations={orientations}: at least 3 bins are needed to tell directions")
-        if colour < 0:
-            raise ValueError(f"colour={colour}: a weight of 0 (no colour) or more is needed")
+        at_least(3, orientations=orientations)  # fewer bins tell no directions
+        at_least(0, colour=colour)
+        at_least(1, patch=patch)
         super().__init__(size=size, multiple=patch, max_batch=max_batch)
         self.scales, self.orientations, self.signed, self.colour = (
             tuple(map(float, scales)),

@@ -7,7 +7,9 @@ photograph of (H, W) pixels is ``x = (col + 0.5) W / w - 0.5``, ``y = (row + 0.5
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, UInt8
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 
 from pullback.errors import UserError
 from pullback.nn.weights_hash import sha256_of_weights
+from pullback.ranges import at_least
 from pullback.types import Image
 
 # Name of a layer or block → its map in float32. Grids may differ between the entries: the sizes are not checked against
@@ -43,6 +46,8 @@ class ImageBackbone(nn.Module, ABC):
     come back in float32 on the module's device.
     """
 
+    # Options that a reader of a result wants to know, in the order in which they are told.
+    told: ClassVar[tuple[str, ...]] = ("weights", "layer", "blocks", "facet", "size", "t", "random_seed")
     version = 1  # counts changes of the code that change the features: part of the cache key
     anchor: Tensor  # knows the device, also of a backbone without weights
 
@@ -50,13 +55,12 @@ class ImageBackbone(nn.Module, ABC):
         super().__init__()
         if precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r} is unknown; use {', '.join(PRECISIONS)}")
+        at_least(1, size=size, max_batch=max_batch)
         if size < FEWEST_PATCHES * multiple:
             raise ValueError(
                 f"size={size} leaves fewer than {FEWEST_PATCHES} patches of {multiple} pixels; use "
                 f"size={16 * multiple} or so"
             )
-        if max_batch < 1:
-            raise ValueError(f"max_batch={max_batch}: at least 1 photograph must go through at once")
         self.size, self.multiple, self.precision, self.max_batch = size, multiple, precision, max_batch
         self.register_buffer("anchor", torch.empty(0), persistent=False)
         self._weights_sha256: str | None = None
@@ -74,6 +78,14 @@ class ImageBackbone(nn.Module, ABC):
     @abstractmethod
     def options(self) -> dict[str, Scalar]:
         """Every option of the subclass that its features depend on."""
+
+    @classmethod
+    def describe(cls, options: Mapping[str, Any]) -> str:
+        """The network with these options in a few words, for the protocol of results: ``Dino (layer 9, …)``."""
+        told = {key: options[key] for key in cls.told if options.get(key) is not None}
+        if "weights" in told:
+            told["weights"] = Path(str(told["weights"])).name
+        return f"{cls.__name__} ({', '.join(f'{key} {value}' for key, value in told.items())})"
 
     @property
     def device(self) -> torch.device:

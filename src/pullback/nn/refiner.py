@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import relu, scaled_dot_product_attention
 
 from pullback.mapping.patch_batch import PaddedPatches, stack_padded
+from pullback.ranges import at_least
 
 ENCODINGS = ("grid", "raster", "none")
 # The frequencies of the grid encoding are those of a photograph with this many patches a side, the usual size.
@@ -56,10 +57,11 @@ class Refiner:
     ):
         if encoding not in ENCODINGS:
             raise ValueError(f"encoding={encoding!r} is unknown; use one of {', '.join(ENCODINGS)}")
-        if heads < 1 or hidden % heads:
+        at_least(1, hidden=hidden, heads=heads)
+        at_least(0, layers=layers)
+        if hidden % heads:
             raise ValueError(f"hidden={hidden} must be a multiple of heads={heads}")
-        if keys is not None and keys < 1:
-            raise ValueError(f"keys={keys} must be at least 1, or null for all patches")
+        at_least(1, keys=keys)
         self.hidden = hidden
         self.heads = heads
         self.layers = layers

@@ -23,6 +23,7 @@ from pullback.nn.diffusion_features import (
 )
 from pullback.nn.finite import check_weights
 from pullback.nn.image_backbone import ImageBackbone, Scalar, WeightsNotFound
+from pullback.ranges import at_least
 from pullback.types import Image
 
 # subfolders of a checkpoint, the most telling one first
@@ -74,8 +75,8 @@ class StableDiffusion(ImageBackbone):
                 f"window={window} must be a multiple of {COARSEST} pixels; use "
                 "window=512, or null for the whole photograph"
             )
-        if ensemble < 1:
-            raise ValueError(f"ensemble={ensemble}: at least 1 noise tensor is needed")
+        at_least(1, ensemble=ensemble)
+        at_least(0, t=t, seed=seed)
         parts = load_parts(weights)
         steps = parts["scheduler"].config.num_train_timesteps
         if not 0 <= t < steps:

@@ -11,10 +11,9 @@ from typing import Any, cast
 import lightning
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from pullback.data.mesh.datamodule import PairDataModule
-from pullback.runtime.checks import chosen_terms
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on
 from pullback.runtime.settings import as_yaml, made, plain
@@ -67,7 +66,6 @@ def _build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None) -> Run:
     quieten()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     data = made(cfg.data)
-    cfg = without_leftovers(cfg)
     cfg = with_monitor(cfg, data) if "monitor" in cfg else cfg
     if cfg.get("landmarks") is not None:
         check_known_points(
@@ -119,16 +117,6 @@ def quieten() -> None:
         "Experiment logs directory .* exists and is not empty",
     ):
         warnings.filterwarnings("ignore", message=message)
-
-
-def without_leftovers(cfg: DictConfig) -> DictConfig:
-    """The configuration without the values that a recipe holds for loss terms that were not chosen."""
-    cfg, terms = cfg.copy(), chosen_terms(cfg)
-    with open_dict(cfg):
-        for name in [name for name in cfg.loss if name not in terms]:
-            log.info("the loss term %s was not chosen; its values in the recipe do nothing", name)
-            del cfg.loss[name]
-    return cfg
 
 
 def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:

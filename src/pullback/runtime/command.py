@@ -15,6 +15,7 @@ from pullback.runtime.command_line import overrides
 from pullback.runtime.doorway import DEBUG, is_debugging, tell, telling
 from pullback.runtime.hydra_errors import in_words, while_composing
 from pullback.runtime.option_names import Vocabulary
+from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
 from pullback.runtime.signals import leaving_at_once
 
@@ -43,12 +44,12 @@ class Command:
         @functools.wraps(task)
         def told(cfg: Any) -> Any:
             try:
-                return task(cfg)
+                hydra = HydraConfig.get()
+                return task(fitted(cfg, hydra.job.config_name, hydra.overrides.task))
             except Exception as error:
                 if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
                     raise
                 words = functools.partial(in_words, words=Vocabulary(self.program, self.configs))
-                hydra = HydraConfig.get()
                 if hydra.mode is RunMode.MULTIRUN:
                     error.told = tell(error, words, before=f"job {hydra.job.num} ({hydra.job.override_dirname}): ")  # type: ignore[attr-defined]  # for the doorway
                     raise

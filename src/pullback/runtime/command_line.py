@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pullback.data.kinds import looks_like_image
 from pullback.errors import UsageError
+from pullback.moved import as_typed_now
 from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.path_options import expanded, is_path_option, path_value
 
@@ -54,6 +55,7 @@ def overrides(arguments: Sequence[str], program: str, configs: Path) -> list[str
         program, configs, open_ended=any(argument.split("=")[0] in _OTHER_CONFIGS for argument in arguments)
     )
     flags, options, files = sorted_out(arguments, words)
+    options = [as_typed_now(option) for option in options]
     sweeps = any(flag in ("-m", "--multirun") for flag in flags) or any(
         option.startswith(("sweep=", "hydra.mode=")) for option in options
     )

@@ -110,7 +110,7 @@ def _composition(error: ConfigCompositionException, words: Vocabulary) -> str:
 
 
 def _other_package(key: str, text: str, words: Vocabulary) -> str:
-    """``branch@fusion.loss.backbone`` where the fusion has one network in both roles."""
+    """``branch@fusion.descriptors.backbone`` where the fusion has one network in both roles."""
     group = key.split("@")[0]
     instead = re.search(r"Did you mean to override (\S+?)\?", text)
     if group == "branch" and instead and instead[1] != key:

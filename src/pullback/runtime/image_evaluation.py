@@ -13,16 +13,14 @@ from pullback.data.image.decoding import ImageError
 from pullback.errors import UserError
 from pullback.runtime.build import Run
 from pullback.runtime.origin import description_of
-from pullback.runtime.settings import made
+from pullback.runtime.parts import class_of
+from pullback.runtime.settings import located, made
 from pullback.tasks.evaluated import Evaluated
 from pullback.tasks.image.reporting import report_images
 from pullback.tasks.image.results import ImageProtocol
 from pullback.tasks.image.scoring import score_image_store
 from pullback.tasks.store import PredictionStore
 from pullback.types import ImagePair, PatchPair
-
-# Options of a backbone that a reader of a result wants to know, in the order in which they are printed.
-_TOLD = ("weights", "layer", "layers", "stages", "blocks", "facet", "size", "t", "random_seed")
 
 
 class ImageEvaluation:
@@ -60,7 +58,7 @@ class ImageEvaluation:
     def origin(self, run: Run) -> dict[str, Any]:
         """Crop, fusion, weights, graph, solver and precision."""
         data = {key: run.config["data"][key] for key in ("crop", "margin")}
-        branches = {"basis": run.module.fusion.basis, "loss": run.module.fusion.loss}
+        branches = {"basis": run.module.fusion.basis, "descriptors": run.module.fusion.descriptors}
         weights = {name: branch.backbone.fingerprint()["weights_sha256"] for name, branch in branches.items()}
         parts = {part: run.config[part] for part in ("fusion", "graph", "solver")}
         return {"data": data, **parts, "weights": weights, "seed": run.cfg.seed}
@@ -100,16 +98,16 @@ class ImageEvaluation:
 
 
 def fusion_line(fusion: Mapping[str, Any]) -> str:
-    """Both branches of a fusion: ``basis Dino (weights …, layer 9), loss …``."""
-    return ", ".join(f"{name} {branch_line(fusion[name])}" for name in ("basis", "loss"))
+    """Both branches of a fusion: ``basis Dino (weights …, layer 9), descriptors …``."""
+    return ", ".join(f"{name} {branch_line(fusion[name])}" for name in ("basis", "descriptors"))
 
 
 def branch_line(branch: Mapping[str, Any]) -> str:
+    """A branch as the class of its backbone describes itself."""
     backbone = branch["backbone"]
-    told = {key: backbone[key] for key in _TOLD if backbone.get(key) is not None}
-    if "weights" in told:
-        told["weights"] = Path(str(told["weights"])).name
-    return backbone["_target_"].rsplit(".", 1)[-1] + f" ({', '.join(f'{key} {value}' for key, value in told.items())})"
+    options = {key: value for key, value in backbone.items() if key != "_target_"}
+    describe = getattr(located(backbone["_target_"]), "describe", None)
+    return describe(options) if describe is not None else class_of(backbone)
 
 
 def graph_line(graph: Mapping[str, Any]) -> str:

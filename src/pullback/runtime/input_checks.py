@@ -11,7 +11,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from pullback.data.kinds import looks_like_image
-from pullback.runtime.checks import ConfigError, check, check_stages, check_weights
+from pullback.runtime.checks import check, check_stages, check_weights
+from pullback.runtime.parts import ConfigError
 from pullback.runtime.settings import as_written
 from pullback.runtime.value_checks import check_given, check_values
 

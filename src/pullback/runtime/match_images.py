@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from pullback.data.image.io import read_image
 from pullback.runtime.match_meshes import device_named
 from pullback.runtime.options import options_at_fault
+from pullback.runtime.parts import class_of
 from pullback.runtime.settings import as_yaml, made, plain
 from pullback.runtime.signals import stopping
 from pullback.tasks.image.patches import PatchLibrary
@@ -63,4 +64,4 @@ def _match_images(cfg: DictConfig) -> None:
 
 def cfg_names(cfg: DictConfig) -> str:
     """The backbones of a fusion in words: ``DenseGradients → EfficientNetLite0``."""
-    return " → ".join(cfg.fusion[branch].backbone._target_.rsplit(".", 1)[-1] for branch in ("basis", "loss"))
+    return " → ".join(class_of(cfg.fusion[branch].backbone) for branch in ("basis", "descriptors"))

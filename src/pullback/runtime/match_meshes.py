@@ -11,9 +11,9 @@ from torch import nn
 
 from pullback.data.mesh.io import read_landmarks
 from pullback.data.mesh.shapes import PreparedShape, load_shape
-from pullback.runtime.checks import ConfigError
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import refinement, rule_of
+from pullback.runtime.parts import ConfigError, name_of
 from pullback.runtime.settings import as_yaml, made, plain
 from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, listening, stage
@@ -34,7 +34,7 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
         model, solver, view = nn.ModuleDict({"backbone": made(cfg.backbone)}), made(cfg.solver), made(cfg.view)
     if checkpoint is not None:
         load_weights(model, checkpoint)
-    features = cfg.backbone.get("network", cfg.backbone.descriptor)._target_.rsplit(".", 1)[-1]
+    features = name_of(plain(cfg.backbone))
     method = f"{features}, {refinement(plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
     folder, config = Path(cfg.paths.output_dir), as_yaml(plain(cfg))
     with (

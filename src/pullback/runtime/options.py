@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pullback.errors import UserError
-from pullback.runtime.checks import ConfigError
+from pullback.runtime.parts import ConfigError
 
 _OF_CALLS = ("unexpected keyword argument", "required positional argument", "required keyword-only argument")
 _PACKAGES = ("pullback", "lightning")  # whose constructors are called

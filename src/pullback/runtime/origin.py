@@ -10,9 +10,11 @@ from omegaconf import DictConfig
 from torch import nn
 
 from pullback.errors import UserError
-from pullback.runtime.checks import ConfigError
 from pullback.runtime.offered import OFFERED, ForeignConfigError, check_offered
-from pullback.runtime.settings import inherit, inherited, made
+from pullback.runtime.parts import ConfigError, class_of
+from pullback.runtime.settings import inherit, inherited, located, made
+from pullback.solvers.solver import named_with
+from pullback.tasks.mesh.adaptation import FineTuning
 from pullback.tasks.store import PredictionStore
 from pullback.tasks.training.weights import check_fit, load_checkpoint
 
@@ -140,31 +142,15 @@ def fine_tuning(made_by: Mapping[str, Any]) -> str:
     adaptation = made_by.get("adaptation")
     if adaptation is None:
         return "off"
-    rest = dict(adaptation)
-    name, steps, optimizer = (
-        rest.pop("_target_").rsplit(".", 1)[-1],
-        rest.pop("steps", None),
-        rest.pop("optimizer", None),
-    )
-    if name != "FineTuning":
-        return f"{name} ({', '.join(f'{key} {value}' for key, value in adaptation.items() if key != '_target_')})"
-    how = [
-        f"{steps} {optimizer['_target_'].rsplit('.', 1)[-1]} steps a pair, lr {optimizer['lr']}",
-        f"on {' + '.join(made_by['loss'])}",
-    ]
-    return ", ".join(how + ["with dropout and augmentation"] * rest["train_mode"])
+    options = {key: value for key, value in adaptation.items() if key != "_target_"}
+    # what a file names is compared, not imported: adaptations are not on the list of what is built of files
+    if adaptation["_target_"] == f"{FineTuning.__module__}.{FineTuning.__qualname__}":
+        return FineTuning.describe(options, terms=list(made_by["loss"]))
+    return named_with(class_of(adaptation), options)
 
 
-def refinement(solver: dict[str, Any]) -> str:
-    """What the solver does at test time: ``DiffZoomOut 30 → 130 by 10 (blur 0.01, …)``."""
-    rest = dict(solver)
-    name, k, step, n_steps = (rest.pop(key, None) for key in ("_target_", "k_init", "step", "n_steps"))
-    rest.pop("backend", None)  # changes the time, not the map
-    if not rest.get("two_way"):
-        rest.pop("two_way", None)
-    sizes = f" {k} → {k + step * n_steps} by {step}" if n_steps else ""
-    if "blur" in rest and rest["blur"] is None:
-        rest["blur"] = "none: nearest neighbours"
-        rest.pop("init_blur")
-    numbers = ", ".join(f"{key} {value}" for key, value in rest.items())
-    return name.rsplit(".", 1)[-1] + sizes + (f" ({numbers})" if numbers else "")
+def refinement(solver: Mapping[str, Any]) -> str:
+    """What the solver does at test time, as its class says: ``DiffZoomOut 30 → 130 by 10 (blur 0.01, …)``."""
+    options = {key: value for key, value in solver.items() if key != "_target_"}
+    describe = getattr(located(solver["_target_"]), "describe", None)
+    return describe(options) if describe is not None else named_with(class_of(solver), options)

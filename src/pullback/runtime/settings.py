@@ -14,7 +14,9 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from pullback.errors import UserError
+from pullback.ranges import NumberError
 from pullback.runtime.offered import check_offered
+from pullback.runtime.parts import UnknownTarget
 
 # Taken from the configuration of a checkpoint or of stored predictions, as far as it has them, unless the command line
 # says otherwise.
@@ -33,10 +35,6 @@ def register_resolvers(root: Path) -> None:
         "first_of", lambda *values: next(value for value in values if value not in (None, "")), replace=True
     )
     OmegaConf.register_new_resolver("quotient", lambda total, part: total // part, replace=True)
-
-
-class UnknownTarget(UserError, ImportError):
-    """A ``_target_`` that names nothing which can be imported."""
 
 
 class ForeignKeyError(UserError, ValueError):
@@ -68,38 +66,54 @@ def made(cfg: Any, **arguments: Any) -> Any:
     is said. References to other parts are resolved once, before anything is built: a text that comes out of one is a
     text, whatever it looks like. Not ``hydra.utils.instantiate``, which looks references up a second time, so that a
     stranger's text would have to be escaped as often as its version does that, and which hides what constructors say in
-    an error of its own. Raises UnknownTarget when there is nothing of that name.
+    an error of its own. Raises UnknownTarget when there is nothing of that name, and NumberError naming the option as
+    it is typed.
     """
     content: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True) if OmegaConf.is_config(cfg) else cfg
-    return _built({**content, **arguments} if arguments else content)
+    place = cfg._get_full_key(None) if OmegaConf.is_config(cfg) else ""
+    return _built({**content, **arguments} if arguments else content, place)
 
 
-def _built(value: Any) -> Any:
+def _built(value: Any, place: str = "") -> Any:
     if isinstance(value, list):
-        return [_built(below) for below in value]
+        return [_built(below, place) for below in value]
     if not isinstance(value, dict):
         return value
     instructions = {key: value[key] for key in _INSTRUCTIONS if key in value}
     options = {key: below for key, below in value.items() if key not in _INSTRUCTIONS}
     if instructions.get("_recursive_", True):
-        options = {key: _built(below) for key, below in options.items()}
+        options = {key: _built(below, f"{place}.{key}" if place else key) for key, below in options.items()}
     if "_target_" not in instructions:
         return options
-    call, given = _located(instructions["_target_"]), [_built(below) for below in instructions.get("_args_", ())]
-    return functools.partial(call, *given, **options) if instructions.get("_partial_") else call(*given, **options)
+    call, given = located(instructions["_target_"]), [_built(below) for below in instructions.get("_args_", ())]
+    if instructions.get("_partial_"):
+        return functools.partial(call, *given, **options)
+    try:
+        return call(*given, **options)
+    except NumberError as error:
+        raise error.at(_typed_place(place)) from None
+
+
+def _typed_place(place: str) -> str:
+    """Where an option of a part is typed: what a module or the data are made of has its place at the top."""
+    for inside, at_top in (("data.datasets", "dataset"), ("data.test", "test"), ("module.losses", "loss")):
+        if place.startswith(f"{inside}."):
+            return f"{at_top}{place.removeprefix(inside)}"
+    return place.removeprefix("module.")
 
 
 # everything is plain here: the last changes nothing
 _INSTRUCTIONS = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
-def _located(target: Any) -> Any:
+def located(target: Any) -> Any:
+    """What a dotted name stands for. Raises UnknownTarget."""
     if not isinstance(target, str):
-        raise UnknownTarget(f"_target_={target!r} is no dotted name, such as pullback.solvers.zoomout.ZoomOut")
+        raise UnknownTarget(repr(target), "it is no dotted name, such as pullback.solvers.zoomout.ZoomOut")
     try:
         return get_object(target)
     except Exception as error:  # whatever importing it raises
-        raise UnknownTarget(f"_target_={target} cannot be imported: {error.__cause__ or error}") from error
+        raise UnknownTarget(target, error.__cause__ or error) from error
 
 
 def inherit(

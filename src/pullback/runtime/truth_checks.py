@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from pullback.runtime.checks import ConfigError, chosen_terms
+from pullback.runtime.parts import ConfigError, terms_that
 
 
 def check_ground_truth(cfg: DictConfig, *, training: bool, validation: bool) -> None:
@@ -13,10 +13,10 @@ def check_ground_truth(cfg: DictConfig, *, training: bool, validation: bool) -> 
     have it.
     """
     names = ", ".join(cfg.dataset)
-    if "supervised" in chosen_terms(cfg) and not training:
+    for name in terms_that(cfg, "needs_truth") if not training else ():
         raise ConfigError(
-            f"loss.supervised needs ground truth, but training shapes of {names} have no .vts file; use "
-            "~loss.supervised, or add the files"
+            f"loss.{name} needs ground truth, but training shapes of {names} have no .vts file; use "
+            f"~loss.{name}, or add the files"
         )
     if "geodesic_error" in (cfg.get("monitor") or "") and not validation:
         raise ConfigError(

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from pullback.runtime.checks import ConfigError
+from pullback.runtime.parts import ConfigError
 
 # The least values of numbers; of those that must be above 0 it is not allowed itself.
 _AT_LEAST = {

@@ -13,6 +13,7 @@ from torch import Tensor
 from pullback.mapping.fmap import MASKS, fmap_from_softmap, penalty_mask
 from pullback.mapping.latent import nearest_orthogonal, soft_orthogonality
 from pullback.mapping.row_systems import factorise_rows, solve_factored, solve_rows
+from pullback.ranges import above, at_least
 from pullback.solvers.pair_descriptors import PairDescriptors
 from pullback.solvers.pair_losses import diagonal
 from pullback.solvers.pair_solver import PairFmap, PairSolver, natural_scale
@@ -73,10 +74,10 @@ class ClosedForm(PairSolver):
         super().__init__(max_pairs=max_pairs)
         if mask not in MASKS:
             raise ValueError(f"mask={mask!r} is unknown; use one of {', '.join(MASKS)}")
-        if min(lam, orthogonality) < 0 or eps <= 0:
-            raise ValueError(
-                f"lam={lam} and orthogonality={orthogonality} must not be negative, and eps={eps} must be positive"
-            )
+        at_least(0, lam=lam, gamma=gamma, orthogonality=orthogonality)
+        at_least(0, orthogonality_steps=orthogonality_steps, zoomout_steps=zoomout_steps)
+        at_least(1, zoomout_start=zoomout_start)
+        above(0, eps=eps)
         self.descriptors = descriptors or PairDescriptors(source="both")
         self.lam = lam
         self.eps = eps

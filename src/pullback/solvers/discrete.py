@@ -2,17 +2,21 @@
 both point maps of a pair refined together.
 """
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pullback.mapping.fmap import fmap_from_softmap
 from pullback.mapping.nearest_map import NearestMap
+from pullback.ranges import at_least
+from pullback.solvers.solver import GrowingSolver
 from pullback.stages import stage
 from pullback.types import Eigenbasis, Match, SoftMap
 
 
-class DiscreteOptimisation:
+class DiscreteOptimisation(GrowingSolver):
     """Bijective, area-preserving ZoomOut: the energy of a functional map,
     minimised over the functional maps of point maps only.
 
@@ -26,6 +30,8 @@ class DiscreteOptimisation:
     Gradients reach nothing.
     """
 
+    differentiable: ClassVar[bool] = False
+
     def __init__(
         self,
         *,
@@ -36,15 +42,10 @@ class DiscreteOptimisation:
         bijectivity: float = 1.0,
         coupling: float = 1.0,
     ):
-        if k_init < 1 or step < 1 or n_steps < 0:
-            raise ValueError(f"k_init={k_init} and step={step} must be at least 1 and n_steps={n_steps} at least 0")
-        if min(orthogonality, bijectivity, coupling) < 0 or max(orthogonality, bijectivity, coupling) == 0:
-            raise ValueError(
-                f"{orthogonality=}, {bijectivity=} and {coupling=} must not be "
-                "negative, and one of them must be positive"
-            )
-        self.k_init = k_init
-        self.sizes = [k_init + step * (i + 1) for i in range(n_steps)]
+        super().__init__(k_init=k_init, step=step, n_steps=n_steps)
+        at_least(0, orthogonality=orthogonality, bijectivity=bijectivity, coupling=coupling)
+        if max(orthogonality, bijectivity, coupling) == 0:
+            raise ValueError(f"{orthogonality=}, {bijectivity=} and {coupling=} leave nothing to minimise; give one")
         self.weights = (orthogonality, bijectivity, coupling)
 
     @torch.no_grad()

@@ -4,10 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pullback.ranges import at_least
 from pullback.solvers.pair_solver import projector
 from pullback.types import PatchPair
 
-SOURCES = ("loss", "basis", "both")
+SOURCES = ("descriptors", "basis", "both")
 NORMALISATIONS = ("none", "patch", "channel")
 Features = tuple[Float[Tensor, "n1 c"], Float[Tensor, "n2 c"]]
 Coefficients = tuple[Float[Tensor, "k1 d"], Float[Tensor, "k2 d"]]
@@ -16,7 +17,7 @@ Coefficients = tuple[Float[Tensor, "k1 d"], Float[Tensor, "k2 d"]]
 class PairDescriptors:
     """Features of both photographs as comparable functions, of size about 1 an entry unless ``normalise="none"``.
 
-    source: the branch they come from: ``"loss"``, ``"basis"``, or ``"both"`` side by side.
+    source: the branch they come from: ``"descriptors"``, ``"basis"``, or ``"both"`` side by side.
     centre: subtract the mean over both photographs (the mean of the two means).
     normalise: ``"patch"`` scales each patch's vector to √c, ``"channel"`` each channel by its standard deviation over
     both. constant: weight of the constant function, which any map carries to itself, as one more descriptor; at 1 it
@@ -27,11 +28,14 @@ class PairDescriptors:
     carries over exactly stay so.
     """
 
-    def __init__(self, *, source: str = "loss", centre: bool = True, normalise: str = "patch", constant: float = 1.0):
+    def __init__(
+        self, *, source: str = "descriptors", centre: bool = True, normalise: str = "patch", constant: float = 1.0
+    ):
         if source not in SOURCES:
             raise ValueError(f"source={source!r} is unknown; use one of {', '.join(SOURCES)}")
         if normalise not in NORMALISATIONS:
             raise ValueError(f"normalise={normalise!r} is unknown; use one of {', '.join(NORMALISATIONS)}")
+        at_least(0, constant=constant)
         self.source = source
         self.centre = centre
         self.normalise = normalise
@@ -40,7 +44,7 @@ class PairDescriptors:
     def features(self, pair: PatchPair) -> Features:
         """Values at the patches, without the constant."""
         one, two = pair.image1, pair.image2
-        branches = {"loss": (one.feat, two.feat), "basis": (one.basis_feat, two.basis_feat)}
+        branches = {"descriptors": (one.feat, two.feat), "basis": (one.basis_feat, two.basis_feat)}
         chosen = list(branches.values()) if self.source == "both" else [branches[self.source]]
         feats = [self._prepared(feat1.float(), feat2.float()) for feat1, feat2 in chosen]
         return torch.cat([feat1 for feat1, _ in feats], dim=1), torch.cat([feat2 for _, feat2 in feats], dim=1)

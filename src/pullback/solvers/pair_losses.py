@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.mapping.latent import consensus, orthonormality, printed_trace, two_way_consensus
+from pullback.ranges import at_least
 
 TRACES = {"printed": printed_trace, "two_way": two_way_consensus}
 
@@ -72,8 +73,7 @@ class PairLoss:
         if trace not in TRACES:
             raise ValueError(f"trace={trace!r} is unknown; use one of {', '.join(TRACES)}")
         self.weights = dict(zip(self.terms, (feature, diag, cons, latent, orthonormal), strict=True))
-        if min(self.weights.values()) < 0:
-            raise ValueError(f"weights must not be negative: {self.weights}")
+        at_least(0, **self.weights, cons_from=cons_from)
         self.cons_from = cons_from
         self.scale_free = scale_free
         self.trace = trace

@@ -13,6 +13,7 @@ from torch import Tensor
 from pullback.mapping.fmap import eigenvalue_difference
 from pullback.mapping.latent import latent_bases
 from pullback.mapping.patch_batch import PaddedPatches, pad_patches, stack_padded
+from pullback.ranges import at_least
 from pullback.solvers.pair_descriptors import PairDescriptors
 from pullback.solvers.pair_losses import PairLoss, Unknowns
 from pullback.solvers.pair_solver import PairFmap, PairSolver, natural_scale, projector
@@ -86,11 +87,8 @@ class PairOptimiser(PairSolver):
         max_pairs: int = 8,
     ):
         super().__init__(max_pairs=max_pairs)
-        if min(lr_fmap, lr_refiner, lr_latent) < 0:
-            raise ValueError(
-                f"learning rates must not be negative: lr_fmap={lr_fmap}, lr_refiner={lr_refiner}, "
-                f"lr_latent={lr_latent}"
-            )
+        at_least(0, lr_fmap=lr_fmap, lr_refiner=lr_refiner, lr_latent=lr_latent, steps=steps, seed=seed)
+        at_least(1, latent_dim=latent_dim)
         if precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
         self.refiner = refiner

@@ -26,6 +26,7 @@ from torch import Tensor
 from pullback.mapping.fmap import eigenvalue_difference
 from pullback.mapping.latent import consensus
 from pullback.mapping.patch_batch import pad_patches, stack_padded
+from pullback.ranges import at_least
 from pullback.solvers.pair_descriptors import PairDescriptors
 from pullback.solvers.pair_losses import diagonal
 from pullback.solvers.pair_optimiser import FeatureRefiner
@@ -38,9 +39,9 @@ class ReleaseOptimiser(PairSolver):
     """Adam on the map C alone, from the identity: ``0.1 ‖CA - B‖ + 5 Σ ((λ1_a - λ2_b)
     C_ab)² + 1e-3 (‖C‖² + k from iteration 500)``.
 
-    descriptors: ``"basis"``, as released, or ``"loss"``: the branch that the command-line arguments of the release
-    promise. gram: False takes the literal path, with the matrices of descriptors, autograd and a drawn Y: the slow
-    twin. The pair's bases are taken as they are, without units of area, as released.
+    descriptors: ``"basis"``, as released, or ``"descriptors"``: the branch that the command-line arguments of the
+    release promise. gram: False takes the literal path, with the matrices of descriptors, autograd and a drawn Y: the
+    slow twin. The pair's bases are taken as they are, without units of area, as released.
     """
 
     mode: ClassVar[str] = "release"
@@ -62,8 +63,9 @@ class ReleaseOptimiser(PairSolver):
         max_pairs: int = 8,
     ):
         super().__init__(max_pairs=max_pairs)
-        if descriptors not in ("basis", "loss"):
-            raise ValueError(f"descriptors={descriptors!r} is unknown; use basis (as released) or loss")
+        if descriptors not in ("basis", "descriptors"):
+            raise ValueError(f"descriptors={descriptors!r} is unknown; use basis (as released) or descriptors")
+        at_least(0, steps=steps, lr=lr, feature=feature, diag=diag, cons=cons, cons_from=cons_from, seed=seed)
         self.refiner = refiner
         self.descriptors = descriptors
         self.steps = steps

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pullback.ranges import at_least
 from pullback.types import Movable, PatchPair
 
 
@@ -35,8 +36,7 @@ class PairSolver(ABC):
     terms: ClassVar[tuple[str, ...]]  # the names of ``PairFmap.losses``
 
     def __init__(self, *, max_pairs: int = 8):
-        if max_pairs < 1:
-            raise ValueError(f"max_pairs={max_pairs} must be at least 1")
+        at_least(1, max_pairs=max_pairs)
         self.max_pairs = max_pairs
 
     def __call__(self, pairs: Sequence[PatchPair]) -> list[PairFmap]:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pullback.mapping.readout import Readout
 from pullback.solvers.pair_solver import PairFmap, PairSolver
 from pullback.solvers.patch_refinement import SoftMapRefinement
+from pullback.solvers.solver import ImageSolver
 from pullback.types import PatchMatch, PatchPair
 
 
-class PatchMatching:
+class PatchMatching(ImageSolver):
     """Patches of image 2 to patches of image 1; without an optimiser, a baseline on raw features.
 
     ``two_way`` solves the other direction as well and keeps it in ``reverse``. Raises ValueError for a refinement or a
@@ -28,7 +29,8 @@ class PatchMatching:
         reader = readout if refinement is None else refinement  # of the optimiser's map
         if reader.needs_fmap and optimiser is None:
             raise ValueError(
-                f"embedding={reader.embedding} needs a functional map: give an optimiser, or choose basis or loss"
+                f"embedding={reader.embedding} needs a functional map: give an optimiser, or choose basis or "
+                "descriptors"
             )
         if optimiser is not None and not reader.needs_fmap:
             raise ValueError(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pullback.mapping.embeddings import check_embeddings, full_precision
 from pullback.mapping.patch_embeddings import FMAP_BLOCKS, check_embedding, patch_embeddings
+from pullback.ranges import above, at_least
 from pullback.types import PatchImage, PatchPair
 
 # Damping of the least squares over the patches asked, relative to their share of all: some function may vanish on all
@@ -33,18 +34,15 @@ class SoftMapRefinement:
     def __init__(
         self,
         *,
-        embedding: Sequence[str] = ("basis", "loss", "spectral", "adjoint"),
+        embedding: Sequence[str] = ("basis", "descriptors", "spectral", "adjoint"),
         weights: Sequence[float] | None = (1.0, 1.0, 0.5, 0.5),
         temperature: float = 0.1,
         sizes: Sequence[int] = (20, 50, 100),
         max_questions: int = 1500,
     ):
         check_embedding(embedding, weights, "centred_patch")
-        if not temperature > 0 or not sizes or min(sizes) < 1 or max_questions < 1:
-            raise ValueError(
-                f"temperature={temperature} must be above 0, sizes={list(sizes)} "
-                f"and max_questions={max_questions} at least 1"
-            )
+        above(0, temperature=temperature)
+        at_least(1, max_questions=max_questions, sizes=min(sizes, default=0))
         blocks = list(zip(embedding, weights or [1.0] * len(embedding), strict=True))
         self.embedding = list(embedding)
         self.fixed = [(block, weight) for block, weight in blocks if block not in FMAP_BLOCKS]

@@ -3,12 +3,15 @@ a penalty on what does not commute.
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
 
 from pullback.mapping.fmap import MASKS, penalty_mask, regularised_fmap, spectral_embeddings
 from pullback.mapping.nearest_map import NearestMap
+from pullback.ranges import at_least
+from pullback.solvers.solver import MeshSolver
 from pullback.types import Eigenbasis, Match
 
 
@@ -29,8 +32,7 @@ class Regulariser:
     def __post_init__(self) -> None:
         if self.mask not in MASKS:
             raise ValueError(f"mask={self.mask!r} is unknown; use one of {', '.join(MASKS)}")
-        if self.lam < 0:
-            raise ValueError(f"lam={self.lam} must not be negative")
+        at_least(0, lam=self.lam, gamma=self.gamma)
 
     def fmap(
         self, coeffs1: Float[Tensor, "k1 c"], coeffs2: Float[Tensor, "k2 c"], basis1: Eigenbasis, basis2: Eigenbasis
@@ -40,12 +42,14 @@ class Regulariser:
         return regularised_fmap(coeffs1, coeffs2, self.lam * mask)
 
 
-class RegularisedSolver:
+class RegularisedSolver(MeshSolver):
     """The regularised map of the features, and nothing beside: the match of GeomFmaps (Donati et al. 2020).
 
     Initial and final functional map are the same, of size ``k``; the point map is the nearest neighbours in the
     embeddings that it makes comparable. Gradients reach the features through the linear systems alone.
     """
+
+    eigenfunctions: ClassVar[str] = "k"
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class RegularisedSolver:
         gamma: float = 0.5,
         two_way: bool = False,
     ):
+        at_least(1, k=k)
         self.k = k
         self.regulariser = Regulariser(lam, mask, gamma)
         self.two_way = two_way

@@ -1,6 +1,8 @@
 """ZoomOut between a few well-spread points of each shape (Magnet & Ovsjanikov 2023), for shapes of any size."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,6 +10,7 @@ from torch import Tensor
 from pullback.mapping.fmap import fmap_from_softmap, spectral_embeddings
 from pullback.mapping.nearest_map import NearestMap
 from pullback.mapping.softmap import Backend, soft_map
+from pullback.ranges import above
 from pullback.solvers.zoomout import Refinement, hard_map, refine
 from pullback.stages import stage
 from pullback.types import Eigenbasis, Match, PointSample, SoftMap
@@ -26,6 +29,8 @@ class SampledZoomOut(Refinement):
     and no gradients.
     """
 
+    gradients_need: ClassVar[Mapping[str, Any]] = {"blur": 0.01}
+
     def __init__(
         self,
         *,
@@ -38,9 +43,17 @@ class SampledZoomOut(Refinement):
         backend: Backend = "auto",
     ):
         super().__init__(k_init=k_init, step=step, n_steps=n_steps, two_way=two_way)
+        above(0, blur=blur, init_blur=init_blur)
         self.blur = blur
         self.init_blur = blur if init_blur is None else init_blur
         self.backend = backend
+
+    @classmethod
+    def describe(cls, options: Mapping[str, Any]) -> str:
+        if options.get("blur", 0) is not None:
+            return super().describe(options)
+        hard = {key: value for key, value in options.items() if key != "init_blur"}
+        return super().describe(hard | {"blur": "none: nearest neighbours"})
 
     def initial_map(self, query: Float[Tensor, "s2 c"], reference: Float[Tensor, "s1 c"]) -> SoftMap:
         return self._map(query, reference, self.init_blur)

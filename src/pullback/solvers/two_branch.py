@@ -7,7 +7,7 @@ operator that is never stored, which is what lets such a network train on meshes
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -18,7 +18,9 @@ from pullback.mapping.fmap import fmap_from_pointmap, fmap_from_softmap, spectra
 from pullback.mapping.nearest_map import NearestMap
 from pullback.mapping.pointmap import nearest
 from pullback.mapping.softmap import Backend, soft_map
+from pullback.ranges import above, at_least
 from pullback.solvers.regularised import Regulariser
+from pullback.solvers.solver import MeshSolver
 from pullback.types import Eigenbasis, Match, SoftMap
 
 EMBEDDINGS = ("unit_rows", "projected", "features")
@@ -33,7 +35,7 @@ class Side(NamedTuple):
     points: Float[Tensor, "n c"]  # embedding of the vertices: what the soft map compares
 
 
-class TwoBranch:
+class TwoBranch(MeshSolver):
     """The regularised functional map as ``fmap12_init``, that of the features' soft map as ``fmap12``,
     of the same size ``k``.
 
@@ -45,6 +47,8 @@ class TwoBranch:
     ``"features"``, as embedded; or those in the spectral embeddings of a functional map: ``"spectral"``: the one of the
     features' neighbours; ``"soft_spectral"``: the soft map's; ``"regularised"``.
     """
+
+    eigenfunctions: ClassVar[str] = "k"
 
     def __init__(
         self,
@@ -62,6 +66,8 @@ class TwoBranch:
         for name, value, known in (("embedding", embedding, EMBEDDINGS), ("read_out", read_out, READ_OUTS)):
             if value not in known:
                 raise ValueError(f"{name}={value!r} is unknown; use one of {', '.join(known)}")
+        at_least(1, k=k)
+        above(0, init_blur=init_blur)
         self.k = k
         self.regulariser = Regulariser(lam, mask, gamma)
         self.init_blur = init_blur

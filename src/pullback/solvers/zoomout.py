@@ -4,9 +4,10 @@ A map is refined by going to the point map and back while the number of eigenfun
 "the point map" means: nearest neighbours, or a soft map through which gradients flow.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +16,8 @@ from pullback.mapping.fmap import fmap_from_softmap, spectral_embeddings
 from pullback.mapping.hard_map import HardMap
 from pullback.mapping.pointmap import nearest
 from pullback.mapping.softmap import Backend, soft_map
+from pullback.ranges import above
+from pullback.solvers.solver import GrowingSolver
 from pullback.stages import stage
 from pullback.types import Eigenbasis, Match, SoftMap
 
@@ -47,16 +50,13 @@ def refine(
     return fmap12
 
 
-class Refinement(ABC):
+class Refinement(GrowingSolver):
     """Features → initial point map → functional map of size k_init → refined map;
     subclasses choose the kinds of point map.
     """
 
     def __init__(self, *, k_init: int, step: int, n_steps: int, two_way: bool):
-        if k_init < 1 or step < 1 or n_steps < 0:
-            raise ValueError(f"k_init={k_init} and step={step} must be at least 1 and n_steps={n_steps} at least 0")
-        self.k_init = k_init
-        self.sizes = [k_init + step * (i + 1) for i in range(n_steps)]
+        super().__init__(k_init=k_init, step=step, n_steps=n_steps)
         self.two_way = two_way
 
     @property
@@ -94,6 +94,8 @@ class Refinement(ABC):
 class ZoomOut(Refinement):
     """Classical ZoomOut (Melzi et al. 2019): nearest neighbours all the way. Gradients reach nothing."""
 
+    differentiable: ClassVar[bool] = False
+
     def __init__(self, *, k_init: int = 30, step: int = 10, n_steps: int = 10, two_way: bool = False):
         super().__init__(k_init=k_init, step=step, n_steps=n_steps, two_way=two_way)
 
@@ -122,6 +124,8 @@ class DiffZoomOut(Refinement):
     too, sharper and cheaper still.
     """
 
+    refined_gradients_need: ClassVar[Mapping[str, Any]] = {"refinement": "soft"}
+
     def __init__(
         self,
         *,
@@ -138,6 +142,7 @@ class DiffZoomOut(Refinement):
         super().__init__(k_init=k_init, step=step, n_steps=n_steps, two_way=two_way)
         if refinement not in REFINEMENTS:
             raise ValueError(f"refinement={refinement!r} is unknown; use one of {', '.join(REFINEMENTS)}")
+        above(0, blur=blur, init_blur=init_blur)
         self.blur = blur
         self.init_blur = blur if init_blur is None else init_blur
         self.init_relative = init_relative

@@ -196,9 +196,9 @@ def test_the_protocol_says_what_was_drawn_and_cropped(tss, own):
     ("settings", "message"),
     [
         ({"crop": "tight"}, r"data\.crop=tight is unknown; use one of none, box, mask"),
-        ({"margin": -0.1}, r"data\.margin=-0\.1 would cut into the object"),
-        ({"batch_pairs": 0}, r"data\.batch_pairs=0 matches nothing"),
-        ({"test_pairs": 0}, r"data\.test_pairs=0 matches nothing"),
+        ({"margin": -0.1}, r"margin=-0\.1 is too small; give 0 or more"),
+        ({"batch_pairs": 0}, r"batch_pairs=0 is too small; give 1 or more"),
+        ({"test_pairs": 0}, r"test_pairs=0 is too small; give 1 or more"),
         ({"batchsize": 2}, r"data\.batchsize does not exist; data has crop, margin"),
     ],
 )

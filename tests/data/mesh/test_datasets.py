@@ -160,7 +160,7 @@ def test_a_folder_without_meshes_says_where_it_looked(tmp_path, exists):
 
 
 def test_a_share_is_between_0_and_1(tmp_path):
-    with pytest.raises(ValueError, match="is not a share"):
+    with pytest.raises(ValueError, match="is out of range; give a number from 0 to 1"):
         Folder(tmp_path, test_share=20.0)
 
 

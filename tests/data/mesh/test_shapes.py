@@ -232,7 +232,7 @@ def test_a_spectrum_that_cannot_be_computed_is_blamed_on_the_file(mesh, cache, m
     [
         ({"laplacian": "cotan"}, "cotangent, robust"),
         ({"components": "some"}, "dust, largest, all"),
-        ({"k": 1}, "data.k=1"),
+        ({"k": 1}, "k=1 is too small"),
         ({"basis": "exakt"}, "data.basis=exakt is unknown; use one of exact, sampled"),
         ({"samples": 150}, "data.samples=150 points"),
         ({"k": 200, "coarsen": 150}, "data.coarsen=150"),

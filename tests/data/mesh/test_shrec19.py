@@ -75,7 +75,7 @@ def test_part_of_the_rows_is_the_same_part_each_time(root, module):
     assert torch.equal(again[1].corr2, part.corr2)
     assert not torch.equal(again[0].corr2, again[1].corr2)
     assert len(module(landmarks=1000).test_sets[0][1].corr1) == 162
-    with pytest.raises(ValueError, match="landmarks=0 measures nothing"):
+    with pytest.raises(ValueError, match="landmarks=0 is too small; give 1 or more"):
         Shrec19(root, landmarks=0)
 
 

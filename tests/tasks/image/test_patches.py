@@ -147,5 +147,5 @@ def test_masks_cut_the_graph_only_when_asked(tmp_path):
 
 
 def test_a_graph_without_eigenfunctions_is_refused():
-    with pytest.raises(ValueError, match=r"graph\.k=0"):
+    with pytest.raises(ValueError, match=r"k=0 is too small"):
         GraphSettings(k=0)

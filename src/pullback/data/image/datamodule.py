@@ -14,6 +14,7 @@ from pullback.data.image.cropping import CROPS, crop_pair
 from pullback.data.image.dataset import ImageDataset
 from pullback.data.image.decoding import ImageError
 from pullback.errors import UserError
+from pullback.ranges import at_least
 from pullback.types import ImagePair
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,8 @@ class ImageDataSettings:
     def __post_init__(self) -> None:
         if self.crop not in CROPS:
             raise ValueError(f"data.crop={self.crop} is unknown; use one of {', '.join(CROPS)}")
-        if self.margin < 0:
-            raise ValueError(f"data.margin={self.margin} would cut into the object; give 0 or more, such as 0.1")
-        for key, value in (("batch_pairs", self.batch_pairs), ("test_pairs", self.test_pairs)):
-            if value is not None and value < 1:
-                raise ValueError(f"data.{key}={value} matches nothing; give 1 or more")
+        at_least(0, margin=self.margin, seed=self.seed, num_workers=self.num_workers)
+        at_least(1, batch_pairs=self.batch_pairs, test_pairs=self.test_pairs)
 
     @property
     def protocol(self) -> str:

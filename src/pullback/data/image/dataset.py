@@ -1,11 +1,11 @@
 """What a data set of photographs is: named pairs in subsets, as files, and the words that say which pairs they are."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -33,6 +33,9 @@ class ImageDataset(ABC):
     Files are looked for when they are first needed, not in the constructor.
     """
 
+    kind: ClassVar[str] = "image"
+    # What may lie in a folder of research data, by what follows ``dataset=``: {"folder": its usual name} and options.
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     name: str
     # whose longer side PCK is measured in: image1 | image2 | both | box1 (the object's box)
     pck_reference: str = "image1"

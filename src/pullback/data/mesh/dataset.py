@@ -1,10 +1,10 @@
 """What a data set is: named shapes in a training and a test split, as files."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Int
 from numpy import ndarray
@@ -96,6 +96,9 @@ class MeshDataset(ABC):
     and perhaps which pairs are made.
     """
 
+    kind: ClassVar[str] = "mesh"
+    # What may lie in a folder of research data, by what follows ``dataset=``: {"folder": its usual name} and options.
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     name: str
     val_shapes: int | None = None  # how many training shapes make a sensible validation set; None: a tenth
     up: str = "y"  # the axis of the shapes that points up in pictures: x | y | z, or -x …

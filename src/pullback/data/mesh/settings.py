@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pullback.data.mesh.pairs import PROTOCOLS
 from pullback.data.mesh.shapes import PreparationSettings
 from pullback.geometry.geodesic import METHODS
+from pullback.ranges import at_least
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class DataSettings:
     prepare_workers: int | None = None  # processes that prepare shapes; None: one for each CPU
 
     def __post_init__(self) -> None:
+        at_least(1, test_pairs=self.test_pairs, memory_shapes=self.memory_shapes, prepare_workers=self.prepare_workers)
+        at_least(2, k=self.k, coarsen=self.coarsen, samples=self.samples)
+        at_least(0, train_shapes=self.train_shapes, val_shapes=self.val_shapes, val_pairs=self.val_pairs)
+        at_least(0, seed=self.seed, num_workers=self.num_workers)
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"data.protocol={self.protocol} is unknown; use one of {', '.join(PROTOCOLS)}")
         if self.geodesics is not None and self.geodesics not in METHODS:

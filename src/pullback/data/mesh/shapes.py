@@ -23,6 +23,7 @@ from pullback.geometry.cleaning import COMPONENTS, MeshError, Relabelling, clean
 from pullback.geometry.coarsening import coarsen, nearest_vertices
 from pullback.geometry.eigenbasis import EigenbasisError
 from pullback.geometry.operators import BASES, MeshOperators, compute_operators
+from pullback.ranges import at_least
 from pullback.stages import stage
 from pullback.types import Eigenbasis, PointSample, Shape
 
@@ -64,8 +65,7 @@ class PreparationSettings:
             raise ValueError(f"data.components={self.components} is unknown; use one of {', '.join(COMPONENTS)}")
         if self.basis not in BASES:
             raise ValueError(f"data.basis={self.basis} is unknown; use one of {', '.join(BASES)}")
-        if self.k < 2:
-            raise ValueError(f"data.k={self.k} eigenfunctions make no basis; use data.k=200")
+        at_least(2, k=self.k, coarsen=self.coarsen, samples=self.samples)
         if self.coarsen is not None and self.coarsen < self.k:
             raise ValueError(
                 f"data.coarsen={self.coarsen} is less than data.k={self.k}, but k eigenfunctions need k vertices; "

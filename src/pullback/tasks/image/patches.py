@@ -20,6 +20,7 @@ from pullback.geometry.grid import grid_basis
 from pullback.nn.finite import check_features
 from pullback.nn.fusion import Fusion
 from pullback.nn.image_backbone import FeatureMaps, ImageBackbone
+from pullback.ranges import at_least
 from pullback.types import Eigenbasis, Image, ImagePair, PatchImage, PatchPair
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,7 @@ class GraphSettings:
     objects_only: bool = False  # true: a graph of the object's patches alone, where there is a mask
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"graph.k={self.k}: at least one eigenfunction is needed")
+        at_least(1, k=self.k)
 
 
 class FeatureCache:
@@ -115,22 +115,22 @@ class PatchLibrary:
         self.graph = graph
         self.cache_dir = Path(cache_dir)
         self.basis_features = FeatureCache(fusion.basis.backbone, cache_dir, capacity=memory_images)
-        self.loss_features = self.basis_features
+        self.descriptor_features = self.basis_features
         if not fusion.same_backbone:
-            self.loss_features = FeatureCache(fusion.loss.backbone, cache_dir, capacity=memory_images)
+            self.descriptor_features = FeatureCache(fusion.descriptors.backbone, cache_dir, capacity=memory_images)
 
     def prepare(self, photos: Sequence[Image]) -> None:
         """Fills the cache with the features of the photographs."""
-        for cache in (self.basis_features, self.loss_features):
+        for cache in (self.basis_features, self.descriptor_features):
             cache.load([photo for photo in photos if not cache.holds(photo)])
 
     def pair(self, pair: ImagePair, *, device: torch.device) -> PatchPair:
         """The two photographs with the features of both branches on the basis branch's grids, and their bases."""
         photos = [pair.image1, pair.image2]
-        maps = [*self.basis_features.load(photos), *self.loss_features.load(photos)]
+        maps = [*self.basis_features.load(photos), *self.descriptor_features.load(photos)]
         found = self.fusion.features(*({name: values.to(device) for name, values in of_one.items()} for of_one in maps))
-        image1 = self._image(pair.image1, found.basis1, found.loss1)
-        image2 = self._image(pair.image2, found.basis2, found.loss2)
+        image1 = self._image(pair.image1, found.basis1, found.descriptors1)
+        image2 = self._image(pair.image2, found.basis2, found.descriptors2)
         return PatchPair(pair.name, image1, image2)
 
     def _image(self, photo: Image, basis_map: Float[Tensor, "cb h w"], loss_map: Float[Tensor, "c h w"]) -> PatchImage:

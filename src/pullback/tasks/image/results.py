@@ -28,7 +28,7 @@ class ImageProtocol:
     crop: str  # what the photographs were cropped to: "none", "box", "mask"
     mode: str  # of the solver: "closed_form", "paper", "release", or "raw" without a functional map
     solver: str  # a short line that describes it
-    fusion: str  # the basis branch and the loss branch
+    fusion: str  # the basis branch and that of descriptors
     seed: int
     direction: str = "2 → 1: asked on image 2, answered on image 1"
     averaging: str = (

@@ -1,8 +1,8 @@
 """Adaptation at test time: a network fits its losses to one pair, matches it, and forgets it again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from pullback.ranges import above, at_least
 from pullback.solvers.seeding import pair_generator
 
 Loss = Callable[[], Float[Tensor, ""]]
@@ -50,17 +51,22 @@ class FineTuning:
         train_mode: bool = False,
         seed: int = 0,
     ):
-        if steps < 1:
-            raise ValueError(f"adaptation.steps={steps} tunes nothing; use adaptation.steps=15, or adaptation=null")
-        if gradient_clip is not None and gradient_clip <= 0:
-            raise ValueError(
-                f"adaptation.gradient_clip={gradient_clip} stops every step; use 1.0, or null for no clipping"
-            )
+        at_least(1, steps=steps)
+        above(0, gradient_clip=gradient_clip)
+        at_least(0, seed=seed)
         self.optimizer = optimizer
         self.steps = steps
         self.gradient_clip = float("inf") if gradient_clip is None else float(gradient_clip)
         self.train_mode = train_mode
         self.seed = seed
+
+    @classmethod
+    def describe(cls, options: Mapping[str, Any], *, terms: Sequence[str]) -> str:
+        """What is done with these options, in a line: ``15 Adam steps a pair, lr 0.001, on consistency``."""
+        optimizer = options["optimizer"]
+        steps = f"{options['steps']} {optimizer['_target_'].rsplit('.', 1)[-1]} steps a pair, lr {optimizer['lr']}"
+        tail = ["with dropout and augmentation"] if options["train_mode"] else []
+        return ", ".join([steps, f"on {' + '.join(terms)}", *tail])
 
     @contextmanager
     def __call__(self, module: nn.Module, loss: Loss, *, name: str) -> Iterator[None]:

@@ -5,10 +5,12 @@ and test see the value of the configuration, which makes their figures comparabl
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+
+from pullback.ranges import above, at_least
 
 
 class GeometricSchedule(Callback, ABC):
@@ -17,8 +19,8 @@ class GeometricSchedule(Callback, ABC):
     """
 
     def __init__(self, *, start: float, end: float, steps: int | None = None, epochs: int | None = None):
-        if start <= 0 or end <= 0:
-            raise ValueError(f"a geometric schedule needs positive ends, not start={start} and end={end}")
+        above(0, start=start, end=end)
+        at_least(1, steps=steps, epochs=epochs)
         if (steps is None) == (epochs is None) or (steps or epochs or 0) < 1:
             raise ValueError(
                 f"give a schedule a positive number of either steps or epochs, not steps={steps} and epochs={epochs}"
@@ -84,6 +86,7 @@ class WeightRamp(GeometricSchedule):
 class BlurAnneal(GeometricSchedule):
     """The σ of the soft map between features (``solver.init_blur``)."""
 
+    solver_option: ClassVar[str] = "init_blur"  # what it changes: read from the source by the checks
     key = "train/init_blur"
 
     def read(self, module: Any) -> float:

@@ -1,8 +1,10 @@
 """PF-PASCAL: keypoints on pairs of photographs of 20 categories (Ham et al., Proposal Flow, 2017)."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -55,6 +57,7 @@ class PFPascal(ImageDataset):
     prior work does.
     """
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pf_pascal": {"folder": "PF-dataset-PASCAL"}}
     name = "pf_pascal"
 
     def __init__(self, root: str | Path, *, listing: str = "test_pairs.csv", pck_reference: str = "image1"):

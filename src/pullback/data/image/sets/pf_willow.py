@@ -1,7 +1,9 @@
 """PF-WILLOW: ten keypoints on each of 100 photographs of ten classes (Ham et al., Proposal Flow, 2016)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -47,6 +49,7 @@ class PFWillow(ImageDataset):
     the 90 pairs of a class, then over classes.
     """
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"pf_willow": {"folder": "PF-dataset-WILLOW"}}
     name = "pf_willow"
 
     def __init__(self, root: str | Path, *, pck_reference: str = "box1", allow_missing: bool = False):

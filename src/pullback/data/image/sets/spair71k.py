@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from pullback.data.image.dataset import ImageDataset, ImagePairFiles, in_words, 
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.io import read_image, read_mask
 from pullback.files import read_json
+from pullback.ranges import at_least
 from pullback.types import Image, ImagePair
 
 _SEED = 42  # of the sample in prior work
@@ -49,6 +50,7 @@ class SPair71k(ImageDataset):
     split).
     """
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"spair71k": {"folder": "SPair-71k"}}
     name = "spair71k"
 
     def __init__(
@@ -63,8 +65,7 @@ class SPair71k(ImageDataset):
         """``categories``: only these, in this order; null: all that the split has, in alphabetical order."""
         if split not in ("trn", "val", "test"):
             raise ValueError(f"dataset.spair71k.split={split} is unknown; use trn, val or test")
-        if sample is not None and sample < 1:
-            raise ValueError(f"dataset.spair71k.sample={sample} draws nothing; give 1 or more, or null for all pairs")
+        at_least(1, sample=sample)
         self.root = Path(root)
         self.split = split
         self.sample = sample

@@ -1,8 +1,10 @@
 """TSS: dense correspondence and masks of objects of one category (Taniai, Sinha and Sato, CVPR 2016)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -53,6 +55,7 @@ class TSS(ImageDataset):
     its own in which 1 and 2 are exchanged.
     """
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tss": {"folder": "TSS_CVPR2016"}}
     name = "tss"
 
     def __init__(

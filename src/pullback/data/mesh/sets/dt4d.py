@@ -2,9 +2,10 @@
 with correspondences within and across classes (Magnet et al. 2022).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int
@@ -91,6 +92,10 @@ class Dt4d(MeshDataset):
     test.txt; both leave pumpkinhulk out.
     """
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "dt4d_intra": {"folder": "DT4D_r", "pairing": "intra"},
+        "dt4d_inter": {"folder": "DT4D_r", "pairing": "inter"},
+    }
     advice_on_splits = "Are its train.txt and test.txt complete?"
 
     def __init__(

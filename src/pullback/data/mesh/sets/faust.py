@@ -1,5 +1,8 @@
 """FAUST: scans of 10 people in 10 poses each (Bogo et al. 2014), in the meshes that circulate."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from pullback.data.mesh.dataset import FOR_TESTS_ONLY, Split
 from pullback.data.mesh.published import PublishedSet
 
@@ -14,6 +17,7 @@ class Faust(PublishedSet):
     Landmark i is the same point of the FAUST template on all shapes; ``.sym.vts`` holds its left-right mirror image.
     """
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"faust": {"folder": "FAUST_r"}}
     name = "faust"
     val_shapes = 10  # the last person of the training split in all poses
     vts_rows = 5000
@@ -33,6 +37,7 @@ class Faust(PublishedSet):
 class FaustA(Faust):
     """FAUST_a: the 20 test shapes with anisotropic triangles (Donati et al. 2022), for tests only."""
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"faust_a": {"folder": "FAUST_a"}}
     name = "faust_a"
     vts_rows = 6890
     advice_on_splits = FOR_TESTS_ONLY

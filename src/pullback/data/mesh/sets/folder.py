@@ -9,6 +9,7 @@ from pathlib import Path
 from pullback.data.errors import ListError, MissingDataError, shortened
 from pullback.data.mesh.dataset import LAYOUTS, MeshDataset, MeshTree, ShapeFiles, Split, find_tree, numbered_names
 from pullback.data.mesh.io import MESH_SUFFIXES
+from pullback.ranges import at_least, within
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +27,8 @@ class Folder(MeshDataset):
     )
 
     def __init__(self, root: str | Path, *, name: str = "folder", test_share: float = 0.2, seed: int = 0):
-        if not 0 <= test_share <= 1:
-            raise ValueError(
-                f"test_share={test_share} is not a share; give a number from 0 (train on all shapes) to 1 (test on all)"
-            )
+        within(0, 1, test_share=test_share)  # train on all shapes, or test on all
+        at_least(0, seed=seed)
         self.root = Path(root)
         self.name = name
         self.test_share = test_share

@@ -1,5 +1,8 @@
 """SCAPE: one man in 71 poses (Anguelov et al. 2005), in the meshes that circulate."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from pullback.data.mesh.dataset import FOR_TESTS_ONLY, Split
 from pullback.data.mesh.published import PublishedSet
 
@@ -11,6 +14,7 @@ _REQUEST = "SCAPE is given by its authors on request: http://robotics.stanford.e
 class Scape(PublishedSet):
     """SCAPE_r: remeshed to about 5,000 vertices (Ren et al. 2018); mesh000–050 for training, mesh052–071 for tests."""
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"scape": {"folder": "SCAPE_r"}}
     name = "scape"
     up = "x"
     front = "-y"
@@ -36,6 +40,7 @@ class ScapeAcvd(Scape):
     Row i of a ``.vts`` file is the vertex nearest to vertex i of the original scan.
     """
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"scape_acvd": {"folder": "SCAPE_acvd"}}
     name = "scape_acvd"
     vts_rows = 12500
     source = (
@@ -50,6 +55,7 @@ class ScapeAcvd(Scape):
 class ScapeA(Scape):
     """SCAPE_a: the 20 test shapes with anisotropic triangles (Donati et al. 2022), for tests only."""
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"scape_a": {"folder": "SCAPE_a"}}
     name = "scape_a"
     vts_rows = 12500
     advice_on_splits = FOR_TESTS_ONLY

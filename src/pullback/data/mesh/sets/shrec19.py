@@ -4,8 +4,10 @@ pairs of human shapes with dense ground truth.
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Int
@@ -24,6 +26,7 @@ from pullback.data.mesh.dataset import (
 )
 from pullback.data.mesh.io import count_rows, read_vts
 from pullback.geometry.cleaning import MeshError
+from pullback.ranges import at_least
 
 DIRECTIONS = ("paper", "ulrssm")
 
@@ -72,6 +75,10 @@ class DenseMap:
 class Shrec19(MeshDataset):
     """44 shapes, for tests only: 407 pairs with a map, without the 23 of shape 40, which is partial."""
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "shrec19": {"folder": "SHREC19_r"},
+        "shrec19_subset": {"folder": "SHREC19_subset", "name": "shrec19_subset", "allow_missing": True},
+    }
     advice_on_splits = FOR_TESTS_ONLY
 
     def __init__(
@@ -95,10 +102,7 @@ class Shrec19(MeshDataset):
             raise ValueError(
                 f"direction={direction} is unknown; use dataset.{name}.direction= one of {', '.join(DIRECTIONS)}"
             )
-        if landmarks is not None and landmarks < 1:
-            raise ValueError(
-                f"landmarks={landmarks} measures nothing; use dataset.{name}.landmarks=1000, or null for all vertices"
-            )
+        at_least(1, landmarks=landmarks)
         self.root = Path(root)
         self.name = name
         self.direction = direction

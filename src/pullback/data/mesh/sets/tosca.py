@@ -1,8 +1,10 @@
 """TOSCA: animals and people in many poses (Bronstein et al. 2008), remeshed to about 5,000 vertices."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, ClassVar
 
 from pullback.data.errors import ListError, MissingDataError, shortened
 from pullback.data.mesh.dataset import FOR_TESTS_ONLY, ShapePairFiles, Split, require_tree
@@ -23,6 +25,7 @@ class Tosca(PublishedSet):
     and so are pairs.
     """
 
+    published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tosca": {"folder": "TOSCA_Isometric"}}
     name = "tosca"
     advice_on_splits = FOR_TESTS_ONLY
     wanted = "cat0.off … wolf2.off (76 files) and cat0.vts …"
