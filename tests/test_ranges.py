@@ -33,8 +33,13 @@ def written_objects() -> dict[str, dict[str, Any]]:
 
 def plain_options(written: dict[str, Any]) -> dict[str, Any]:
     """Without references to other parts, which the defaults of the class replace where there are some."""
-    kept = {key: value for key, value in written.items() if not str(value).startswith("${") and key != "defaults"}
-    needed = {"in_channels": 3, "root": "nowhere", "weights": "nowhere", "optimizer": None}
+    kept = {
+        key: plain_options(value) if isinstance(value, dict) and "_target_" in value else value
+        for key, value in written.items()
+        if not str(value).startswith("${") and key != "defaults"
+    }
+    optimizer = {"_target_": "torch.optim.Adam", "_partial_": True}
+    needed = {"in_channels": 3, "root": "nowhere", "weights": "nowhere", "optimizer": optimizer}
     parameters = inspect.signature(located(written["_target_"])).parameters
     return kept | {key: value for key, value in needed.items() if key in parameters and key not in kept}
 
@@ -47,7 +52,7 @@ def absurd_numbers() -> Iterator[tuple[str, str, float]]:
             hint = hints.get(name)
             kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
             if int in kinds or float in kinds:
-                yield from ((target, name, value) for value in ((-1, math.nan) if float in kinds else (-1,)))
+                yield from ((target, name, value) for value in ((-1.0, math.nan) if float in kinds else (-1,)))
 
 
 CASES = [(t, n, v) for t, n, v in absurd_numbers() if (t.rsplit(".", 1)[-1], n, v) not in MEANINGFUL]
@@ -67,7 +72,7 @@ def test_an_absurd_number_is_refused_by_the_name_of_its_option(target, option, v
 @pytest.mark.parametrize(
     ("program", "part", "typed", "told"),
     [
-        ("train", "module", ["solver.blur=-1"], r"^solver\.blur=-1 is too small; give a number above 0"),
+        ("train", "module", ["solver.blur=-1.0"], r"^solver\.blur=-1\.0 is too small; give a number above 0"),
         (
             "train",
             "module",

@@ -76,7 +76,7 @@ def test_the_closed_form_recovers_the_flip_from_ideal_features(pairs, truth, emb
 def test_a_solver_names_its_mode_and_its_read_out():
     assert PatchMatching(Readout(position="subpatch"), TrueMap()).describe() == "paper: read off spectral, subpatch"
     both = PatchMatching(Readout(embedding=["basis", "descriptors"]), two_way=True)
-    assert both.describe() == "raw: read off basis + loss, nearest; both directions"
+    assert both.describe() == "raw: read off basis + descriptors, nearest; both directions"
 
 
 def test_a_read_out_and_an_optimiser_that_do_not_fit_are_refused():
