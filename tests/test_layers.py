@@ -18,7 +18,9 @@ ENTRY_POINTS = ("train.py", "eval.py", "match.py")
 # A part may import parts of lower layers, never its neighbours.
 LAYERS = {
     "errors": -2,  # below everything: whatever reads or checks raises them
+    "declared": -1,
     "locks": -2,
+    "ranges": -1,
     "writing": -1,
     "types": 0,
     "files": 0,

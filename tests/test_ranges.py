@@ -76,8 +76,8 @@ def test_an_absurd_number_is_refused_by_the_name_of_its_option(target, option, v
         (
             "train",
             "module",
-            ["loss.consistency.weight=-2"],
-            r"^loss\.consistency\.weight=-2 is too small",
+            ["loss.consistency.weight=-2.0"],
+            r"^loss\.consistency\.weight=-2\.0 is too small",
         ),
         ("eval", "data", ["dataset=smal", "dataset.smal.seed=-1"], r"^dataset\.smal\.seed=-1 is too small"),
         ("match", "backbone", ["backbone.descriptor.k=1"], r"^backbone\.descriptor\.k=1 is too small; give 3 or more"),
