@@ -56,8 +56,9 @@ class MeshEvaluation:
         """Scores the stored point maps of a data set."""
         with description_of(str(store.signature)):
             rules = protocol(run, pairs, store)
-        told = {"dataset": dataset, "split": "test", "protocol": rules, "progress": progress}
-        result = score_store(store, pairs, further=self.metrics, **told)
+        result = score_store(
+            store, pairs, dataset=dataset, split="test", protocol=rules, further=self.metrics, progress=progress
+        )
         return Evaluated(
             pairs, store, result, view=view_of(run.cfg.view, run.data.tested[run.data.test_names.index(dataset)])
         )
