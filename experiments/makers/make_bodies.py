@@ -1,7 +1,7 @@
 """Make the bodies on which the shipped weights are trained, and those of another make that select among them.
 
     pip install -c constraints.txt -e .[humans]
-    python experiments/make_bodies.py --out bodies/train --count 800
+    python experiments/make_bodies.py --out bodies/train --count 865
     python experiments/make_bodies.py --out bodies/validation --count 24 --validation
 
 Each shape is a random identity of the CC0 body model `anny` in a random pose, bent and dented at random, smoothed,
@@ -75,10 +75,11 @@ def make_one(index, settings):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("bodies/train"), help="folder for off/, corres/, train.txt …")
-    parser.add_argument("--count", type=int, default=800, help="shapes")
+    parser.add_argument("--count", type=int, default=865, help="shapes")
     parser.add_argument("--seed", type=int, default=14)
     parser.add_argument("--least", type=int, default=1200, help="vertices of the coarsest training shapes")
     parser.add_argument("--most", type=int, default=3600, help="vertices of the finest ones")
+    parser.add_argument("--listed", type=int, default=2400, help="the lists name shapes of at most so many vertices")
     parser.add_argument("--validation", action="store_true", help="other people, of another make")
     parser.add_argument("--workers", type=int, default=1)
     settings = parser.parse_args()
@@ -91,11 +92,11 @@ def main():
     else:
         rows = [make_one(index, settings) for index in indices]
     (settings.out / "shapes.csv").write_text("name,make,vertices,residual_mean_mm,residual_max_mm\n" + "\n".join(rows))
-    names = "".join(row.split(",")[0] + "\n" for row in rows)
+    names = [row.split(",")[0] for row in rows if settings.validation or int(row.split(",")[2]) <= settings.listed]
     empty, full = ("train", "test") if settings.validation else ("test", "train")
-    (settings.out / f"{full}.txt").write_text(names)
+    (settings.out / f"{full}.txt").write_text("".join(f"{name}\n" for name in names))
     (settings.out / f"{empty}.txt").write_text("")
-    print(f"{settings.count} shapes in {time.time() - started:.0f} s: {settings.out}")
+    print(f"{settings.count} shapes, {len(names)} listed, in {time.time() - started:.0f} s: {settings.out}")
 
 
 if __name__ == "__main__":

@@ -44,9 +44,7 @@ def squared_distance(a: Float[Tensor, "m n"], b: Float[Tensor, "m n"]) -> Float[
     return ((a - b) ** 2).sum()
 
 
-def surprise(
-    map21: EmbeddingMap, ids2: Int[Tensor, " t"], ids1: Int[Tensor, " t"]
-) -> Float[Tensor, ""]:
+def surprise(map21: EmbeddingMap, ids2: Int[Tensor, " t"], ids1: Int[Tensor, " t"]) -> Float[Tensor, ""]:
     """Mean of ``-log`` of the weight that a soft map 2 → 1 gives to the true vertices ``ids1`` in its rows ``ids2``.
 
     Zero where each of these rows is certain and right, ``log n1`` for a map that knows nothing (van den Oord et al.
@@ -188,7 +186,7 @@ class Supervised(Term):
 
 
 class Likelihood(Term):
-    """:func:`surprise` of the features' soft map at ``landmarks`` of the pair's true correspondences, in both directions.
+    """:func:`surprise` of the features' soft map at ``landmarks`` true correspondences of the pair, in both directions.
 
     Far cheaper than a refined map: needs no functional map at all (``solver.n_steps=0``). Unlike the losses of maps, it
     tells left from right, since the truth does.
@@ -203,7 +201,8 @@ class Likelihood(Term):
     def value(self, match: Match, pair: ShapePair) -> Float[Tensor, ""]:
         if pair.corr1 is None or pair.corr2 is None:
             raise ValueError(
-                f"the likelihood term needs ground truth, and pair {pair.name} has none; drop the term or add .vts files"
+                f"the likelihood term needs ground truth, and pair {pair.name} has none; "
+                "drop the term or add .vts files"
             )
         if not isinstance(match.map21_init, EmbeddingMap):
             raise ValueError("the likelihood term needs soft maps of features; use solver=diff_zoomout or two_branch")

@@ -34,8 +34,9 @@ def quadric(points, faces, n_vertices, rng):
     bumpy = fine + normals * (size * patchy * rng.normal(size=len(fine)))[:, None]
     frame = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     stretch = frame * np.array([1, 1, rng.choice([1.0, 1.0, 2.0, 4.0])]) @ frame.T
-    wanted = fast_simplification.simplify(bumpy @ stretch, fine_faces, target_count=2 * n_vertices,
-                                          return_collapses=True)
+    wanted = fast_simplification.simplify(
+        bumpy @ stretch, fine_faces, target_count=2 * n_vertices, return_collapses=True
+    )
     kept, coarse, owner = fast_simplification.replay_simplification(bumpy @ stretch, fine_faces, wanted[2])
     target = np.asarray(kept) @ np.linalg.inv(stretch)
     distance = np.linalg.norm(fine - target[owner], axis=1)
@@ -45,7 +46,7 @@ def quadric(points, faces, n_vertices, rng):
 
 
 def voxelised(points, faces, n_vertices, rng):
-    """The surface of a grid of voxels, simplified: limbs that touch are glued. The answer is near in place and normal."""
+    """The surface of voxels, simplified: limbs that touch are glued. Answers are near in place and normal."""
     import fast_simplification
     import pyvista
 
