@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from pullback.files import write_atomically
 from pullback.tasks.training.weights import load_checkpoint
+from pullback.writing import write_atomically
 
 SOLVER = {"_target_": "pullback.solvers.zoomout.ZoomOut", "k_init": 30, "step": 10, "n_steps": 10, "two_way": False}
 
