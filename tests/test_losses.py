@@ -145,5 +145,5 @@ def test_likelihood_says_what_it_lacks(tiny_pair):
     truth = torch.arange(3)
     with pytest.raises(ValueError, match="soft maps of features; use solver=diff_zoomout"):
         Likelihood()(match_of(torch.eye(4), torch.eye(4)), replace(tiny_pair, corr1=truth, corr2=truth))
-    with pytest.raises(ValueError, match="landmarks=0 is no number"):
+    with pytest.raises(ValueError, match="landmarks=0 is too small"):
         Likelihood(landmarks=0)

@@ -1,8 +1,8 @@
 """Make the bodies on which the shipped weights are trained, and those of another make that select among them.
 
     pip install -c constraints.txt -e .[humans]
-    python experiments/make_bodies.py --out bodies/train --count 865
-    python experiments/make_bodies.py --out bodies/validation --count 24 --validation
+    python experiments/makers/make_bodies.py --out bodies/train --count 865
+    python experiments/makers/make_bodies.py --out bodies/validation --count 24 --validation
 
 Each shape is a random identity of the CC0 body model `anny` in a random pose, bent and dented at random, smoothed,
 and meshed anew: by quadric collapse (uneven, anisotropic) or from voxels (limbs that touch are glued), with noise and

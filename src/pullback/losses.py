@@ -194,8 +194,7 @@ class Likelihood(Term):
 
     def __init__(self, weight: float = 1.0, *, landmarks: int = 512):
         super().__init__(weight)
-        if landmarks < 1:
-            raise ValueError(f"landmarks={landmarks} is no number of points; use loss.likelihood.landmarks=512")
+        at_least(1, landmarks=landmarks)
         self.landmarks = landmarks
 
     def value(self, match: Match, pair: ShapePair) -> Float[Tensor, ""]:

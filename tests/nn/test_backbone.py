@@ -108,5 +108,5 @@ def test_noise_on_wave_kernels_silences_a_band_of_neighbouring_channels(tiny_sha
 
 
 def test_noise_on_wave_kernels_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match=r"band=16 from 0 to 15"):
+    with pytest.raises(ValueError, match=r"band=16 is out of range; give a number from 0 to 15"):
         NoisyWKS(16, band=16)

@@ -16,7 +16,7 @@ from pullback.geometry.descriptors import (
     landmark_wave_kernels,
     wave_kernel_signature,
 )
-from pullback.ranges import at_least
+from pullback.ranges import at_least, within
 from pullback.types import Shape
 
 
@@ -72,11 +72,9 @@ class NoisyWKS(WKS):
         band_share: float = 0.5,
     ):
         super().__init__(channels, k=k)
-        if not 0 <= band_share <= 1 or not 0 <= band < channels or min(evals, gain, channel_gain) < 0:
-            raise ValueError(
-                f"band_share={band_share} must be from 0 to 1, band={band} from 0 to {channels - 1}, and "
-                f"evals={evals}, gain={gain}, channel_gain={channel_gain} not negative"
-            )
+        at_least(0, evals=evals, gain=gain, channel_gain=channel_gain)
+        within(0, channels - 1, band=band)
+        within(0, 1, band_share=band_share)
         self.evals, self.gain, self.channel_gain = evals, gain, channel_gain
         self.band, self.band_share = band, band_share
 

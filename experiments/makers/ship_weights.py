@@ -1,6 +1,6 @@
 """Make the file of shipped weights from a checkpoint of train.py.
 
-    python experiments/ship_weights.py RUN/checkpoints/best.ckpt --out src/pullback/weights/humans.ckpt
+    python experiments/makers/ship_weights.py RUN/checkpoints/best.ckpt --out src/pullback/weights/humans.ckpt
 
 Keeps the weights, in half precision, and what a run takes from a checkpoint's configuration; leaves out the optimiser,
 the folders of the machine, and noise in training. The solver becomes plain ZoomOut, for which nothing was trained.
