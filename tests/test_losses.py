@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,14 +8,17 @@ from pullback.losses import (
     Bijectivity,
     Consistency,
     LaplacianCommutativity,
+    Likelihood,
     Orthogonality,
     Supervised,
     bijectivity,
     commutativity,
     orthogonality,
+    surprise,
 )
 from pullback.mapping.fmap import fmap_from_pointmap, resolvent_mask
 from pullback.mapping.hard_map import HardMap
+from pullback.mapping.softmap import soft_map
 from pullback.types import Match
 
 
@@ -106,3 +110,40 @@ def test_terms_that_lack_something_say_what_to_do(tiny_pair):
         Orthogonality(scale="max")
     with pytest.raises(ValueError, match="of='last'"):
         Orthogonality(of="last")
+
+
+def test_a_map_that_knows_nothing_is_surprised_by_each_of_its_points_alike_and_a_certain_one_by_none():
+    blind = soft_map(torch.zeros(5, 2), torch.zeros(7, 2), blur=0.2, relative=False)
+    assert float(surprise(blind, torch.arange(5), torch.arange(5))) == pytest.approx(math.log(7))
+    places = torch.randn(7, 2, generator=torch.Generator().manual_seed(0))
+    certain = soft_map(places[[3, 1]], places, blur=1e-3, relative=False)
+    assert float(surprise(certain, torch.tensor([0, 1]), torch.tensor([3, 1]))) == pytest.approx(0, abs=1e-6)
+    assert float(surprise(certain, torch.tensor([0, 1]), torch.tensor([1, 3]))) > 100
+
+
+def test_likelihood_draws_features_of_corresponding_points_together(tiny_pair):
+    generator = torch.Generator().manual_seed(0)
+    feat1, feat2 = (torch.randn(642, 4, generator=generator).requires_grad_() for _ in range(2))
+    term, optimizer, seen = Likelihood(landmarks=64), torch.optim.Adam([feat1, feat2], lr=0.1), []
+    truth = torch.arange(642)
+    pair = replace(tiny_pair, corr1=truth, corr2=truth)
+    for _ in range(60):
+        somewhere = HardMap(truth, n1=642)
+        soft = soft_map(feat2, feat1, blur=0.5, relative=False)
+        loss = term(Match(torch.eye(4), somewhere, torch.eye(4), soft), pair)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen.append(loss.item())
+    assert seen[-1] < 0.6 * seen[0]
+
+
+def test_likelihood_says_what_it_lacks(tiny_pair):
+    blind = replace(tiny_pair, corr1=None, corr2=None)
+    with pytest.raises(ValueError, match=r"needs ground truth, and pair .* has none"):
+        Likelihood()(match_of(torch.eye(4), torch.eye(4)), blind)
+    truth = torch.arange(3)
+    with pytest.raises(ValueError, match="soft maps of features; use solver=diff_zoomout"):
+        Likelihood()(match_of(torch.eye(4), torch.eye(4)), replace(tiny_pair, corr1=truth, corr2=truth))
+    with pytest.raises(ValueError, match="landmarks=0 is too small"):
+        Likelihood(landmarks=0)

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
+from pullback.mapping.embedding_map import EmbeddingMap
 from pullback.mapping.fmap import resolvent_mask
 from pullback.ranges import at_least
 from pullback.types import Eigenbasis, Match, ShapePair
@@ -40,6 +42,16 @@ def commutativity(fmap12: Float[Tensor, "k2 k1"], mask: Float[Tensor, "k2 k1"]) 
 def squared_distance(a: Float[Tensor, "m n"], b: Float[Tensor, "m n"]) -> Float[Tensor, ""]:
     """Squared Frobenius norm of the difference."""
     return ((a - b) ** 2).sum()
+
+
+def surprise(map21: EmbeddingMap, ids2: Int[Tensor, " t"], ids1: Int[Tensor, " t"]) -> Float[Tensor, ""]:
+    """Mean of ``-log`` of the weight that a soft map 2 → 1 gives to the true vertices ``ids1`` in its rows ``ids2``.
+
+    Zero where each of these rows is certain and right, ``log n1`` for a map that knows nothing (van den Oord et al.
+    2018, with all vertices of shape 1 as the negatives).
+    """
+    distances = torch.cdist(map21.query[ids2], map21.reference) ** 2
+    return cross_entropy(-distances / (2 * map21.sigma**2), ids1)
 
 
 class Term(ABC):
@@ -171,3 +183,28 @@ class Supervised(Term):
         final = self._scaled(squared_distance(match.fmap12, truth), truth)
         initial_truth = truth[:k2_init, :k1_init]
         return final + self._scaled(squared_distance(match.fmap12_init, initial_truth), initial_truth)
+
+
+class Likelihood(Term):
+    """:func:`surprise` of the features' soft map at ``landmarks`` true correspondences of the pair, in both directions.
+
+    Far cheaper than a refined map: needs no functional map at all (``solver.n_steps=0``). Unlike the losses of maps, it
+    tells left from right, since the truth does.
+    """
+
+    def __init__(self, weight: float = 1.0, *, landmarks: int = 512):
+        super().__init__(weight)
+        at_least(1, landmarks=landmarks)
+        self.landmarks = landmarks
+
+    def value(self, match: Match, pair: ShapePair) -> Float[Tensor, ""]:
+        if pair.corr1 is None or pair.corr2 is None:
+            raise ValueError(
+                f"the likelihood term needs ground truth, and pair {pair.name} has none; "
+                "drop the term or add .vts files"
+            )
+        if not isinstance(match.map21_init, EmbeddingMap):
+            raise ValueError("the likelihood term needs soft maps of features; use solver=diff_zoomout or two_branch")
+        drawn = torch.randperm(len(pair.corr1), device=pair.corr1.device)[: self.landmarks]
+        ids1, ids2 = pair.corr1[drawn], pair.corr2[drawn]
+        return surprise(match.map21_init, ids2, ids1) + surprise(match.map21_init.reverse(), ids1, ids2)

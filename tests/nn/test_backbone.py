@@ -5,7 +5,7 @@ import torch
 
 from pullback.geometry.descriptors import wave_kernel_signature
 from pullback.nn.backbone import Backbone, LandmarkFeatures, RawDescriptor
-from pullback.nn.descriptor import HKS, WKS, XYZ, LandmarkKernels
+from pullback.nn.descriptor import HKS, WKS, XYZ, LandmarkKernels, NoisyWKS
 from pullback.nn.diffusion_net import DiffusionNet
 
 
@@ -87,3 +87,26 @@ def test_features_from_landmarks_follow_a_renumbering_of_the_vertices(tiny_pair)
     assert feat1.shape == (tiny_pair.shape1.n, 24)
     torch.testing.assert_close(feat2, feat1[tiny_pair.corr1], rtol=1e-3, atol=1e-3)
     assert not torch.allclose(feat2, features(tiny_pair.shape1, landmarks2)[tiny_pair.corr1], atol=0.1)
+
+
+def test_noise_on_wave_kernels_is_there_in_training_alone(tiny_shape):
+    noisy, plain = NoisyWKS(16, k=20, band=4), WKS(16, k=20)
+    torch.manual_seed(0)
+    first, second = noisy.train()(tiny_shape), noisy(tiny_shape)
+    assert torch.isfinite(first).all()
+    assert not torch.allclose(first, second)
+    assert torch.equal(noisy.eval()(tiny_shape), plain(tiny_shape))
+
+
+def test_noise_on_wave_kernels_silences_a_band_of_neighbouring_channels(tiny_shape):
+    silent = NoisyWKS(16, k=20, evals=0.0, gain=0.0, channel_gain=0.0, band=4, band_share=1.0).train()(tiny_shape)
+    quiet = (silent == 0).all(dim=0).nonzero().flatten()
+    assert len(quiet) == 4
+    assert int(quiet[-1] - quiet[0]) == 3
+    heard = ~(silent == 0).all(dim=0)
+    torch.testing.assert_close(silent[:, heard], WKS(16, k=20)(tiny_shape)[:, heard])
+
+
+def test_noise_on_wave_kernels_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match=r"band=16 is out of range; give a number from 0 to 15"):
+        NoisyWKS(16, band=16)

@@ -80,7 +80,7 @@ def test_a_file_may_have_any_name(name, tmp_path, monkeypatch):
     ],
 )
 def test_the_files_are_named_in_any_of_three_ways(typed):
-    assert sorted(overrides(typed, "match", CONFIGS)) == ["source='a b.off'", "target='c=d.off'"]
+    assert sorted(overrides(typed, "match", CONFIGS)) == ["ckpt='humans'", "source='a b.off'", "target='c=d.off'"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,8 @@ def test_every_option_that_takes_a_path_takes_any(program, key):
 
 def test_the_home_folder_is_known_and_variables_are_left_to_the_shell(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    assert overrides(["~/x y.off", "target=~/b.off"], "match", CONFIGS)[::-1] == [
+    assert sorted(overrides(["~/x y.off", "target=~/b.off"], "match", CONFIGS)) == [
+        "ckpt='humans'",
         "source='/home/me/x y.off'",
         "target='/home/me/b.off'",
     ]
@@ -167,14 +168,19 @@ def test_names_from_a_configuration_of_the_users_own_are_not_judged():
 @pytest.mark.parametrize(
     ("typed", "added"),
     [
-        (["source=a.off", "target=b.off"], []),
+        (["source=a.off", "target=b.off"], ["ckpt=humans"]),
+        (["source=a.off", "target=b.off", "solver=zoomout"], ["ckpt=humans"]),
+        (["source=a.off", "ckpt=null"], []),
+        (["source=a.off", "backbone=raw_wks"], []),
+        (["source=a.off", "backbone.descriptor.k=60"], []),
+        (["-m"], []),
         (["source=a.JPG", "target=b.off"], ["files=image"]),
         (["source=a b.png"], ["files=image"]),
         (["source='a b.png'"], ["files=image"]),
         (["source=a.jpg", "files=mesh"], []),
         (["source=a.off", "landmarks=pairs.txt"], ["backbone=landmarks"]),
         (["source=a.off", "landmarks=pairs.txt", "backbone=raw_wks"], []),
-        (["source=a.off", "landmarks=null"], []),
+        (["source=a.off", "landmarks=null"], ["ckpt=humans"]),
         (["source=a.jpg", "landmarks=pairs.txt"], ["files=image"]),
     ],
 )

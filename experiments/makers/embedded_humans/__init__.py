@@ -1,1 +1,1 @@
-"""Parts of `make_humans.py`: the body model, the tables of identities and poses, and the remesher."""
+"""Parts of `make_humans.py` and `make_bodies.py`: the body model, tables of identities and poses or random ones, remeshers."""

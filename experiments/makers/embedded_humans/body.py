@@ -113,7 +113,36 @@ class Body:
                 "zxy", (sign * out, -flexion, -sign * abduction), degrees=True
             )
             turned[f"lowerleg01.{side}"] = Rotation.from_euler("x", pose.get(f"{key}knee", 0), degrees=True)
+            turned |= self._finer(pose, heads, side, sign)
         return turned
+
+    def _finer(self, pose, heads, side, sign):
+        """Rotations of what the poses of `tables.py` leave at rest: roll of the arm, wrist, foot, fingers."""
+        key, turned = side.lower(), {}
+
+        def head(bone):
+            return heads[self.bones[f"{bone}.{side}"]]
+
+        if f"{key}roll" in pose:
+            axis = head("lowerarm01") - head("upperarm01")
+            turned[f"upperarm02.{side}"] = about(axis, sign * pose[f"{key}roll"])
+        for part in ("wrist", "foot"):
+            if f"{key}{part}" in pose:
+                pitch, roll, yaw = pose[f"{key}{part}"]
+                turned[f"{part}.{side}"] = Rotation.from_euler("xyz", (pitch, sign * roll, sign * yaw), degrees=True)
+        if pose.get(f"{key}fist"):
+            palm = np.cross(head("finger3-1") - head("wrist"), head("finger2-1") - head("finger5-1"))
+            for finger in range(2, 6):
+                along = head(f"finger{finger}-3") - head(f"finger{finger}-1")
+                for joint, angle in ((1, 65), (2, 80), (3, 50)):
+                    bent = about(np.cross(sign * palm, along), angle * pose[f"{key}fist"])
+                    turned[f"finger{finger}-{joint}.{side}"] = bent
+        return turned
+
+
+def about(axis, degrees):
+    """Rotation about an axis of any length."""
+    return Rotation.from_rotvec(np.deg2rad(degrees) * axis / np.linalg.norm(axis))
 
 
 def bend(angles):
@@ -130,7 +159,7 @@ def spread(rotation, shares):
 def mirrored(pose):
     """The pose seen in a mirror: left and right limbs change places, sideways angles change sign."""
     swap = {"l": "r", "r": "l"}
-    limbs = ("arm", "elbow", "hip", "knee")
+    limbs = ("arm", "elbow", "hip", "knee", "roll", "wrist", "foot", "fist")
     out = {}
     for key, value in pose.items():
         if key[1:] in limbs:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -15,7 +16,7 @@ from pullback.geometry.descriptors import (
     landmark_wave_kernels,
     wave_kernel_signature,
 )
-from pullback.ranges import at_least
+from pullback.ranges import at_least, within
 from pullback.types import Shape
 
 
@@ -49,6 +50,54 @@ class WKS(Descriptor):
     def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
         with naming(shape):
             return wave_kernel_signature(shape.basis.first(self.k), n_energies=self.channels)
+
+
+class NoisyWKS(WKS):
+    """WKS whose spectrum is disturbed in training: features must not hang on a few of its energies.
+
+    Each eigenvalue is multiplied by ``exp(evals · normal)``, each squared eigenfunction by ``exp(gain · normal)``, each
+    channel by ``exp(channel_gain · smooth)``, where ``smooth`` varies slowly over the energies; and with the
+    probability ``band_share`` a band of ``band`` neighbouring channels is silenced.
+    """
+
+    def __init__(
+        self,
+        channels: int = 128,
+        *,
+        k: int = 128,
+        evals: float = 0.05,
+        gain: float = 0.3,
+        channel_gain: float = 0.25,
+        band: int = 24,
+        band_share: float = 0.5,
+    ):
+        super().__init__(channels, k=k)
+        at_least(0, evals=evals, gain=gain, channel_gain=channel_gain)
+        within(0, channels - 1, band=band)
+        within(0, 1, band_share=band_share)
+        self.evals, self.gain, self.channel_gain = evals, gain, channel_gain
+        self.band, self.band_share = band, band_share
+
+    def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
+        if not self.training:
+            return super().forward(shape)
+        basis = shape.basis.first(self.k)
+        evals = (basis.evals * torch.exp(self.evals * torch.randn_like(basis.evals))).sort().values
+        evecs = basis.evecs * torch.exp(self.gain / 2 * torch.randn_like(basis.evals))
+        with naming(shape):
+            noisy = replace(basis, evals=evals, evecs=evecs)
+            return wave_kernel_signature(noisy, n_energies=self.channels) * self._channel_gains(basis.evals)
+
+    def _channel_gains(self, like: Float[Tensor, " k"]) -> Float[Tensor, " c"]:
+        waves = torch.arange(1, 5, dtype=like.dtype, device=like.device)[:, None]
+        places = torch.linspace(0, torch.pi, self.channels, dtype=like.dtype, device=like.device)
+        shifts = 2 * torch.pi * torch.rand(4, 1, dtype=like.dtype, device=like.device)
+        weights = torch.randn(4, dtype=like.dtype, device=like.device) / 2**0.5  # smooth has unit variance
+        gains = torch.exp(self.channel_gain * weights @ torch.cos(waves * places + shifts))
+        if torch.rand(()) < self.band_share:
+            start = int(torch.randint(self.channels - self.band + 1, ()))
+            gains[start : start + self.band] = 0
+        return gains
 
 
 class HKS(Descriptor):

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from pullback.data.mesh.datamodule import PairDataModule
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on
+from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
 from pullback.runtime.settings import as_yaml, made, plain
 from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 from pullback.tasks.training.checkpoint import AtomicCheckpointIO
@@ -102,7 +103,11 @@ def trainer_of(cfg: DictConfig) -> Trainer:
     """Lightning's trainer, with gradients where test pairs are tuned: inference mode would rule them out."""
     gradients = {"inference_mode": False} if cfg.get("adaptation") is not None else {}
     loggers = list(made(cfg.get("logger") or {}).values())
-    return made(cfg.trainer, callbacks=callbacks_of(cfg), logger=loggers, plugins=[AtomicCheckpointIO()], **gradients)
+    trainer = made(
+        cfg.trainer, callbacks=callbacks_of(cfg), logger=loggers, plugins=[AtomicCheckpointIO()], **gradients
+    )
+    warn_of_slow_precision(trainer, units=has_bfloat16_units())
+    return trainer
 
 
 def quieten() -> None:

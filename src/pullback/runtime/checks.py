@@ -67,7 +67,7 @@ def check_learned(cfg: Mapping[str, Any]) -> None:
     if cfg["ckpt"] is None and cfg.get("weights") is None and learns:
         in_eval = "weights" in cfg
         raise ConfigError(
-            "there are no weights, and a network with random ones says nothing; give ckpt=RUN/checkpoints/best.ckpt"
+            "there are no weights, and a network with random ones says nothing; give ckpt=humans, ckpt=RUN/checkpoints/best.ckpt"
             f"{' or weights=FILE' if in_eval else ''}, use what needs none "
             f"({'method=zoomout, or ' if in_eval else ''}backbone=raw_wks), "
             "or have the random network on purpose: untrained=true"

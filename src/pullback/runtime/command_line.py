@@ -159,16 +159,17 @@ def unnamed(files: Sequence[str], options: Sequence[str], words: Vocabulary) -> 
 def for_files(options: Sequence[str]) -> list[str]:
     """What follows from the files that are matched, unless it is typed.
 
-    ``files=image`` when the source is a photograph, ``backbone=landmarks`` when meshes have landmarks.
+    ``files=image`` when the source is a photograph, ``backbone=landmarks`` when meshes have landmarks, and otherwise for
+    meshes the shipped weights, ``ckpt=humans``: on animals, too, they are better than no weights.
     """
     typed = dict(option.split("=", 1) for option in options if "=" in option)
     source, landmarks = (typed.get(key, "null").strip("'\"") for key in ("source", "landmarks"))
-    photos = source != "null" and looks_like_image(expanded(source))
-    if photos and "files" not in typed:
-        return ["files=image"]
-    return (
-        ["backbone=landmarks"] if not photos and landmarks.lower() not in _NOTHING and "backbone" not in typed else []
-    )
+    if source != "null" and looks_like_image(expanded(source)):
+        return ["files=image"] if "files" not in typed else []
+    if landmarks.lower() not in _NOTHING:
+        return ["backbone=landmarks"] if "backbone" not in typed else []
+    otherwise = {"ckpt", "backbone", "untrained", "files"} & {key.split(".")[0] for key in typed}
+    return ["ckpt=humans"] if source != "null" and not otherwise else []
 
 
 def for_hydra(option: str, words: Vocabulary, *, sweeps: bool) -> str:

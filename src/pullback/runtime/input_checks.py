@@ -15,6 +15,7 @@ from pullback.runtime.checks import check, check_stages, check_weights
 from pullback.runtime.parts import ConfigError
 from pullback.runtime.settings import as_written
 from pullback.runtime.value_checks import check_given, check_values
+from pullback.tasks.training.shipped import weights_file
 
 _NO_TORCH_FILE = "is no file that torch wrote, or its end is missing"
 _GPU_SIGNS = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
@@ -69,7 +70,7 @@ def check_named_files(cfg: DictConfig) -> None:
         name = cfg.get(key)
         if name is None or (key == "resume" and name == "auto"):
             continue
-        path = Path(str(name))
+        path = weights_file(str(name)) if key != "resume" else Path(str(name))
         _check_file(
             path, f"{key}={name}", "a checkpoint" if key != "weights" else "a file of weights", f"{key}=", _without(key)
         )

@@ -55,7 +55,7 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
     elif checkpoint is None:
         print(
             "nothing was learned for this map, and left and right may be exchanged; for a trained one: "
-            "ckpt=RUN/checkpoints/best.ckpt"
+            "ckpt=humans, or ckpt=RUN/checkpoints/best.ckpt"
         )
     if _is_long(cfg):
         took = f"{clock.seconds:.0f} s and at most {clock.peak_bytes / 2**30:.1f} GiB of memory"

@@ -19,7 +19,7 @@ from pullback.errors import UserError
 
 _LOSSES = tuple(
     f"pullback.losses.{name}"
-    for name in ("Orthogonality", "Bijectivity", "Consistency", "LaplacianCommutativity", "Supervised")
+    for name in ("Orthogonality", "Bijectivity", "Consistency", "LaplacianCommutativity", "Likelihood", "Supervised")
 )
 _BACKBONES = (
     "pullback.nn.backbone.Backbone",
@@ -27,6 +27,7 @@ _BACKBONES = (
     "pullback.nn.backbone.RawDescriptor",
     "pullback.nn.descriptor.HKS",
     "pullback.nn.descriptor.LandmarkKernels",
+    "pullback.nn.descriptor.NoisyWKS",
     "pullback.nn.descriptor.WKS",
     "pullback.nn.descriptor.XYZ",
     "pullback.nn.diffusion_net.DiffusionNet",

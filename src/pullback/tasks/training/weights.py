@@ -14,6 +14,7 @@ from pullback.nn.finite import check_weights
 from pullback.nn.foreign_weights import ForeignWeightsError, load_foreign
 from pullback.nn.weight_files import WeightsFileError, read_tensors, tensors_of
 from pullback.plain_data import plain_data
+from pullback.tasks.training.shipped import weights_file
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +28,13 @@ class NoCheckpoint(UserError, FileNotFoundError):
 
 
 def load_checkpoint(path: str | Path) -> Mapping[str, Any]:
-    """A checkpoint of this project: weights and plain data, whoever wrote it.
+    """A checkpoint of this project, or the shipped one of that name: weights and plain data, whoever wrote it.
 
     Nothing in it is executed, unpacked beyond its size, or believed: ``state_dict`` holds dense tensors of finite
     numbers, ``config`` plain containers (see `plain_data`). Raises NoCheckpoint, CheckpointError, PlainDataError or
     NotFiniteError, naming the file.
     """
-    path = Path(path)
+    path = weights_file(path)
     if not path.is_file():
         raise NoCheckpoint(
             f"there is no checkpoint {path}; give ckpt=RUN/checkpoints/best.ckpt of a run, or ckpt=null for none"
@@ -118,7 +119,7 @@ def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
     Raises NoCheckpoint, NotFiniteError, or ForeignWeightsError naming the file, the layer, both shapes and the
     overrides that would fit.
     """
-    path, backbone = Path(path), cast(nn.Module, module.backbone)
+    path, backbone = weights_file(path), cast(nn.Module, module.backbone)
     if not path.is_file():
         raise NoCheckpoint(
             f"weights={path} does not exist; give a file with the weights of a DiffusionNet, or weights=null"

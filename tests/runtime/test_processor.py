@@ -1,0 +1,37 @@
+"""Options that suit one processor and not another."""
+
+import logging
+
+import pytest
+from lightning.pytorch import Trainer
+
+from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
+
+
+@pytest.mark.parametrize(
+    "line, units",
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 amx_bf16", True),
+        ("flags\t\t: fpu avx2 avx512f", False),
+        ("Features\t: fp asimd bf16", True),
+        ("Hardware\t: something else", None),
+    ],
+)
+def test_the_system_tells_whether_a_processor_multiplies_bfloat16(line, units, tmp_path):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n")
+    assert has_bfloat16_units(tmp_path / "cpuinfo") is units
+
+
+def test_without_the_systems_word_nothing_is_known_of_the_processor(tmp_path):
+    assert has_bfloat16_units(tmp_path / "nothing") is None
+
+
+@pytest.mark.parametrize(
+    "precision, units, told",
+    [("bf16-mixed", False, True), ("bf16-mixed", True, False), ("bf16-mixed", None, False), ("32-true", False, False)],
+)
+def test_bfloat16_is_warned_of_where_the_processor_would_emulate_it(precision, units, told, caplog):
+    trainer = Trainer(accelerator="cpu", precision=precision, logger=False, enable_checkpointing=False)
+    with caplog.at_level(logging.WARNING, logger="pullback.runtime.processor"):
+        warn_of_slow_precision(trainer, units=units)
+    assert ("use trainer.precision=32-true" in caplog.text) is told
