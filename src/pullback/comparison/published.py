@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.records import Record, seedless
-from experiments.run_files import read_yaml
+from pullback.comparison.records import Record, seedless
+from pullback.comparison.run_files import read_yaml
 
 _FILE = Path(__file__).with_suffix(".yaml")
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.run_files import MissingRun, RunError, read_metrics, read_overrides, read_yaml
+from pullback.comparison.run_files import MissingRun, RunError, read_metrics, read_overrides, read_yaml
 
 # Keys of config.yaml that change no figure, or that stand there a second time.
 _ASIDE = (

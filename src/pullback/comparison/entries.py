@@ -8,8 +8,8 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
-from experiments.published import Published
-from experiments.records import Record, by_seed, differences_in_words, seedless
+from pullback.comparison.published import Published
+from pullback.comparison.records import Record, by_seed, differences_in_words, seedless
 
 METRIC = "geodesic_error_x100"
 # of runs that do not name theirs
