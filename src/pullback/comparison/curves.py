@@ -24,7 +24,7 @@ from pullback.comparison.run_files import RunError
 from pullback.runtime.doorway import telling
 
 if TYPE_CHECKING:
-    from pullback.figures import Curve
+    from pullback.figures.curves import Curve
 
 _THRESHOLDS = np.linspace(0, 0.20, 401)  # for the means of pairs; metrics.json brings its own
 _ERROR = "geodesic_error_x100"
@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with telling():
         records = _records(options.folders, options.datasets)
-        from pullback.figures import cumulative_figure, save_figure  # slow, and of no use to a wrong folder
+        from pullback.figures.curves import cumulative_figure  # slow, and of no use to a wrong folder
+        from pullback.figures.plot import save_figure
 
         panels = panels_of(records, of=options.of, names=options.names)
         limit = None if options.limit is None else options.limit / 100
@@ -91,7 +92,7 @@ def panels_of(
 
 def curve_of(group: Sequence[Record], *, of: str, style: int) -> "Curve":
     """The curve of a run, or the mean of those of several seeds with the band between them."""
-    from pullback.figures import Curve
+    from pullback.figures.curves import Curve
 
     thresholds, shares = _THRESHOLDS, []
     for record in group:

@@ -84,7 +84,7 @@ def check_landmark_option(cfg: Mapping[str, Any]) -> None:
     if landmarks is None:
         return
     if cfg["kind"] == "image":
-        photographs = cfg.get("source") or ",".join(cfg["dataset"])
+        photographs = cfg.get("source") or ",".join(cfg.get("dataset") or ["the pair"])
         raise ConfigError(
             f"landmarks={landmarks} are vertices of meshes, but {photographs} holds photographs; use landmarks=null"
         )
