@@ -19,7 +19,7 @@ HEAVY = (
 def imported_by(code: str, *arguments: str, of: tuple[str, ...] = HEAVY) -> list[str]:
     """Those of the modules that a fresh process holds after ``code``."""
     code = f"import sys\n{code}\nprint(*[name for name in {of!r} if name in sys.modules])"
-    answer = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+    answer = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT / "src", capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     return answer.stdout.splitlines()[-1].split()
 

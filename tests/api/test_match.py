@@ -136,10 +136,10 @@ def test_landmarks_that_cannot_be_are_refused(landmarks, folder, options):
         ({"ckpt": "nosuch.ckpt"}, "ckpt=nosuch.ckpt does not exist"),
         ({"backbone": "diffusion_net"}, "untrained=true"),
         ({"device": "cuda:7"}, "device=cuda:7"),
+        ({"config_dir": "nosuch"}, "config_dir=nosuch is no folder"),
     ],
 )
-def test_what_the_command_would_refuse_is_raised_in_its_words(named, said, folder, options):
-    named = {**named, "options": {**options, **named.get("options", {})}}
+def test_what_the_command_would_refuse_is_raised_in_its_words(named, said, folder):
     with pytest.raises(pb.UserError, match=said):
         pb.match(folder / "a.off", folder / "b.off", **named)
 
@@ -170,7 +170,7 @@ def test_nothing_of_the_caller_is_disturbed(folder, options, tmp_path, monkeypat
     OmegaConf.register_new_resolver("first_of", lambda *values: "mine", replace=True)
     torch.manual_seed(7)
     before = torch.random.get_rng_state(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with initialize_config_dir(version_base="1.1", config_dir=str(tmp_path / "conf")):
+    with initialize_config_dir(version_base="1.2", config_dir=str(tmp_path / "conf")):
         own = GlobalHydra.instance().hydra
         pb.match(folder / "a.off", folder / "b.off", options=options)
         assert GlobalHydra.instance().hydra is own and not HydraConfig.initialized()

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
+from hydra import compose, version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
-from hydra.version import VersionBase
 from omegaconf import DictConfig, open_dict
 from omegaconf.basecontainer import BaseContainer
 
@@ -21,7 +22,7 @@ from pullback.runtime.hydra_errors import while_composing
 from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.settings import register_resolvers
 
-_OF_A_RUN = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)  # what Hydra keeps of the run of a process
+_OF_A_RUN = (GlobalHydra, HydraConfig, JobRuntime, version.VersionBase)  # what Hydra keeps of the run of a process
 _TURN = threading.RLock()
 
 
@@ -37,15 +38,15 @@ def composing(program: str, typed: Sequence[str], *, config_dir: str | Path | No
     with _TURN, _hydra_set_aside():
         register_resolvers()
         given = overrides(arguments, program, configs())
-        given = given if config_dir is None else [f"hydra.searchpath=['file://{given[1]}']", *given[2:]]
+        given = given if config_dir is None else given[2:]
         try:
-            with initialize_config_dir(version_base="1.3", config_dir=str(configs()), job_name=program):
-                cfg = compose(program, overrides=given, return_hydra_config=True)
-                HydraConfig.instance().set_config(cfg)
-                with open_dict(cfg):
-                    del cfg["hydra"]
-                cfg.paths.output_dir = None
-                yield cfg
+            _initialise(program, config_dir)
+            cfg = compose(program, overrides=given, return_hydra_config=True)
+            HydraConfig.instance().set_config(cfg)
+            with open_dict(cfg):
+                del cfg["hydra"]
+            cfg.paths.output_dir = None
+            yield cfg
         except UserError:
             raise
         except Exception as error:
@@ -53,6 +54,19 @@ def composing(program: str, typed: Sequence[str], *, config_dir: str | Path | No
             if told is None:
                 raise
             raise UsageError(told) from error
+
+
+def _initialise(program: str, config_dir: str | Path | None) -> None:
+    """As ``hydra.initialize_config_dir``, which knows one folder alone."""
+    version.setbase("1.3")
+    folders = create_config_search_path(str(configs()))
+    if config_dir is not None:
+        if not Path(config_dir).is_dir():
+            raise UsageError(
+                f"config_dir={config_dir} is no folder; give one with yaml files, such as solver/mine.yaml"
+            )
+        folders.append("command-line", f"file://{Path(config_dir).resolve()}")
+    Hydra.create_main_hydra2(task_name=program, config_search_path=folders)
 
 
 @contextmanager
