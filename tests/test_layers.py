@@ -18,6 +18,7 @@ PROGRAMS = "runtime/programs/"  # imported before anything is checked, hence lig
 
 # A part may import parts of lower layers, never its neighbours.
 LAYERS = {
+    "brief": -2,
     "errors": -2,  # below everything: whatever reads or checks raises them
     "locks": -2,
     "places": -2,
@@ -32,7 +33,8 @@ LAYERS = {
     **dict.fromkeys(["nn", "losses", "metrics", "solvers", "data", "figures"], 2),
     "tasks": 3,
     "runtime": 4,
-    "comparison": 5,
+    **dict.fromkeys(["comparison", "api"], 5),
+    "__init__": 6,  # names what the package offers, and imports it when it is used
     "__main__": 6,  # names its commands, and imports the one that is typed
 }
 HOMES = {

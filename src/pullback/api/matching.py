@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pullback.api.inputs import Given, GivenError, as_numpy, is_image, landmark_vertices, read_given, stem, typed
-from pullback.runtime.composing import composing
+from pullback.runtime.composing import composing, typed_overrides
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
     from pullback.api.results import ImageMatch, MeshMatch
     from pullback.data.mesh.shapes import PreparedShape
     from pullback.runtime.match_meshes import MeshMatcher
@@ -57,7 +55,7 @@ def configured(
     options: Mapping[str, Any],
     config_dir: str | Path | None,
     given: Mapping[str, Any] | None = None,
-) -> Iterator["DictConfig"]:
+) -> Iterator[Any]:
     """The checked configuration of ``pullback match``; ``given`` takes the place of options that cannot be typed."""
     from pullback.runtime.input_checks import check_early
 
@@ -77,14 +75,12 @@ def matcher_for(
     given: Mapping[str, Any] | None = None,
 ) -> "MeshMatcher":
     """The parts for two meshes, with the weights of the checkpoint."""
-    from hydra.core.hydra_config import HydraConfig
-
     from pullback.runtime.checks import check
     from pullback.runtime.match_meshes import MeshMatcher
     from pullback.runtime.origin import with_origin
 
     with configured(sides, options, config_dir, given) as cfg:
-        cfg, checkpoint = with_origin(cfg, HydraConfig.get().overrides.task)
+        cfg, checkpoint = with_origin(cfg, typed_overrides())
         check(cfg)
         return MeshMatcher.of(cfg, checkpoint)
 

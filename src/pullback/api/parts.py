@@ -21,6 +21,9 @@ from pullback.solvers.zoomout import hard_map
 from pullback.solvers.zoomout import zoomout as refined
 from pullback.tasks.mesh.two_meshes import file_ids, in_given_numbers
 
+# Nothing is matched here: any number of eigenfunctions is enough for the solver.
+_UNSOLVED = {"solver": "nearest", "solver.k": 3}
+
 
 class Refined(NamedTuple):
     """A map after ZoomOut."""
@@ -45,9 +48,7 @@ def prepare(
     It may stand wherever a mesh is asked for, and saves preparing it again. ``options`` are those of ``pullback match``
     (``{"data.laplacian": "robust"}``). Raises UserError for a mesh that cannot be used as it is.
     """
-    return _one(
-        mesh, {"data.k": k, "backbone.descriptor.k": min(k, 128), "solver": "nearest", **(options or {})}, config_dir
-    )
+    return _one(mesh, {"data.k": k, "backbone.descriptor.k": min(k, 128), **_UNSOLVED, **(options or {})}, config_dir)
 
 
 def features(
@@ -63,7 +64,7 @@ def features(
 
     ``landmarks`` are vertices, counted from 0, for the features of ``backbone="landmarks"``. Options as in ``match``.
     """
-    chosen, given = {**(options or {}), **named}, {}
+    chosen, given = {**_UNSOLVED, **(options or {}), **named}, {}
     if landmarks is not None:
         chosen, given = {"backbone": "landmarks", **chosen}, {"landmarks": max(1, as_numpy(landmarks).size)}
     side = _mesh(mesh, "mesh")

@@ -93,7 +93,12 @@ def lines_of(run: Path, label: str, *, subsets: bool = False) -> Iterator[Line]:
         rules = {key: value for key, value in record.protocol.items() if key not in METHOD} | {
             "scored pairs": result["pairs"]
         }
-        same = {"method": method_of(record), "rules": rules, "identity": record.identity, "seed": record.seed}
+        same: dict[str, Any] = {
+            "method": method_of(record),
+            "rules": rules,
+            "identity": record.identity,
+            "seed": record.seed,
+        }
         name, parts = f"{record.dataset} ({result['split']})", result.get("subsets") or {}
         yield Line(label, name, pairs=_count(result), metrics=record.metrics, **same)
         if subsets and len(parts) > 1:
@@ -128,8 +133,8 @@ def over_seeds(group: Sequence[Line]) -> Line:
     """Mean and sample standard deviation of runs that differ by their seed alone;
     a metric that one of them lacks is left out.
     """
-    values = {name: [line.metrics.get(name) for line in group] for name in group[0].metrics}
-    values = {name: some for name, some in values.items() if None not in some}
+    found = {name: [line.metrics.get(name) for line in group] for name in group[0].metrics}
+    values = {name: [it for it in some if it is not None] for name, some in found.items() if None not in some}
     runs = f"{len(group)} runs, seeds {', '.join(str(line.seed) for line in group)}"
     return replace(
         group[0],

@@ -180,16 +180,19 @@ def _compare(a: Record, b: Record, *, metric: str | None, tie: float, resamples:
     differences = values[1] - values[0]
     gains = np.where(np.abs(differences) <= tie, 0.0, differences) * (1 if metric.startswith(_HIGHER) else -1)
     return Comparison(
-        **{"dataset": a.dataset, "metric": metric, "pairs": len(pairs), "left_out": len(rows[0]) - len(pairs)},
-        **{
-            "mean_a": float(values[0].mean()),
-            "mean_b": float(values[1].mean()),
-            "difference": float(differences.mean()),
-        },
+        dataset=a.dataset,
+        metric=metric,
+        pairs=len(pairs),
+        left_out=len(rows[0]) - len(pairs),
+        mean_a=float(values[0].mean()),
+        mean_b=float(values[1].mean()),
+        difference=float(differences.mean()),
         over_pairs=bootstrap_over_pairs(differences, resamples=resamples, seed=seed),
         over_shapes=bootstrap_over_shapes(differences, _ends(rows[0], pairs), resamples=resamples, seed=seed),
         p_value=float(wilcoxon(differences).pvalue) if differences.any() else 1.0,
-        **{"better": int((gains > 0).sum()), "ties": int((gains == 0).sum()), "worse": int((gains < 0).sum())},
+        better=int((gains > 0).sum()),
+        ties=int((gains == 0).sum()),
+        worse=int((gains < 0).sum()),
     )
 
 
@@ -224,10 +227,10 @@ def _has(rows: Mapping[Pair, Mapping[str, str]], metric: str) -> bool:
 
 def _ends(rows: Mapping[Pair, Mapping[str, str]], pairs: Sequence[Pair]) -> Int[ndarray, "p 2"]:
     """The two shapes or images of each pair by number."""
-    first, second = next((ends for ends in _ENDS if rows[pairs[0]].get(ends[0])), (None, None))
-    if first is None:
+    ends = next((ends for ends in _ENDS if rows[pairs[0]].get(ends[0])), None)
+    if ends is None:
         raise RunError("pairs.csv names neither shapes nor images: an evaluation of this package did not write it")
-    names = [(rows[pair][first], rows[pair][second]) for pair in pairs]
+    names = [(rows[pair][ends[0]], rows[pair][ends[1]]) for pair in pairs]
     numbers = {name: i for i, name in enumerate(dict.fromkeys(name for two in names for name in two))}
     return np.array([[numbers[name] for name in two] for two in names])
 

@@ -85,8 +85,8 @@ class Published:
         if rule.startswith("none") or not rule:
             return []
         known = record.part("trainer", "data", learned=True)
-        steps = re.search(r"^last.*?step (\d+)", rule)
-        steps = int(steps[1]) if steps else known.get("trainer.max_steps")
+        last = re.search(r"^last.*?step (\d+)", rule)
+        steps = int(last[1]) if last else known.get("trainer.max_steps")
         vertices, shapes = known.get("data.coarsen"), known.get("data.train_shapes")
         words = [f"{steps:,} training steps" if isinstance(steps, int) and steps > 0 else "training"]
         words += [f"on meshes simplified to {vertices:,} vertices"] if vertices else []

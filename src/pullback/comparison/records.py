@@ -141,7 +141,9 @@ def records_of(run: Path, label: str) -> Iterator[Record]:
     content = read_metrics(run)
     config = read_yaml(run / "config.yaml")
     trained = training_of(config, content.get("checkpoint"))
-    settings, seed = settings_of(config, content.get("checkpoint"), trained and read_yaml(trained / "config.yaml"))
+    settings, seed = settings_of(
+        config, content.get("checkpoint"), None if trained is None else read_yaml(trained / "config.yaml")
+    )
     typed = [
         text for folder in (run, trained) if folder for text in read_overrides(folder / ".hydra" / "overrides.yaml")
     ]

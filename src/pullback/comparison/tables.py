@@ -160,6 +160,8 @@ def _filled(row: _Row, entries: Iterable[Entry], content: Mapping[str, Any]) -> 
     rows = {"": row}
     for entry in entries:
         column, change = column_of(entry, content), entry.variant(bases[0])
+        if column is None:
+            continue
         taken = rows[change].entries.get(column) if change in rows else None
         if taken is not None:
             change = ", ".join(filter(None, [change, entry.difference(taken)]))

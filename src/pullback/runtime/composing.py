@@ -56,6 +56,11 @@ def composing(program: str, typed: Sequence[str], *, config_dir: str | Path | No
             raise UsageError(told) from error
 
 
+def typed_overrides() -> list[str]:
+    """What was typed, as Hydra took it; within ``composing``."""
+    return list(HydraConfig.get().overrides.task)
+
+
 def _initialise(program: str, config_dir: str | Path | None) -> None:
     """As ``hydra.initialize_config_dir``, which knows one folder alone."""
     version.setbase("1.3")
