@@ -140,7 +140,9 @@ def _mesh(verts: Any, faces: Any, *, name: str) -> "FileMesh":
         raise GivenError(f"{name}: its faces have the shape {faces.shape}; give f × 3 vertex numbers, from 0{more}")
     if faces.dtype.kind == "f" and not np.array_equal(faces, np.floor(faces)):
         raise GivenError(f"{name}: its faces are no whole numbers; give vertex numbers, from 0")
-    return FileMesh(np.array(verts, dtype=np.float64), np.array(faces, dtype=np.int64))
+    numbers = np.empty(faces.shape, np.int64)
+    numbers[...] = faces  # also those whose type is of equal size but of another name
+    return FileMesh(np.array(verts, dtype=np.float64), numbers)
 
 
 def stem(given: Given, name: str) -> str:

@@ -112,7 +112,7 @@ def _match_meshes(
         return MeshMatch(matcher, matcher.match(source, target, _landmarks(landmarks, source, target)))
 
 
-def prepared(matcher: "MeshMatcher", mesh: Given, side: str) -> "PreparedShape":
+def prepared(matcher: "MeshMatcher", mesh: Any, side: str) -> "PreparedShape":
     """The shape of a mesh. Raises GivenError for one that was prepared with fewer eigenfunctions than are asked for."""
     if type(mesh).__name__ != "PreparedShape":
         return matcher.prepare(mesh, side=side)
@@ -150,7 +150,7 @@ def _match_images(sides: list[Given], options: Mapping[str, Any], config_dir: st
         return ImageMatch(matcher, pair, *matcher.match(pair))
 
 
-def _photograph(given: Given, name: str) -> "Image":
+def _photograph(given: Any, name: str) -> "Image":
     from pullback.data.image.io import image_of, read_image
     from pullback.runtime.match_images import MOST_MATCHED
     from pullback.types import Image

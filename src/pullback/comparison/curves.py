@@ -140,8 +140,8 @@ def _runs(group: Sequence[Record]) -> str:
 
 
 def _mean(group: Sequence[Record]) -> str:
-    values = [record.metrics.get(_ERROR) for record in group]
-    return "" if None in values else f"  {np.mean(values):.2f}"
+    values = [value for record in group if (value := record.metrics.get(_ERROR)) is not None]
+    return "" if len(values) < len(group) else f"  {np.mean(values):.2f}"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra import compose, version
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
@@ -70,7 +71,7 @@ def _initialise(program: str, config_dir: str | Path | None) -> None:
             raise UsageError(
                 f"config_dir={config_dir} is no folder; give one with yaml files, such as solver/mine.yaml"
             )
-        folders.append("command-line", f"file://{Path(config_dir).resolve()}")
+        folders.prepend("command-line", f"file://{Path(config_dir).resolve()}", anchor=SearchPathQuery("schema"))
     Hydra.create_main_hydra2(task_name=program, config_search_path=folders)
 
 

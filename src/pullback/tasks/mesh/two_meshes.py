@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -138,9 +139,13 @@ def write_map(folder: Path, result: FileMatch) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     p2p21 = result.between_files()
     write_vts(folder / "p2p21.txt", p2p21)
-    bases = {"evals1": result.source.shape.basis.evals, "evals2": result.target.shape.basis.evals}
-    arrays = {"fmap12": result.fmap12, "fmap12_init": result.fmap12_init, **bases}
-    # for each vertex of the file
-    dropped = {"dropped1": result.source.relabel.dropped, "dropped2": result.target.relabel.dropped}
-    arrays = {name: values.numpy() for name, values in arrays.items()} | dropped
-    write_atomically(folder / "match.npz", lambda file: np.savez(file, p2p21=p2p21, **arrays))
+    arrays: dict[str, Any] = {
+        "p2p21": p2p21,
+        "fmap12": result.fmap12.numpy(),
+        "fmap12_init": result.fmap12_init.numpy(),
+        "evals1": result.source.shape.basis.evals.numpy(),
+        "evals2": result.target.shape.basis.evals.numpy(),
+        "dropped1": result.source.relabel.dropped,  # for each vertex of the file
+        "dropped2": result.target.relabel.dropped,
+    }
+    write_atomically(folder / "match.npz", lambda file: np.savez(file, **arrays))
