@@ -24,7 +24,7 @@ def composed(program: str, *overrides: str, output_dir: Path | str = "unused") -
 
 @cache
 def _composed(program: str, overrides: tuple[str, ...]) -> DictConfig:
-    register_resolvers(ROOT)
+    register_resolvers()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
         cfg = compose(program, overrides=[*overrides, "paths.output_dir=unused"])
         return fitted(cfg, program, overrides)

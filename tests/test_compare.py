@@ -3,10 +3,11 @@
 import json
 
 import yaml
-from experiments.compare import main
 from tests.run_folders import LOSS
 from tests.run_folders import mesh_run as meshes
 from tests.told import told
+
+from pullback.comparison.compare import main
 
 PROTOCOL = {
     "pairs": "all",

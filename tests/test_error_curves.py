@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from experiments.curves import main, panels_of
-from experiments.records import labels, records_of
 from tests.run_folders import all_pairs, mesh_run, write_pairs
 from tests.told import told
+
+from pullback.comparison.curves import main, panels_of
+from pullback.comparison.records import labels, records_of
 
 
 def records(*runs):

@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from experiments.paired import bootstrap_over_pairs, bootstrap_over_shapes, compare, main
 from scipy.stats import norm, wilcoxon
 from tests.run_folders import all_pairs, mesh_run, write_pairs
 from tests.told import told
+
+from pullback.comparison.paired import bootstrap_over_pairs, bootstrap_over_shapes, compare, main
 
 PAIRS = all_pairs(8)
 DRAWS = {"resamples": 500, "seed": 0}

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from experiments.published import Published
-from experiments.tables import main
 from tests.run_folders import LOSS, SOLVER, mesh_run
 from tests.told import told
+
+from pullback.comparison.published import Published
+from pullback.comparison.tables import main
 
 PAPERS = "A_B.map as T: A → B at every vertex of A, errors on B, without shape 40"  # as shrec19.py says it
 

@@ -116,7 +116,7 @@ def step_of(task: Task, overrides: Sequence[str]) -> Step:
     """A step of ``python train.py`` with these overrides. The same random numbers, of dropout for one,
     in every step.
     """
-    register_resolvers(ROOT)
+    register_resolvers()
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "configs")):
         cfg = compose("train", overrides=[*overrides, "paths.output_dir=unused"])
     torch.manual_seed(0)

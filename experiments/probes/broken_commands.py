@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.markup import markdown
+from pullback.comparison.markup import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("train", "eval", "match")

@@ -22,10 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.records import labels
-from experiments.run_files import RunError
 from hydra import compose, initialize_config_dir
 
+from pullback.comparison.records import labels
+from pullback.comparison.run_files import RunError
 from pullback.runtime.command_line import overrides
 from pullback.runtime.doorway import telling
 from pullback.runtime.hydra_errors import while_composing
@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def main(command: Sequence[str] | None = None) -> None:
     with telling(partial(while_composing, words=Vocabulary("eval", ROOT / "configs"))):
         options = parsed(command)
-        register_resolvers(ROOT)
+        register_resolvers()
         with tempfile.TemporaryDirectory(prefix="pullback-") as folder:
             cases = [(name, path, False) for name, path in zip(options.names, options.checkpoints, strict=True)]
             cases += [("untrained", options.checkpoints[0], True)] if options.untrained else []

@@ -1,3 +1,59 @@
-"""Pullback: correspondence with functional maps, between 3D shapes and between images."""
+"""Pullback: correspondence with functional maps, between 3D shapes and between images.
+
+    import pullback as pb
+
+    m = pb.match("a.off", "b.off")      # or arrays, meshes of other libraries, photographs
+    m.p2p21, m.fmap12, m.pull_back(values), m.save("results")
+
+The names in ``__all__`` are what other programs may rely on. Each is imported when it is first used: importing the
+package itself costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pullback.api.matching import match
+    from pullback.api.parts import Refined, Spectrum, features, prepare, spectrum, zoomout
+    from pullback.api.results import ImageMatch, MeshMatch
+    from pullback.data.mesh.shapes import PreparedShape
+    from pullback.errors import UserError
+    from pullback.types import Eigenbasis, Shape
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Eigenbasis",
+    "ImageMatch",
+    "MeshMatch",
+    "PreparedShape",
+    "Refined",
+    "Shape",
+    "Spectrum",
+    "UserError",
+    "features",
+    "match",
+    "prepare",
+    "spectrum",
+    "zoomout",
+]
+
+_HOMES = {
+    "pullback.api.matching": ("match",),
+    "pullback.api.parts": ("Refined", "Spectrum", "features", "prepare", "spectrum", "zoomout"),
+    "pullback.api.results": ("ImageMatch", "MeshMatch"),
+    "pullback.data.mesh.shapes": ("PreparedShape",),
+    "pullback.errors": ("UserError",),
+    "pullback.types": ("Eigenbasis", "Shape"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module 'pullback' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -11,10 +11,12 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from pullback.brief import OneLine
+
 M = TypeVar("M", bound="Movable")
 
 
-class Movable:
+class Movable(OneLine):
     """Mixin for dataclasses of tensors: ``to(device)`` moves every tensor below, and nothing else."""
 
     def to(self: M, *args: Any, **kwargs: Any) -> M:
@@ -32,7 +34,7 @@ def _moved(value: Any, *args: Any, **kwargs: Any) -> Any:
     return moved if value.is_floating_point() else moved.to(value.dtype)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PointSample(Movable):
     """A few points, well spread over a domain, that stand for all of it:
     each carries the mass of the points around it.
@@ -42,7 +44,7 @@ class PointSample(Movable):
     mass: Float[Tensor, " s"]  # > 0; the same sum as that of the whole domain
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Eigenbasis(Movable):
     """The first k eigenfunctions of a Laplacian: ``stiffness φ = λ mass φ``, mass-orthonormal, ascending."""
 
@@ -81,7 +83,7 @@ class Eigenbasis(Movable):
         return self.evecs @ coeffs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Shape(Movable):
     """A triangle mesh of unit area with its spectral and differential operators."""
 
@@ -97,7 +99,7 @@ class Shape(Movable):
         return self.verts.shape[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GeodesicRows(Movable):
     """Rows of the geodesic distance matrix of one shape, in units of √area."""
 
@@ -112,7 +114,7 @@ class GeodesicRows(Movable):
         return self.dist[row, targets]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ShapePair(Movable):
     """Two shapes and what is known of their correspondence. Training needs no ground truth:
     the optional fields stay None.
@@ -153,8 +155,8 @@ class SoftMap(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Match:
+@dataclass(frozen=True, repr=False)
+class Match(OneLine):
     """What a solver finds for one pair. Losses read the initial and the final map, evaluation the final one."""
 
     fmap12: Float[Tensor, "k2 k1"]  # after refinement
@@ -168,7 +170,7 @@ class Match:
         return self.map21.nearest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Image(Movable):
     """A photograph, and what is known of the object on it. Pixel coordinates: x right, y down,
     pixel centres at integers.
@@ -188,7 +190,7 @@ class Image(Movable):
         return self.pixels.shape[1], self.pixels.shape[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImagePair(Movable):
     """Two photographs and what is known of their correspondence.
 
@@ -216,7 +218,7 @@ class ImagePair(Movable):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PatchImage(Movable):
     """A photograph as solvers see it: a graph of patches with a Laplacian basis and the features of two networks."""
 
@@ -234,7 +236,7 @@ class PatchImage(Movable):
         return len(self.patches)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PatchPair(Movable):
     """Two photographs ready to be matched."""
 
@@ -247,7 +249,7 @@ class PatchPair(Movable):
         return PatchPair(self.name, self.image2, self.image1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PatchMatch(Movable):
     """What a solver finds for a pair of photographs. Without a functional map (a baseline), those fields are None."""
 

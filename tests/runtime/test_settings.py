@@ -2,6 +2,7 @@
 
 import pytest
 from omegaconf import OmegaConf
+from tests.composing import ROOT
 
 from pullback.runtime.settings import inherit, made, plain, register_resolvers
 
@@ -83,12 +84,12 @@ def test_inheriting_leaves_the_composed_configuration_alone():
     assert cfg == composed()
 
 
-def test_resolvers_name_the_project_and_the_first_value_that_is_there(tmp_path):
-    register_resolvers(tmp_path)
+def test_resolvers_name_places_and_the_first_value_that_is_there():
+    register_resolvers()
     cfg = OmegaConf.create(
-        {"none": None, "empty": "", "root": "${project_root:}", "name": "${first_of:${none},${empty},train}"}
+        {"none": None, "empty": "", "root": "${place:root}", "name": "${first_of:${none},${empty},train}"}
     )
-    assert plain(cfg) == {"none": None, "empty": "", "root": str(tmp_path), "name": "train"}
+    assert plain(cfg) == {"none": None, "empty": "", "root": str(ROOT), "name": "train"}
 
 
 def test_what_a_constructor_refuses_is_told_in_its_own_words():

@@ -1,1 +1,1 @@
-"""Parts of `make_humans.py` and `make_bodies.py`: the body model, tables of identities and poses or random ones, remeshers."""
+"""Parts of `make_humans.py` and `make_bodies.py`: the body model, identities and poses, remeshers."""

@@ -1,4 +1,4 @@
-"""What a data folder holds: ``python -m pullback.data.check [DIR] [--sets faust smal] [--deep]``."""
+"""What a data folder holds: ``pullback check-data [DIR] [--sets faust smal] [--deep]``."""
 
 import argparse
 import os
@@ -67,7 +67,7 @@ def mistake(name: str) -> str | None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m pullback.data.check", description="Which data sets are there, and are they in order?"
+        prog="pullback check-data", description="Which data sets are there, and are they in order?"
     )
     usual = os.environ.get("PULLBACK_DATA_DIR") or "data"
     parser.add_argument(

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
+from pullback.brief import OneLine
 from pullback.errors import UserError
 from pullback.geometry.connectivity import (
     boundary_edges,
@@ -43,8 +44,8 @@ class MeshError(UserError, ValueError):
     """A mesh, or a file that belongs to one, that cannot be used as it is. The message names it and says what to do."""
 
 
-@dataclass(frozen=True)
-class Relabelling:
+@dataclass(frozen=True, repr=False)
+class Relabelling(OneLine):
     """Where the vertices of a file went: to a vertex of the mesh made from it,
     by way of the nearest one that was kept.
     """

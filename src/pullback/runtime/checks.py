@@ -67,7 +67,8 @@ def check_learned(cfg: Mapping[str, Any]) -> None:
     if cfg["ckpt"] is None and cfg.get("weights") is None and learns:
         in_eval = "weights" in cfg
         raise ConfigError(
-            "there are no weights, and a network with random ones says nothing; give ckpt=humans, ckpt=RUN/checkpoints/best.ckpt"
+            "there are no weights, and a network with random ones says nothing; give ckpt=humans, "
+            "ckpt=RUN/checkpoints/best.ckpt"
             f"{' or weights=FILE' if in_eval else ''}, use what needs none "
             f"({'method=zoomout, or ' if in_eval else ''}backbone=raw_wks), "
             "or have the random network on purpose: untrained=true"
@@ -84,7 +85,7 @@ def check_landmark_option(cfg: Mapping[str, Any]) -> None:
     if landmarks is None:
         return
     if cfg["kind"] == "image":
-        photographs = cfg.get("source") or ",".join(cfg["dataset"])
+        photographs = cfg.get("source") or ",".join(cfg.get("dataset") or ["the pair"])
         raise ConfigError(
             f"landmarks={landmarks} are vertices of meshes, but {photographs} holds photographs; use landmarks=null"
         )

@@ -1,16 +1,17 @@
-"""An entry point from what was typed to its end: the frame around ``main`` of train.py, eval.py and match.py."""
+"""A program from what was typed to its end: the frame around the ``task`` of train, eval and match."""
 
 import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from pullback.places import configs
 from pullback.runtime.command_line import overrides
 from pullback.runtime.doorway import DEBUG, is_debugging, tell, telling
 from pullback.runtime.hydra_errors import in_words, while_composing
@@ -21,41 +22,41 @@ from pullback.runtime.signals import leaving_at_once
 
 
 class Command:
-    """The command ``python {program}.py`` with the configuration files in ``root/configs``."""
+    """The command ``pullback {program}``, or ``python {program}.py`` in a checkout."""
 
-    def __init__(self, program: str, root: Path):
-        register_resolvers(root)
-        self.program, self.configs = program, root.resolve() / "configs"
+    def __init__(self, program: str):
+        register_resolvers()
+        self.program, self.configs = program, configs()
 
-    def run(self, main: Callable[[], Any]) -> None:
-        """Runs ``main``, which is decorated with ``hydra.main``, on what was typed.
+    def run(self, task: Callable[[], Any]) -> None:
+        """Runs a task, which is decorated with ``job``, on what was typed.
         What goes wrong is told as in ``doorway``.
         """
         words = Vocabulary(self.program, self.configs)
         with telling(functools.partial(while_composing, words=words)), leaving_at_once(), _environment(is_debugging()):
             sys.argv[1:] = overrides(sys.argv[1:], self.program, self.configs)
-            main()
+            task()
 
     def job(self, task: Callable[..., Any]) -> Callable[..., Any]:
-        """Decorates the function inside ``hydra.main``. In a sweep, a job's mistake is told with its number,
-        and the others go on.
+        """Decorates a function of a configuration: called without one, it composes what was typed.
+        In a sweep, a job's mistake is told with its number, and the others go on.
         """
 
         @functools.wraps(task)
         def told(cfg: Any) -> Any:
             try:
-                hydra = HydraConfig.get()
-                return task(fitted(cfg, hydra.job.config_name, hydra.overrides.task))
+                run = HydraConfig.get()
+                return task(fitted(cfg, run.job.config_name, run.overrides.task))
             except Exception as error:
                 if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
                     raise
                 words = functools.partial(in_words, words=Vocabulary(self.program, self.configs))
-                if hydra.mode is RunMode.MULTIRUN:
-                    error.told = tell(error, words, before=f"job {hydra.job.num} ({hydra.job.override_dirname}): ")  # type: ignore[attr-defined]  # for the doorway
+                if run.mode is RunMode.MULTIRUN:
+                    error.told = tell(error, words, before=f"job {run.job.num} ({run.job.override_dirname}): ")  # type: ignore[attr-defined]  # for the doorway
                     raise
                 raise SystemExit(tell(error, words)) from None
 
-        return told
+        return hydra.main(version_base="1.3", config_path=str(self.configs), config_name=self.program)(told)
 
 
 # How OpenMP's threads wait at the end of a parallel region. Asleep they cost a tenth of a training step on a quiet

@@ -159,8 +159,8 @@ def unnamed(files: Sequence[str], options: Sequence[str], words: Vocabulary) -> 
 def for_files(options: Sequence[str]) -> list[str]:
     """What follows from the files that are matched, unless it is typed.
 
-    ``files=image`` when the source is a photograph, ``backbone=landmarks`` when meshes have landmarks, and otherwise for
-    meshes the shipped weights, ``ckpt=humans``: on animals, too, they are better than no weights.
+    ``files=image`` when the source is a photograph, ``backbone=landmarks`` when meshes have landmarks, and otherwise
+    for meshes the shipped weights, ``ckpt=humans``: on animals, too, they are better than no weights.
     """
     typed = dict(option.split("=", 1) for option in options if "=" in option)
     source, landmarks = (typed.get(key, "null").strip("'\"") for key in ("source", "landmarks"))

@@ -8,12 +8,14 @@ silence. ``--debug``, or PULLBACK_DEBUG=1 in the environment, shows it always. I
 import errno
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pullback.errors import UserError
+from pullback.places import called_as
 from pullback.plain_data import with_visible_controls
 from pullback.runtime.signals import AGAIN, telling_interrupts
 
@@ -30,6 +32,13 @@ _OF_THE_MACHINE = {
     errno.EMFILE,
     errno.ESTALE,
 }
+
+# Messages name commands as a checkout has them; who called ``pullback match`` has these.
+_INSTALLED = (
+    (r"\b(?:python )?(train|eval|match)\.py\b", r"pullback \1"),
+    (r"\bpython -m pullback\.data\.check\b", "pullback check-data"),
+    (r"\bpython -m experiments\.(compare|paired|curves|tables)\b", r"pullback \1"),
+)
 
 
 def no_words(error: BaseException) -> str | None:
@@ -79,7 +88,7 @@ def tell(error: Exception, in_words: Callable[[BaseException], str | None] = no_
         traceback.print_exception(error)
         print(f"{before}{_FAULT}", file=sys.stderr)
         return 1
-    print(f"error: {before}{with_visible_controls(in_one_paragraph(message))}", file=sys.stderr)
+    print(f"error: {before}{with_visible_controls(as_called(in_one_paragraph(message)))}", file=sys.stderr)
     return getattr(error, "exit_code", 1)
 
 
@@ -101,3 +110,10 @@ class LogFormatter(logging.Formatter):
 
 def in_one_paragraph(message: str) -> str:
     return " ".join(line.strip() for line in message.splitlines() if line.strip())
+
+
+def as_called(message: str) -> str:
+    """A message in which commands are called as this process was: ``pullback match`` or ``python match.py``."""
+    for words, installed in _INSTALLED if called_as().startswith("pullback ") else ():
+        message = re.sub(words, installed, message)
+    return message

@@ -54,7 +54,7 @@ def check_place() -> None:
 
 def check_matched_files(cfg: DictConfig) -> None:
     """The two files of match.py are there, are files, and are of one kind."""
-    sides = [(side, Path(cfg[side])) for side in ("source", "target") if side in cfg]
+    sides = [(side, Path(cfg[side])) for side in ("source", "target") if cfg.get(side) is not None]
     for side, path in sides:
         if re.match(r"[a-z]+://", cfg[side]):
             raise ConfigError(f"{side}={cfg[side]} is an address; download the file, and give its name")

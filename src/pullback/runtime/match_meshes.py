@@ -1,52 +1,103 @@
-"""What ``match.py`` does with a checked configuration."""
+"""Two meshes matched as a checked configuration says: by ``match.py``, or from Python."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from omegaconf import DictConfig
 from torch import nn
 
 from pullback.data.mesh.io import read_landmarks
-from pullback.data.mesh.shapes import PreparedShape, load_shape
+from pullback.data.mesh.readers.source import FileMesh
+from pullback.data.mesh.shapes import PreparationSettings, PreparedShape, load_shape, shape_of
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import refinement, rule_of
 from pullback.runtime.parts import ConfigError, name_of
 from pullback.runtime.settings import as_yaml, made, plain
 from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, listening, stage
-from pullback.tasks.mesh.two_meshes import FileMatch, Landmarks, match_shapes, write_match
+from pullback.tasks.mesh.two_meshes import FileMatch, Landmarks, match_shapes, write_map
 from pullback.tasks.training.weights import load_weights
 from pullback.writing import sweep, telling_full_disks, write_text_atomically
 
+if TYPE_CHECKING:
+    from pullback.figures.camera import View
+
 # Smaller files are done before anybody wonders how far they are.
 _SHOWN_ABOVE = 4_000_000  # bytes
+
+
+@dataclass(frozen=True, repr=False)
+class MeshMatcher:
+    """The parts that match two meshes, built."""
+
+    backbone: nn.Module
+    solver: Any
+    settings: PreparationSettings
+    view: "View"  # of the pictures
+    device: torch.device
+    cache_dir: Path
+    method: str  # in words
+    config: Mapping[str, Any]  # all of it, resolved
+
+    @classmethod
+    def of(cls, cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> "MeshMatcher":
+        """Those of a checked configuration, with the weights of the checkpoint. Random weights follow ``seed``.
+
+        Raises OptionError for what a part refuses.
+        """
+        torch.manual_seed(cfg.seed)
+        with options_at_fault():
+            model, solver = nn.ModuleDict({"backbone": made(cfg.backbone)}), made(cfg.solver)
+            view, settings = made(cfg.view), made(cfg.data)
+        if checkpoint is not None:
+            load_weights(model, checkpoint)
+        features = name_of(plain(cfg.backbone))
+        method = f"{features}, {refinement(plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
+        device, cache_dir = device_named(cfg.device), Path(cfg.paths.cache_dir)
+        return cls(model["backbone"], solver, settings, view, device, cache_dir, method, plain(cfg))
+
+    def prepare(self, mesh: str | Path | FileMesh, *, side: str) -> PreparedShape:
+        """The shape of a file, or of a mesh that is in none and is called as its ``side``: source or target."""
+        name = side if isinstance(mesh, FileMesh) else Path(mesh).name
+        with stage(f"preparing the {side}, {name}"):
+            if isinstance(mesh, FileMesh):
+                return shape_of(mesh, self.settings, self.cache_dir, name=name)
+            return load_shape(mesh, self.settings, self.cache_dir)
+
+    def match(self, source: PreparedShape, target: PreparedShape, landmarks: Landmarks | None = None) -> FileMatch:
+        """The match of two shapes; ``landmarks`` are vertices of these."""
+        return match_shapes(source, target, self.backbone, self.solver, device=self.device, landmarks=landmarks)
+
+    def write(self, folder: Path, result: FileMatch, stages: Sequence[Stage] = ()) -> Path:
+        """Writes the map, pictures and the report into a folder; returns the path of the report."""
+        paths = {**self.config["paths"], "output_dir": str(folder)}
+        config = as_yaml({**self.config, "paths": paths})
+        sweep(folder)
+        write_text_atomically(folder / "config.yaml", config)
+        with stage("files"):
+            write_map(folder, result)
+        from pullback.tasks.mesh.match_report import write_match  # draws, which is slow to import
+
+        return write_match(folder, result, method=self.method, view=self.view, config=config, stages=stages)
 
 
 def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> None:
     """Matches ``source`` and ``target`` and prints what was done, how, and where the results are;
     how far it is to stderr.
     """
-    torch.manual_seed(cfg.seed)
-    with options_at_fault():
-        model, solver, view = nn.ModuleDict({"backbone": made(cfg.backbone)}), made(cfg.solver), made(cfg.view)
-    if checkpoint is not None:
-        load_weights(model, checkpoint)
-    features = name_of(plain(cfg.backbone))
-    method = f"{features}, {refinement(plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
-    folder, config = Path(cfg.paths.output_dir), as_yaml(plain(cfg))
+    matcher, folder = MeshMatcher.of(cfg, checkpoint), Path(cfg.paths.output_dir)
     with (
         stopping("the shapes that were prepared are kept, and the same command goes on from there"),
         telling_full_disks(folder),
         listening(StageClock(on_begin=_show if _is_long(cfg) else lambda stage: None)) as clock,
     ):
-        result = _matched(cfg, model["backbone"], solver)
-        sweep(folder)
-        write_text_atomically(folder / "config.yaml", config)
-        report = write_match(folder, result, method=method, view=view, config=config, stages=clock.stages)
-    print(f"matched with {method}")
+        result = _matched(cfg, matcher)
+        report = matcher.write(folder, result, clock.stages)
+    print(f"matched with {matcher.method}")
     if result.landmarks is not None:
         print(
             f"the {len(result.landmarks[0])} landmarks land {result.landmark_distances().mean():.4f} √area from "
@@ -66,20 +117,16 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
     print(f"map (line i: the vertex of the source for vertex i of the target, counted from 1): {folder / 'p2p21.txt'}")
 
 
-def _matched(cfg: DictConfig, backbone: nn.Module, solver: Any) -> FileMatch:
-    with options_at_fault():
-        settings = made(cfg.data)
+def _matched(cfg: DictConfig, matcher: MeshMatcher) -> FileMatch:
     shapes = []
     for side in ("source", "target"):
-        with stage(f"preparing the {side}, {Path(cfg[side]).name}"):
-            shapes.append(load_shape(cfg[side], settings, cfg.paths.cache_dir))
+        shapes.append(matcher.prepare(cfg[side], side=side))
         print(f"{cfg[side]}: {shapes[-1].shape.n} vertices", *shapes[-1].notes, sep="; ")
     source, target = shapes
-    landmarks = None if cfg.landmarks is None else _landmarks(cfg.landmarks, source, target)
-    return match_shapes(source, target, backbone, solver, device=device_named(cfg.device), landmarks=landmarks)
+    return matcher.match(source, target, None if cfg.landmarks is None else landmarks_of(cfg.landmarks, source, target))
 
 
-def _landmarks(path: str, source: PreparedShape, target: PreparedShape) -> Landmarks:
+def landmarks_of(path: str | Path, source: PreparedShape, target: PreparedShape) -> Landmarks:
     """The landmarks of a file as vertices of the shapes."""
     n1, n2 = (len(prepared.relabel.successor) for prepared in (source, target))
     ids1, ids2 = read_landmarks(path, n1=n1, n2=n2)

@@ -16,7 +16,7 @@ _FOLDERS = re.compile(
     r"|(fusion|backbone|module)\.[\w.]*\bweights"
 )
 # Interpolations that people use in the names of folders; any other ``${`` belongs to the name.
-_INTERPOLATION = re.compile(r"\$\{(oc\.\w+:|now:|hydra[:.]|paths\.|seed\}|project_root:|first_of:|quotient:)")
+_INTERPOLATION = re.compile(r"\$\{(oc\.\w+:|now:|hydra[:.]|paths\.|seed\}|project_root:|place:|first_of:|quotient:)")
 
 
 def is_path_option(key: str, program: str) -> bool:

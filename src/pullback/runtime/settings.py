@@ -4,7 +4,7 @@ and the parts that a checkpoint brings along.
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from pullback.errors import UserError
+from pullback.places import cache, embedded, results, root
 from pullback.ranges import NumberError
 from pullback.runtime.offered import check_offered
 from pullback.runtime.parts import UnknownTarget
@@ -25,12 +26,15 @@ INHERITED = ("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian"
 INHERITED_BY_ADAPTATION = ("loss",)
 
 
-def register_resolvers(root: Path) -> None:
-    """Makes ``${project_root:}``, ``${first_of:a,b}`` and ``${quotient:a,b}`` known to the yaml files.
+def register_resolvers() -> None:
+    """Makes ``${place:NAME}``, ``${first_of:a,b}`` and ``${quotient:a,b}`` known to the yaml files.
 
-    ``root`` is the folder of the entry points.
+    A NAME is one of ``places``: root, embedded, cache, runs, sweeps.
     """
-    OmegaConf.register_new_resolver("project_root", lambda: str(root.resolve()), replace=True)
+    known: dict[str, Callable[[], Path]] = {"root": root, "embedded": embedded, "cache": cache}
+    known |= {kind: functools.partial(results, kind) for kind in ("runs", "sweeps")}
+    OmegaConf.register_new_resolver("place", lambda name: str(known[name]()), replace=True)
+    OmegaConf.register_new_resolver("project_root", lambda: str(root()), replace=True)  # of yaml files of users
     OmegaConf.register_new_resolver(
         "first_of", lambda *values: next(value for value in values if value not in (None, "")), replace=True
     )

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import pullback
+from pullback.places import called_as
 
 _PACKAGES = (
     *("torch", "lightning", "torchmetrics", "numpy", "scipy", "hydra-core", "omegaconf"),
@@ -32,7 +33,7 @@ def run_facts() -> dict[str, Any]:
 
 def command_line() -> str:
     """The command as it could be typed again in the same folder."""
-    return shlex.join(["python", *sys.argv])
+    return f"{called_as()} {shlex.join(sys.argv[1:])}".rstrip()
 
 
 def commit_of(file: Path) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from pullback.figures.surface import as_array
 from pullback.nn.backbone import RawDescriptor
 from pullback.nn.descriptor import WKS
 from pullback.solvers.nearest import FeatureNearest
-from pullback.tasks.mesh.two_meshes import dropped_part, match_shapes, write_match
+from pullback.tasks.mesh.match_report import dropped_part, write_match
+from pullback.tasks.mesh.two_meshes import match_shapes, write_map
 
 
 @pytest.fixture
@@ -59,6 +60,7 @@ def test_the_source_has_no_dropped_vertex_hit(files, tmp_path):
 
 
 def test_text_arrays_metrics_and_report_say_which_vertices_have_no_match(result, tmp_path):
+    write_map(tmp_path / "run", result)
     report = write_match(tmp_path / "run", result, method="nearest", view=View(), config="")
     text, stored = np.loadtxt(tmp_path / "run" / "p2p21.txt", dtype=int), np.load(tmp_path / "run" / "match.npz")
     assert np.array_equal(text, stored["p2p21"] + 1)

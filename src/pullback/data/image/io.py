@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
+from numpy import ndarray
 from PIL import Image as PillowImage
+from PIL import ImageOps
 from torch import Tensor
 
-from pullback.data.image.decoding import ImageError, decoded_image
-from pullback.data.image.pixels import WIDE, photograph, upright
+from pullback.data.image.decoding import Decoded, ImageError, decoded_image
+from pullback.data.image.pixels import WIDE, finished, photograph, upright
+from pullback.data.image.tones import eight_bits
 from pullback.types import Image
 
 
@@ -34,6 +37,40 @@ def read_image(
         sizes = f"{mask.shape[1]} × {mask.shape[0]} pixels, the photograph {pixels.shape[2]} × {pixels.shape[1]}"
         raise ImageError(f"{path}: its mask has {sizes}. Give them the same size, or copy both again")
     return Image(path.stem if name is None else name, pixels, category, mask, box, notes, str(path))
+
+
+def image_of(
+    picture: PillowImage.Image | Shaped[ndarray, "..."], *, name: str, shrink_above: int | None = None
+) -> Image:
+    """A photograph from a picture of Pillow, or from an array of shape (H, W), (H, W, 1), (H, W, 3), (H, W, 4)
+    or (3, H, W).
+
+    Bytes are taken as they are, other numbers as in files (see ``eight_bits``: white is 1.0, or 65535); what is
+    transparent is laid on white. Raises ImageError, which calls it by its ``name``, for other shapes and for nothing.
+    """
+    notes: tuple[str, ...] = ()
+    if isinstance(picture, ndarray):
+        picture, notes = _picture_of(picture, name)
+    picture = ImageOps.exif_transpose(picture)
+    pixels, said = finished(Path(name), Decoded(picture, None, picture.size, ""), shrink_above=shrink_above)
+    return Image(name, pixels, notes=(*notes, *said))
+
+
+def _picture_of(values: Shaped[ndarray, "..."], name: str) -> tuple[PillowImage.Image, tuple[str, ...]]:
+    if values.ndim == 3 and values.shape[0] == 3 and values.shape[2] not in (1, 3, 4):
+        values = np.moveaxis(values, 0, 2)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    if not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (3, 4))) or values.size == 0:
+        raise ImageError(f"{name}: an array of shape {values.shape} is no photograph; give height × width × 3 values")
+    if values.dtype == bool:
+        values = values * np.uint8(255)
+    notes: tuple[str, ...] = ()
+    if values.dtype != np.uint8:
+        if values.dtype.kind not in "iuf":
+            raise ImageError(f"{name}: an array of {values.dtype} is no photograph; give bytes, or numbers from 0 to 1")
+        values, notes = eight_bits(values if values.ndim == 2 else values[..., :3])
+    return PillowImage.fromarray(np.ascontiguousarray(values)), notes
 
 
 def read_pixels(path: str | Path) -> UInt8[Tensor, "3 H W"]:

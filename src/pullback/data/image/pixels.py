@@ -28,7 +28,13 @@ def photograph(path: Path, *, shrink_above: int | None = None) -> tuple[UInt8[Te
 
     One of more than ``shrink_above`` pixels is read at a half, a third … of its size. Raises as ``decoded_image``.
     """
-    found = decoded_image(path, shrink=shrink_above)
+    return finished(path, decoded_image(path, shrink=shrink_above), shrink_above=shrink_above)
+
+
+def finished(
+    path: Path, found: Decoded, *, shrink_above: int | None = None
+) -> tuple[UInt8[Tensor, "3 H W"], tuple[str, ...]]:
+    """As ``photograph``, of a picture that is unpacked already; ``path`` is its name in messages."""
     colours, notes = _colours(path, found)
     stored = max(found.stored_size)
     pixels = upright(torch.from_numpy(colours).permute(2, 0, 1), found.orientation)

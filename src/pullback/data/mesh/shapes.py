@@ -3,8 +3,8 @@ computed once.
 """
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from pullback.brief import OneLine
 from pullback.data.cache import cached, check_arrays, content_hash
 from pullback.data.mesh.formats import content_of
 from pullback.data.mesh.io import mesh_name, read_mesh_file
-from pullback.data.mesh.readers.source import inner_suffix
+from pullback.data.mesh.readers.source import FileMesh, inner_suffix
 from pullback.geometry.cleaning import COMPONENTS, MeshError, Relabelling, clean_mesh
 from pullback.geometry.coarsening import coarsen, nearest_vertices
 from pullback.geometry.eigenbasis import EigenbasisError
@@ -78,13 +79,18 @@ class PreparationSettings:
             )
 
 
-@dataclass(frozen=True)
-class PreparedShape:
+@dataclass(frozen=True, repr=False)
+class PreparedShape(OneLine):
     """A shape in float32, and what its file's vertex numbers have become."""
 
     shape: Shape
     relabel: Relabelling  # ids in the file → ids of the shape
     notes: tuple[str, ...]  # what was changed on the way
+    given: FileMesh | None = None  # the mesh as it was, where it is in no file
+
+    def as_given(self) -> FileMesh:
+        """The mesh as it was before it was prepared; read again from its file."""
+        return read_mesh_file(self.relabel.name) if self.given is None else self.given
 
 
 def load_shape(
@@ -97,15 +103,28 @@ def load_shape(
     file.
     """
     path = Path(path)
-    entry = operators_entry(path, settings, cache_dir)
-    arrays = cached(
+    arrays = _loaded(operators_entry(path, settings, cache_dir), path, lambda: read_mesh_file(path), settings)
+    return _prepared_shape(path, mesh_name(path) if name is None else name, arrays)
+
+
+def shape_of(
+    mesh: FileMesh, settings: PreparationSettings, cache_dir: str | Path, *, name: str = "mesh"
+) -> PreparedShape:
+    """As ``load_shape``, for a mesh that is in no file; errors call it by its ``name``."""
+    key = {"version": _VERSION, "format": "arrays", "verts": mesh.verts, "faces": mesh.faces, **asdict(settings)}
+    entry = Path(cache_dir) / "operators" / f"{content_hash(key)}.npz"
+    arrays = _loaded(entry, Path(name), lambda: mesh, settings)
+    return replace(_prepared_shape(Path(name), name, arrays), given=mesh)
+
+
+def _loaded(entry: Path, path: Path, read: Callable[[], FileMesh], settings: PreparationSettings) -> dict[str, ndarray]:
+    return cached(
         entry,
-        lambda: _prepare(path, settings),
+        lambda: _prepare(path, read, settings),
         save=_save_arrays,
         load=lambda source: _checked(_load_arrays(source), settings),
         what=path.name,
     )
-    return _prepared_shape(path, mesh_name(path) if name is None else name, arrays)
 
 
 def operators_entry(path: Path, settings: PreparationSettings, cache_dir: str | Path) -> Path:
@@ -116,13 +135,12 @@ def operators_entry(path: Path, settings: PreparationSettings, cache_dir: str | 
     return Path(cache_dir) / "operators" / f"{key}.npz"
 
 
-def _prepare(path: Path, settings: PreparationSettings) -> dict[str, ndarray]:
+def _prepare(path: Path, read: Callable[[], FileMesh], settings: PreparationSettings) -> dict[str, ndarray]:
     with stage(f"preparation of {path.name}"):
-        return _prepared_arrays(path, settings)
+        return _prepared_arrays(path, read(), settings)
 
 
-def _prepared_arrays(path: Path, settings: PreparationSettings) -> dict[str, ndarray]:
-    read = read_mesh_file(path)
+def _prepared_arrays(path: Path, read: FileMesh, settings: PreparationSettings) -> dict[str, ndarray]:
     mesh = clean_mesh(read.verts, read.faces, name=str(path), components=settings.components)
     verts, faces, relabel, notes = mesh.verts, mesh.faces, mesh.relabel, [*read.notes, *mesh.notes]
     if settings.coarsen is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from pullback.brief import OneLine
 from pullback.files import decoded, read_bytes
 from pullback.geometry.cleaning import MeshError
 
@@ -21,8 +22,8 @@ _SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 64 << 20, 200
 _MOST_BYTES = 8 << 30
 
 
-@dataclass(frozen=True)
-class FileMesh:
+@dataclass(frozen=True, repr=False)
+class FileMesh(OneLine):
     """The mesh of a file, as it is there."""
 
     verts: Float[ndarray, "n 3"]

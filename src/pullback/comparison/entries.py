@@ -8,8 +8,8 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
-from experiments.published import Published
-from experiments.records import Record, by_seed, differences_in_words, seedless
+from pullback.comparison.published import Published
+from pullback.comparison.records import Record, by_seed, differences_in_words, seedless
 
 METRIC = "geodesic_error_x100"
 # of runs that do not name theirs
@@ -62,7 +62,7 @@ class Entry:
     @property
     def figure(self) -> str:
         """The mean geodesic error × 100, over seeds with its standard deviation."""
-        values = [record.metrics[METRIC] for record in self.records]
+        values = [value for record in self.records if (value := record.metrics[METRIC]) is not None]
         return f"{fmean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
 
     @cached_property
@@ -88,7 +88,7 @@ class Entry:
     def variant(self, other: "Entry") -> str:
         """In what the method differs from that of another entry; empty where it is the same."""
         # the training is not known
-        learned = _LEARNED if "ckpt" not in self.first.settings | other.first.settings else ()
+        learned = _LEARNED if "ckpt" not in {*self.first.settings, *other.first.settings} else ()
         return _changes(
             *(entry.first.part(*_APPLIED) | entry.first.part(*learned, learned=True) for entry in (self, other))
         )

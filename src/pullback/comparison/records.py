@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.run_files import MissingRun, RunError, read_metrics, read_overrides, read_yaml
+from pullback.comparison.run_files import MissingRun, RunError, read_metrics, read_overrides, read_yaml
 
 # Keys of config.yaml that change no figure, or that stand there a second time.
 _ASIDE = (
@@ -141,7 +141,9 @@ def records_of(run: Path, label: str) -> Iterator[Record]:
     content = read_metrics(run)
     config = read_yaml(run / "config.yaml")
     trained = training_of(config, content.get("checkpoint"))
-    settings, seed = settings_of(config, content.get("checkpoint"), trained and read_yaml(trained / "config.yaml"))
+    settings, seed = settings_of(
+        config, content.get("checkpoint"), None if trained is None else read_yaml(trained / "config.yaml")
+    )
     typed = [
         text for folder in (run, trained) if folder for text in read_overrides(folder / ".hydra" / "overrides.yaml")
     ]

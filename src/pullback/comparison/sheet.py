@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from string import ascii_lowercase
 
-from experiments.entries import Entry
-from experiments.markup import escaped, markdown, tabular
+from pullback.comparison.entries import Entry
+from pullback.comparison.markup import escaped, markdown, tabular
 
 _BEHIND = ("tested on", "method", "runs", "commit", "refinement", "error", "pairs")
 

@@ -6,8 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.records import Record, seedless
-from experiments.run_files import read_yaml
+from pullback.comparison.records import Record, seedless
+from pullback.comparison.run_files import read_yaml
 
 _FILE = Path(__file__).with_suffix(".yaml")
 
@@ -85,8 +85,8 @@ class Published:
         if rule.startswith("none") or not rule:
             return []
         known = record.part("trainer", "data", learned=True)
-        steps = re.search(r"^last.*?step (\d+)", rule)
-        steps = int(steps[1]) if steps else known.get("trainer.max_steps")
+        last = re.search(r"^last.*?step (\d+)", rule)
+        steps = int(last[1]) if last else known.get("trainer.max_steps")
         vertices, shapes = known.get("data.coarsen"), known.get("data.train_shapes")
         words = [f"{steps:,} training steps" if isinstance(steps, int) and steps > 0 else "training"]
         words += [f"on meshes simplified to {vertices:,} vertices"] if vertices else []

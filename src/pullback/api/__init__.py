@@ -1,0 +1,1 @@
+"""What ``import pullback`` offers: the verbs of the command line for notebooks and other programs."""

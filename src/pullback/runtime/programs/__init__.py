@@ -1,0 +1,1 @@
+"""The commands ``train``, ``eval`` and ``match``, a file each."""

@@ -1,0 +1,34 @@
+"""``pullback eval dataset=faust ckpt=RUN/checkpoints/best.ckpt``: evaluate a checkpoint, a baseline,
+or stored predictions.
+"""
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from pullback.runtime.command import Command
+
+command = Command("eval")
+
+
+@command.job
+def task(cfg: DictConfig) -> None:
+    from pullback.runtime.input_checks import check_early
+
+    check_early(cfg)  # before the slow imports
+
+    from pullback.runtime.build import build
+    from pullback.runtime.checks import check
+    from pullback.runtime.evaluation import evaluate
+    from pullback.runtime.origin import with_origin
+
+    cfg, checkpoint = with_origin(cfg, HydraConfig.get().overrides.task)
+    check(cfg)
+    evaluate(build(cfg, checkpoint))
+
+
+def main() -> None:
+    command.run(task)
+
+
+if __name__ == "__main__":
+    main()

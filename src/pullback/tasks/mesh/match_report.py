@@ -1,0 +1,126 @@
+"""What a match of two meshes shows of itself: a picture, figures and the report."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pullback.data.mesh.shapes import PreparedShape
+from pullback.figures.camera import View, broadest_view
+from pullback.figures.correspondence import draw_correspondence
+from pullback.figures.fmap import draw_features
+from pullback.figures.picture import sheet
+from pullback.figures.plot import save_figure
+from pullback.figures.report import ReportContent, write_report
+from pullback.figures.surface import Surface, as_array, simplification
+from pullback.geometry.mesh import face_areas
+from pullback.mapping.pointmap import coverage
+from pullback.stages import Stage, stage
+from pullback.tasks.mesh.two_meshes import FileMatch, file_ids
+from pullback.tasks.provenance import run_facts
+from pullback.writing import write_atomically
+
+# Dropped parts of less area than this, in units of the shape's, are not drawn: far away dust would make the shape
+# small.
+_SHOWN_SHARE = 0.05
+
+
+def dropped_part(prepared: PreparedShape) -> Surface | None:
+    """The faces of the file that cleaning dropped, where the shape lies;
+    None where they are less than 5 % of its area.
+    """
+    if not prepared.relabel.dropped.any():
+        return None
+    given = prepared.as_given()
+    verts, faces = given.verts, given.faces
+    faces = faces[prepared.relabel.dropped[faces].any(axis=1)]
+    here, there = as_array(prepared.shape.verts).astype(np.float64), verts[file_ids(prepared)]
+    scale = np.linalg.norm(here - here.mean(axis=0)) / np.linalg.norm(there - there.mean(axis=0))
+    verts = (verts - there.mean(axis=0)) * scale + here.mean(axis=0)
+    if not len(faces) or face_areas(verts, faces).sum() < _SHOWN_SHARE:
+        return None
+    used, corners = np.unique(faces, return_inverse=True)
+    return Surface(verts[used].astype(np.float32), corners.reshape(-1, 3))
+
+
+def write_match(
+    folder: Path, result: FileMatch, *, method: str, view: View, config: str, stages: Sequence[Stage] = ()
+) -> Path:
+    """Writes ``metrics.json``, ``match.png`` and ``report/index.html``: its path. ``stages`` is what was measured so
+    far; it may grow while this runs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shape1, shape2 = result.source.shape, result.target.shape
+    with stage("pictures"):
+        view = broadest_view(as_array(shape1.verts).astype(np.float64), as_array(shape1.faces), view=view)
+        names = (f"source: {shape1.name}", f"target: {shape2.name}")
+        rest = dropped_part(result.source), dropped_part(result.target)
+        title = f"{shape2.name} → {shape1.name}"
+        picture = draw_correspondence(shape1, shape2, result.p2p21, title=title, names=names, view=view, unmatched=rest)
+        save_figure(sheet([picture]), folder / "match.png")
+        features = draw_features(shape1, shape2, result.feat1, result.feat2, view=view)
+    metrics = _metrics(result)
+    facts = run_facts()
+    content = ReportContent(
+        title=f"{shape2.name} → {shape1.name}",
+        subtitle=" ".join(
+            [f"{method}.", *_sentences(metrics), _sentence(result.omissions()), simplification(shape1, shape2)]
+        ).strip(),
+        correspondences=[picture],
+        fmaps=(result.fmap12_init, result.fmap12),
+        features=features,
+        stages=_table(stages),
+        config=config,
+        command=facts.pop("command"),
+        environment=facts,
+    )
+    with stage("report"):
+        report = write_report(folder / "report" / "index.html", content)
+    text = json.dumps({"method": method, **metrics, "stages": _table(stages)}, indent=2) + "\n"
+    write_atomically(folder / "metrics.json", lambda file: file.write(text.encode()))
+    return report
+
+
+def _metrics(result: FileMatch) -> dict[str, Any]:
+    """What is known of a match without ground truth."""
+    shape1, shape2 = result.source.shape, result.target.shape
+    metrics: dict[str, Any] = {
+        "coverage": float(coverage(result.p2p21, shape1.basis.mass)),
+        "n1": shape1.n,
+        "n2": shape2.n,
+    }
+    # vertices of the files that the map leaves out
+    metrics |= dict(zip(("dropped1", "dropped2"), result.dropped(), strict=True))
+    if result.landmarks is not None:
+        distances = result.landmark_distances()
+        metrics["landmarks"] = {
+            "distance": "straight, in units of sqrt(area of the source)",
+            "mean": float(distances.mean()),
+            "largest": float(distances.max()),
+            "each": distances.tolist(),
+        }
+    return metrics
+
+
+def _sentences(metrics: Mapping[str, Any]) -> list[str]:
+    said = [f"Covers {100 * metrics['coverage']:.0f} % of the source's area."]
+    if "landmarks" in metrics:
+        landed = metrics["landmarks"]
+        far = f"{landed['mean']:.3f} √area from their places on average, {landed['largest']:.3f} at most"
+        said.append(f"The {len(landed['each'])} landmarks land {far}.")
+    return said
+
+
+def _sentence(text: str) -> str:
+    return f"{text}." if text else ""
+
+
+def _table(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """The finished stages; ``depth`` tells those that are part of the one before."""
+    return [
+        {"stage": entry.name, "depth": entry.depth, "seconds": round(entry.seconds, 3), "peak_bytes": entry.peak_bytes}
+        for entry in stages
+        if entry.seconds > 0
+    ]

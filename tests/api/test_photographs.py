@@ -1,0 +1,92 @@
+"""``pullback.match`` for photographs: paths, arrays and pictures of Pillow."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tests.composing import ROOT
+from tests.test_entry_points import run
+
+import pullback as pb
+from pullback.data.image.decoding import ImageError
+from pullback.data.image.io import image_of, read_image
+from pullback.data.image.truth import read_flo
+
+PHOTOS = ROOT / "data" / "photos"
+OPTIONS = {"fusion": "gradients_gradients", "fusion.basis.backbone.size": 96, "graph.k": 40}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Two small photographs as PNG."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for name in ("coffee", "coffee_mild"):
+        Image.open(PHOTOS / f"{name}.jpg").resize((120, 80)).save(folder / f"{name}.png")
+    return folder / "coffee.png", folder / "coffee_mild.png"
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory):
+    return {**OPTIONS, "paths.cache_dir": tmp_path_factory.mktemp("cache")}
+
+
+@pytest.fixture(scope="module")
+def matched(files, options):
+    return pb.match(*files, options=options)
+
+
+def test_a_call_finds_what_the_command_finds(files, options, matched, tmp_path):
+    typed = [f"{key}={value}" for key, value in options.items()]
+    run("match", *map(str, files), *typed, folder=tmp_path / "run")
+    assert np.array_equal(read_flo(tmp_path / "run" / "flow21.flo").numpy(), matched.flow21)
+
+
+@pytest.mark.parametrize("form", ["array", "tensor", "floats", "picture"])
+def test_pictures_of_every_form_are_the_photograph_of_the_file(form, files, options, matched):
+    pictures = [Image.open(file) for file in files]
+    arrays = [np.asarray(picture) for picture in pictures]
+    given = {
+        "array": arrays,
+        "tensor": [torch.from_numpy(values.copy()).permute(2, 0, 1) for values in arrays],
+        "floats": [values / 255 for values in arrays],
+        "picture": pictures,
+    }[form]
+    assert np.array_equal(pb.match(*given, options=options).flow21, matched.flow21)
+
+
+def test_values_are_pulled_back_along_the_flow(matched):
+    rows, columns = np.indices((80, 120)).astype(float)
+    x = matched.pull_back(np.stack([columns, rows], axis=2))
+    expected = np.stack(np.indices((80, 120))[::-1], axis=2) + matched.flow21.transpose(1, 2, 0)
+    assert np.allclose(x, expected.clip(0, [119, 79]), atol=1e-4)
+    labels = matched.pull_back(columns.astype(int))
+    assert labels.dtype == int and np.abs(labels - x[..., 0]).max() <= 0.5
+    with pytest.raises(pb.UserError, match="not those of 80 × 120 pixels"):
+        matched.pull_back(np.zeros((120, 80)))
+
+
+def test_a_match_of_photographs_saves_and_prints_itself(matched, tmp_path):
+    assert matched.save(tmp_path / "saved").is_file() and (tmp_path / "saved" / "flow21.flo").is_file()
+    assert repr(matched).startswith("ImageMatch(coffee_mild → coffee: flow21[2, 80, 120], fmap12[")
+    assert "\n" not in repr(matched)
+
+
+def test_landmarks_are_for_meshes(files, options):
+    with pytest.raises(pb.UserError, match="landmarks are vertices of meshes"):
+        pb.match(*files, landmarks=[[0, 0]] * 3, options=options)
+
+
+def test_an_array_is_read_as_its_file_would_be(files):
+    pixels = read_image(files[0]).pixels
+    assert torch.equal(image_of(np.asarray(Image.open(files[0])), name="a").pixels, pixels)
+    clear = np.dstack([np.asarray(Image.open(files[0])), np.zeros((80, 120), np.uint8)])
+    assert image_of(clear, name="a").pixels.min() == 255
+    turned = Image.open(files[0])
+    turned.getexif()[0x0112] = 3
+    assert torch.equal(image_of(turned, name="a").pixels, pixels.flip(1, 2))
+
+
+@pytest.mark.parametrize("values", [np.zeros((4, 4, 2)), np.zeros(7), np.zeros((0, 5)), np.full((4, 4), "x")])
+def test_an_array_that_is_no_photograph_is_refused(values):
+    with pytest.raises(ImageError, match="a: an array of"):
+        image_of(values, name="a")
