@@ -193,9 +193,12 @@ BUILT = [f"{group}={option}" for group in ("experiment", "recipe") for option in
 
 @pytest.mark.parametrize("choice", [*BUILT, *(f"method={name}" for name in LEARNED)])
 def test_every_experiment_recipe_and_learned_method_builds(choice, data_dir, tmp_path):
-    overrides = [choice, "trainer=cpu", f"paths.data_dir={data_dir}", "data.val_shapes=2"]
+    overrides = [choice, "trainer=cpu", f"paths.data_dir={data_dir}"]
     chosen = composed("train", *overrides)
     tested = chosen.test or {}
+    overrides += [] if chosen.data.select_on_test else ["data.val_shapes=2"]
+    parts = {"dataset": chosen.dataset, "test": tested}
+    overrides += [f"{part}.folder.root={data_dir / 'FAUST_r'}" for part, sets in parts.items() if "folder" in sets]
     missing = [f"dataset.{name}.allow_missing=true" for name in chosen.dataset if name == "faust"]
     missing += [f"test.{name}.allow_missing=true" for name in tested if name in ("faust", "shrec19")]
     cfg = composed("train", *overrides, *missing, output_dir=tmp_path)
