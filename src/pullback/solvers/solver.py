@@ -61,7 +61,8 @@ class GrowingSolver(MeshSolver):
         rest = dict(options)
         k, step, n_steps = (rest.pop(key, None) for key in ("k_init", "step", "n_steps"))
         name, bracket, numbers = super().describe(rest).partition(" (")
-        return name + (f" {k} → {k + step * n_steps} by {step}" if n_steps else "") + bracket + numbers
+        sizes = f" {k} → {k + step * n_steps} by {step}" if n_steps and None not in (k, step) else ""
+        return name + sizes + bracket + numbers
 
 
 class ImageSolver(ABC):
