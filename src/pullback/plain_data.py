@@ -59,7 +59,8 @@ def printable(text: str, *, longest: int = _LONGEST) -> str:
 
 
 def with_visible_controls(text: str) -> str:
-    """A text for the terminal, in which what it would obey is written out: ``\\x1b`` is four characters.
+    """A text for the terminal, in which what it would obey is written out: ``\x1b`` is four characters.
+
     File names stay as they are.
     """
     return _CONTROLS.sub(lambda found: found[0] if found[0] >= "\ud800" else repr(found[0])[1:-1], text)

@@ -11,8 +11,9 @@ from threadpoolctl import threadpool_limits
 
 @dataclass
 class _Inside:
-    """Who is inside ``one_thread`` now. The limit of BLAS is the process's: the first thread sets it,
-    and lifts it when it leaves.
+    """Who is inside ``one_thread`` now.
+
+    The limit of BLAS is the process's: the first thread sets it, and lifts it when it leaves.
 
     OpenBLAS does not always heed another thread that lifts it.
     """

@@ -116,8 +116,9 @@ class GeodesicRows(Movable):
 
 @dataclass(frozen=True, repr=False)
 class ShapePair(Movable):
-    """Two shapes and what is known of their correspondence. Training needs no ground truth:
-    the optional fields stay None.
+    """Two shapes and what is known of their correspondence.
+
+    Training needs no ground truth: the optional fields stay None.
     """
 
     shape1: Shape
@@ -172,8 +173,9 @@ class Match(OneLine):
 
 @dataclass(frozen=True, repr=False)
 class Image(Movable):
-    """A photograph, and what is known of the object on it. Pixel coordinates: x right, y down,
-    pixel centres at integers.
+    """A photograph, and what is known of the object on it.
+
+    Pixel coordinates: x right, y down, pixel centres at integers.
     """
 
     name: str

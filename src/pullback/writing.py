@@ -43,6 +43,7 @@ class CannotWrite(UserError, OSError):
 
 def write_atomically(path: Path, write: Callable[[BufferedIOBase], object], *, previous: Path | None = None) -> None:
     """``write`` fills a temporary file beside ``path``, which then takes its place in one step.
+
     Makes the folder if needed.
 
     The file that was there before is kept as ``previous``, if that is given. Raises CannotWrite; nothing is changed

@@ -190,6 +190,7 @@ def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
 
 def chosen(lines: Sequence[Line], metrics: Sequence[str] | None) -> list[str]:
     """The metrics that are asked for, else those of COLUMNS that some line has.
+
     Raises RunError for a metric that none has.
     """
     known = list(dict.fromkeys(name for line in lines for name in line.metrics))

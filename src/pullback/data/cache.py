@@ -60,8 +60,9 @@ def cached(
     load: Callable[[Path | BufferedIOBase], T],
     what: str = "",
 ) -> T:
-    """What ``load`` reads from ``path`` if it is there; else it is computed and stored first. ``what`` is its name,
-    for messages.
+    """What ``load`` reads from ``path`` if it is there; else it is computed and stored first.
+
+    ``what`` is its name, for messages.
 
     The file's name must be the ``content_hash`` of all that the value depends on: a version of the function, its
     parameters, the bytes of its inputs. It appears in one step, so that interruptions leave nothing half-written. A
@@ -112,6 +113,7 @@ def is_storing_required() -> bool:
 
 def tell_unkept(message: str, cache_dir: Path) -> None:
     """Warns that values are not kept in a cache, once a process for each reason.
+
     Raises CacheError within ``storing_required``.
     """
     if is_storing_required():

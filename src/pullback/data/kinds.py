@@ -1,5 +1,6 @@
-"""What a file is by its first bytes, whatever it is called. Imports nothing heavy,
-so that commands may ask before they begin.
+"""What a file is by its first bytes, whatever it is called.
+
+Imports nothing heavy, so that commands may ask before they begin.
 """
 
 import re

@@ -102,6 +102,7 @@ def inline_svg(figure: Figure, *, prefix: str) -> str:
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write the figure as .png, .svg or .pdf, by the name's ending, and return the path.
+
     Raises FigureError for other endings.
     """
     path = Path(path)

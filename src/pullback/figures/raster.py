@@ -56,6 +56,7 @@ def rasterise(points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, widt
 
 def _barycentric(corners: Float[ndarray, "f 3 3"]) -> Float[ndarray, "f 3 3"]:
     """Rows of x, y and 1: ``x · [:, 0] + y · [:, 1] + [:, 2]`` are the barycentric coordinates of (x, y).
+
     NaN for faces seen edge-on.
     """
     (x, y), area = corners[..., :2].transpose(2, 0, 1), _twice_area(corners)

@@ -35,6 +35,7 @@ class Scene:
         cls, meshes: Sequence[TriangleMesh], *, view: View | None = None, height: int = 600, max_width: int = 600
     ) -> "Scene":
         """The stage on which the largest of the meshes just fits.
+
         Lying shapes lower the pictures rather than leave them empty.
         """
         view = view or View()

@@ -1,5 +1,6 @@
-"""Photographs at the size of a panel. What is drawn on them comes in pixels of the photograph,
-and is carried to the panel here.
+"""Photographs at the size of a panel.
+
+What is drawn on them comes in pixels of the photograph, and is carried to the panel here.
 """
 
 from dataclasses import dataclass

@@ -62,6 +62,7 @@ class Relabelling(OneLine):
 
     def __call__(self, ids: Int[ndarray, " t"]) -> Int[ndarray, " t"]:
         """Vertex ids of the file → ids of the mesh.
+
         A landmark on a dropped vertex moves to the nearest one that was kept.
 
         Raises MeshError when that is farther away than 5 % of √area.
@@ -215,8 +216,9 @@ def _folds(faces: ndarray, back_to_back: ndarray) -> Bool[ndarray, " f"]:
 
 
 def _choose_component(verts: ndarray, faces: ndarray, components: str, name: str, notes: list[str]) -> ndarray:
-    """The faces of the pieces that are kept. A part that hangs on the rest by single vertices only counts as a piece,
-    too.
+    """The faces of the pieces that are kept.
+
+    A part that hangs on the rest by single vertices only counts as a piece, too.
     """
     labels, parts = component_labels(faces), edge_component_labels(faces)
     area = face_areas(verts, faces)

@@ -84,8 +84,9 @@ def _distance_walk(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"
 def _may_reach(
     norm: Float[Tensor, " n"], other_norm: Float[Tensor, " m"], distance: Float[Tensor, ""]
 ) -> Bool[Tensor, " n"]:
-    """Which points can be ``distance`` away from the other set. A NaN anywhere keeps all,
-    so that it shows in the result.
+    """Which points can be ``distance`` away from the other set.
+
+    A NaN anywhere keeps all, so that it shows in the result.
     """
     slack = 8 * torch.finfo(norm.dtype).eps
     return ~(norm + other_norm.max() < distance * (1 - slack))

@@ -121,6 +121,7 @@ def is_whole_library(path: Path) -> bool:
 
 def _is_true_list(path: Path) -> bool:
     """Whether a list of formulas is whole, and the code that it names is there.
+
     Read without building anything of it.
     """
     try:

@@ -69,8 +69,9 @@ def alone(task: Callable[[], Result], device: torch.device) -> Result:
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """``[work(item) for item in items]`` by all threads of the task. The first error, in the order of the items,
-    is raised.
+    """``[work(item) for item in items]`` by all threads of the task.
+
+    The first error, in the order of the items, is raised.
     """
     found: dict[int, Result] = {}
 
@@ -164,6 +165,7 @@ def _elements(parts: Sequence[Sequence[Tensor | slice | None]]) -> int:
 
 def _share_out(work: Callable[[int, Item], None], items: Sequence[Item]) -> None:
     """Calls ``work(i, item)`` for all items, by this thread and others of its crew.
+
     Raises the first error after all have stopped.
     """
     crew = _CREW.get()

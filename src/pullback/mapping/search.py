@@ -195,8 +195,9 @@ def first_of_nearest(
 
 
 def first_equal_rows(points: Float[Tensor, "n p"]) -> Int[Tensor, " n"]:
-    """For each row the first that is equal to it: of equal hashes, which are compared. Sums of integers,
-    exact in any order.
+    """For each row the first that is equal to it: of equal hashes, which are compared.
+
+    Sums of integers, exact in any order.
     """
     bits = torch.int32 if points.dtype == torch.float32 else torch.int64
     generator = torch.Generator().manual_seed(0)

@@ -39,6 +39,7 @@ class PreciseMap(Movable):
 
     def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
         """Functions on shape 1, interpolated linearly in the triangles.
+
         Raises ValueError for another number of points.
         """
         check_rows(feat1, self.n1)

@@ -91,8 +91,9 @@ def wide_half_squares(a, a_plane, b, b_plane, acc, width: tl.constexpr, A: tl.co
 @triton.jit
 @no_type_check
 def reaches(x, threshold):
-    """Whether a tile has a number in some row that is not below the row's threshold. NaN compares false, and counts,
-    to show itself.
+    """Whether a tile has a number in some row that is not below the row's threshold.
+
+    NaN compares false, and counts, to show itself.
     """
     return tl.min((tl.max(x, 1) < threshold).to(tl.int32), 0) == 0
 

@@ -40,6 +40,7 @@ class PointScore:
 @dataclass(frozen=True)
 class ImageScore:
     """The quality of one correspondence 2 → 1 between photographs.
+
     What cannot be known without ground truth is None.
     """
 
@@ -62,8 +63,9 @@ class ImageScore:
 
 
 def score_keypoints(predicted1: Float[Tensor, "t 2"], truth1: Float[Tensor, "t 2"], *, length: float) -> PointScore:
-    """Errors of keypoints carried over to image 1. Correct means strictly below κ·L,
-    as in the benchmarks on SPair-71k.
+    """Errors of keypoints carried over to image 1.
+
+    Correct means strictly below κ·L, as in the benchmarks on SPair-71k.
     """
     return _counted((predicted1.double() - truth1.double()).norm(dim=1), length, strict=True)
 

@@ -121,8 +121,9 @@ def image_metrics() -> dict[str, _ImageMetric]:
 
 
 def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
-    """Mean of the values that are not None; None if there is none. With the numbers of pairs as weights:
-    (195 a + 81 b + 124 c) / 400.
+    """Mean of the values that are not None; None if there is none.
+
+    With the numbers of pairs as weights: (195 a + 81 b + 124 c) / 400.
     """
     known = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
     return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else None

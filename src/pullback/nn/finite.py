@@ -24,6 +24,7 @@ class DeadFeaturesError(UserError, ValueError):
 
 def check_weights(weights: Mapping[str, Tensor], *, source: str) -> None:
     """Raises NotFiniteError naming the first tensor with a value that is not finite.
+
     ``source`` is where they come from.
     """
     for name, values in weights.items():

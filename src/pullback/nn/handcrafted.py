@@ -113,8 +113,9 @@ def smoothing(n: int, deviation: float) -> Float[Tensor, "n n"]:
 
 
 def oriented_gradients(image: Float[Tensor, "b 1 H W"], *, bins: int, signed: bool) -> Float[Tensor, "b o H W"]:
-    """Length of the gradient in each pixel, shared by the two bins nearest to its direction. Bin 0 points right,
-    the next ones down.
+    """Length of the gradient in each pixel, shared by the two bins nearest to its direction.
+
+    Bin 0 points right, the next ones down.
     """
     padded = nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
     dx = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2

@@ -127,8 +127,9 @@ class ImageBackbone(nn.Module, ABC):
             return [{name: values[i].float().contiguous() for name, values in maps.items()} for i in range(len(photos))]
 
     def fingerprint(self) -> dict[str, Scalar]:
-        """Everything that the features of a photograph depend on; runs no network. The weights are hashed once,
-        on the first call.
+        """Everything that the features of a photograph depend on; runs no network.
+
+        The weights are hashed once, on the first call.
         """
         if self._weights_sha256 is None and any(True for _ in self.parameters()):
             self._weights_sha256 = sha256_of_weights(self)
@@ -164,6 +165,7 @@ def input_size(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
 
 def grid_of(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
     """Rows and columns of the grid of ``multiple``-pixel patches that covers a photograph.
+
     Raises ValueError as ``input_size``.
     """
     height, width = input_size(photo, size=size, multiple=multiple)

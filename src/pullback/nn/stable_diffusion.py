@@ -187,8 +187,9 @@ def load_parts(weights: str) -> dict[str, Any]:
 
 
 def existing_source(weights: str) -> str:
-    """A folder with all parts, or the name of a repository. Raises WeightsNotFound for a path without a folder,
-    or with parts missing.
+    """A folder with all parts, or the name of a repository.
+
+    Raises WeightsNotFound for a path without a folder, or with parts missing.
     """
     folder = Path(weights).expanduser()
     if folder.is_dir():

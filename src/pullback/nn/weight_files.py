@@ -27,8 +27,9 @@ class WeightsFileError(UserError, ValueError):
 
 
 def read_tensors(path: str | Path) -> Any:
-    """What a file written by ``torch.save`` holds, on the CPU. Raises WeightsFileError with the reason,
-    without the file's name.
+    """What a file written by ``torch.save`` holds, on the CPU.
+
+    Raises WeightsFileError with the reason, without the file's name.
 
     PyTorch's own restricted reader admits tensors and plain containers only. It would unpack a compressed archive
     however large that grows; such an archive is refused, because PyTorch never writes one.

@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """Everything that a program works with. ``weights`` says where those of the module come from,
-    for the protocol of its results.
+    """Everything that a program works with.
+
+    ``weights`` says where those of the module come from, for the protocol of its results.
     """
 
     cfg: DictConfig
@@ -54,6 +55,7 @@ class Run:
 
 def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
     """Data, module (with the weights of the checkpoint) and trainer.
+
     Leaves the resolved configuration in the run's folder.
 
     Raises MissingDataError when the data are not where they are looked for, and OptionError for what a part refuses.

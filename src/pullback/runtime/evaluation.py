@@ -38,6 +38,7 @@ class Evaluation(Protocol):
         self, run: Run, pairs: Any, store: PredictionStore, *, dataset: str, progress: Callable[[int], None]
     ) -> Any:
         """The evaluated data set, with fields ``pairs``, ``store`` and ``result``.
+
         ``progress`` is called with 1 after each pair.
         """
         ...

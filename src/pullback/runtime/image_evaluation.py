@@ -24,8 +24,9 @@ from pullback.types import ImagePair, PatchPair
 
 
 class ImageEvaluation:
-    """Maps between photographs, scored in pixels. ``interpolation`` carries matches of patches to keypoints:
-    bilinear or nearest.
+    """Maps between photographs, scored in pixels.
+
+    ``interpolation`` carries matches of patches to keypoints: bilinear or nearest.
     """
 
     def __init__(self, *, interpolation: str = "bilinear", metrics: Mapping[str, Any] | None = None):
@@ -36,8 +37,9 @@ class ImageEvaluation:
         self.interpolation = interpolation
 
     def prepare(self, run: Run) -> None:
-        """The features of all photographs. What is wrong with some is told together at the end,
-        or pair by pair where they are matched.
+        """The features of all photographs.
+
+        What is wrong with some is told together at the end, or pair by pair where they are matched.
         """
         run.data.prepare_data()
         run.module.to(run.trainer.strategy.root_device)

@@ -56,8 +56,9 @@ def as_written(cfg: DictConfig) -> dict[str, Any]:
 
 
 def as_yaml(config: Mapping[str, Any]) -> str:
-    """A plain configuration as it is written to disk. Nothing in it is looked up:
-    a text with ``${…}`` stays that text.
+    """A plain configuration as it is written to disk.
+
+    Nothing in it is looked up: a text with ``${…}`` stays that text.
     """
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 

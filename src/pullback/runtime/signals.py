@@ -98,6 +98,7 @@ def telling_interrupts(advice: str) -> Iterator[None]:
 
 def _told(error: BaseException, advice: str) -> BaseException:
     """The error that leaves the run, with its sentence printed.
+
     Lightning's own end by SIGTERM has the exit status 0.
     """
     if isinstance(error, KeyboardInterrupt):

@@ -76,8 +76,9 @@ def lowered(formula: str, options: Mapping[str, Any], available: int) -> dict[st
 
 
 def check_preparation(cfg: DictConfig) -> None:
-    """Simplified meshes and samples have a point for each eigenfunction. The preparation checks it too,
-    but after the slow imports.
+    """Simplified meshes and samples have a point for each eigenfunction.
+
+    The preparation checks it too, but after the slow imports.
     """
     for key in ("coarsen", "samples") if cfg.kind == "mesh" else ():
         count = cfg.data.get(key)

@@ -41,6 +41,7 @@ class PairSolver(ABC):
 
     def __call__(self, pairs: Sequence[PatchPair]) -> list[PairFmap]:
         """One functional map for each pair, in their order.
+
         Raises ValueError naming a pair whose features or map are not finite.
         """
         for pair in pairs:

@@ -115,6 +115,7 @@ class TwoBranch(MeshSolver):
 @dataclass(frozen=True, eq=False)
 class SpectralMap(NearestMap):
     """Nearest neighbours, made smooth: their functional map, and the point map 2 → 1 read off it.
+
     Found when it is first asked for.
     """
 

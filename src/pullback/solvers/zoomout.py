@@ -68,6 +68,7 @@ class Refinement(GrowingSolver):
         self, feat1: Float[Tensor, "n1 c"], feat2: Float[Tensor, "n2 c"], basis1: Eigenbasis, basis2: Eigenbasis
     ) -> Match:
         """The match of a pair from features of its points.
+
         Raises ValueError when a basis is shorter than ``k_final``.
         """
         forward = self._one_way(feat1, feat2, basis1, basis2)

@@ -29,8 +29,9 @@ def keypoints_of(written: Any, where: str) -> Float[Tensor, "t 2"]:
 
 
 def box_of(written: Any, where: str) -> Float[Tensor, "4"]:
-    """x0, y0, x1, y1 as a file has them. Raises ImageError, beginning with ``where``,
-    for a box that is empty or inverted.
+    """x0, y0, x1, y1 as a file has them.
+
+    Raises ImageError, beginning with ``where``, for a box that is empty or inverted.
     """
     if not isinstance(written, list) or len(written) != 4 or not all(is_number(value) for value in written):
         raise ImageError(f"{where} should be four finite numbers [x0, y0, x1, y1] in pixels, but is {_shown(written)}")
@@ -70,8 +71,9 @@ def check_same_count(count1: int, count2: int, where: str) -> None:
 
 
 def inside(folder: Path, written: Any, where: str) -> Path:
-    """The file that an annotation names, in ``folder``. Raises ImageError for a name that leads out of it,
-    or is none.
+    """The file that an annotation names, in ``folder``.
+
+    Raises ImageError for a name that leads out of it, or is none.
     """
     name = written if isinstance(written, str) else ""
     parts = PurePosixPath(name.replace("\\", "/")).parts
@@ -92,8 +94,9 @@ def is_plain_name(name: Any) -> bool:
 
 
 def require_keys(written: Any, keys: tuple[str, ...], where: str, what: str) -> Mapping[str, Any]:
-    """The entry itself. Raises ImageError unless it is a mapping that has all ``keys``; ``what`` it should be,
-    in words.
+    """The entry itself.
+
+    Raises ImageError unless it is a mapping that has all ``keys``; ``what`` it should be, in words.
     """
     if not isinstance(written, dict):
         raise ImageError(f"{where}: should be {what}, but holds {_shown(written)}")

@@ -116,8 +116,9 @@ def read_disparity(path: str | Path) -> Float[Tensor, "H W"]:
 
 
 def write_disparity(path: str | Path, disparity: Float[Tensor, "H W"]) -> None:
-    """The inverse of ``read_disparity``, rounded to 1/256 pixel. Raises ValueError for disparities that do not fit:
-    above 255.99.
+    """The inverse of ``read_disparity``, rounded to 1/256 pixel.
+
+    Raises ValueError for disparities that do not fit: above 255.99.
     """
     stored = (disparity.nan_to_num(0.0) * 256).round()
     if stored.min() < 0 or stored.max() > 65535:

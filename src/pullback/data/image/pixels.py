@@ -113,8 +113,9 @@ def _in_strips(image: Image.Image) -> tuple[ndarray, bool]:
 
 
 def _deep_colours(path: Path, high: ndarray, found: Decoded) -> tuple[ndarray, tuple[str, ...]] | None:
-    """16-bit colours in a small part of their range, stretched. Pillow keeps their high bytes only:
-    the low ones are read on their own.
+    """16-bit colours in a small part of their range, stretched.
+
+    Pillow keeps their high bytes only: the low ones are read on their own.
     """
     try:
         low = np.asarray(decoded_image(path, swap_bytes=True).image)

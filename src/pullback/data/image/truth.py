@@ -1,4 +1,5 @@
 """Ground truth of photographs in other people's formats: flows and keypoints.
+
 The only place where Matlab's pixels become ours.
 """
 
@@ -96,8 +97,9 @@ def read_mat_keypoints(path: str | Path, *, key: str = "pts_coord") -> Float[Ten
 
 
 def _matlab_array(path: Path, key: str) -> ndarray:
-    """The values under ``key``. What else the file holds is not unpacked,
-    and neither is more than keypoints can need.
+    """The values under ``key``.
+
+    What else the file holds is not unpacked, and neither is more than keypoints can need.
     """
     from scipy.io import loadmat, whosmat
 

@@ -55,6 +55,7 @@ def read_file(path: Path) -> FileMesh:
 
 def content_of(path: Path) -> bytes:
     """All that a mesh file holds: its bytes, and for a ``.gltf`` those of the files that it names.
+
     Raises as ``read_bytes``.
     """
     data = read_bytes(path, what="mesh file")

@@ -61,8 +61,9 @@ def read_vts(path: str | Path, *, n_vertices: int) -> Int[ndarray, " t"]:
 
 
 def count_rows(path: str | Path) -> int:
-    """How many vertex numbers a ``.vts`` or ``.map`` file holds. Raises MeshError where they are not whole numbers,
-    one a line.
+    """How many vertex numbers a ``.vts`` or ``.map`` file holds.
+
+    Raises MeshError where they are not whole numbers, one a line.
     """
     return len(_numbers(Path(path)))
 

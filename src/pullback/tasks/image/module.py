@@ -50,6 +50,7 @@ class ImageMatching(LightningModule):
         self, pairs: Sequence[ImagePair | UnreadPair], batch_idx: int, dataloader_idx: int = 0
     ) -> list[str]:
         """Stores the matches of the pairs that are not there already.
+
         A pair that cannot be matched costs no other one its result.
         """
         store = self.stores[dataloader_idx]

@@ -34,6 +34,7 @@ _COVERED = 0.5
 @dataclass(frozen=True)
 class GraphSettings:
     """The patch graph and its basis (reference: the image-consensus paper, section 3.2).
+
     Raises ValueError for impossible values.
     """
 

@@ -70,8 +70,9 @@ class FineTuning:
 
     @contextmanager
     def __call__(self, module: nn.Module, loss: Loss, *, name: str) -> Iterator[None]:
-        """A context with tuned weights. Raises RuntimeError where gradients cannot be,
-        and when one of them is not finite.
+        """A context with tuned weights.
+
+        Raises RuntimeError where gradients cannot be, and when one of them is not finite.
         """
         if torch.is_inference_mode_enabled():
             raise RuntimeError(

@@ -48,8 +48,9 @@ def dropped_part(prepared: PreparedShape) -> Surface | None:
 def write_match(
     folder: Path, result: FileMatch, *, method: str, view: View, config: str, stages: Sequence[Stage] = ()
 ) -> Path:
-    """Writes ``metrics.json``, ``match.png`` and ``report/index.html``: its path. ``stages`` is what was measured so
-    far; it may grow while this runs.
+    """Writes ``metrics.json``, ``match.png`` and ``report/index.html``: its path.
+
+    ``stages`` is what was measured so far; it may grow while this runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shape1, shape2 = result.source.shape, result.target.shape

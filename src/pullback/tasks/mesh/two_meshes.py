@@ -99,8 +99,9 @@ def match_shapes(
     device: torch.device,
     landmarks: Landmarks | None = None,
 ) -> FileMatch:
-    """Features, then the solver: as in an evaluation. ``landmarks`` are vertices of the shapes,
-    for a backbone that takes them.
+    """Features, then the solver: as in an evaluation.
+
+    ``landmarks`` are vertices of the shapes, for a backbone that takes them.
     """
     shape1, shape2 = source.shape.to(device), target.shape.to(device)
     backbone = backbone.to(device).eval()
@@ -133,8 +134,9 @@ def _check_told_apart(name: str, feat: Float[Tensor, "n c"]) -> None:
 
 
 def write_map(folder: Path, result: FileMatch) -> None:
-    """Writes ``p2p21.txt`` (from 1) and ``match.npz`` (from 0). A vertex of the target that cleaning dropped has 0 in
-    the text and -1 in the array.
+    """Writes ``p2p21.txt`` (from 1) and ``match.npz`` (from 0).
+
+    A vertex of the target that cleaning dropped has 0 in the text and -1 in the array.
     """
     folder.mkdir(parents=True, exist_ok=True)
     p2p21 = result.between_files()

@@ -19,6 +19,7 @@ from pullback.writing import write_text_atomically
 
 def rows_of(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file by column; none where there is no file.
+
     The line that a killed run did not finish is left out.
     """
     if not path.is_file():
@@ -30,6 +31,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Begins a CSV file with these rows, in one step: it is the old one or the new one.
+
     Other columns of the rows are left out.
     """
     text = io.StringIO()

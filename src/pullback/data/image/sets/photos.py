@@ -108,6 +108,7 @@ class Photos(ImageDataset):
 
 def carried_mask(mask1: Bool[Tensor, "H1 W1"], flow21: Float[Tensor, "2 H2 W2"]) -> Bool[Tensor, "H2 W2"]:
     """A mask of image 1 on image 2: the pixels whose match, rounded, lies on the mask.
+
     What lies outside of image 1 is not masked.
     """
     _, height, width = flow21.shape

@@ -139,8 +139,9 @@ class TSS(ImageDataset):
 
     @cached_property
     def _folders(self) -> list[Path]:
-        """The folders of the pairs, by subset and name. Raises MissingDataError unless they are complete,
-        or may be incomplete.
+        """The folders of the pairs, by subset and name.
+
+        Raises MissingDataError unless they are complete, or may be incomplete.
         """
         require_folder(self.root, wanted=f"{', '.join(PAIRS)} with a folder for each pair", source=_SOURCE)
         found = {subset: _subfolders(self.root / subset) for subset in PAIRS}

@@ -19,6 +19,7 @@ _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
 def read_gltf(source: Source) -> FileMesh:
     """All triangles of the scene, in the order of its nodes.
+
     Primitives of a node that share their vertices keep sharing them.
     """
     document = document_of(source)

@@ -98,6 +98,7 @@ class Document:
 
     def placed_nodes(self) -> Iterator[tuple[Mapping[str, Any], Float[ndarray, "4 4"]]]:
         """The nodes of the scene that have a mesh, and where each is placed.
+
         Raises MeshError for a node in two places.
         """
         nodes = self.content.get("nodes", [])

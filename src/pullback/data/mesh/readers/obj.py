@@ -1,5 +1,6 @@
-"""Wavefront OBJ files: their vertices and faces. Groups, materials, textures, normals, lines,
-points and free forms are ignored.
+"""Wavefront OBJ files: their vertices and faces.
+
+Groups, materials, textures, normals, lines, points and free forms are ignored.
 """
 
 import re
@@ -73,8 +74,10 @@ def read_obj_by_line(source: Source) -> FileMesh:
 
 
 def _from_zero(corners: Int[ndarray, " c"], known: Int[ndarray, " c"] | None) -> Int[ndarray, " c"]:
-    """Corners as numbers from 0. In the file they count from 1; a negative one counts back from the last vertex before
-    its line, of which there are ``known``. One that goes back too far stays negative.
+    """Corners as numbers from 0.
+
+    In the file they count from 1; a negative one counts back from the last vertex before its line, of which there are
+    ``known``. One that goes back too far stays negative.
     """
     return corners - 1 if known is None else np.where(corners > 0, corners - 1, known + corners)
 

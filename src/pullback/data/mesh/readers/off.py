@@ -117,6 +117,7 @@ def _header(source: Source, lines: Sequence[Line]) -> _Header:
 
 def _after_dimension(source: Source, lines: Sequence[Line]) -> list[Line]:
     """The lines without the dimension that is the first word of a nOFF file.
+
     Raises MeshError for another one than 3.
     """
     if not lines:

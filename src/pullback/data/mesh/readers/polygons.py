@@ -73,6 +73,7 @@ def _folded(
     verts: Float[ndarray, "n 3"], triangles: Int[ndarray, "f 3"], sizes: Int[ndarray, " p"]
 ) -> Bool[ndarray, " p"]:
     """Of which polygons the fan has a triangle that faces the other way: in a plane it lies over others.
+
     A polygon bent in space may have triangles that face anywhere, and no way to cut it is better than a fan.
     """
     a, b, c = (verts[triangles[:, i]] for i in range(3))

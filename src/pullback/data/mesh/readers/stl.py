@@ -1,5 +1,6 @@
-"""STL files, of text or binary. Their triangles share no vertices: those at the same place are merged,
-in order of appearance.
+"""STL files, of text or binary.
+
+Their triangles share no vertices: those at the same place are merged, in order of appearance.
 """
 
 import re

@@ -1,4 +1,5 @@
 """Millions of lines of numbers at once, for the text formats of meshes.
+
 What is out of the ordinary is left to the readers by line.
 """
 

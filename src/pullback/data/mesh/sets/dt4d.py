@@ -194,8 +194,9 @@ class Dt4d(MeshDataset):
         return read_names(path)
 
     def _present(self) -> dict[str, ShapeFiles]:
-        """The shapes that are there. The first of each class may lack a ``.vts`` file:
-        it is the template that the others point to.
+        """The shapes that are there.
+
+        The first of each class may lack a ``.vts`` file: it is the template that the others point to.
         """
         folders = self._folders()
         found: dict[str, ShapeFiles] = {}
