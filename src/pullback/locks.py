@@ -1,6 +1,4 @@
-"""One process at a time: locks on files, which the operating system takes back when their owner dies,
-however it dies.
-"""
+"""One process at a time: locks on files, which the system takes back when their owner dies."""
 
 import contextlib
 import os

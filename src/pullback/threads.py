@@ -30,8 +30,7 @@ _INSIDE = _Inside()
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """PyTorch and BLAS use one thread inside the ``with`` block, from whichever threads of Python it is entered,
-    also several at once.
+    """PyTorch and BLAS use one thread inside the ``with`` block, whichever thread of Python enters it.
 
     The results do not depend on the number of processors then. Beside other busy processes, the many small parallel
     regions of an eigensolver would wait for each other most of the time: measured, 1 s became 30 to 47 s. Of several at

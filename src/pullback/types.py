@@ -36,9 +36,7 @@ def _moved(value: Any, *args: Any, **kwargs: Any) -> Any:
 
 @dataclass(frozen=True, repr=False)
 class PointSample(Movable):
-    """A few points, well spread over a domain, that stand for all of it:
-    each carries the mass of the points around it.
-    """
+    """A few well-spread points that stand for a domain: each carries the mass of the points around it."""
 
     points: Int[Tensor, " s"]  # ascending ids
     mass: Float[Tensor, " s"]  # > 0; the same sum as that of the whole domain

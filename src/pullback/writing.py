@@ -78,8 +78,7 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 def sweep(folder: Path, *, older_than: float = 2.0) -> None:
-    """Removes what killed processes left in a folder and the two levels below it:
-    temporary files that nobody is writing.
+    """Removes temporary files of killed processes from a folder and the two levels below it.
 
     Files touched in the last ``older_than`` seconds are left alone.
     """
@@ -94,9 +93,7 @@ def sweep(folder: Path, *, older_than: float = 2.0) -> None:
 
 @contextlib.contextmanager
 def telling_full_disks(folder: Path) -> Iterator[None]:
-    """Within, a disk that is full or read-only ends the program with a sentence,
-    whoever was writing (a logger of another library).
-    """
+    """Within, a full or read-only disk ends the program with a sentence, whoever was writing."""
     try:
         yield
     except OSError as error:

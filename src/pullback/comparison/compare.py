@@ -246,8 +246,9 @@ def _mode(solver: Any) -> str | None:
 
 
 def _weights(protocol: Mapping[str, Any]) -> str:
-    """The rule of a checkpoint in short: "best, trained on humans", "untrained", "last, …";
-    nothing where nothing is trained.
+    """The rule of a checkpoint in short: "best, trained on humans", "untrained", "last, …".
+
+    Nothing where nothing is trained.
     """
     rule = str(protocol.get("checkpoint", ""))
     if not rule or rule.startswith("none"):

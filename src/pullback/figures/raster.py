@@ -30,8 +30,7 @@ class _Spans(NamedTuple):
 
 
 def rasterise(points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, width: int, height: int) -> Fragments:
-    """The visible fragments of triangles given in pixels: x right, y down, z towards the viewer,
-    pixel centres at integers.
+    """The visible fragments of triangles in pixels: x right, y down, z towards the viewer.
 
     Exact for intersecting triangles too: depths are compared at every pixel. Triangles seen edge-on cover nothing.
     """

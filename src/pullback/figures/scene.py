@@ -45,9 +45,7 @@ class Scene:
         return cls(view, scale, int(np.ceil(extents[:, 1].max() * scale)) + 2 * _BORDER)
 
     def thinned(self, mesh: TriangleMesh) -> tuple[TriangleMesh, Int[ndarray, " m"] | slice]:
-        """A mesh too fine for the picture as this stage shows it, and which vertices these are:
-        for those who draw it many times.
-        """
+        """A mesh too fine for the picture as this stage shows it, and which vertices these are."""
         if len(mesh.faces) <= MANY_FACES:
             return mesh, slice(None)
         verts = _points(mesh)

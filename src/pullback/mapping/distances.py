@@ -70,9 +70,7 @@ def _farthest(query: Float[Tensor, "b p"], reference: Float[Tensor, "m d"]) -> F
 
 
 def _distance_walk(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:
-    """A large distance between the sets: to the farthest point, from there to the farthest of the other set,
-    and so on.
-    """
+    """A large distance between the sets: to the farthest point, from there to the farthest, and so on."""
     at = reference.norm(dim=1).argmax()
     for _ in range(2):
         at_query = (query - reference[at]).norm(dim=1).argmax()

@@ -47,8 +47,7 @@ _CREW: contextvars.ContextVar[_Crew | None] = contextvars.ContextVar("crew", def
 
 
 def alone(task: Callable[[], Result], device: torch.device) -> Result:
-    """The result of the task, run on a CPU by a thread with one-threaded kernels,
-    to which ``each`` and ``in_order`` add others.
+    """The result of a task on the CPU: its thread has one-threaded kernels, ``each`` and ``in_order`` add others.
 
     Without gradients. The task sees the caller's context variables and inference mode. Its errors are raised here;
     whatever interrupts the caller, as Ctrl-C, ends the work after the strips at hand. Called inside a task, or by a
@@ -211,9 +210,7 @@ class _Share(Generic[Item]):
 
 
 def _submit(crew: _Crew | None, task: Callable[[], Result]) -> Future:
-    """The task in a thread of the pool, under the caller's context variables and inference mode;
-    with a crew or as one of it.
-    """
+    """The task in a thread of the pool, under the caller's context variables and inference mode."""
     context, inference = contextvars.copy_context(), torch.is_inference_mode_enabled()
 
     def run() -> Result:

@@ -41,9 +41,7 @@ class _ImageMetric(Metric):
 
 
 class ImagePck(_ImageMetric):
-    """Share of correct points at κ = ``threshold``: ``average="image"`` (mean of the pairs' shares)
-    or ``"point"`` (all pooled).
-    """
+    """Share of correct points at κ = ``threshold``: ``average="image"`` (mean over pairs) or ``"point"`` (pooled)."""
 
     higher_is_better = True
 
@@ -73,9 +71,7 @@ class EndPointError(_ImageMetric):
 
 
 class Smoothness(_ImageMetric):
-    """Mean over pairs of the smoothness of the predicted flow or, with ``truth``,
-    of the true one (pixels per pixel).
-    """
+    """Mean smoothness over pairs, of the predicted flow or, with ``truth``, of the true one (pixels per pixel)."""
 
     higher_is_better = False
 
@@ -88,8 +84,7 @@ class Smoothness(_ImageMetric):
 
 
 class KeypointError(_ImageMetric):
-    """Mean over pairs of the mean distance of the keypoints from their places in pixels or, ``squared``,
-    of its square in pixels².
+    """Mean over pairs of the keypoints' mean error in pixels or, with ``squared``, of its square in pixels².
 
     The paper of Cheng et al. (2024) prints a "mean squared error" of 40 to 226 that only makes sense as the mean
     distance.

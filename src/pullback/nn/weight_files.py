@@ -69,8 +69,7 @@ def _check_archive(path: Path) -> None:
 
 
 def tensors_of(content: Any, prefix: str = "", *, flat: bool = False) -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested dictionaries by their path, with dots;
-    without the ``module`` that parallel training puts into names.
+    """All tensors in nested dictionaries by their dotted path, without ``module`` of parallel training.
 
     ``flat`` takes one dictionary of tensors under their own names, and nothing else. Raises WeightsFileError for
     dictionaries that are nested without reason or in themselves, for names that are none, and for tensors that claim

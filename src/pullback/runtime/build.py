@@ -113,9 +113,7 @@ def trainer_of(cfg: DictConfig) -> Trainer:
 
 
 def quieten() -> None:
-    """Lightning's advertisements and torch's warnings about Lightning are nothing that a user could act on,
-    or wrong here.
-    """
+    """Silences Lightning's advertisements and torch's warnings about it, on which no user can act."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
@@ -138,7 +136,7 @@ def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:
 
 
 def callbacks_of(cfg: DictConfig) -> list[Callback]:
-    """The callbacks, but those that have nothing to do in this run."""
+    """The callbacks, except those that have nothing to do in this run."""
     callbacks = made(cfg.get("callbacks") or {})
     if cfg.get("monitor") is None:
         callbacks.pop("best", None)

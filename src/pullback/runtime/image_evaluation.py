@@ -87,9 +87,7 @@ class ImageEvaluation:
         return Evaluated(pairs, store, result)
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
-        """Writes the report; with pictures of eigenfunctions where a model is at hand (stored predictions come without
-        one).
-        """
+        """Writes the report, with pictures of eigenfunctions where a model is at hand."""
         return report_images(
             run.folder, evaluated, title=run.title, patches=self._patches(run) if run.module is not None else None
         )

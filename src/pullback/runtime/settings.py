@@ -1,6 +1,4 @@
-"""The configuration as a value: what its yaml files may refer to, its plain form,
-and the parts that a checkpoint brings along.
-"""
+"""The configuration as a value: its resolvers, its plain form, and the parts that a checkpoint brings."""
 
 import functools
 import re
@@ -175,9 +173,7 @@ def _part(trained: Mapping[str, Any], part: str) -> Any:
 
 
 def _unresolved(value: Any) -> Any:
-    """Plain containers whose texts OmegaConf gives back as they are: ``${`` becomes ``\\${``,
-    backslashes before it double.
-    """
+    """Plain containers whose texts OmegaConf gives back as they are: ``${`` and backslashes are escaped."""
     if isinstance(value, Mapping):
         return {key: _unresolved(below) for key, below in value.items()}
     if isinstance(value, list):

@@ -43,9 +43,7 @@ def box_of(written: Any, where: str) -> Float[Tensor, "4"]:
 
 
 def check_box(box: Float[Tensor, "4"], size: tuple[int, int], where: str) -> None:
-    """Raises ImageError for a box that lies outside of a photograph of (height, width) pixels,
-    or reaches far beyond it.
-    """
+    """Raises ImageError for a box outside of a photograph of (height, width) pixels, or far beyond it."""
     height, width = size
     x0, y0, x1, y1 = box.tolist()
     if x1 < 0 or y1 < 0 or x0 > width - 1 or y0 > height - 1:
@@ -54,9 +52,7 @@ def check_box(box: Float[Tensor, "4"], size: tuple[int, int], where: str) -> Non
 
 
 def check_keypoints(points: Float[Tensor, "t 2"], size: tuple[int, int], where: str) -> None:
-    """Raises ImageError for keypoints far outside of a photograph of (height, width) pixels:
-    they belong to another one.
-    """
+    """Raises ImageError for keypoints far outside of a photograph of (height, width) pixels."""
     _check_near(points, size, where)
 
 
@@ -86,9 +82,7 @@ def inside(folder: Path, written: Any, where: str) -> Path:
 
 
 def is_plain_name(name: Any) -> bool:
-    """Whether a word is fit for the name of a file or a folder, with nothing in it that leads elsewhere,
-    or that a terminal obeys.
-    """
+    """Whether a word may name a file or folder: nothing in it leads elsewhere, or commands a terminal."""
     fit = isinstance(name, str) and re.fullmatch(r"[^/\\\n\t]{1,200}", name) is not None and name not in (".", "..")
     return fit and printable(name) == name
 

@@ -1,6 +1,4 @@
-"""Opening files of pictures: what is too large, broken,
-or no picture at all is told apart before anything is unpacked.
-"""
+"""Opens files of pictures; what is too large, broken, or no picture is told before anything is unpacked."""
 
 import threading
 import warnings

@@ -30,8 +30,7 @@ _MOST_VALUES = 200_000  # of an array of keypoints
 
 
 def read_flo(path: str | Path) -> Float[Tensor, "2 H W"]:
-    """The displacements (x, y) in pixels of a Middlebury ``.flo`` file,
-    unknown ones as they are (see ``is_known_flow``).
+    """The displacements (x, y) in pixels of a Middlebury ``.flo`` file; unknown ones stay as they are.
 
     Raises FileNotFoundError, and ImageError for another kind of file and for one that is cut short or too long.
     """
@@ -75,9 +74,7 @@ def write_flo(path: str | Path, flow: Float[Tensor, "2 H W"]) -> None:
 
 
 def is_known_flow(flow: Float[Tensor, "2 H W"]) -> Bool[Tensor, "H W"]:
-    """The pixels whose flow is a number: finite,
-    and below 10⁹ pixels in both directions as the ``.flo`` format asks.
-    """
+    """The pixels whose flow is known: finite, and below 10⁹ pixels in both directions (``.flo``)."""
     return (flow.isfinite() & (flow.abs() < _LARGEST_FLOW)).all(dim=0)
 
 

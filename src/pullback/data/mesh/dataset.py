@@ -168,9 +168,7 @@ def find_tree(root: Path) -> MeshTree | None:
 
 
 def require_tree(root: Path, *, wanted: str, source: str) -> MeshTree:
-    """``find_tree`` for a published data set:
-    raises MissingDataError with what was ``wanted`` and the ``source`` to get it from.
-    """
+    """``find_tree`` for a published set; raises MissingDataError with what was ``wanted`` and its ``source``."""
     tree = find_tree(root)
     if tree is None:
         folders = " or ".join(f"{meshes}/ with {truth}/" for meshes, truth in LAYOUTS)

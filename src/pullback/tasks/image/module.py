@@ -1,6 +1,4 @@
-"""Matching photographs with functional maps, as Lightning runs it: nothing is trained,
-each pair is a problem of its own.
-"""
+"""Photographs matched in Lightning: nothing is trained, each pair is a problem of its own."""
 
 import logging
 import time

@@ -28,7 +28,8 @@ _SHOWN_SHARE = 0.05
 
 
 def dropped_part(prepared: PreparedShape) -> Surface | None:
-    """The faces of the file that cleaning dropped, where the shape lies;
+    """The faces of the file that cleaning dropped, where the shape lies.
+
     None where they are less than 5 % of its area.
     """
     if not prepared.relabel.dropped.any():

@@ -21,7 +21,7 @@ from pullback.tasks.stored_arrays import check_map
 from pullback.types import Eigenbasis, Match
 from pullback.writing import write_atomically
 
-# Features whose deviation from their mean is a smaller share of them than this are the same but for rounding.
+# Features whose deviation from their mean is a smaller share of them than this are the same except for rounding.
 _FEATURELESS = 1e-5
 
 Landmarks = tuple[Int[Tensor, " t"], Int[Tensor, " t"]]  # vertices of the source and of the target that belong together
@@ -47,7 +47,8 @@ class FileMatch(OneLine):
         return (verts1[self.p2p21[corr2]] - verts1[corr1]).norm(dim=1)
 
     def between_files(self) -> Int[ndarray, " m2"]:
-        """For each vertex of the target's file a vertex of the source's, both 0-based;
+        """For each vertex of the target's file a vertex of the source's, both 0-based.
+
         -1 for those that cleaning dropped.
 
         Of the source no dropped vertex is hit. Twins that cleaning joined (along seams) get the same answer.

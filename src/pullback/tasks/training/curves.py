@@ -47,8 +47,9 @@ def rows_before(rows: Sequence[Mapping[str, str]], step: int) -> list[Mapping[st
 
 
 class ContinuedCSVLogger(CSVLogger):
-    """Lightning's CSV logger deletes the curve that it finds in its folder;
-    this one keeps it up to the step where it begins.
+    """Lightning's CSV logger deletes the curve that it finds in its folder.
+
+    This one keeps it up to the step where it begins.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -71,8 +72,9 @@ class ContinuedCSVLogger(CSVLogger):
 
 
 class _ContinuingWriter(ExperimentWriter):
-    """Appends rows, as Lightning's; whatever it writes anew it writes in one step,
-    so that no kill costs the curve so far.
+    """Appends rows, as Lightning's.
+
+    Whatever it writes anew it writes in one step, so that no kill costs the curve so far.
     """
 
     def continue_from(self, step: int) -> None:

@@ -67,8 +67,9 @@ class TSS(ImageDataset):
         pck_reference: str = "image1",
         allow_missing: bool = False,
     ):
-        """``mirrored="drop"`` leaves out the pairs whose objects face opposite sides; ``allow_missing``:
-        make do with what is there.
+        """``mirrored="drop"`` leaves out the pairs whose objects face opposite sides.
+
+        ``allow_missing``: make do with what is there.
         """
         if directions not in ("one", "both"):
             raise ValueError(f"dataset.tss.directions={directions} is unknown; use one or both")

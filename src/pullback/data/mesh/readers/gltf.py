@@ -1,6 +1,4 @@
-"""glTF 2.0 files, as ``.glb`` or as ``.gltf`` with its buffers beside or inside it: the surfaces of the scene,
-each in its place.
-"""
+"""glTF 2.0 files, ``.glb`` or ``.gltf`` with its buffers: the surfaces of the scene, each in its place."""
 
 import numpy as np
 from jaxtyping import Int

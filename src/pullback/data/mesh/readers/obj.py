@@ -22,8 +22,9 @@ def read_obj(source: Source) -> FileMesh:
 
 
 def obj_at_once(source: Source) -> FileMesh | None:
-    """The mesh of an orderly OBJ file; None for any other,
-    which reading by line either understands or refuses with its reason.
+    """The mesh of an orderly OBJ file.
+
+    None for any other, which reading by line either understands or refuses with its reason.
     """
     data = without_comments(re.sub(rb"\\[ \t]*(?:\r\n|\n|\r)", b" ", source.data))
     lines = word_lines(data)

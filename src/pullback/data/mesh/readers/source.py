@@ -1,6 +1,4 @@
-"""What every reader of meshes is given and gives: a file's bytes, packed or not,
-and the mesh in it with what was remarkable.
-"""
+"""What every reader of meshes gets and gives: a file's bytes; the mesh, with what was remarkable."""
 
 import zlib
 from collections.abc import Iterator
