@@ -114,7 +114,7 @@ def _imports(tree: ast.Module, module: str, *, is_package: bool) -> dict[str, st
 
 
 def _bases(tree: ast.Module, module: str, node: ast.ClassDef) -> list[str]:
-    """The dotted names of the classes that a class inherits from, but those that say nothing of this kind."""
+    """The dotted names of the classes that a class inherits from, except those that say nothing of this kind."""
     path = _source_of(module)
     imports = _imports(tree, module, is_package=path is not None and path.name == "__init__.py")
     written = {other.name for other in tree.body if isinstance(other, ast.ClassDef)}

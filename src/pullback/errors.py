@@ -1,4 +1,5 @@
 """What a person can mend: the only errors that end a command in one paragraph instead of a traceback.
+
 Imports nothing heavy.
 """
 

@@ -27,6 +27,7 @@ class MissingFileError(UserError, FileNotFoundError):
 
 class UnreadableFileError(UserError, OSError):
     """A file that is there but cannot be read: a folder, or one that its owner keeps to himself.
+
     The message names it.
     """
 
@@ -40,8 +41,9 @@ class JsonError(UserError, ValueError):
 
 
 def read_bytes(path: Path, *, what: str = "file") -> bytes:
-    """All bytes of a file; ``what`` it is, for the message. Raises MissingFileError and UnreadableFileError,
-    which name it.
+    """All bytes of a file; ``what`` it is, for the message.
+
+    Raises MissingFileError and UnreadableFileError, which name it.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
@@ -76,8 +78,9 @@ def read_text(path: Path, *, what: str = "file") -> str:
 
 
 def read_lines(path: Path, *, what: str = "file") -> list[str]:
-    """The lines of a text, split at line ends only (not at form feeds and the like). Raises as ``read_text``,
-    and for a zero byte.
+    """The lines of a text, split at line ends only (not at form feeds and the like).
+
+    Raises as ``read_text``, and for a zero byte.
     """
     lines = read_text(path, what=what).rstrip("\0\x1a").split("\n")  # zeros and Ctrl-Z: how some systems fill up a file
     for number, line in enumerate(lines, start=1):

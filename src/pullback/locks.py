@@ -1,6 +1,4 @@
-"""One process at a time: locks on files, which the operating system takes back when their owner dies,
-however it dies.
-"""
+"""One process at a time: locks on files, which the system takes back when their owner dies."""
 
 import contextlib
 import os
@@ -19,8 +17,9 @@ _LONGEST_NAP = 0.5
 
 
 def try_lock(descriptor: int) -> bool:
-    """Locks an open file unless another one has it locked. Closing it ends the lock.
-    Raises OSError where the disk knows no locks.
+    """Locks an open file unless another one has it locked.
+
+    Closing it ends the lock. Raises OSError where the disk knows no locks.
     """
     try:
         if sys.platform == "win32":
@@ -35,6 +34,7 @@ def try_lock(descriptor: int) -> bool:
 @contextlib.contextmanager
 def turn(path: Path, *, waiting: Callable[[], object]) -> Iterator[None]:
     """Within, no other process (or thread) is in a ``turn`` of the same path.
+
     ``waiting`` is called once when it takes longer.
 
     The file is there while somebody holds the lock, and goes with the last one; a killed owner leaves the file, but not

@@ -33,9 +33,7 @@ def bijectivity(fmap12: Float[Tensor, "k2 k1"], fmap21: Float[Tensor, "k1 k2"]) 
 
 
 def commutativity(fmap12: Float[Tensor, "k2 k1"], mask: Float[Tensor, "k2 k1"]) -> Float[Tensor, ""]:
-    """``‖fmap12 ⊙ mask‖²``: zero for a map that commutes with the Laplacians,
-    when the mask vanishes on equal eigenvalues.
-    """
+    """``‖fmap12 ⊙ mask‖²``: zero for a map that commutes with the Laplacians, if equal eigenvalues cost nothing."""
     return ((fmap12 * mask) ** 2).sum()
 
 
@@ -100,9 +98,7 @@ class DirectedTerm(Term):
 
 
 class Orthogonality(DirectedTerm):
-    """:func:`orthogonality` of the initial map or, with ``of="final"``,
-    of the refined one (gradients through all of ZoomOut).
-    """
+    """:func:`orthogonality` of the initial map or, with ``of="final"``, of the refined one."""
 
     through_refined: ClassVar[Mapping[str, Any]] = {"of": "final"}
 

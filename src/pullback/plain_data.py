@@ -1,6 +1,4 @@
-"""Data that strangers wrote, as plain containers of bounded size: strings,
-numbers and nothing that is more than it looks.
-"""
+"""Strangers' data as plain containers of bounded size: strings and numbers that are what they look like."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +10,7 @@ _DEEPEST = 32  # containers in containers
 _MOST = 20_000  # values altogether, each counted as often as it is reached
 _LONGEST = 10_000  # characters of one text
 _LARGEST = 2**64  # of whole numbers
-# What a terminal obeys (C0 and C1 but for tabs and line ends), what turns the direction of writing, and what is no
+# What a terminal obeys (C0 and C1 except tabs and line ends), what turns the direction of writing, and what is no
 # character at all.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -59,7 +57,8 @@ def printable(text: str, *, longest: int = _LONGEST) -> str:
 
 
 def with_visible_controls(text: str) -> str:
-    """A text for the terminal, in which what it would obey is written out: ``\\x1b`` is four characters.
+    """A text for the terminal, in which what it would obey is written out: ``\x1b`` is four characters.
+
     File names stay as they are.
     """
     return _CONTROLS.sub(lambda found: found[0] if found[0] >= "\ud800" else repr(found[0])[1:-1], text)

@@ -1,5 +1,4 @@
-"""Numbers are checked where they enter, in the constructor that takes them: also those that another option leaves
-unused.
+"""Numbers are checked where they enter, in the constructor that takes them, also unused ones.
 
 ``at_least(1, k=k, step=step)`` passes, or raises NumberError naming the option and what to give. None always passes:
 where an option may not be null, its type says so.

@@ -11,8 +11,9 @@ from threadpoolctl import threadpool_limits
 
 @dataclass
 class _Inside:
-    """Who is inside ``one_thread`` now. The limit of BLAS is the process's: the first thread sets it,
-    and lifts it when it leaves.
+    """Who is inside ``one_thread`` now.
+
+    The limit of BLAS is the process's: the first thread sets it, and lifts it when it leaves.
 
     OpenBLAS does not always heed another thread that lifts it.
     """
@@ -29,8 +30,7 @@ _INSIDE = _Inside()
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """PyTorch and BLAS use one thread inside the ``with`` block, from whichever threads of Python it is entered,
-    also several at once.
+    """PyTorch and BLAS use one thread inside the ``with`` block, whichever thread of Python enters it.
 
     The results do not depend on the number of processors then. Beside other busy processes, the many small parallel
     regions of an eigensolver would wait for each other most of the time: measured, 1 s became 30 to 47 s. Of several at

@@ -36,9 +36,7 @@ def _moved(value: Any, *args: Any, **kwargs: Any) -> Any:
 
 @dataclass(frozen=True, repr=False)
 class PointSample(Movable):
-    """A few points, well spread over a domain, that stand for all of it:
-    each carries the mass of the points around it.
-    """
+    """A few well-spread points that stand for a domain: each carries the mass of the points around it."""
 
     points: Int[Tensor, " s"]  # ascending ids
     mass: Float[Tensor, " s"]  # > 0; the same sum as that of the whole domain
@@ -116,8 +114,9 @@ class GeodesicRows(Movable):
 
 @dataclass(frozen=True, repr=False)
 class ShapePair(Movable):
-    """Two shapes and what is known of their correspondence. Training needs no ground truth:
-    the optional fields stay None.
+    """Two shapes and what is known of their correspondence.
+
+    Training needs no ground truth: the optional fields stay None.
     """
 
     shape1: Shape
@@ -172,8 +171,9 @@ class Match(OneLine):
 
 @dataclass(frozen=True, repr=False)
 class Image(Movable):
-    """A photograph, and what is known of the object on it. Pixel coordinates: x right, y down,
-    pixel centres at integers.
+    """A photograph, and what is known of the object on it.
+
+    Pixel coordinates: x right, y down, pixel centres at integers.
     """
 
     name: str

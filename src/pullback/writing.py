@@ -43,6 +43,7 @@ class CannotWrite(UserError, OSError):
 
 def write_atomically(path: Path, write: Callable[[BufferedIOBase], object], *, previous: Path | None = None) -> None:
     """``write`` fills a temporary file beside ``path``, which then takes its place in one step.
+
     Makes the folder if needed.
 
     The file that was there before is kept as ``previous``, if that is given. Raises CannotWrite; nothing is changed
@@ -77,8 +78,7 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 
 def sweep(folder: Path, *, older_than: float = 2.0) -> None:
-    """Removes what killed processes left in a folder and the two levels below it:
-    temporary files that nobody is writing.
+    """Removes temporary files of killed processes from a folder and the two levels below it.
 
     Files touched in the last ``older_than`` seconds are left alone.
     """
@@ -93,9 +93,7 @@ def sweep(folder: Path, *, older_than: float = 2.0) -> None:
 
 @contextlib.contextmanager
 def telling_full_disks(folder: Path) -> Iterator[None]:
-    """Within, a disk that is full or read-only ends the program with a sentence,
-    whoever was writing (a logger of another library).
-    """
+    """Within, a full or read-only disk ends the program with a sentence, whoever was writing."""
     try:
         yield
     except OSError as error:

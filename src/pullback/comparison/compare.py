@@ -190,6 +190,7 @@ def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
 
 def chosen(lines: Sequence[Line], metrics: Sequence[str] | None) -> list[str]:
     """The metrics that are asked for, else those of COLUMNS that some line has.
+
     Raises RunError for a metric that none has.
     """
     known = list(dict.fromkeys(name for line in lines for name in line.metrics))
@@ -245,8 +246,9 @@ def _mode(solver: Any) -> str | None:
 
 
 def _weights(protocol: Mapping[str, Any]) -> str:
-    """The rule of a checkpoint in short: "best, trained on humans", "untrained", "last, …";
-    nothing where nothing is trained.
+    """The rule of a checkpoint in short: "best, trained on humans", "untrained", "last, …".
+
+    Nothing where nothing is trained.
     """
     rule = str(protocol.get("checkpoint", ""))
     if not rule or rule.startswith("none"):

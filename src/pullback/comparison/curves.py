@@ -76,6 +76,7 @@ def panels_of(
     records: Sequence[Record], *, of: str = "landmarks", names: Sequence[str] | None = None
 ) -> dict[str, dict[str, "Curve"]]:
     """Curves by data set and by label; a run looks the same in all panels.
+
     Raises RunError for too few or too many names.
     """
     groups = [kept for kept, _ in by_seed(records)]
@@ -120,8 +121,9 @@ def notes_on(records: Sequence[Record]) -> list[str]:
 
 
 def _records(folders: Sequence[Path], datasets: Sequence[str] | None) -> list[Record]:
-    """The records with a curve. Raises RunError when there are none,
-    or one for a data set that is asked for is missing.
+    """The records with a curve.
+
+    Raises RunError when there are none, or one for a data set that is asked for is missing.
     """
     runs = run_folders(folders)
     found = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]

@@ -213,8 +213,9 @@ def check_protocols(a: Record, b: Record) -> None:
 
 
 def pair_rows(record: Record, metric: str | None = None) -> dict[Pair, Mapping[str, str]]:
-    """The rows of a data set in pairs.csv by the names of the pair; the metric, if one is named,
-    is a column of numbers.
+    """The rows of a data set in pairs.csv by the names of the pair.
+
+    The metric, if one is named, is a column of numbers.
     """
     rows = read_pairs(record.run, metric)
     rows = [row for row in rows if (row["dataset"], row["split"]) == (record.dataset, record.result["split"])]

@@ -109,6 +109,7 @@ class Record:
 
 def run_folders(folders: Sequence[Path]) -> list[Path]:
     """The folders that hold a metrics.json, in the order given; jobs of a sweep by their numbers.
+
     Raises FileNotFoundError.
     """
     found = []
@@ -156,6 +157,7 @@ def records_of(run: Path, label: str) -> Iterator[Record]:
 
 def by_seed(records: Iterable[Record]) -> list[tuple[list[Record], list[Record]]]:
     """Records grouped with those that differ by their seed alone, one of each seed: the newest.
+
     And those that a newer one replaces.
     """
     groups: dict[str, list[Record]] = {}

@@ -36,9 +36,7 @@ class CacheError(UserError, OSError):
 
 
 def content_hash(key: Mapping[str, KeyPart]) -> str:
-    """Hash of named values that tells apart their types, shapes and order: equal keys, equal hashes, and (surely)
-    no others.
-    """
+    """Hash of named values, their types, shapes and order: equal for equal keys, and (surely) for no others."""
     digest = hashlib.sha256()
     for name, value in sorted(key.items()):
         if isinstance(value, np.ndarray):
@@ -60,8 +58,9 @@ def cached(
     load: Callable[[Path | BufferedIOBase], T],
     what: str = "",
 ) -> T:
-    """What ``load`` reads from ``path`` if it is there; else it is computed and stored first. ``what`` is its name,
-    for messages.
+    """What ``load`` reads from ``path`` if it is there; else it is computed and stored first.
+
+    ``what`` is its name, for messages.
 
     The file's name must be the ``content_hash`` of all that the value depends on: a version of the function, its
     parameters, the bytes of its inputs. It appears in one step, so that interruptions leave nothing half-written. A
@@ -82,9 +81,7 @@ def cached_together(
     load: Callable[[Path | BufferedIOBase], T],
     what: str = "",
 ) -> list[T]:
-    """As ``cached``, for several values: ``compute`` gets the paths of those that nobody has yet,
-    and makes them in one go.
-    """
+    """As ``cached``, for several values: ``compute`` makes in one go those that nobody has yet."""
     found = _read(paths, load)
     missing = [path for path in dict.fromkeys(paths) if path not in found]
     if missing:
@@ -112,6 +109,7 @@ def is_storing_required() -> bool:
 
 def tell_unkept(message: str, cache_dir: Path) -> None:
     """Warns that values are not kept in a cache, once a process for each reason.
+
     Raises CacheError within ``storing_required``.
     """
     if is_storing_required():
@@ -122,9 +120,7 @@ def tell_unkept(message: str, cache_dir: Path) -> None:
 
 
 def sweep(cache_dir: Path, *, older_than: float = 2.0) -> None:
-    """Removes what killed processes left behind: temporary files that nobody is writing,
-    and locks that nobody holds.
-    """
+    """Removes what killed processes left behind: temporary files and locks that nobody holds."""
     writing.sweep(cache_dir, older_than=older_than)
     with contextlib.suppress(OSError):
         for path in cache_dir.glob(f"*/.*{_LOCK}"):
@@ -152,8 +148,9 @@ def _read(
 
 @contextlib.contextmanager
 def _turns(paths: Sequence[Path], what: str) -> Iterator[None]:
-    """The locks of all entries, in one order for everybody, so that nobody waits in a circle;
-    none where there can be none.
+    """The locks of all entries, in one order for everybody, so that nobody waits in a circle.
+
+    None where there can be none.
     """
     with contextlib.ExitStack() as stack:
         for path in sorted(paths):

@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def mistake(name: str) -> str | None:
-    """What is wrong with a name in the place of the data folder, and what to type;
+    """What is wrong with a name in the place of the data folder, and what to type.
+
     None for a folder that may hold data sets.
     """
     key, equals, value = name.rpartition("=")

@@ -11,6 +11,7 @@ class ListError(UserError, ValueError):
 
 class MissingDataError(UserError, FileNotFoundError):
     """A data set, or a part of it, is not where it was looked for.
+
     The message says what was wanted and where to get it.
     """
 

@@ -1,6 +1,4 @@
-"""What a folder of research data holds: which data sets are there, whether they are complete,
-and which of their files are damaged.
-"""
+"""What a folder of research data holds: which data sets are there, whole, incomplete or damaged."""
 
 import inspect
 from collections import Counter

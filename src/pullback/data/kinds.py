@@ -1,5 +1,6 @@
-"""What a file is by its first bytes, whatever it is called. Imports nothing heavy,
-so that commands may ask before they begin.
+"""What a file is by its first bytes, whatever it is called.
+
+Imports nothing heavy, so that commands may ask before they begin.
 """
 
 import re
@@ -116,8 +117,9 @@ _READ = 4096  # bytes that tell a kind
 
 
 def looks_like_image(path: str | Path) -> bool:
-    """Whether a file is for the readers of photographs, by its first bytes; by its ending where those say nothing,
-    or it is not there.
+    """Whether a file is for the readers of photographs, by its first bytes.
+
+    By its ending where those say nothing, or it is not there.
 
     True as well for what is no photograph and no mesh either (a video, a PDF …): the readers of photographs say what to
     do with it.
@@ -135,8 +137,9 @@ def looks_like_image(path: str | Path) -> bool:
 
 
 def kind_of_file(path: str | Path) -> str | None:
-    """The kind of a file of pictures (``JPEG``, ``PNG`` … or one of ``FOREIGN``); None where it is unknown,
-    or cannot be read.
+    """The kind of a file of pictures (``JPEG``, ``PNG`` … or one of ``FOREIGN``).
+
+    None where it is unknown, or cannot be read.
     """
     path = Path(path)
     try:
@@ -195,9 +198,7 @@ def _text(head: bytes) -> str | None:
 
 
 def _is_raw(file: BinaryIO, head: bytes) -> bool:
-    """Whether a TIFF file is a camera's: its first picture is a small one beside others, or the sensor's own pattern,
-    or a DNG.
-    """
+    """Whether a TIFF file is a camera's: a small first picture beside others, a sensor's pattern, or a DNG."""
     order = "<" if head[:2] == b"II" else ">"
     if head[2:4] not in (b"*\x00", b"\x00*") or len(head) < 8:
         return False

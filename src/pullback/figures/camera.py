@@ -40,9 +40,7 @@ class View:
 
 
 def broadest_view(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, view: View | None = None) -> View:
-    """The given view or, where it shows clearly more surface, that of the shape's flank:
-    four-legged animals are seen from the side.
-    """
+    """The given view or, where it shows clearly more surface, that of the flank, as of four-legged animals."""
     view = view or View()
     flank = next(axis for axis in "xyz" if axis not in (view.up[-1], view.front[-1]))
     normals = face_normals_times_twice_area(verts, faces)

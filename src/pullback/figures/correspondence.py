@@ -99,6 +99,7 @@ def errors_on_surface(
 
 def representative_pairs(errors: Mapping[str, float]) -> dict[str, str]:
     """Names of the best, the median and the worst pair by error, each pair once.
+
     Raises ValueError when there is none.
     """
     order = sorted((name for name in errors if np.isfinite(errors[name])), key=lambda name: (errors[name], name))

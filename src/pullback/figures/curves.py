@@ -28,9 +28,7 @@ _SMOOTH_ABOVE = 60  # longer series are drawn faintly, with their running median
 
 @dataclass(frozen=True)
 class Curve:
-    """A cumulative curve: shares in [0, 1] of points within each threshold,
-    and what lies between the runs that it is the mean of.
-    """
+    """A cumulative curve: shares in [0, 1] within each threshold, and the spread of the runs behind it."""
 
     thresholds: Values  # units of √area, or shares of a length
     share: Values
@@ -56,8 +54,9 @@ def cumulative_figure(
     ylabel: str = "points below, %",
     limit: float | None = None,
 ) -> Figure:
-    """Cumulative curves by title of the panel and label of the line, the panels side by side (three in a row);
-    thresholds ×100.
+    """Cumulative curves by title of the panel and label of the line, the panels side by side (three in a row).
+
+    Thresholds ×100.
 
     ``limit`` is the largest threshold shown. Raises ValueError when a panel is empty, or there is none.
     """
@@ -87,8 +86,7 @@ def curves_of_results(results: Sequence[Mapping[str, Any]]) -> dict[str, tuple[l
 
 
 def read_training_log(path: str | Path) -> dict[str, Series]:
-    """The series of a ``metrics.csv`` of Lightning's CSVLogger: steps and values by column,
-    empty and NaN cells dropped.
+    """The series of a ``metrics.csv`` of Lightning: steps and values by column, without empty and NaN cells.
 
     Raises FileNotFoundError when there is no file, and ValueError when it has no ``step`` column.
     """
@@ -114,8 +112,7 @@ def read_training_log(path: str | Path) -> dict[str, Series]:
 
 
 def training_figure(log: Mapping[str, Series]) -> Figure:
-    """Small multiples of a training log: the loss terms together,
-    then a panel for each metric with a line for each data set.
+    """Small multiples of a training log: the losses together, then a panel a metric, a line a data set.
 
     Raises ValueError when the log is empty.
     """

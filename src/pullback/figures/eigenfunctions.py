@@ -40,7 +40,8 @@ def draw_eigenfunctions(
 
 
 def patch_map(image: PatchImage, values: Float[ndarray, " n"], size: tuple[int, int]) -> Float[ndarray, "h w"]:
-    """Values of the patches in the graph as an image, bilinear between their centres;
+    """Values of the patches in the graph as an image, bilinear between their centres.
+
     NaN where there is no patch of the graph.
     """
     cells = image.grid[0] * image.grid[1]

@@ -26,8 +26,7 @@ _STEPS = np.array([15, 6, 4, 11, 13, 6])
 
 
 def flow_colors(flow: Float[ndarray, "*t 2"], *, radius: float) -> Float[ndarray, "*t 3"]:
-    """Colours of displacements xy: hue by direction (red to the right, yellow down),
-    from white at rest to full at ``radius``.
+    """Colours of displacements xy: hue by direction (red right, yellow down), white at rest, full at ``radius``.
 
     Beyond it darker. Not finite stays NaN.
     """
@@ -51,8 +50,7 @@ def flow_wheel(height: int, *, diameter: int = 150) -> UInt8[ndarray, "h w 4"]:
 
 
 def roughness(flow: Float[ndarray, "H W 2"], inside: Bool[ndarray, "H W"]) -> Float[ndarray, "H W"]:
-    """Change of the flow from each pixel to the next ones right and below, summed over both channels (L1),
-    in pixels per pixel.
+    """Change of the flow to the next pixels right and below, summed over both channels (L1).
 
     Zero across the border of ``inside``: unlike the benchmark's smoothness, the silhouette does not count. NaN outside.
     """
@@ -72,8 +70,9 @@ def draw_flow(
     known2: Bool[Tensor, "H W"] | Bool[ndarray, "H W"] | None = None,
     note: str = "",
 ) -> Picture:
-    """Flows on image 2 by name ("predicted", "true"), the key to their colours, and their roughness;
-    one scale for all of them.
+    """Flows on image 2 by name ("predicted", "true"), the key to their colours, and their roughness.
+
+    One scale for all of them.
 
     Pixels outside ``known2`` (the object's mask without it) are transparent, and the panels end where it ends.
     Raises ValueError when no flow is given.
@@ -128,9 +127,7 @@ def _window(inside: Bool[ndarray, "H W"]) -> tuple[slice, slice]:
 
 
 def _radius(fields: Mapping[str, Float[ndarray, "H W 2"]]) -> float:
-    """The displacement at the wheel's rim: that of all but the wildest pixels of the last flow,
-    which is the true one if there is one.
-    """
+    """The displacement at the wheel's rim: that of all but the wildest pixels of the last (true) flow."""
     lengths = np.linalg.norm(list(fields.values())[-1], axis=-1)
     lengths = lengths[np.isfinite(lengths)]
     return max(1.0, float(np.quantile(lengths, 0.99))) if len(lengths) else 1.0

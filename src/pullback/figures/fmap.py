@@ -39,8 +39,7 @@ def fmap_figure(
 
 
 def fmaps_figure(fmaps: Mapping[str, Matrix], *, block: int = 50) -> Figure:
-    """Functional maps 1 → 2 by name, such as those with and without regularisers: of each its top-left block,
-    and the whole.
+    """Functional maps 1 → 2 by name, as with and without regularisers: the top-left block, and the whole.
 
     Above with sign, below its magnitude; all panels of a row share one scale. Raises ValueError when there is none.
     """

@@ -30,8 +30,7 @@ def draw_heat_transfer(
     place2: Float[ndarray, "2"] | None = None,
     note: str = "",
 ) -> Picture:
-    """Heat on image 1, and what becomes of it on image 2, a panel for each way of transfer by name,
-    laid over the photographs.
+    """Heat on image 1, and what becomes of it on image 2, a panel for each way of transfer.
 
     ``place2`` marks where its peak belongs on image 2. Each panel has its own scale from 0 to its maximum; negative
     values are cut off.

@@ -1,6 +1,4 @@
-"""A dense map between photographs as people see it: rainbow colours by place, the look of one object on the other,
-and the errors.
-"""
+"""A dense map between photographs: colours by place, the look of one object on the other, the errors."""
 
 from collections.abc import Mapping
 
@@ -31,8 +29,7 @@ def rainbow(
     radius: float,
     saturation: tuple[float, float] = (0.2, 0.8),
 ) -> Float[ndarray, "*t 3"]:
-    """Colours of places by their polar coordinates about a centre: hue by direction,
-    saturation by distance up to ``radius``.
+    """Colours of places about a centre: hue by direction, saturation by distance up to ``radius``.
 
     The pale middle and the hues around it make a shift, a turn and a flip each show at a glance. Not finite stays NaN.
     """
@@ -55,8 +52,7 @@ def draw_dense_correspondence(
     dress: str = "blended",
     names: tuple[str, str] = ("image 1", "image 2"),
 ) -> Picture:
-    """Image 1 in rainbow colours about the centre of its object,
-    image 2 in the colours of the places that its pixels are mapped to.
+    """Image 1 in rainbow colours about its object, image 2 in the colours of its pixels' matches.
 
     ``dress``: "masked" shows the objects' masks alone, on a transparent ground; "blended" lays the colours over the
     photographs; "plain" colours every pixel. ``errors2`` (end-point errors as a share of the longer side of image 1,
@@ -88,7 +84,8 @@ def draw_texture_transfer(
     dress: str = "blended",
     names: tuple[str, str] = ("image 1", "image 2"),
 ) -> Picture:
-    """Both photographs, and image 2 with the colour of image 1 at the match of each pixel (bilinear);
+    """Both photographs, and image 2 with the colour of image 1 at the match of each pixel (bilinear).
+
     ``dress`` as above.
     """
     small1, small2 = thumbnails(photo1, photo2)
@@ -115,9 +112,7 @@ def draw_image_match(
     names: tuple[str, str] = ("image 1", "image 2"),
     dress: str = "blended",
 ) -> list[Picture]:
-    """A match of two photographs on one sheet: dense correspondence, texture transfer and, where given,
-    functional maps by name.
-    """
+    """A match of two photographs on one sheet: correspondence, texture and functional maps where given."""
     pictures = [
         draw_dense_correspondence(photo1, photo2, flow21, title=title, names=names, dress=dress),
         draw_texture_transfer(photo1, photo2, flow21, title="Texture transfer", names=names, dress=dress),
@@ -139,9 +134,7 @@ def _matches(small2: Thumbnail, flow21: Flow) -> Float[ndarray, "h w 2"]:
 
 
 def _extent(small: Thumbnail) -> tuple[Float[ndarray, "2"], float]:
-    """Centre of the object (of the photograph without a mask) and the distance of its farthest pixels,
-    in pixels of the photograph.
-    """
+    """Centre of the object (without a mask: of the photograph), and how far its pixels reach, in pixels."""
     places = small.places()
     places = places.reshape(-1, 2) if small.mask is None or not small.mask.any() else places[small.mask]
     centre = places.mean(axis=0)

@@ -1,6 +1,4 @@
-"""Keypoints carried from one photograph to another: blue where they arrive, red where they do not,
-and where they belong.
-"""
+"""Keypoints carried between photographs: blue where they arrive, red where they do not."""
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8

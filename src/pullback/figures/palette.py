@@ -38,8 +38,7 @@ _LMS_TO_LINEAR = np.array(
 
 
 def position_colors(verts: Float[ndarray, "n 3"], *, view: View | None = None) -> Float[ndarray, "n 3"]:
-    """A smooth sRGB colour for each point, different left and right, above and below:
-    a map that flips a shape shows at once.
+    """A smooth sRGB colour for each point, not symmetric: a map that flips a shape shows at once.
 
     The position as the camera sees it becomes a colour in Oklab: left to right runs green to red, below to above blue
     to yellow, far to near dark to light. Half of each coordinate is its rank among the points, so that limbs use the

@@ -59,8 +59,7 @@ def jpeg_bytes(image: UInt8[ndarray, "h w 4"], *, quality: int = 88) -> bytes:
 
 
 def sheet(pictures: Sequence[Picture], *, gap: int = 40) -> Figure:
-    """Pictures below one another on white, pixel for pixel, with titles, labels and scales:
-    for saving as a file of its own.
+    """Pictures below one another on white, with titles, labels and scales, to save as one file.
 
     Raises ValueError when there is no picture.
     """

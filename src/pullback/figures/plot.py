@@ -54,8 +54,7 @@ def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", title: str = "") ->
 
 @contextmanager
 def _as_written(figure: Figure) -> Iterator[None]:
-    """Names of files and runs are drawn as they are: a ``$`` in one begins no formula,
-    and letters that the font lacks make no noise.
+    """Names of files and runs are drawn as they are: ``$`` begins no formula, missing letters make no noise.
 
     Ticks of matplotlib's own keep their formulas.
     """
@@ -68,9 +67,7 @@ def _as_written(figure: Figure) -> Iterator[None]:
 
 
 def figure_svg(figure: Figure) -> str:
-    """The figure as an SVG file with a transparent background, live text and no date,
-    so that equal figures give equal files.
-    """
+    """The figure as an SVG file with live text and no date: equal figures give equal files."""
     buffer = BytesIO()
     with _as_written(figure), matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pullback"}):
         figure.savefig(
@@ -83,9 +80,7 @@ def figure_svg(figure: Figure) -> str:
 
 
 def inline_svg(figure: Figure, *, prefix: str) -> str:
-    """The figure as an ``<svg>`` element for an HTML page: colours from the page's variables,
-    identifiers made unique by ``prefix``.
-    """
+    """The figure as an ``<svg>`` element in the page's colours; ``prefix`` makes identifiers unique."""
     svg = figure_svg(figure)
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -102,6 +97,7 @@ def inline_svg(figure: Figure, *, prefix: str) -> str:
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write the figure as .png, .svg or .pdf, by the name's ending, and return the path.
+
     Raises FigureError for other endings.
     """
     path = Path(path)

@@ -30,8 +30,7 @@ class _Spans(NamedTuple):
 
 
 def rasterise(points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, width: int, height: int) -> Fragments:
-    """The visible fragments of triangles given in pixels: x right, y down, z towards the viewer,
-    pixel centres at integers.
+    """The visible fragments of triangles in pixels: x right, y down, z towards the viewer.
 
     Exact for intersecting triangles too: depths are compared at every pixel. Triangles seen edge-on cover nothing.
     """
@@ -56,6 +55,7 @@ def rasterise(points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, widt
 
 def _barycentric(corners: Float[ndarray, "f 3 3"]) -> Float[ndarray, "f 3 3"]:
     """Rows of x, y and 1: ``x · [:, 0] + y · [:, 1] + [:, 2]`` are the barycentric coordinates of (x, y).
+
     NaN for faces seen edge-on.
     """
     (x, y), area = corners[..., :2].transpose(2, 0, 1), _twice_area(corners)

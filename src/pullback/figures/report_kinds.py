@@ -1,6 +1,4 @@
-"""What the reports of meshes and of photographs say differently: their metrics, the one on top,
-and the words around the pictures.
-"""
+"""What the reports of meshes and of photographs say differently: metrics, and words around pictures."""
 
 import math
 from collections.abc import Mapping

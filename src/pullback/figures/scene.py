@@ -35,6 +35,7 @@ class Scene:
         cls, meshes: Sequence[TriangleMesh], *, view: View | None = None, height: int = 600, max_width: int = 600
     ) -> "Scene":
         """The stage on which the largest of the meshes just fits.
+
         Lying shapes lower the pictures rather than leave them empty.
         """
         view = view or View()
@@ -44,9 +45,7 @@ class Scene:
         return cls(view, scale, int(np.ceil(extents[:, 1].max() * scale)) + 2 * _BORDER)
 
     def thinned(self, mesh: TriangleMesh) -> tuple[TriangleMesh, Int[ndarray, " m"] | slice]:
-        """A mesh too fine for the picture as this stage shows it, and which vertices these are:
-        for those who draw it many times.
-        """
+        """A mesh too fine for the picture as this stage shows it, and which vertices these are."""
         if len(mesh.faces) <= MANY_FACES:
             return mesh, slice(None)
         verts = _points(mesh)

@@ -79,8 +79,7 @@ def render(
     view: View | None = None,
     scale: float | None = None,
 ) -> UInt8[ndarray, "{height} {width} 4"]:
-    """A shaded picture (RGBA, straight alpha) of a mesh with sRGB colours in [0, 1],
-    one for each vertex or one for each face.
+    """A shaded picture (RGBA, straight alpha) of a mesh with sRGB colours in [0, 1], by vertex or by face.
 
     ``scale`` is in pixels per unit; the default fits the shape to the frame. In a mesh of very many faces, vertices in
     the same sample of a pixel are drawn as one (:func:`simplification`). Raises ValueError when the colours fit
@@ -150,9 +149,7 @@ def _resolve(fragments: Fragments, light: Float[ndarray, "p 3"], width: int, hei
 
 
 def _crease(depth: Float[ndarray, "h w"], covered: ndarray) -> Float[ndarray, "h w"]:
-    """Darkening in [0.55, 1] where the surface lies behind its surroundings (depth unsharp masking, Luft et al.
-    2006).
-    """
+    """Darkening in [0.55, 1] where the surface lies behind its surroundings (Luft et al. 2006)."""
     darkening = np.zeros_like(depth)
     for share in (0.008, 0.03):
         sigma = share * max(depth.shape)

@@ -18,8 +18,9 @@ class Thinned(NamedTuple):
 
 
 def thin(points: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], *, cell: float) -> Thinned:
-    """One vertex, the first, of all those in each cube of side ``cell`` (Rossignac & Borrel 1993);
-    faces that collapse are dropped.
+    """One vertex, the first, of all those in each cube of side ``cell`` (Rossignac & Borrel 1993).
+
+    Faces that collapse are dropped.
 
     The surface keeps together: every face either stays, with its corners moved by less than two cells, or has no area
     left.

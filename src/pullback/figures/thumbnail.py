@@ -1,5 +1,6 @@
-"""Photographs at the size of a panel. What is drawn on them comes in pixels of the photograph,
-and is carried to the panel here.
+"""Photographs at the size of a panel.
+
+What is drawn on them comes in pixels of the photograph, and is carried to the panel here.
 """
 
 from dataclasses import dataclass
@@ -62,8 +63,9 @@ class Thumbnail:
         return values[row.clip(0, self.size[0] - 1), column.clip(0, self.size[1] - 1)]
 
     def colors_at(self, xy: Float[ndarray, "*t 2"]) -> Float[ndarray, "*t 3"]:
-        """Colours at places of the photograph, bilinear between pixels; NaN outside of it,
-        and where a place is not finite.
+        """Colours at places of the photograph, bilinear between pixels.
+
+        NaN outside of it, and where a place is not finite.
         """
         known = np.isfinite(xy).all(axis=-1)
         places = np.where(known[..., None], xy, 0)

@@ -1,3 +1,1 @@
-"""From triangle meshes and patch grids to operators and bases: validation, Laplacians, gradients, spectra, descriptors,
-geodesics.
-"""
+"""From meshes and patch grids to operators, bases, descriptors and geodesics."""

@@ -46,9 +46,7 @@ class MeshError(UserError, ValueError):
 
 @dataclass(frozen=True, repr=False)
 class Relabelling(OneLine):
-    """Where the vertices of a file went: to a vertex of the mesh made from it,
-    by way of the nearest one that was kept.
-    """
+    """Where the vertices of a file went: to a vertex of the mesh, by way of the nearest one kept."""
 
     name: str  # what the messages call the file
     successor: Int[ndarray, " m"]  # for each vertex of the file a vertex of the mesh
@@ -62,6 +60,7 @@ class Relabelling(OneLine):
 
     def __call__(self, ids: Int[ndarray, " t"]) -> Int[ndarray, " t"]:
         """Vertex ids of the file → ids of the mesh.
+
         A landmark on a dropped vertex moves to the nearest one that was kept.
 
         Raises MeshError when that is farther away than 5 % of √area.
@@ -98,8 +97,7 @@ class CleanMesh:
 def clean_mesh(
     verts: Float[ndarray, "m 3"], faces: Int[ndarray, "g 3"], *, name: str, components: str = "dust"
 ) -> CleanMesh:
-    """The mesh without what breaks operators: degenerate and duplicate faces, unused vertices,
-    inconsistent orientation, dust.
+    """The mesh without what breaks operators: bad and double faces, unused vertices, dust, odd orientation.
 
     ``components`` says what becomes of a mesh in several pieces: ``dust`` keeps the largest if it holds 95 % of the
     area and raises MeshError otherwise, ``largest`` always keeps it, ``all`` keeps all. ``name`` (the file) appears in
@@ -197,8 +195,7 @@ def _drop_duplicates(faces: ndarray, notes: list[str]) -> ndarray:
 
 
 def _folds(faces: ndarray, back_to_back: ndarray) -> Bool[ndarray, " f"]:
-    """Which of these faces, no two equal, stand for two back to back that only lie on each other:
-    the surface is whole without them.
+    """Which of these faces stand for two back to back that only lie on each other.
 
     Where it would be left with a hole, they are a two-sided part of it, as of cloth, or the same face twice in both
     senses.
@@ -215,8 +212,9 @@ def _folds(faces: ndarray, back_to_back: ndarray) -> Bool[ndarray, " f"]:
 
 
 def _choose_component(verts: ndarray, faces: ndarray, components: str, name: str, notes: list[str]) -> ndarray:
-    """The faces of the pieces that are kept. A part that hangs on the rest by single vertices only counts as a piece,
-    too.
+    """The faces of the pieces that are kept.
+
+    A part that hangs on the rest by single vertices only counts as a piece, too.
     """
     labels, parts = component_labels(faces), edge_component_labels(faces)
     area = face_areas(verts, faces)

@@ -21,8 +21,7 @@ _ATTEMPTS = [
 def coarsen(
     verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], target: int
 ) -> tuple[Float[ndarray, "c 3"], Int[ndarray, "g 3"], list[str]]:
-    """About ``target`` vertices by quadric edge collapse (Garland & Heckbert 1997), with the topology of the mesh;
-    and notes.
+    """About ``target`` vertices by quadric edge collapse (Garland & Heckbert 1997), same topology; and notes.
 
     A closed manifold stays one, with its genus and its pieces. Where that takes more vertices they are granted, and a
     mesh that cannot be simplified without damage, or has not more than ``target`` vertices, is returned as it is.

@@ -8,7 +8,8 @@ from scipy.sparse.csgraph import connected_components
 
 
 def group_rows(rows: Shaped[ndarray, "r c"]) -> tuple[Int[ndarray, " g"], Int[ndarray, " r"]]:
-    """Index of the first of each group of equal rows, and the group of each row;
+    """Index of the first of each group of equal rows, and the group of each row.
+
     ``np.unique(axis=0)`` several times quicker.
     """
     order = np.lexsort(rows.T)
@@ -29,8 +30,7 @@ def has_equal_rows(rows: Int[ndarray, "r c"]) -> bool:
 
 
 def half_edges_by_edge(faces: Int[ndarray, "f 3"]) -> tuple[Int[ndarray, " h"], Int[ndarray, " e"]]:
-    """The 3 f half-edges sorted by their undirected edge (those of one edge ascending),
-    and where each edge begins among them.
+    """The 3 f half-edges sorted by undirected edge, and where each edge begins among them.
 
     Half-edge h runs from corner h of ``faces.ravel()`` to the next corner of face h // 3.
     """
@@ -73,9 +73,7 @@ def boundary_edges(faces: Int[ndarray, "f 3"]) -> Int[ndarray, "b 2"]:
 
 
 def edge_component_labels(faces: Int[ndarray, "f 3"]) -> Int[ndarray, " f"]:
-    """As ``component_labels``, but faces that touch at a single vertex are not connected by it:
-    only those that share an edge.
-    """
+    """As ``component_labels``, but only faces that share an edge are connected."""
     half_edges, start = half_edges_by_edge(faces)
     follows = np.ones(len(half_edges) - 1, dtype=bool)  # the next half-edge lies on the same edge
     follows[start[1:] - 1] = False

@@ -39,8 +39,7 @@ def wave_kernel_signature(basis: Eigenbasis, *, n_energies: int = 128) -> Float[
 
 
 def heat_kernel_signature(basis: Eigenbasis, *, n_times: int = 128) -> Float[Tensor, "n c"]:
-    """Heat kernel signature (Sun et al. 2009): ``Σ_i exp(-λ_i t)
-    φ_i(x)²`` at log-spaced times t from 4 ln 10/λ_k to 4 ln 10/λ_1.
+    """Heat kernel signature (Sun et al. 2009): ``Σ_i exp(-λ_i t) φ_i(x)²``, t from 4 ln 10/λ_k to 4 ln 10/λ_1.
 
     Each channel has unit norm in the mass inner product. Raises DescriptorError as :func:`wave_kernel_signature`.
     """

@@ -45,8 +45,7 @@ class Accuracy:
 def solve_eigenproblem(
     stiffness: sp.spmatrix, mass: Float[ndarray, " n"], *, k: int, solver: str = "auto"
 ) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
-    """The k smallest eigenvalues (ascending, clamped at 0)
-    and mass-orthonormal eigenvectors of operators of unit scale.
+    """The k smallest eigenvalues (ascending, ≥ 0) and mass-orthonormal eigenvectors, at unit scale.
 
     ``solver``: "lanczos", block Lanczos in shift-invert mode (``smallest_eigenpairs``), for any size; "eigh", dense;
     "auto", the faster of the two, with "eigsh" where Lanczos gets nowhere; "eigsh", scipy's; all of these take each
@@ -116,9 +115,7 @@ def _second_attempt(
 def _inverse_iteration(
     stiffness: sp.spmatrix, mass: Float[ndarray, " n"], evecs: Float[ndarray, "n k"]
 ) -> tuple[ndarray, ndarray]:
-    """Eigenpairs in the span of ``(S - s M)⁻¹ M Φ``:
-    it takes out what rounding has left of very high frequencies (around slivers).
-    """
+    """Eigenpairs in the span of ``(S - s M)⁻¹ M Φ``, without the high frequencies that rounding left."""
     improved = factorise(stiffness - _SHIFT * sp.diags(mass))(mass[:, None] * evecs)
     if not np.isfinite(improved).all():
         raise EigenbasisError(
@@ -234,9 +231,7 @@ def _by_component(
     mass: Float[ndarray, " n"],
     k: int,
 ) -> tuple[ndarray, ndarray]:
-    """Each component alone: the zeros of many components are one eigenvalue,
-    repeated more often than an iteration can tell.
-    """
+    """Each component alone: an iteration cannot count the zeros of many components."""
     n_components, label = connected_components(stiffness, directed=False)
     if n_components == 1:
         return solve(stiffness, mass, k)
@@ -268,9 +263,7 @@ def _indicators(groups: list[Int[ndarray, " _"]], n: int) -> Float[ndarray, "n k
 
 
 def _lobpcg(stiffness: sp.spmatrix, mass: Float[ndarray, " n"], k: int) -> tuple[ndarray, ndarray]:
-    """PyTorch's LOBPCG with its defaults in float32, then a QR decomposition,
-    of the problem in the symmetric form ``M^-½ S M^-½``.
-    """
+    """PyTorch's LOBPCG in float32, then a QR decomposition, in the symmetric form ``M^-½ S M^-½``."""
     scale = sp.diags(mass**-0.5)
     matrix = (scale @ stiffness @ scale).tocoo()
     index, value = torch.from_numpy(np.stack([matrix.row, matrix.col])), torch.from_numpy(matrix.data).float()

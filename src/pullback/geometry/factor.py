@@ -20,8 +20,7 @@ BlockSolve = Callable[[ndarray], ndarray]
 
 
 def factorise(matrix: sp.spmatrix, *, backend: str = "auto") -> BlockSolve:
-    """The function that solves ``matrix x = b`` for the columns of b,
-    after one factorisation of the positive definite matrix.
+    """A function that solves ``matrix x = b`` for the columns of b: one factorisation serves all.
 
     ``backend``: "cholespy", the supernodal Cholesky factorisation of CHOLMOD; "superlu", that of scipy, whose solves
     take four to ten times as long and whose memory is several times as large beyond 100,000 rows; "auto", cholespy

@@ -1,6 +1,4 @@
-"""A few points of a mesh, each as far as can be from those before: at the tips of the limbs first,
-then between them.
-"""
+"""A few points of a mesh, each as far as can be from those before: first at the tips of the limbs."""
 
 import numpy as np
 from jaxtyping import Float, Int

@@ -34,7 +34,7 @@ def gradient_operators(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"])
 
     At every vertex the least-squares gradient over its one-ring: the 2-vector g that minimises
     ``Σ_j (f_j - f_i - g·e_ij)²``, with e_ij the edge to neighbour j projected on the tangent plane.
-    Exact for linear functions on a plane, but for the relative regularisation.
+    Exact for linear functions on a plane, except for the relative regularisation.
     """
     with stage("gradient operators"):
         return _gradients(verts, faces)

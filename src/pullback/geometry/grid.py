@@ -17,8 +17,7 @@ _COMPRESSION = 5.0
 
 
 def grid_edges(grid: tuple[int, int], *, patches: Int[Tensor, " n"] | None = None) -> Int[Tensor, "2 e"]:
-    """Each undirected edge of the 4-neighbour grid (rows, columns) once, smaller node first: horizontal ones,
-    then vertical ones.
+    """Each undirected edge of the 4-neighbour grid once, smaller node first; horizontal ones first.
 
     With ``patches``, ascending row-major indices, the subgraph on them; its nodes are numbered by their place in
     ``patches``. Raises ValueError for patches that are not ascending indices of the grid.
@@ -108,8 +107,7 @@ def grid_basis(
     solver: str = "auto",
     patches: Int[Tensor, " m"] | None = None,
 ) -> Eigenbasis:
-    """The k smoothest eigenfunctions of ``grid_laplacian`` in float32, with mass 1 for each patch,
-    on the device of ``feat``.
+    """The k smoothest eigenfunctions of ``grid_laplacian`` in float32, with mass 1 for each patch.
 
     ``solver``: see ``solve_eigenproblem``. An eigenfunction lives on one component of the graph, with "auto" and
     "lanczos". Raises ValueError when the graph has fewer than k patches.

@@ -80,9 +80,7 @@ def _smallest_eigenpairs(
 
 
 class _Basis:
-    """Orthonormal vectors and the projection on them of the inverted matrix, in torch,
-    whose products are the faster ones.
-    """
+    """Orthonormal vectors, and the projection on them of the inverted matrix; in torch, for its products."""
 
     def __init__(self, solve: BlockSolve, n: int, capacity: int):
         self.solve, self.n, self.capacity, self.size = solve, n, capacity, 0
@@ -100,9 +98,7 @@ class _Basis:
         return block
 
     def append(self, block: Float[Tensor, "n b"]) -> Float[Tensor, "n b"]:
-        """Adds orthonormal vectors, and returns what of their image under the inverted matrix lies outside the
-        basis.
-        """
+        """Adds orthonormal vectors; returns what of their image lies outside the basis."""
         old, self.size = self.size, self.size + block.shape[1]
         self.vectors[old : self.size] = block.T
         image = torch.from_numpy(self.solve(block.numpy()))
@@ -135,8 +131,9 @@ class _Basis:
         return total
 
     def orthonormalise(self, block: Float[Tensor, "n b"]) -> Float[Tensor, "n c"]:
-        """An orthonormal basis, orthogonal to this one, of the span of the columns;
-        of fewer columns where the span is smaller.
+        """An orthonormal basis, orthogonal to this one, of the span of the columns.
+
+        Of fewer columns where the span is smaller.
         """
         smallest = 1e-13 * float(self.projected[: self.size, : self.size].diagonal().max()) if self.size else 0.0
         for _ in range(2):
@@ -211,8 +208,7 @@ def _converge(
 
 
 def _error(basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matrix, *, k: int, last: int) -> float:
-    """The largest residual ``‖L φ - λ φ‖`` of the k leading Ritz vectors over the k-th eigenvalue (of the shifted
-    matrix).
+    """The largest residual ``‖L φ - λ φ‖`` of the k leading Ritz vectors over the k-th eigenvalue.
 
     With A = L + s and the part P of the images of the ``last`` vectors outside the basis, ``A⁻¹ φ = θ φ + P y``, hence
     ``A φ - φ / θ = -A P y / θ``, where y holds the last coefficients of φ. No vector of length n is formed.
@@ -225,9 +221,7 @@ def _error(basis: _Basis, pending: Float[Tensor, "n b"], shifted: sp.csr_matrix,
 def _is_drowned(
     basis: _Basis, pending: Float[Tensor, "n b"], rounding: float, *, k: int, last: int, tolerance: float
 ) -> bool:
-    """Whether ``rounding`` of the shifted matrix exceeds the tolerance, and the inverse (``‖P y‖``, as in ``_error``)
-    is converged.
-    """
+    """Whether ``rounding`` of the shifted matrix exceeds the tolerance though the inverse has converged."""
     theta, coeffs = basis.ritz(k)
     if rounding * float(theta[-1]) <= tolerance:
         return False
@@ -239,8 +233,7 @@ def _norms(outside: Float[Tensor, "n b"], tail: Float[Tensor, "b k"]) -> Float[T
 
 
 def _probe(basis: _Basis, k: int) -> Float[Tensor, "n b"] | None:
-    """Extends the basis from new random vectors: None where the k leading Ritz values stay,
-    else what is left outside of the basis.
+    """Extends the basis from random vectors; None where the leading Ritz values stay, else the remainder.
 
     An eigenvector that the iteration has missed is among the smoothest functions orthogonal to the basis, so a few
     steps bring it up.
@@ -261,9 +254,7 @@ def _probe(basis: _Basis, k: int) -> Float[Tensor, "n b"] | None:
 
 
 def _shift(matrix: sp.spmatrix) -> float:
-    """About a third of the first eigenvalue that the domain would have if it were a square:
-    it leaves A well conditioned.
-    """
+    """About a third of a square domain's first eigenvalue: it leaves A well conditioned."""
     diagonal = matrix.diagonal()
     positive = diagonal[diagonal > 0]
     return 0.3 * float(np.median(positive)) / len(diagonal) if len(positive) else 1.0

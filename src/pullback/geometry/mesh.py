@@ -50,9 +50,7 @@ def vertex_normals(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> 
 
 
 class SlenderFaces(NamedTuple):
-    """The faces whose cotangents the rounding of coordinates spoils,
-    and the edges that the operators give them instead.
-    """
+    """The faces whose cotangents rounding spoils, and the edges that the operators give them instead."""
 
     number: Int[ndarray, " s"]  # of the face
     lengths: Float[ndarray, "s 3"]  # of the edge opposite to each corner, mollified
@@ -60,8 +58,7 @@ class SlenderFaces(NamedTuple):
 
 
 def slender_faces(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> SlenderFaces:
-    """Caps and needles, their edges mollified (Sharp & Crane 2020):
-    all three made longer by the least that keeps a margin.
+    """Caps and needles with mollified edges (Sharp & Crane 2020): longer by the least that keeps a margin.
 
     The margin is a share of 1e-5 of the longest edge by which the others exceed it together; it bounds the cotangents
     by about 1e5 for needles, 300 for caps. It is kept face by face, so that other faces stay what they are, to the last
@@ -81,8 +78,7 @@ def slender_faces(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> S
 
 
 def lumped_mass(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> Float[ndarray, " n"]:
-    """Barycentric vertex areas: a third of the area of every face around the vertex (of a slender face its mollified
-    area).
+    """Barycentric vertex areas: a third of each face around (of a slender face its mollified area).
 
     They sum to the total area.
     """

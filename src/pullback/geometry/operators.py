@@ -44,8 +44,7 @@ def compute_operators(
     samples: int = 3000,
     basis: str = "exact",
 ) -> MeshOperators:
-    """Operators of a cleaned mesh after unit-area normalisation,
-    with k eigenfunctions and a sample of ``samples`` points.
+    """Operators of a cleaned mesh of unit area: k eigenfunctions and a sample of ``samples`` points.
 
     ``laplacian="robust"`` takes the intrinsic Delaunay ("tufted") Laplacian of Sharp & Crane 2020, for non-manifold or
     badly triangulated input. ``basis="sampled"`` approximates the eigenfunctions from local functions around the sample

@@ -51,9 +51,7 @@ def orient_outward(verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]) -> 
 def _neighbours(
     faces: ndarray, half_edges: ndarray, start: ndarray
 ) -> tuple[Int[ndarray, " p"], Int[ndarray, " p"], Bool[ndarray, " p"]]:
-    """Pairs of faces at the edges with exactly two faces, and whether they run along the edge in opposite ways,
-    as they should.
-    """
+    """Pairs of faces at edges with exactly two faces, and whether they run along the edge in opposite ways."""
     here, there = half_edges[start], half_edges[start + 1]
     tails = faces.ravel()
     return here // 3, there // 3, tails[here] != tails[there]

@@ -16,8 +16,7 @@ _CANDIDATES = 5
 def sample_points(
     verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], mass: Float[ndarray, " n"], *, count: int = 3000
 ) -> tuple[Int[ndarray, " s"], Float[ndarray, " s"]]:
-    """``(points, sample_mass)``: vertex ids, ascending, and the mass of the vertices that each is the nearest of,
-    along the mesh.
+    """``(points, sample_mass)``: ascending vertex ids, and the mass of the vertices nearest to each.
 
     Farthest points among random vertices drawn by mass; the same mesh gives the same sample. All vertices when there
     are no more than ``count``. Every connected component gets a point, even if that makes more than ``count``. Raises

@@ -20,14 +20,13 @@ def sampled_eigenproblem(
     *,
     k: int,
 ) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
-    """Approximations from above of the k smallest eigenvalues, ascending,
-    and mass-orthonormal functions at all vertices.
+    """Approximations from above of the k smallest eigenvalues, and mass-orthonormal functions.
 
     "Scalable and Efficient Functional Map Computations on Dense Meshes", section 4: the Rayleigh-Ritz approximation in
     the span of ``local_functions`` U around the points, ``Uᵀ S U y = λ Uᵀ M U y``, φ = U y. With every vertex a point
     it is the exact problem. Measured with 3,000 points, k = 200: eigenvalues too large by 0.4 % on average (a scan of
     FAUST_r, 5,000 vertices), 0.9 % (the same subdivided to 20,000) and 0.5 % (a smooth shape of 41,000), by 4 % at
-    worst, in the fingers; the first 100 exact functions lie in the span of the 200 but for 1 to 2 % of their norm. The
+    worst, in the fingers; the first 100 exact functions lie in the span of the 200, except 1 to 2 % of their norm. The
     points, not the vertices, are what the time goes with. The same input gives the same bits. Raises ValueError for
     fewer than k points, UnevenError and LinAlgError where the functions are not local, or depend on each other, on a
     mesh of very uneven density.

@@ -1,5 +1,4 @@
-"""Vertices that stand twice in a file at one place: along the seams of textures, between pieces,
-at edges without length.
+"""Vertices that stand twice in a file at one place: at seams of textures, between pieces.
 
 Texture coordinates, normals and materials tear a surface open along seams: each side has vertices of its own. Such
 seams are sewn. What lies on itself without being torn (two closed sheets that touch) is left alone.
@@ -25,7 +24,7 @@ _NEIGHBOURS = 8  # places that are looked at for the other side of a seam
 def joined_vertices(verts: ndarray, faces: ndarray) -> tuple[Int[ndarray, " n"], list[str]]:
     """For each vertex the one that takes its place (itself for most), and notes.
 
-    Joined are the ends of boundary edges that lie on each other, exactly or but for rounding, where the surface goes on
+    Joined are the ends of boundary edges that lie on each other, exactly or up to rounding, where the surface goes on
     from one to the other; vertices at exactly one place in different pieces of the mesh; the ends of edges without
     length; and the rim of a hole that is smaller than rounding, as around the pole of a sphere in rows and columns.
     """
@@ -90,9 +89,7 @@ def _gone(alias: ndarray) -> int:
 
 
 def _near_places(verts: ndarray, faces: ndarray) -> tuple[Int[ndarray, " n"] | None, float]:
-    """A number for each vertex, equal for boundary vertices that rounding may have moved apart,
-    and the largest distance among these.
-    """
+    """A number for each vertex, equal for twins on boundaries, and the largest distance among twins."""
     edges = boundary_edges(faces)
     rim = np.unique(edges)
     if not len(rim):
@@ -117,8 +114,7 @@ def _near_places(verts: ndarray, faces: ndarray) -> tuple[Int[ndarray, " n"] | N
 
 
 def _seam_links(verts: ndarray, place: ndarray, faces: ndarray) -> Int[ndarray, "l 2"]:
-    """Pairs of vertices to join: of boundary edges of which just two lie at the same two places,
-    with the surface going on there.
+    """Pairs of vertices to join, where just two boundary edges lie on each other and the surface goes on.
 
     It does where they run in opposite ways, or else where their faces lie on different sides (in a Möbius strip, or
     where a chart is turned inside out): two layers of the same sense lie on one side.
@@ -158,9 +154,7 @@ def _inward(verts: ndarray, faces: ndarray, half_edges: ndarray) -> Float[ndarra
 
 
 def _links_between_pieces(place: ndarray, used: ndarray, faces: ndarray) -> Int[ndarray, "l 2"]:
-    """Pairs of vertices at one place in different pieces of the mesh,
-    and between the copies there that a piece may have.
-    """
+    """Pairs of vertices at one place in different pieces of the mesh, or copies within a piece."""
     labels = component_labels(faces)
     if labels.max() == 0:
         return np.empty((0, 2), dtype=np.int64)

@@ -1,6 +1,4 @@
-"""Maps between two domains: soft and hard point maps 2 → 1, functional maps 1 → 2,
-and the ways from one to the other.
-"""
+"""Maps between two domains: point maps 2 → 1, hard and soft, functional maps 1 → 2, and conversions."""
 
 from pullback.mapping.hard_map import HardMap
 from pullback.mapping.pointmap import compose, coverage, nearest

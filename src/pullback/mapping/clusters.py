@@ -112,8 +112,7 @@ class Clusters:
 
     @torch.no_grad()
     def candidates(self, rows: Float[Tensor, "b d"], *, margin: float = 0.0) -> Int[Tensor, " k"] | None:
-        """All columns whose squared distance to some row exceeds that row's smallest by at most ``margin``,
-        and a few more.
+        """All columns whose squared distance to a row is within ``margin`` of its smallest, and a few more.
 
         None where the bounds rule out less than half of the columns. NaN rules out nothing.
         """
@@ -145,7 +144,8 @@ class Clusters:
 
     @torch.no_grad()
     def beyond(self, points: Float[Tensor, "b p"], distance: Float[Tensor, ""]) -> Int[Tensor, " k"] | None:
-        """All columns at least ``distance`` away from some of the points, and a few more;
+        """All columns at least ``distance`` away from some of the points, and a few more.
+
         None for more than half of them.
         """
         middle = points.mean(dim=0)
@@ -171,7 +171,8 @@ class Clusters:
     def _columns_within(
         self, points: Float[Tensor, "b p"], reach: Float[Tensor, " b"], positions: Int[Tensor, " k"]
     ) -> Tensor | None:
-        """Of the columns at some positions those that the leading coordinates do not rule out;
+        """Of the columns at some positions those that the leading coordinates do not rule out.
+
         None for more than half.
         """
         if self.coarse is not None:

@@ -70,9 +70,7 @@ def _farthest(query: Float[Tensor, "b p"], reference: Float[Tensor, "m d"]) -> F
 
 
 def _distance_walk(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:
-    """A large distance between the sets: to the farthest point, from there to the farthest of the other set,
-    and so on.
-    """
+    """A large distance between the sets: to the farthest point, from there to the farthest, and so on."""
     at = reference.norm(dim=1).argmax()
     for _ in range(2):
         at_query = (query - reference[at]).norm(dim=1).argmax()
@@ -84,8 +82,9 @@ def _distance_walk(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"
 def _may_reach(
     norm: Float[Tensor, " n"], other_norm: Float[Tensor, " m"], distance: Float[Tensor, ""]
 ) -> Bool[Tensor, " n"]:
-    """Which points can be ``distance`` away from the other set. A NaN anywhere keeps all,
-    so that it shows in the result.
+    """Which points can be ``distance`` away from the other set.
+
+    A NaN anywhere keeps all, so that it shows in the result.
     """
     slack = 8 * torch.finfo(norm.dtype).eps
     return ~(norm + other_norm.max() < distance * (1 - slack))

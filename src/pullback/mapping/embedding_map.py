@@ -13,7 +13,8 @@ from pullback.mapping.pointmap import nearest
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingMap(Embedded, ABC):
-    """Soft point map 2 → 1 with weights ``softmax_j(-|query_i - reference_j|² / (2 sigma²))``;
+    """Soft point map 2 → 1 with weights ``softmax_j(-|query_i - reference_j|² / (2 sigma²))``.
+
     ``soft_map`` makes checked ones.
     """
 

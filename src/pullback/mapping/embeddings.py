@@ -40,8 +40,9 @@ class Embedded(Movable):
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Inside, matrix products keep the dtype of their inputs: no autocast, no TF32, no bfloat16 passes;
-    restored on leaving.
+    """Inside, matrix products keep the dtype of their inputs: no autocast, no TF32, no bfloat16 passes.
+
+    Restored on leaving.
 
     A blur of 1 % of the largest distance makes logits of -5000: TF32 would be wrong by about 5 nats, bfloat16 by 40.
     The setting is one for all threads: the first that enters changes it, and the last that leaves restores it.
@@ -78,8 +79,9 @@ _INSIDE = _FullPrecision()
 
 
 def _get_matmul_precision() -> dict[str, str]:
-    """The float32 precision of matrix products by backend; under the name "" before PyTorch 2.9,
-    which has one setting for all.
+    """The float32 precision of matrix products by backend.
+
+    Under the name "" before PyTorch 2.9, which has one setting for all.
     """
     if not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
         return {"": torch.get_float32_matmul_precision()}
@@ -124,8 +126,7 @@ def _slices(n: int, step: int) -> Iterator[slice]:
 def homogeneous(
     query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]
 ) -> tuple[Float[Tensor, "n2 p+1"], Float[Tensor, "n1 p+1"]]:
-    """Coordinates whose inner product is ``(|q|² - |q - r|²) / 2``: the distance up to a constant of the row,
-    in one product.
+    """Coordinates whose inner product is ``(|q|² - |q - r|²) / 2``: a distance up to a row's constant.
 
     What a softmax or an argmax over the reference needs, free of the constant |q|². Both sets are moved to the mean of
     the reference first, since rounding grows with |q||r|; the mean is a constant for autograd, as distances do not feel
@@ -144,9 +145,7 @@ def homogeneous_reference(reference: Float[Tensor, "n1 p"]) -> Float[Tensor, "n1
 
 
 def check_embeddings(query: Tensor, reference: Tensor) -> None:
-    """Raises ValueError, with both values, unless the two sets lie in one space and can be compared in full
-    precision.
-    """
+    """Raises ValueError, with both values, unless the two sets lie in one space in one dtype."""
     for name, embedding in (("query", query), ("reference", reference)):
         if embedding.ndim != 2:
             raise ValueError(f"{name} has shape {tuple(embedding.shape)}; embeddings are (points, columns)")

@@ -48,8 +48,7 @@ def pointmap_from_fmap(fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis
 def regularised_fmap(
     coeffs1: Float[Tensor, "k1 c"], coeffs2: Float[Tensor, "k2 c"], penalty: Float[Tensor, "k2 k1"]
 ) -> Float[Tensor, "k2 k1"]:
-    """The functional map 1 → 2 that carries coefficients of features over:
-    the minimiser of ``‖C A - B‖² + Σ penalty C²``.
+    """The minimiser of ``‖C A - B‖² + Σ penalty C²``: the functional map 1 → 2 that carries features' coefficients.
 
     Row a solves ``(A Aᵀ + diag(penalty_a)) c_a = A b_a`` (Donati et al. 2020, eq. 3; Ren et al. 2019). Differentiable
     in all arguments. In float64, so that the squared condition number of the features stays harmless, and with a ridge

@@ -21,8 +21,9 @@ def patch_centres(
     *,
     device: torch.device | None = None,
 ) -> Float[Tensor, "n 2"]:
-    """Centres xy of patches in pixels: ``x = (column + 0.5) W / w - 0.5``, y likewise; of the whole grid (h, w)
-    without ``patches``.
+    """Centres xy of patches in pixels: ``x = (column + 0.5) W / w - 0.5``, y likewise.
+
+    Of the whole grid (h, w) without ``patches``.
     """
     if patches is None:
         patches = torch.arange(grid[0] * grid[1], device=device)
@@ -31,8 +32,9 @@ def patch_centres(
 
 
 def patch_of(xy: Float[Tensor, "t 2"], grid: tuple[int, int], size: tuple[int, int]) -> Int[Tensor, " t"]:
-    """The row-major index of the patch that each pixel position lies in;
-    positions outside the photograph go to the border.
+    """The row-major index of the patch that each pixel position lies in.
+
+    Positions outside the photograph go to the border.
     """
     column = ((xy[:, 0] + 0.5) * grid[1] / size[1]).floor().long().clamp(0, grid[1] - 1)
     row = ((xy[:, 1] + 0.5) * grid[0] / size[0]).floor().long().clamp(0, grid[0] - 1)
@@ -45,8 +47,9 @@ def flow_from_match(
     size2: tuple[int, int],
     patches2: Int[Tensor, " n2"] | None = None,
 ) -> Float[Tensor, "2 H2 W2"]:
-    """The dense flow 2 → 1: for each pixel of image 2 the displacement to its match in image 1, in pixels;
-    channel 0 is x.
+    """The dense flow 2 → 1: for each pixel of image 2 the displacement to its match in image 1, in pixels.
+
+    Channel 0 is x.
 
     ``xy21`` are the places, in pixels of image 1, that the patches ``patches2`` go to (all patches without it).
     Bilinear between patch centres; a patch outside the graph takes the displacement of the nearest patch in it.
@@ -107,8 +110,9 @@ def heatmap_transfer(
 def _displacement_field(
     xy21: Float[Tensor, "n2 2"], grid2: tuple[int, int], size2: tuple[int, int], patches2: Int[Tensor, " n2"] | None
 ) -> Float[Tensor, "2 h2 w2"]:
-    """``xy21 - centre`` on the whole grid of image 2;
-    patches outside the graph take that of the nearest patch in it.
+    """``xy21 - centre`` on the whole grid of image 2.
+
+    Patches outside the graph take that of the nearest patch in it.
     """
     n, (rows, columns) = len(xy21), grid2
     expected = rows * columns if patches2 is None else len(patches2)

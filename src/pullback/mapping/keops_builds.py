@@ -1,5 +1,4 @@
-"""The folder in which KeOps builds its kernels: one process builds at a time,
-and what a killed one left is cleared away first.
+"""The folder in which KeOps builds: one process at a time, and leftovers of killed ones are cleared first.
 
 KeOps takes a library for built as soon as its file is there. A compiler that was killed leaves an empty or cut one, on
 which every later run would end.
@@ -29,9 +28,7 @@ _DESCRIPTION = re.compile(r"red_formula=.*\ndim=.+\ntagI=.+\ndimy=\d+$", re.DOTA
 
 
 def build_folders() -> list[Path]:
-    """Where KeOps builds on this machine, for this Python (made if needed);
-    with CUDA there is one for each choice of GPUs.
-    """
+    """Where KeOps builds for this machine and this Python (made if needed); with CUDA one for each choice of GPUs."""
     chosen = os.environ.get("KEOPS_CACHE_FOLDER")
     try:
         home = Path(chosen) if chosen else Path.home() / ".cache" / f"keops{version('keopscore')}"
@@ -103,9 +100,7 @@ def _is_whole_code(stem: Path) -> bool:
 
 
 def is_whole_library(path: Path) -> bool:
-    """Whether a shared library is complete: in the format of Linux everything that its tables name lies within the
-    file.
-    """
+    """Whether a shared library is complete: on Linux, whether all that its tables name lies within the file."""
     content = path.read_bytes()
     if not sys.platform.startswith("linux"):
         return bool(content)
@@ -121,6 +116,7 @@ def is_whole_library(path: Path) -> bool:
 
 def _is_true_list(path: Path) -> bool:
     """Whether a list of formulas is whole, and the code that it names is there.
+
     Read without building anything of it.
     """
     try:

@@ -58,8 +58,9 @@ def consensus(
 def two_way_consensus(
     fmap12: Float[Tensor, "*p k2 k1"], latent1: Float[Tensor, "*p k1 r"], latent2: Float[Tensor, "*p k2 r"]
 ) -> Float[Tensor, "*p"]:
-    """``‖fmap12 Z1 - Z2‖² + ‖fmap12ᵀ Z2 - Z1‖²``, which is ``tr(Zᵀ W Z)`` with the whole of W;
-    zero for consistent maps.
+    """``‖fmap12 Z1 - Z2‖² + ‖fmap12ᵀ Z2 - Z1‖²``, which is ``tr(Zᵀ W Z)`` with the whole of W.
+
+    Zero for consistent maps.
     """
     return consensus(fmap12, latent1, latent2) + consensus(fmap12.mT, latent2, latent1)
 
@@ -88,9 +89,7 @@ def soft_orthogonality(fmap: Float[Tensor, "*p k2 k1"]) -> Float[Tensor, "*p"]:
 
 
 def nearest_orthogonal(fmap: Float[Tensor, "*p k2 k1"]) -> Float[Tensor, "*p k2 k1"]:
-    """The polar factor: the map with all singular values 1 that lies nearest,
-    at squared distance :func:`soft_orthogonality`.
-    """
+    """The nearest map with all singular values 1 (polar factor), at squared distance :func:`soft_orthogonality`."""
     left, _, right = torch.linalg.svd(fmap, full_matrices=False)
     return left @ right
 

@@ -15,9 +15,9 @@ from pullback.mapping.pointmap import nearest
 class NearestMap(Embedded):
     """The hard point map 2 → 1 from each query row to the reference row nearest to it.
 
-    The search, the dearest part of a map between dense shapes, happens once, and not at all where nobody reads the map:
-    training reads functional maps only. No gradient reaches the embeddings. Raises ValueError for embeddings that do
-    not fit together.
+    The search, the most expensive part of a map between dense shapes, happens once, and not at all where nobody reads
+    the map: training reads functional maps only. No gradient reaches the embeddings. Raises ValueError for embeddings
+    that do not fit together.
     """
 
     def __post_init__(self) -> None:

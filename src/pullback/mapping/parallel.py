@@ -47,8 +47,7 @@ _CREW: contextvars.ContextVar[_Crew | None] = contextvars.ContextVar("crew", def
 
 
 def alone(task: Callable[[], Result], device: torch.device) -> Result:
-    """The result of the task, run on a CPU by a thread with one-threaded kernels,
-    to which ``each`` and ``in_order`` add others.
+    """The result of a task on the CPU: its thread has one-threaded kernels, ``each`` and ``in_order`` add others.
 
     Without gradients. The task sees the caller's context variables and inference mode. Its errors are raised here;
     whatever interrupts the caller, as Ctrl-C, ends the work after the strips at hand. Called inside a task, or by a
@@ -69,8 +68,9 @@ def alone(task: Callable[[], Result], device: torch.device) -> Result:
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """``[work(item) for item in items]`` by all threads of the task. The first error, in the order of the items,
-    is raised.
+    """``[work(item) for item in items]`` by all threads of the task.
+
+    The first error, in the order of the items, is raised.
     """
     found: dict[int, Result] = {}
 
@@ -164,6 +164,7 @@ def _elements(parts: Sequence[Sequence[Tensor | slice | None]]) -> int:
 
 def _share_out(work: Callable[[int, Item], None], items: Sequence[Item]) -> None:
     """Calls ``work(i, item)`` for all items, by this thread and others of its crew.
+
     Raises the first error after all have stopped.
     """
     crew = _CREW.get()
@@ -209,9 +210,7 @@ class _Share(Generic[Item]):
 
 
 def _submit(crew: _Crew | None, task: Callable[[], Result]) -> Future:
-    """The task in a thread of the pool, under the caller's context variables and inference mode;
-    with a crew or as one of it.
-    """
+    """The task in a thread of the pool, under the caller's context variables and inference mode."""
     context, inference = contextvars.copy_context(), torch.is_inference_mode_enabled()
 
     def run() -> Result:

@@ -1,6 +1,4 @@
-"""Spaces in which the patches of two photographs can be compared: raw features, features carried by a functional map,
-spectral rows.
-"""
+"""Spaces in which patches of two photographs compare: raw features, carried features, spectral rows."""
 
 from collections.abc import Sequence
 
@@ -25,8 +23,7 @@ def patch_embeddings(
     weights: Sequence[float] | None = None,
     normalise: str = "none",
 ) -> tuple[Float[Tensor, "n2 p"], Float[Tensor, "n1 p"]]:
-    """``(query, reference)``: patches of image 2 and of image 1 in one space,
-    where the nearest reference row is the match 2 → 1.
+    """``(query, reference)``: patches of images 2 and 1 in one space; the nearest reference row is the match 2 → 1.
 
     The columns of the named blocks side by side, each normalised on its own and multiplied by its weight. Blocks:
     "basis", "descriptors": raw features of that branch. "transferred_basis", "transferred_descriptors": image 1's

@@ -107,7 +107,8 @@ class Readout:
 def _window(
     similarity: Float[Tensor, "b n1"], image1: PatchImage, best: Int[Tensor, " b"], radius: int
 ) -> Float[Tensor, "b d d"]:
-    """The similarities of patches within ``radius`` rows and columns of the best one;
+    """The similarities of patches within ``radius`` rows and columns of the best one.
+
     -inf where the graph has no patch.
     """
     rows, columns = image1.grid
@@ -132,7 +133,8 @@ def _window_means(logits: Float[Tensor, "b d d"]) -> Float[Tensor, "b 2"]:
 
 
 def _parabola_tops(near: Float[Tensor, "b 3 3"]) -> Float[Tensor, "b 2"]:
-    """The shift xy, in patches, to the top of the parabolas through the middle and its neighbours;
+    """The shift xy, in patches, to the top of the parabolas through the middle and its neighbours.
+
     0 along an axis that lacks one.
     """
     before = torch.stack([near[:, 1, 0], near[:, 0, 1]], dim=1)

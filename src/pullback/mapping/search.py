@@ -89,9 +89,7 @@ class Search:
     def _thinned(
         self, points: Float[Tensor, "b p"], row: Tensor, column: Tensor
     ) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
-        """Fewer candidates of the same rows,
-        by equal columns and by products in float64 about the middle of these points.
-        """
+        """Fewer candidates of the same rows, by equal columns and by centred products in float64."""
         columns, rows = self._first_equal[column].unique(), row.unique()
         reference = self.reference[columns].double()
         centre = points.double().mean(dim=0)
@@ -167,8 +165,7 @@ def _first_largest(product: Float[Tensor, "b m"]) -> tuple[Float[Tensor, " b"], 
 
 
 def exact_squares(points: Float[Tensor, "m p"], others: Float[Tensor, "m p"]) -> Float[Tensor, " m"]:
-    """Squared distances of rows, in float64, by differences that are squared and added in pairs,
-    in an order that only p decides.
+    """Squared distances of rows in float64: squared differences, added in an order that only p decides.
 
     Single operations, each rounded as IEEE 754 says: the same bits wherever the rows stand and on every processor.
     """
@@ -185,8 +182,9 @@ def exact_squares(points: Float[Tensor, "m p"], others: Float[Tensor, "m p"]) ->
 def first_of_nearest(
     found: Int[Tensor, " b"], row: Int[Tensor, " m"], column: Int[Tensor, " m"], square: Float[Tensor, " m"]
 ) -> None:
-    """Writes each row's column of the smallest square, of equal ones the first, in place;
-    rows that are not named stay.
+    """Writes each row's column of the smallest square, of equal ones the first, in place.
+
+    Rows that are not named stay.
     """
     least = square.new_full((len(found),), torch.inf).scatter_reduce_(0, row, square, "amin")
     winner = square == least[row]
@@ -195,8 +193,9 @@ def first_of_nearest(
 
 
 def first_equal_rows(points: Float[Tensor, "n p"]) -> Int[Tensor, " n"]:
-    """For each row the first that is equal to it: of equal hashes, which are compared. Sums of integers,
-    exact in any order.
+    """For each row the first that is equal to it: of equal hashes, which are compared.
+
+    Sums of integers, exact in any order.
     """
     bits = torch.int32 if points.dtype == torch.float32 else torch.int64
     generator = torch.Generator().manual_seed(0)

@@ -95,9 +95,7 @@ def _carried(
 
 @dataclass(eq=False)
 class _Gradients:
-    """The gradients that are wanted; those of the reference and of the values are sums over all strips,
-    added in their order.
-    """
+    """The gradients that are wanted; strips add those of reference and values in their order."""
 
     scale: "_Scale"
     near: Float[Tensor, "n1 d"]
@@ -142,8 +140,9 @@ class _Gradients:
         largest: Tensor,
         floor: float,
     ) -> Iterator[tuple[Ids, Tensor | None, Tensor | None]]:
-        """``(columns, gradient of values, gradient of reference)`` of each block of columns; the query's,
-        which is nobody else's, added.
+        """``(columns, gradient of values, gradient of reference)`` of each block of columns.
+
+        Adds the query's gradient, which no other block touches.
         """
         x = self.scale.query(self.embedding, rows)
         for columns in kept:
@@ -226,15 +225,14 @@ def _forward_strip(
 
 
 def _log_floor(dtype: torch.dtype, n1: int) -> float:
-    """Log of a weight, relative to the largest of its row,
-    so small that n1 of them are a thousandth of the rounding error.
-    """
+    """Log of a relative weight so small that n1 of them are a thousandth of the rounding error."""
     return math.log(torch.finfo(dtype).eps / (1000 * n1))
 
 
 def _columns_above(floor: float, logits: Float[Tensor, "b n1"]) -> Int[Tensor, " m"] | None:
-    """The columns with a weight above the floor in some row; None for all,
-    where too many remain or finding them costs a stop (GPU).
+    """The columns with a weight above the floor in some row.
+
+    None for all, where too many remain or finding them costs a stop (GPU).
     """
     if logits.device.type != "cpu":
         return None

@@ -73,6 +73,7 @@ def _weighted_mean(
 @cache
 def _build(n_columns: int, n_functions: int, dtype: torch.dtype, device: str, gradients: bool) -> None:
     """Builds the kernels of these column counts, if nobody has yet, on a map of two points.
+
     Those of gradients only if they are wanted.
     """
     _announce(n_columns, n_functions)

@@ -50,8 +50,9 @@ class TritonSoftMap(EmbeddingMap):
 
 
 class _FusedSoftmax(torch.autograd.Function):
-    """``softmax_j(-|query_i - reference_j|² / (2 sigma²)) @ values`` and its gradients;
-    split rows are made again for the backward pass.
+    """``softmax_j(-|query_i - reference_j|² / (2 sigma²)) @ values`` and its gradients.
+
+    Split rows are made again for the backward pass.
     """
 
     @staticmethod

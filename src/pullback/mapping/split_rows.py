@@ -21,8 +21,9 @@ _NORM_ROWS = 2**16
 
 @dataclass(frozen=True)
 class Pieces:
-    """How a row is cut: ``groups`` times ``main`` columns and a ``tail``, all powers of two;
-    only one group has a tail.
+    """How a row is cut: ``groups`` times ``main`` columns and a ``tail``, all powers of two.
+
+    Only one group has a tail.
     """
 
     main: int
@@ -82,8 +83,9 @@ class SplitRows:
 
 
 def split_rows(values: Float[Tensor, "n c"], *, whole: bool = False) -> SplitRows:
-    """float32 numbers of magnitude below 65504 as pairs of halves, the first a whole number if asked for;
-    what is below 2^-25 is lost.
+    """float32 numbers of magnitude below 65504 as pairs of halves, the first a whole number if asked for.
+
+    What is below 2^-25 is lost.
     """
     n, columns = values.shape
     cut = pieces(columns)

@@ -1,4 +1,5 @@
 """Threads whose kernels use one thread each.
+
 They live as long as the process and sleep while there is nothing to do.
 """
 

@@ -1,6 +1,4 @@
-"""Maps 2 → 1 into triangles ("precise" maps): the nearest point of an embedded mesh,
-three corners and their weights.
-"""
+"""Maps 2 → 1 into triangles ("precise" maps): the nearest point of an embedded mesh, as corners and weights."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +37,7 @@ class PreciseMap(Movable):
 
     def pull_back(self, feat1: Float[Tensor, "n1 c"]) -> Float[Tensor, "n2 c"]:
         """Functions on shape 1, interpolated linearly in the triangles.
+
         Raises ValueError for another number of points.
         """
         check_rows(feat1, self.n1)
@@ -99,8 +98,9 @@ def check_faces(faces1: Tensor, n1: int) -> None:
 def _nearest_faces(
     query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], faces1: Int[Tensor, "f 3"]
 ) -> Int[Tensor, " n2"]:
-    """The nearest triangle to each query row, of equally near ones the first; len(faces1)
-    where no distance is a number.
+    """The nearest triangle to each query row, of equally near ones the first.
+
+    ``len(faces1)`` where no distance is a number.
 
     Distances to the vertices are matrix products, which only nominate: triangles that rounding could have kept from
     being the nearest are compared by their corners' ``exact_squares``.
@@ -169,8 +169,7 @@ class _Triangles:
     def candidates(
         self, square: Float[Tensor, "b n1"], error: Float[Tensor, " b"]
     ) -> Iterator[tuple[Int[Tensor, " m"], Int[Tensor, " m"]]]:
-        """Pairs (row, face) among which each row's nearest triangle is,
-        from squared distances of the rows to all vertices.
+        """Pairs (row, face) that hold each row's nearest triangle, from squared distances to all vertices.
 
         ``error``: of these squares where they are small, by rounding.
         """
@@ -235,7 +234,8 @@ def _foot(to_start: Float[Tensor, " m"], to_end: Float[Tensor, " m"], edge: Floa
 
 
 def _inner_foot(square: Float[Tensor, "m 3"], edges: Float[Tensor, "m 3"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Barycentric coordinates of the perpendicular's foot in the plane of the triangle;
+    """Barycentric coordinates of the perpendicular's foot in the plane of the triangle.
+
     -1 for a triangle without area.
     """
     to_a, to_b, to_c = square.unbind(dim=1)

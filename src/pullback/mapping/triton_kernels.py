@@ -29,8 +29,9 @@ CHUNK = tl.constexpr(64)
 @triton.jit
 @no_type_check  # compiled from its source: a wrapper of the shape checker would hide it, here and below
 def split_dot(a_hi, a_lo, b_hi, b_lo, acc):
-    """``acc + a @ b`` to the accuracy of float32, small terms first; what is left out, lo lo,
-    is 2^-22 of the product.
+    """``acc + a @ b`` to the accuracy of float32, small terms first.
+
+    What is left out, lo lo, is 2^-22 of the product.
     """
     acc = tl.dot(a_lo, b_hi, acc)
     acc = tl.dot(a_hi, b_lo, acc)
@@ -91,8 +92,9 @@ def wide_half_squares(a, a_plane, b, b_plane, acc, width: tl.constexpr, A: tl.co
 @triton.jit
 @no_type_check
 def reaches(x, threshold):
-    """Whether a tile has a number in some row that is not below the row's threshold. NaN compares false, and counts,
-    to show itself.
+    """Whether a tile has a number in some row that is not below the row's threshold.
+
+    NaN compares false, and counts, to show itself.
     """
     return tl.min((tl.max(x, 1) < threshold).to(tl.int32), 0) == 0
 
@@ -210,8 +212,9 @@ def extreme(
     D_MAIN: tl.constexpr, D_TAIL: tl.constexpr, D_GROUPS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr,
     FARTHEST: tl.constexpr,
 ):  # fmt: skip
-    """For BM query rows the index of the nearest reference row, the first of equal sums; or, FARTHEST,
-    the least ``-|q - r|²/2``.
+    """For BM query rows the index of the nearest reference row, the first of equal sums.
+
+    Or, FARTHEST, the least ``-|q - r|²/2``.
 
     The best so far is kept for every column of the tile, and columns are compared once at the end.
     """

@@ -1,5 +1,4 @@
-"""Fused GPU kernels for the gradients of a soft map: weights are recomputed tile by tile,
-in two kernels without atomics.
+"""Fused GPU kernels for the gradients of a soft map: two kernels without atomics recompute the weights.
 
 Notation: P the weights, G the gradient of the result, V the values, D_i = Σ_c G_ic (P V)_ic. The gradient of the logits
 is ``dS_ij = P_ij (Σ_c G_ic V_jc - D_i)``, and that of a logit ``-|q - r|²/2`` is ``r - q`` for the query and ``q - r``

@@ -19,9 +19,7 @@ from pullback.metrics.geodesic import PairScore, area_under, counts_within
 
 
 class GeodesicError(Metric):
-    """Mean geodesic error over pairs: ``average="macro"`` (mean of the pairs' means)
-    or ``"micro"`` (all landmarks pooled).
-    """
+    """Mean geodesic error: ``average="macro"`` (mean of the pairs' means) or ``"micro"`` (all landmarks pooled)."""
 
     higher_is_better = False
     full_state_update = False
@@ -180,7 +178,8 @@ def standard_metrics() -> dict[str, Metric]:
 
 
 def aggregate(scores: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float | None]:
-    """The value of each metric over the scores of pairs, of the kind that the metrics take;
+    """The value of each metric over the scores of pairs, of the kind that the metrics take.
+
     None where no pair has the ground truth.
     """
     for metric in metrics.values():

@@ -63,8 +63,9 @@ def check_point_map(p2p21: Int[Tensor, " n2"], pair: ShapePair) -> None:
 
 
 def geodesic_errors(p2p21: Int[Tensor, " n2"], pair: ShapePair) -> Float[Tensor, " t"]:
-    """``dist1[corr1, p2p21[corr2]]``: how far from its true place on shape 1 each landmark is sent,
-    in units of √area1. Raises ValueError for a pair without landmarks or distances.
+    """``dist1[corr1, p2p21[corr2]]``: how far from its true place on shape 1 each landmark is sent, in units of √area1.
+
+    Raises ValueError for a pair without landmarks or distances.
     """
     corr1, corr2 = _landmarks(pair)
     return _distances(pair).between(corr1, p2p21[corr2])
@@ -92,6 +93,7 @@ def pck_curve(errors: Float[Tensor, " t"], thresholds: Float[Tensor, " s"]) -> F
 
 def area_under(pck: Float[Tensor, " s"]) -> Float[Tensor, ""]:
     """Area under a PCK curve with evenly spaced thresholds, stretched to the unit interval: 1 is perfect.
+
     Trapezoid rule.
 
     The figure depends on the largest threshold, so its name must carry it: ``auc@0.10`` and ``auc@0.20`` do not

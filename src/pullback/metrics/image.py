@@ -40,6 +40,7 @@ class PointScore:
 @dataclass(frozen=True)
 class ImageScore:
     """The quality of one correspondence 2 → 1 between photographs.
+
     What cannot be known without ground truth is None.
     """
 
@@ -62,8 +63,9 @@ class ImageScore:
 
 
 def score_keypoints(predicted1: Float[Tensor, "t 2"], truth1: Float[Tensor, "t 2"], *, length: float) -> PointScore:
-    """Errors of keypoints carried over to image 1. Correct means strictly below κ·L,
-    as in the benchmarks on SPair-71k.
+    """Errors of keypoints carried over to image 1.
+
+    Correct means strictly below κ·L, as in the benchmarks on SPair-71k.
     """
     return _counted((predicted1.double() - truth1.double()).norm(dim=1), length, strict=True)
 
@@ -86,9 +88,7 @@ def evaluated_pixels(
     known2: Bool[Tensor, "H2 W2"] | None = None,
     mask2: Bool[Tensor, "H2 W2"] | None = None,
 ) -> Bool[Tensor, "H2 W2"]:
-    """The pixels of image 2 whose true flow is known: finite, below UNKNOWN_FLOW,
-    in ``known2`` and in the object's mask.
-    """
+    """The pixels of image 2 with known true flow: finite, below UNKNOWN_FLOW, in ``known2`` and in the mask."""
     pixels = (truth21.abs() < UNKNOWN_FLOW).all(dim=0)  # false for infinities and NaN
     for other in (known2, mask2):
         pixels = pixels if other is None else pixels & other
@@ -111,9 +111,7 @@ def smoothness(flow21: Float[Tensor, "2 H2 W2"], region2: Bool[Tensor, "H2 W2"])
 
 
 def object_region(photo: Image) -> tuple[Bool[Tensor, "H W"], str]:
-    """Where a photograph shows its object, and what says so: "box" (pixels whose centre lies in it),
-    "mask" or the whole "image".
-    """
+    """Where a photograph shows its object, and what says so: "box", "mask" or the whole "image"."""
     height, width = photo.size
     if photo.box is not None:
         x0, y0, x1, y1 = photo.box.tolist()

@@ -41,9 +41,7 @@ class _ImageMetric(Metric):
 
 
 class ImagePck(_ImageMetric):
-    """Share of correct points at κ = ``threshold``: ``average="image"`` (mean of the pairs' shares)
-    or ``"point"`` (all pooled).
-    """
+    """Share of correct points at κ = ``threshold``: ``average="image"`` (mean over pairs) or ``"point"`` (pooled)."""
 
     higher_is_better = True
 
@@ -73,9 +71,7 @@ class EndPointError(_ImageMetric):
 
 
 class Smoothness(_ImageMetric):
-    """Mean over pairs of the smoothness of the predicted flow or, with ``truth``,
-    of the true one (pixels per pixel).
-    """
+    """Mean smoothness over pairs, of the predicted flow or, with ``truth``, of the true one (pixels per pixel)."""
 
     higher_is_better = False
 
@@ -88,8 +84,7 @@ class Smoothness(_ImageMetric):
 
 
 class KeypointError(_ImageMetric):
-    """Mean over pairs of the mean distance of the keypoints from their places in pixels or, ``squared``,
-    of its square in pixels².
+    """Mean over pairs of the keypoints' mean error in pixels or, with ``squared``, of its square in pixels².
 
     The paper of Cheng et al. (2024) prints a "mean squared error" of 40 to 226 that only makes sense as the mean
     distance.
@@ -121,8 +116,9 @@ def image_metrics() -> dict[str, _ImageMetric]:
 
 
 def weighted_mean(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
-    """Mean of the values that are not None; None if there is none. With the numbers of pairs as weights:
-    (195 a + 81 b + 124 c) / 400.
+    """Mean of the values that are not None; None if there is none.
+
+    With the numbers of pairs as weights: (195 a + 81 b + 124 c) / 400.
     """
     known = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
     return sum(value * weight for value, weight in known) / sum(weight for _, weight in known) if known else None

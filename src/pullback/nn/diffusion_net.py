@@ -113,8 +113,9 @@ class DiffusionNetBlock(nn.Module):
 
 
 class DiffusionNet(nn.Module):
-    """Features at the vertices from input features at the vertices;
-    independent of the triangulation and of rigid motions.
+    """Features at the vertices from input features at the vertices.
+
+    Independent of the triangulation and of rigid motions.
     """
 
     eigenfunctions: ClassVar[str] = "k"

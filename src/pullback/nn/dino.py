@@ -120,8 +120,9 @@ class Dino(ImageBackbone):
         return {f"layer{i}": patch_map(found[i], (rows, cols)) for i in self.layers}
 
     def _bias_directions(self, size: tuple[int, int]) -> dict[str, Float[Tensor, "_c d"]]:
-        """Of each map at an input size, once;
-        the probes are the same on every machine and for every photograph of that size.
+        """Of each map at an input size, once.
+
+        The probes are the same on every machine and for every photograph of that size.
         """
         if size not in self._bias:
             generator = torch.Generator().manual_seed(0)

@@ -1,6 +1,4 @@
-"""Weights and features that are numbers: what is not ends in an error here,
-and not in a map that sends every vertex to one.
-"""
+"""Weights and features must be numbers: what is not ends in an error here, not in a wrong map."""
 
 from collections.abc import Mapping
 
@@ -24,6 +22,7 @@ class DeadFeaturesError(UserError, ValueError):
 
 def check_weights(weights: Mapping[str, Tensor], *, source: str) -> None:
     """Raises NotFiniteError naming the first tensor with a value that is not finite.
+
     ``source`` is where they come from.
     """
     for name, values in weights.items():
@@ -36,8 +35,7 @@ def check_weights(weights: Mapping[str, Tensor], *, source: str) -> None:
 
 
 def check_features(features: Float[Tensor, "n d"], *, of: str, varied: bool = False) -> None:
-    """Raises NotFiniteError unless all features are finite;
-    with ``varied`` DeadFeaturesError if all points have the same ones.
+    """Raises NotFiniteError for features that are not finite; with ``varied`` DeadFeaturesError for equal ones.
 
     ``of`` names the shape or photograph. One pass over the features, and one answer from the device.
     """

@@ -37,7 +37,8 @@ class Layout:
     gradient_features: str | None  # the form of the products; None where the configuration in the file says it
 
     def common_name(self, name: str) -> str | None:
-        """``block_0.mlp.miniMLP_mlp_layer_001.weight`` → ``blocks.0.mlp.1.weight``;
+        """``block_0.mlp.miniMLP_mlp_layer_001.weight`` → ``blocks.0.mlp.1.weight``.
+
         None for what is no part of a DiffusionNet.
         """
         for pattern, common in (
@@ -106,8 +107,9 @@ class FoundNetwork:
     around: Sequence[str]  # names of tensors outside
 
     def ignored(self) -> str:
-        """What is around the network in words: ``feat_refiner (12 tensors), overlap (1 tensor)``;
-        empty when there is nothing.
+        """What is around the network in words: ``feat_refiner (12 tensors), overlap (1 tensor)``.
+
+        Empty when there is nothing.
         """
         # of the network and its neighbours
         common = self.prefix.rpartition(self.prefix.rstrip(".").rpartition(".")[2])[0]
@@ -118,9 +120,7 @@ class FoundNetwork:
         return ", ".join(f"{name} ({n} tensor{'s' if n > 1 else ''})" for name, n in counts.items())
 
     def options(self) -> dict[str, int | str | None]:
-        """What ``DiffusionNet`` is to be built with, by the keys of the configuration,
-        as far as the tensors show it.
-        """
+        """What ``DiffusionNet`` is to be built with, as far as the tensors show it."""
         first, last = self.parts.get("first.weight"), self.parts.get("last.weight")
         return {
             "backbone.descriptor.channels": first.shape[1] if first else None,
@@ -162,9 +162,7 @@ def _stated_form(content: Any) -> str | None:
 
 
 def _prefixes(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
-    """What precedes the names of each network in this layout,
-    which is known by the diffusion times of its first block.
-    """
+    """What precedes the names of each network in this layout: told by the diffusion times of its first block."""
     times = re.compile(rf"((?:.*\.)?){layout.block}\.{layout.times}")
     return [match[1] for name in tensors if (match := times.fullmatch(name)) and match[2] == "0"]
 

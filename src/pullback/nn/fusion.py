@@ -1,6 +1,4 @@
-"""Two branches of features for a pair of photographs: one weighs the patch graph,
-the other is what the functional map aligns.
-"""
+"""Two branches of features for photographs: one weighs the patch graph, the functional map aligns the other."""
 
 from dataclasses import dataclass
 
@@ -26,8 +24,7 @@ class PairFeatures(Movable):
 
 
 class JointPCA:
-    """Principal components of the patches of both images together ("co-PCA" of Zhang et al. 2023):
-    at most ``dims`` channels remain.
+    """Principal components of the patches of both images together ("co-PCA", Zhang et al. 2023), ``dims`` at most.
 
     Centred on the joint mean. The decomposition is exact, in double precision, and needs no seed; the released code of
     the field draws a randomised one of the same subspace. The largest entry of each component over all patches is
@@ -48,9 +45,7 @@ class JointPCA:
 
 
 def principal_scores(samples: Float[Tensor, "n c"], dims: int) -> Float[Tensor, "n d"]:
-    """Coordinates of centred samples along their first ``d = min(dims, n, c)`` principal axes,
-    by the smaller of both Gram matrices.
-    """
+    """Coordinates of centred samples along their first ``d = min(dims, n, c)`` principal axes."""
     centred = samples - samples.mean(0)
     n, c = centred.shape
     dims = min(dims, n, c)
@@ -65,8 +60,7 @@ def principal_scores(samples: Float[Tensor, "n c"], dims: int) -> Float[Tensor, 
 
 
 def resampled(feat: Float[Tensor, "c h w"], grid: Grid) -> Float[Tensor, "c h2 w2"]:
-    """The same functions on another grid over the whole photograph, bilinearly between patch centres,
-    constant beyond the outermost.
+    """The same functions on another grid, bilinearly between patch centres, constant beyond the outermost.
 
     A grid coarser than half samples the functions and does not average them.
     """
@@ -76,8 +70,7 @@ def resampled(feat: Float[Tensor, "c h w"], grid: Grid) -> Float[Tensor, "c h2 w
 
 
 class Branch(nn.Module):
-    """A frozen backbone and what becomes of its maps: joint reduction of each, resampling to one grid, concatenation,
-    normalisation.
+    """A frozen backbone, and what becomes of its maps: reduction, one grid, concatenation, normalisation.
 
     The maps keep the order in which the backbone gives them. ``normalise`` gives every patch a feature of length 1 in
     the end.
@@ -120,8 +113,7 @@ def finest_grid(maps: FeatureMaps) -> Grid:
 
 
 class Fusion(nn.Module):
-    """A basis branch, which weighs the patch graph, and a descriptors branch, whose features the functional map
-    aligns.
+    """A basis branch, which weighs the patch graph, and a descriptors branch, which the map aligns.
 
     Both end on one grid for each image: that of the branch named by ``grid`` (basis or descriptors), or the finer of
     the two (finest). Branches that describe the same network share it.

@@ -1,5 +1,4 @@
-"""Dense histograms of gradient orientations, in the manner of SIFT (Lowe 2004) on DAISY's rings (Tola et al. 2010):
-nothing learned.
+"""Dense histograms of gradient orientations, after SIFT (Lowe 2004) and DAISY (Tola et al. 2010).
 
 The backbone that needs no download. It matches what looks alike, not what means the same.
 """
@@ -23,8 +22,7 @@ GAMMA = 0.5  # square root of the intensity, as in HOG: a brighter exposure chan
 
 
 class DenseGradients(ImageBackbone):
-    """One map ``gradients``: at each patch, for each scale,
-    histograms of orientations at its centre and on a ring around it.
+    """One map ``gradients``: histograms of orientations at each patch and on a ring around it, for each scale.
 
     ``scales`` are the deviations, in pixels of the resized photograph, of the Gaussians that pool the gradients; a ring
     has twice its scale as radius, and the gradients themselves are taken after a blur of a quarter of it.
@@ -102,9 +100,7 @@ def blurred(images: Float[Tensor, "b c H W"], deviation: float) -> Float[Tensor,
 
 
 def smoothing(n: int, deviation: float) -> Float[Tensor, "n n"]:
-    """A row of pixels, blurred, as a matrix:
-    on the CPU several times faster than a convolution with one long kernel.
-    """
+    """A row of pixels, blurred, as a matrix: on the CPU several times faster than a long convolution."""
     radius = max(1, math.ceil(3 * deviation))
     offsets = torch.arange(-radius, radius + 1)
     kernel = torch.exp(-(offsets**2) / (2 * deviation**2))
@@ -113,8 +109,9 @@ def smoothing(n: int, deviation: float) -> Float[Tensor, "n n"]:
 
 
 def oriented_gradients(image: Float[Tensor, "b 1 H W"], *, bins: int, signed: bool) -> Float[Tensor, "b o H W"]:
-    """Length of the gradient in each pixel, shared by the two bins nearest to its direction. Bin 0 points right,
-    the next ones down.
+    """Length of the gradient in each pixel, shared by the two bins nearest to its direction.
+
+    Bin 0 points right, the next ones down.
     """
     padded = nn.functional.pad(image, (1, 1, 1, 1), mode="replicate")
     dx = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
@@ -148,9 +145,7 @@ def at_offset(
 
 
 def normalised(histograms: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-    """Length 1, clipped, then the square root of each bin's share;
-    a flat place keeps a short descriptor instead of loud noise.
-    """
+    """Length 1, clipped, then square roots of the shares; a flat place keeps a short descriptor."""
     shares = histograms / histograms.norm(dim=1, keepdim=True).clamp_min(QUIET)
     clipped = shares.clamp_max(CLIP)
     return (clipped / clipped.sum(dim=1, keepdim=True).clamp_min(1.0)).sqrt()

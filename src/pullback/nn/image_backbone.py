@@ -1,5 +1,4 @@
-"""From photographs to feature maps on patch grids: what every frozen image backbone shares,
-whatever computes its features.
+"""From photographs to feature maps on patch grids: what every frozen image backbone shares.
 
 A photograph is resized to the network's input as a whole, neither padded nor cropped, each side rounded down to a
 multiple of the patch. The patch grid therefore covers it evenly: the centre of patch (row, col) of a grid (h, w) on a
@@ -101,8 +100,9 @@ class ImageBackbone(nn.Module, ABC):
         return super().train(False)
 
     def forward(self, photos: Sequence[Image]) -> list[FeatureMaps]:
-        """Feature maps of each photograph; they do not depend on the photographs beside it (but for the rounding of
-        batched products).
+        """Feature maps of each photograph.
+
+        They do not depend on the photographs beside it (except for the rounding of batched products).
 
         Raises ValueError for a photograph too narrow for ``FEWEST_PATCHES`` patches a side.
         """
@@ -127,8 +127,9 @@ class ImageBackbone(nn.Module, ABC):
             return [{name: values[i].float().contiguous() for name, values in maps.items()} for i in range(len(photos))]
 
     def fingerprint(self) -> dict[str, Scalar]:
-        """Everything that the features of a photograph depend on; runs no network. The weights are hashed once,
-        on the first call.
+        """Everything that the features of a photograph depend on; runs no network.
+
+        The weights are hashed once, on the first call.
         """
         if self._weights_sha256 is None and any(True for _ in self.parameters()):
             self._weights_sha256 = sha256_of_weights(self)
@@ -143,8 +144,7 @@ class ImageBackbone(nn.Module, ABC):
 
 
 def input_size(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
-    """Height and width of the network's input: longest side ``size``, aspect kept,
-    each side rounded down to a multiple.
+    """Height and width of the network's input: longest side ``size``, each side a multiple, rounded down.
 
     Raises ImageTooNarrow when a side gets fewer than ``FEWEST_PATCHES`` patches.
     """
@@ -164,6 +164,7 @@ def input_size(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
 
 def grid_of(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
     """Rows and columns of the grid of ``multiple``-pixel patches that covers a photograph.
+
     Raises ValueError as ``input_size``.
     """
     height, width = input_size(photo, size=size, multiple=multiple)
@@ -171,9 +172,7 @@ def grid_of(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
 
 
 def resized(pixels: UInt8[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
-    """A photograph at (height, width), values in [0, 1]: bicubic, with a low-pass when it shrinks,
-    without overshoot beyond the range.
-    """
+    """A photograph at (height, width), values in [0, 1]: bicubic, low-pass when it shrinks, no overshoot."""
     image = pixels.float()[None] / 255
     if tuple(pixels.shape[1:]) != tuple(size):
         image = nn.functional.interpolate(image, size=tuple(size), mode="bicubic", antialias=True, align_corners=False)

@@ -6,8 +6,7 @@ from torch import Tensor
 
 
 def position_directions(response: Float[Tensor, "c h w"], *, count: int) -> Float[Tensor, "c d"]:
-    """The first ``count`` right-singular vectors of the features of a photograph without content,
-    less their mean over the grid.
+    """The first ``count`` right-singular vectors of the centred features of a photograph without content.
 
     What varies over such a photograph is the answer to position alone. DINOv3 keeps much of it, which hurts matching
     between photographs; projecting out about 20 directions helps (the observation of INSID3, 2026; the estimate from a

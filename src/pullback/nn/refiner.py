@@ -70,8 +70,9 @@ class Refiner:
         self.keys = keys
 
     def draw_weights(self, channels: int, generators: Sequence[torch.Generator]) -> Weights:
-        """Initial weights on the CPU, network i from generator i: uniform in ±1/√fan_in; query, key,
-        value and output start alike.
+        """Initial weights on the CPU, network i from generator i: uniform in ±1/√fan_in.
+
+        Query, key, value and output start alike.
         """
         drawn = [self._draw(channels, generator) for generator in generators]
         return {name: torch.stack([weights[name] for weights in drawn]) for name in drawn[0]}

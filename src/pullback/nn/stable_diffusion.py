@@ -1,6 +1,4 @@
-"""Stable Diffusion 1 and 2 as a frozen backbone:
-features of the U-Net's decoder while it removes noise from a photograph, once.
-"""
+"""Stable Diffusion 1 and 2 as a frozen backbone: features of the U-Net's decoder in one denoising step."""
 
 import hashlib
 import json
@@ -159,17 +157,16 @@ def prompt_of(photo: Image, template: str) -> str:
 
 
 def sha256_of_configs(*configs: Mapping[str, Any]) -> str:
-    """One hash of what the weights do not say (heads, activations, epsilons, scaling);
-    keys that begin with "_" name files and versions.
+    """One hash of what the weights do not say (heads, activations, epsilons, scaling).
+
+    Keys that begin with "_" name files and versions.
     """
     plain = [{key: value for key, value in config.items() if not key.startswith("_")} for config in configs]
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def load_parts(weights: str) -> dict[str, Any]:
-    """What is needed of a checkpoint, in float32: networks,
-    tokenizer and noise schedule by the names of their subfolders.
-    """
+    """What is needed of a checkpoint, in float32, by the names of its subfolders."""
     try:
         from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
         from transformers import CLIPTextModel, CLIPTokenizer
@@ -187,8 +184,9 @@ def load_parts(weights: str) -> dict[str, Any]:
 
 
 def existing_source(weights: str) -> str:
-    """A folder with all parts, or the name of a repository. Raises WeightsNotFound for a path without a folder,
-    or with parts missing.
+    """A folder with all parts, or the name of a repository.
+
+    Raises WeightsNotFound for a path without a folder, or with parts missing.
     """
     folder = Path(weights).expanduser()
     if folder.is_dir():

@@ -65,9 +65,7 @@ def load_transformer(
 
 
 def check_config(config: Any, weights: str) -> None:
-    """Raises ValueError for a model larger than any that there is, and for one that names code (quantisation)
-    beside its own.
-    """
+    """Raises ValueError for a model larger than any that exists, and for one that names code of its own."""
     for name, most in _LARGEST.items():
         value = getattr(config, name, None)
         if value is not None and not (isinstance(value, int) and 0 < value <= most):

@@ -27,8 +27,9 @@ class WeightsFileError(UserError, ValueError):
 
 
 def read_tensors(path: str | Path) -> Any:
-    """What a file written by ``torch.save`` holds, on the CPU. Raises WeightsFileError with the reason,
-    without the file's name.
+    """What a file written by ``torch.save`` holds, on the CPU.
+
+    Raises WeightsFileError with the reason, without the file's name.
 
     PyTorch's own restricted reader admits tensors and plain containers only. It would unpack a compressed archive
     however large that grows; such an archive is refused, because PyTorch never writes one.
@@ -68,8 +69,7 @@ def _check_archive(path: Path) -> None:
 
 
 def tensors_of(content: Any, prefix: str = "", *, flat: bool = False) -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested dictionaries by their path, with dots;
-    without the ``module`` that parallel training puts into names.
+    """All tensors in nested dictionaries by their dotted path, without ``module`` of parallel training.
 
     ``flat`` takes one dictionary of tensors under their own names, and nothing else. Raises WeightsFileError for
     dictionaries that are nested without reason or in themselves, for names that are none, and for tensors that claim

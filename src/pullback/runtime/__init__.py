@@ -1,3 +1,4 @@
-"""From a composed configuration to a run: the only package that knows Hydra. Importing it is cheap;
-its modules are not.
+"""From a composed configuration to a run: the only package that knows Hydra.
+
+Importing it is cheap; its modules are not.
 """

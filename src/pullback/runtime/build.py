@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """Everything that a program works with. ``weights`` says where those of the module come from,
-    for the protocol of its results.
+    """Everything that a program works with.
+
+    ``weights`` says where those of the module come from, for the protocol of its results.
     """
 
     cfg: DictConfig
@@ -54,6 +55,7 @@ class Run:
 
 def build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> Run:
     """Data, module (with the weights of the checkpoint) and trainer.
+
     Leaves the resolved configuration in the run's folder.
 
     Raises MissingDataError when the data are not where they are looked for, and OptionError for what a part refuses.
@@ -111,9 +113,7 @@ def trainer_of(cfg: DictConfig) -> Trainer:
 
 
 def quieten() -> None:
-    """Lightning's advertisements and torch's warnings about Lightning are nothing that a user could act on,
-    or wrong here.
-    """
+    """Silences Lightning's advertisements and torch's warnings about it, on which no user can act."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
@@ -136,7 +136,7 @@ def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:
 
 
 def callbacks_of(cfg: DictConfig) -> list[Callback]:
-    """The callbacks, but those that have nothing to do in this run."""
+    """The callbacks, except those that have nothing to do in this run."""
     callbacks = made(cfg.get("callbacks") or {})
     if cfg.get("monitor") is None:
         callbacks.pop("best", None)

@@ -20,8 +20,9 @@ __all__ = ["ConfigError", "check", "check_stages", "check_weights"]
 
 
 def check(cfg: DictConfig) -> None:
-    """Raises ConfigError at the first contradiction. Reads no data:
-    what depends on them is checked by ``truth_checks``.
+    """Raises ConfigError at the first contradiction.
+
+    Reads no data: what depends on them is checked by ``truth_checks``.
     """
     # an interpolation into a part that was not chosen must not fail before its check
     raw = as_written(cfg)

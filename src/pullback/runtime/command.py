@@ -30,6 +30,7 @@ class Command:
 
     def run(self, task: Callable[[], Any]) -> None:
         """Runs a task, which is decorated with ``job``, on what was typed.
+
         What goes wrong is told as in ``doorway``.
         """
         words = Vocabulary(self.program, self.configs)
@@ -39,6 +40,7 @@ class Command:
 
     def job(self, task: Callable[..., Any]) -> Callable[..., Any]:
         """Decorates a function of a configuration: called without one, it composes what was typed.
+
         In a sweep, a job's mistake is told with its number, and the others go on.
         """
 

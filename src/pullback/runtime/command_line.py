@@ -1,5 +1,4 @@
-"""What a person types, as overrides of Hydra: files by their bare names, options with or without dashes,
-paths as they are written.
+"""What a person types, as overrides of Hydra: files by bare names, options with or without dashes.
 
 Hydra reads ``source=scan (1).off`` by a grammar in which brackets, commas, blanks and ``=`` mean something. Here the
 values of options that take a path are quoted for it before it sees them; everything else (sweeps, lists, groups) goes

@@ -29,8 +29,9 @@ _TURN = threading.RLock()
 
 @contextmanager
 def composing(program: str, typed: Sequence[str], *, config_dir: str | Path | None = None) -> Iterator[DictConfig]:
-    """What ``pullback {program} *typed`` composes, with the folder of the results left open. Within,
-    the checks of a command work as in one; the configuration is to be resolved within.
+    """What ``pullback {program} *typed`` composes, with the folder of the results left open.
+
+    Within, the checks of a command work as in one; the configuration is to be resolved within.
 
     ``config_dir`` is a folder of yaml files besides ours. Hydra's state is afterwards what it was before; working
     folder, log and signal handlers are never touched. Raises UserError for what the command would refuse.

@@ -81,6 +81,7 @@ def telling(in_words: Callable[[BaseException], str | None] = no_words) -> Itera
 
 def tell(error: Exception, in_words: Callable[[BaseException], str | None] = no_words, *, before: str = "") -> int:
     """Prints an error to stderr: its message where its user can mend it, else where it happened.
+
     Returns the exit code.
     """
     message = message_of(error) or in_words(error)

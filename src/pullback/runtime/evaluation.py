@@ -38,6 +38,7 @@ class Evaluation(Protocol):
         self, run: Run, pairs: Any, store: PredictionStore, *, dataset: str, progress: Callable[[int], None]
     ) -> Any:
         """The evaluated data set, with fields ``pairs``, ``store`` and ``result``.
+
         ``progress`` is called with 1 after each pair.
         """
         ...
@@ -48,8 +49,9 @@ class Evaluation(Protocol):
 
 
 def evaluate(run: Run) -> None:
-    """The stages of ``run=[…]`` on the test pairs of each data set; prints a table of the results and, last,
-    where they are.
+    """The stages of ``run=[…]`` on the test pairs of each data set.
+
+    Prints a table of the results and, last, where they are.
 
     Raises FailedPairs at the end when pairs could not be matched or scored. Ctrl-C and SIGTERM stop at once.
     """

@@ -39,9 +39,7 @@ def in_words(error: BaseException, words: Vocabulary) -> str | None:
 
 
 def while_composing(error: BaseException, words: Vocabulary) -> str | None:
-    """The same for errors before any of our own code ran: there,
-    all that Hydra and OmegaConf say is about what was typed.
-    """
+    """The same for errors before our own code ran: all that Hydra says there is about what was typed."""
     told = in_words(error, words)
     if told is None and isinstance(error, OmegaConfBaseException):
         return f"{_key_of(error, str(error))}: {_first_line(str(error))}"

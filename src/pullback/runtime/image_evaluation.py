@@ -24,8 +24,9 @@ from pullback.types import ImagePair, PatchPair
 
 
 class ImageEvaluation:
-    """Maps between photographs, scored in pixels. ``interpolation`` carries matches of patches to keypoints:
-    bilinear or nearest.
+    """Maps between photographs, scored in pixels.
+
+    ``interpolation`` carries matches of patches to keypoints: bilinear or nearest.
     """
 
     def __init__(self, *, interpolation: str = "bilinear", metrics: Mapping[str, Any] | None = None):
@@ -36,8 +37,9 @@ class ImageEvaluation:
         self.interpolation = interpolation
 
     def prepare(self, run: Run) -> None:
-        """The features of all photographs. What is wrong with some is told together at the end,
-        or pair by pair where they are matched.
+        """The features of all photographs.
+
+        What is wrong with some is told together at the end, or pair by pair where they are matched.
         """
         run.data.prepare_data()
         run.module.to(run.trainer.strategy.root_device)
@@ -85,9 +87,7 @@ class ImageEvaluation:
         return Evaluated(pairs, store, result)
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
-        """Writes the report; with pictures of eigenfunctions where a model is at hand (stored predictions come without
-        one).
-        """
+        """Writes the report, with pictures of eigenfunctions where a model is at hand."""
         return report_images(
             run.folder, evaluated, title=run.title, patches=self._patches(run) if run.module is not None else None
         )

@@ -27,6 +27,7 @@ class MissingFile(ConfigError, FileNotFoundError):
 
 def check_early(cfg: DictConfig) -> None:
     """All that can be checked before the slow imports.
+
     What a checkpoint or stored predictions bring is checked when they are loaded.
     """
     raw = as_written(cfg)

@@ -63,9 +63,7 @@ class ImageMatcher:
 
 
 def match_images(cfg: DictConfig) -> None:
-    """Matches ``source`` (image 1) and ``target`` (image 2) and prints what was done, how,
-    and where the results are.
-    """
+    """Matches ``source`` (image 1) and ``target`` (image 2), and prints what was done and where the results are."""
     folder = Path(cfg.paths.output_dir)
     with (
         stopping("the features that were computed are kept, and the same command goes on from there"),

@@ -86,8 +86,9 @@ class MeshMatcher:
 
 
 def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> None:
-    """Matches ``source`` and ``target`` and prints what was done, how, and where the results are;
-    how far it is to stderr.
+    """Matches ``source`` and ``target`` and prints what was done, how, and where the results are.
+
+    How far it is to stderr.
     """
     matcher, folder = MeshMatcher.of(cfg, checkpoint), Path(cfg.paths.output_dir)
     with (

@@ -34,8 +34,9 @@ class MeshEvaluation:
         run.data.prepare_data()
 
     def origin(self, run: Run) -> dict[str, Any]:
-        """Preparation of the shapes, backbone, solver, weights and precision; method,
-        landmarks and fine-tuning where there are any.
+        """Preparation of the shapes, backbone, solver, weights and precision.
+
+        Method, landmarks and fine-tuning where there are any.
         """
         data = {key: run.config["data"][key] for key in ("k", "laplacian", "components")}
         weights = {"sha256": sha256_of_weights(run.module), "rule": run.weights, "trained_on": run.trained_on}
@@ -64,9 +65,7 @@ class MeshEvaluation:
         )
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
-        """Writes the report; with pictures of the features where a model is at hand (stored predictions come without
-        one).
-        """
+        """Writes the report, with pictures of the features where a model is at hand."""
         # landmarks belong to pairs: no features of one shape
         alone = "match" in run.cfg.run and run.cfg.get("landmarks") is None
         features = run.module.features if alone else None

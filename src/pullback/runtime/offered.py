@@ -1,5 +1,4 @@
-"""What a configuration out of a file may name: the classes of this project that make up networks, solvers and losses,
-and no others.
+"""What a configuration out of a file may name: this project's networks, solvers and losses, no others.
 
 A checkpoint and the fingerprint of stored predictions bring a configuration along, and whoever wrote the file chose
 what stands in it. It is data: of the parts that a run takes from it, each names a class of this list and gives options
@@ -121,9 +120,7 @@ class _Reader:
         self.part, self.source, self.typed, self.built = part, source, typed, built
 
     def check(self, content: Mapping[str, Any], place: str) -> None:
-        """Checks a mapping and what is in it: names first, then options,
-        so that a message names the outermost fault.
-        """
+        """Checks a mapping and what is in it, names before options: a message names the outermost fault."""
         options = {key: value for key, value in content.items() if f"{place}.{key}" not in self.typed}
         known = self._class_of(options.pop("_target_"), place) if "_target_" in options else None
         for key in options:

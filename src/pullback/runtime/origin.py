@@ -22,8 +22,9 @@ _LARGEST_NETWORK = 2**32  # bytes of weights that a checkpoint's configuration m
 
 
 def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, Any] | None]:
-    """The configuration with what its checkpoint (or its stored predictions, where nothing is matched) was made with;
-    the checkpoint.
+    """The configuration with what its checkpoint (or its stored predictions, where nothing is matched) was made with.
+
+    The checkpoint.
 
     ``overrides`` are those of the command line: they win. With ``untrained`` the checkpoint lends its configuration
     only.
@@ -47,8 +48,7 @@ def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, 
 
 
 def check_buildable(cfg: DictConfig, checkpoint: Mapping[str, Any], parts: Sequence[str], *, source: str) -> None:
-    """Raises ForeignConfigError where a checkpoint's parts cannot be built,
-    CheckpointError where its weights are of another network.
+    """Raises ForeignConfigError or CheckpointError where a checkpoint's parts or weights do not fit.
 
     Tried without memory for the weights, so that a network of any size costs nothing. ``parts`` are those that the
     checkpoint gave alone; what the command line had a part in is checked when it is built.
@@ -81,8 +81,7 @@ def check_described(made_by: Mapping[str, Any], config: Mapping[str, Any], *, so
 
 @contextmanager
 def description_of(source: str) -> Iterator[None]:
-    """A context in which a file's configuration is read: what is missing there, or is of another kind,
-    is a fault of the file.
+    """A context in which a file's configuration is read: what is missing or odd there is the file's fault.
 
     Raises ForeignConfigError naming it, for what reading a value of another kind raises; faults of any other sort come
     through.
@@ -126,7 +125,8 @@ def _described(config: Mapping[str, Any], step: int, rule: str) -> str:
 
 
 def trained_on(config: Mapping[str, Any]) -> list[str]:
-    """The names of the data sets that a configuration trains on, as results call them;
+    """The names of the data sets that a configuration trains on, as results call them.
+
     ``unknown`` with weights from elsewhere.
     """
     before = ["unknown"] if config.get("weights") else []

@@ -1,6 +1,4 @@
-"""The configuration as a value: what its yaml files may refer to, its plain form,
-and the parts that a checkpoint brings along.
-"""
+"""The configuration as a value: its resolvers, its plain form, and the parts that a checkpoint brings."""
 
 import functools
 import re
@@ -56,8 +54,9 @@ def as_written(cfg: DictConfig) -> dict[str, Any]:
 
 
 def as_yaml(config: Mapping[str, Any]) -> str:
-    """A plain configuration as it is written to disk. Nothing in it is looked up:
-    a text with ``${…}`` stays that text.
+    """A plain configuration as it is written to disk.
+
+    Nothing in it is looked up: a text with ``${…}`` stays that text.
     """
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
@@ -174,9 +173,7 @@ def _part(trained: Mapping[str, Any], part: str) -> Any:
 
 
 def _unresolved(value: Any) -> Any:
-    """Plain containers whose texts OmegaConf gives back as they are: ``${`` becomes ``\\${``,
-    backslashes before it double.
-    """
+    """Plain containers whose texts OmegaConf gives back as they are: ``${`` and backslashes are escaped."""
     if isinstance(value, Mapping):
         return {key: _unresolved(below) for key, below in value.items()}
     if isinstance(value, list):

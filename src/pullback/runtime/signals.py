@@ -1,6 +1,4 @@
-"""Ctrl-C and SIGTERM end a run at once, with everything so far kept: one sentence,
-and the exit status that shells expect.
-"""
+"""Ctrl-C and SIGTERM end a run at once with a sentence, and everything so far is kept."""
 
 import contextlib
 import os
@@ -59,9 +57,7 @@ def stopping(advice: str, *, gently: Callable[[], bool] = lambda: False) -> Iter
 
 
 def leave_on_interrupt() -> None:
-    """From now on, until a `stopping` begins, Ctrl-C ends the process where it is:
-    of an interrupted import any other error may come.
-    """
+    """From now on, until a `stopping` begins, Ctrl-C ends the process where it is."""
     if (
         signal.getsignal(signal.SIGINT) is signal.default_int_handler
         and threading.current_thread() is threading.main_thread()
@@ -87,9 +83,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def telling_interrupts(advice: str) -> Iterator[None]:
-    """Leaves the signals as they are: an interrupt that comes out is told, with advice,
-    unless it was told further in.
-    """
+    """Leaves the signals as they are; an interrupt that comes out is told, unless it was told further in."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as error:
@@ -98,6 +92,7 @@ def telling_interrupts(advice: str) -> Iterator[None]:
 
 def _told(error: BaseException, advice: str) -> BaseException:
     """The error that leaves the run, with its sentence printed.
+
     Lightning's own end by SIGTERM has the exit status 0.
     """
     if isinstance(error, KeyboardInterrupt):

@@ -59,9 +59,7 @@ def counted(formula: str, options: Mapping[str, Any]) -> int:
 
 
 def lowered(formula: str, options: Mapping[str, Any], available: int) -> dict[str, int]:
-    """The options to lower so that the eigenfunctions suffice: the last one of the rule, and others if that is not
-    enough.
-    """
+    """The options to lower so that the eigenfunctions suffice: the last of the rule first."""
     changed: dict[str, int] = {}
     names = names_in(formula)
     for name in reversed(names):
@@ -76,8 +74,9 @@ def lowered(formula: str, options: Mapping[str, Any], available: int) -> dict[st
 
 
 def check_preparation(cfg: DictConfig) -> None:
-    """Simplified meshes and samples have a point for each eigenfunction. The preparation checks it too,
-    but after the slow imports.
+    """Simplified meshes and samples have a point for each eigenfunction.
+
+    The preparation checks it too, but after the slow imports.
     """
     for key in ("coarsen", "samples") if cfg.kind == "mesh" else ():
         count = cfg.data.get(key)

@@ -69,8 +69,9 @@ def _stop_if_asked(run: Run) -> None:
 
 
 def resumed_from(run: Run) -> Path | None:
-    """The checkpoint to go on from; None to begin anew. Raises CheckpointError for one that is damaged,
-    or of another kind.
+    """The checkpoint to go on from; None to begin anew.
+
+    Raises CheckpointError for one that is damaged, or of another kind.
     """
     if run.cfg.resume == "auto":
         return newest_whole(run.folder / "checkpoints")

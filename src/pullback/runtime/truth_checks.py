@@ -9,8 +9,9 @@ from pullback.runtime.parts import ConfigError, terms_that
 
 
 def check_ground_truth(cfg: DictConfig, *, training: bool, validation: bool) -> None:
-    """What asks for ground truth finds it. ``training`` and ``validation`` say whether all pairs of that kind
-    have it.
+    """What asks for ground truth finds it.
+
+    ``training`` and ``validation`` say whether all pairs of that kind have it.
     """
     names = ", ".join(cfg.dataset)
     for name in terms_that(cfg, "needs_truth") if not training else ():

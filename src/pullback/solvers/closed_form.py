@@ -1,5 +1,6 @@
-"""The functional map of a pair of photographs in closed form: regularised least squares, row by row. Milliseconds,
-no randomness.
+"""The functional map of a pair of photographs in closed form: regularised least squares, row by row.
+
+Milliseconds, no randomness.
 """
 
 from collections.abc import Sequence

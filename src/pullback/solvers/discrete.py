@@ -1,6 +1,4 @@
-"""Discrete optimisation of functional maps (Ren, Melzi, Wonka & Ovsjanikov 2021):
-both point maps of a pair refined together.
-"""
+"""Discrete optimisation of functional maps (Ren et al. 2021): both point maps of a pair refined together."""
 
 from typing import ClassVar
 
@@ -17,8 +15,7 @@ from pullback.types import Eigenbasis, Match, SoftMap
 
 
 class DiscreteOptimisation(GrowingSolver):
-    """Bijective, area-preserving ZoomOut: the energy of a functional map,
-    minimised over the functional maps of point maps only.
+    """Bijective, area-preserving ZoomOut: minimises an energy over the functional maps of point maps.
 
     With ``fmap12`` and ``fmap21`` the functional maps of the point maps Π21 and Π12, of sizes k that grow, Π21
     minimises, point by point,

@@ -13,7 +13,8 @@ from pullback.types import Eigenbasis, Match
 
 
 class FeatureNearest(MeshSolver):
-    """Each point of shape 2 goes to the point of shape 1 with the nearest feature;
+    """Each point of shape 2 goes to the point of shape 1 with the nearest feature.
+
     ``k`` is the size of the functional map shown of it.
     """
 

@@ -1,6 +1,4 @@
-"""The loss of the per-pair optimisation (Cheng et al. 2024, equations 9–14): pure terms first,
-then their weighted sum.
-"""
+"""The loss of the per-pair optimisation (Cheng et al. 2024, equations 9–14): terms, and their weighted sum."""
 
 from typing import ClassVar, NamedTuple
 

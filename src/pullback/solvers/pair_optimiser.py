@@ -1,6 +1,4 @@
-"""The per-pair optimisation of "Zero-Shot Image Feature Consensus with Deep Functional Maps" (Cheng et al. 2024),
-as printed.
-"""
+"""The per-pair optimisation of Cheng et al. (2024), as printed."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext

@@ -158,9 +158,7 @@ class Objective(ABC):
 
 
 class LiteralObjective(Objective):
-    """As the release writes it: descriptors as matrices, a fresh orthogonal Y at each iteration, gradients by
-    autograd.
-    """
+    """As the release writes it: descriptors as matrices, a fresh orthogonal Y a step, gradients by autograd."""
 
     def prepare(self) -> None:
         self.generator = torch.Generator().manual_seed(self.options.seed)

@@ -1,6 +1,4 @@
-"""What the three ways of finding a functional map between two photographs share: their result, their batches,
-their units.
-"""
+"""What the three ways to a functional map between photographs share: result, batches, units."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -41,6 +39,7 @@ class PairSolver(ABC):
 
     def __call__(self, pairs: Sequence[PatchPair]) -> list[PairFmap]:
         """One functional map for each pair, in their order.
+
         Raises ValueError naming a pair whose features or map are not finite.
         """
         for pair in pairs:
@@ -100,7 +99,5 @@ def projector(pair: PatchPair, side: int) -> Float[Tensor, "k n"]:
 
 
 def natural_scale(pair: PatchPair) -> Float[Tensor, ""]:
-    """√(area2 / area1): a functional map 1 → 2 between unit-area bases, times this,
-    is the map between the pair's own bases.
-    """
+    """√(area2 / area1): turns a map 1 → 2 between unit-area bases into one between the pair's own bases."""
     return (pair.image2.basis.mass.sum() / pair.image1.basis.mass.sum()).sqrt()

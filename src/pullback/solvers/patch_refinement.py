@@ -19,8 +19,7 @@ Blocks = list[tuple[str, float]]
 
 
 class SoftMapRefinement:
-    """ZoomOut with soft maps that look at features and at the map so far: for each k of ``sizes``,
-    ``Φ2 fmap12 ≈ R Φ1``.
+    """ZoomOut with soft maps of features and of the map so far: ``Φ2 fmap12 ≈ R Φ1`` for each k of ``sizes``.
 
     R is a soft point map 2 → 1 from a similarity S: inner products of ``embedding``, rows multiplied by ``weights``
     (see ``patch_embeddings``; spectral and adjoint rows are those of the map before), divided by the mean squared

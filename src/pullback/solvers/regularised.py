@@ -1,6 +1,4 @@
-"""The regularised functional-map solver (Donati et al. 2020): least squares on features,
-a penalty on what does not commute.
-"""
+"""The regularised solver (Donati et al. 2020): least squares on features, a penalty on non-commuting maps."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -17,8 +15,7 @@ from pullback.types import Eigenbasis, Match
 
 @dataclass(frozen=True)
 class Regulariser:
-    """How the functional map of features is regularised: ``‖C A - B‖² + lam Σ mask C²`` with A,
-    B the features' coefficients.
+    """How the map is regularised: ``‖C A - B‖² + lam Σ mask C²``, with the features' coefficients A and B.
 
     ``mask``: ``"resolvent"`` with exponent ``gamma`` (Ren et al. 2019), ``"squared_difference"`` of the eigenvalues of
     unit-area shapes, or ``"none"``, a plain ridge. The features set the scale of ``lam``: when they double, it acts

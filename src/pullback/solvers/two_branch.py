@@ -1,5 +1,4 @@
-"""Two-branch functional-map learning (Cao et al. 2023; Sun et al. 2023):
-a regularised solver beside a soft map of the same features.
+"""Two-branch learning (Cao et al. 2023; Sun et al. 2023): a regularised solver beside a soft map.
 
 Both branches give a functional map of one size; the losses make each proper and the two agree. The soft map is an
 operator that is never stored, which is what lets such a network train on meshes of 50,000 vertices.
@@ -36,8 +35,7 @@ class Side(NamedTuple):
 
 
 class TwoBranch(MeshSolver):
-    """The regularised functional map as ``fmap12_init``, that of the features' soft map as ``fmap12``,
-    of the same size ``k``.
+    """The regularised map as ``fmap12_init``, the map of the soft map as ``fmap12``, both of size ``k``.
 
     ``init_blur`` is the σ of the soft map in units of its embedding: ``"unit_rows"`` puts each vertex's feature on the
     unit sphere, where ``softmax(cos / τ)`` is ``σ = √τ``; ``"projected"`` takes the features' projection to the first k
@@ -115,6 +113,7 @@ class TwoBranch(MeshSolver):
 @dataclass(frozen=True, eq=False)
 class SpectralMap(NearestMap):
     """Nearest neighbours, made smooth: their functional map, and the point map 2 → 1 read off it.
+
     Found when it is first asked for.
     """
 

@@ -28,8 +28,9 @@ Converter = Callable[[Float[Tensor, "n2 p"], Float[Tensor, "n1 p"]], SoftMap]
 def zoomout(
     fmap12: Float[Tensor, "k2 k1"], basis1: Eigenbasis, basis2: Eigenbasis, *, sizes: list[int], convert: Converter
 ) -> tuple[Float[Tensor, "final2 final1"], SoftMap]:
-    """Refine a functional map 1 → 2 to the sizes ``k × k`` one after the other;
-    returns the last map and its point map 2 → 1.
+    """Refine a functional map 1 → 2 to the sizes ``k × k`` one after the other.
+
+    Returns the last map and its point map 2 → 1.
 
     For each size K: ``map21 = convert(Φ2, Φ1 fmap12ᵀ)`` in the coordinates of the map at hand, then ``fmap12 = Φ2ᵀ A2
     map21 Φ1`` with K eigenfunctions of either shape (all of a shape that has fewer vertices).
@@ -51,8 +52,9 @@ def refine(
 
 
 class Refinement(GrowingSolver):
-    """Features → initial point map → functional map of size k_init → refined map;
-    subclasses choose the kinds of point map.
+    """Features → initial point map → functional map of size k_init → refined map.
+
+    Subclasses choose the kinds of point map.
     """
 
     def __init__(self, *, k_init: int, step: int, n_steps: int, two_way: bool):
@@ -68,6 +70,7 @@ class Refinement(GrowingSolver):
         self, feat1: Float[Tensor, "n1 c"], feat2: Float[Tensor, "n2 c"], basis1: Eigenbasis, basis2: Eigenbasis
     ) -> Match:
         """The match of a pair from features of its points.
+
         Raises ValueError when a basis is shorter than ``k_final``.
         """
         forward = self._one_way(feat1, feat2, basis1, basis2)

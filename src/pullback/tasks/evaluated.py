@@ -1,6 +1,4 @@
-"""A data set after its evaluation, and what the files of a run tell of it: what reports of meshes and photographs begin
-with.
-"""
+"""A data set after its evaluation, and what the files of a run tell of it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +15,9 @@ from pullback.tasks.store import Prediction, PredictionStore
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One data set after its evaluation: the pairs, what was predicted for them, and how good it is;
-    all in the same order.
+    """One data set after its evaluation: the pairs, what was predicted for them, and how good it is.
+
+    All in the same order.
     """
 
     pairs: Pairs[Any]
@@ -44,9 +43,7 @@ class Evaluated:
 
 
 def run_content(folder: Path, *, title: str) -> ReportContent:
-    """What the files in a run's folder tell, before there are pictures: results, pairs, configuration,
-    command and environment.
-    """
+    """What the files of a run tell without pictures: results, pairs, configuration, command, environment."""
     content, config = load_results(folder), folder / "config.yaml"
     return ReportContent(
         title=title,

@@ -37,8 +37,7 @@ def command_line() -> str:
 
 
 def commit_of(file: Path) -> dict[str, Any]:
-    """``commit`` (hash) and ``dirty`` (whether the working tree differs from it)
-    of the repository that tracks the file.
+    """``commit`` (hash) and ``dirty`` (uncommitted changes?) of the repository that tracks the file.
 
     Both are None where no repository tracks it: an installed copy, or a machine without git. An environment that lies
     inside some repository is not tracked by it.

@@ -1,5 +1,4 @@
-"""What a run leaves for people and programs to read: ``metrics.json`` and ``pairs.csv``,
-for meshes and photographs alike.
+"""What a run leaves to be read: ``metrics.json`` and ``pairs.csv``, for meshes and photographs alike.
 
 A figure means little without its protocol, so the two are never written apart. What one kind of data reports is in the
 classes of `mesh_results` and `image_results`.

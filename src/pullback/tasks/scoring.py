@@ -33,8 +33,9 @@ def scored(
     progress: Callable[[int], None] | None = None,
     unread: Callable[[int, str], Outcome] | None = None,
 ) -> list[Outcome]:
-    """The outcome of every pair of any kind, in their order. ``unread(i,
-    why)`` makes that of one whose files are damaged.
+    """The outcome of every pair of any kind, in their order.
+
+    ``unread(i, why)`` makes that of one whose files are damaged.
 
     ``outcome(pair, score, seconds=…)`` makes one from what ``score`` returns; where nothing is stored, or ``score``
     raises ValueError or KeyError, the pair has failed: ``outcome(pair, None, message=…)``.

@@ -109,6 +109,7 @@ class PredictionStore:
 
     def read(self, pair: str) -> Prediction | None:
         """What is stored of the pair; None if nothing is.
+
         Raises DamagedPrediction for a file that holds no match of the pair.
         """
         path = self.path(pair)

@@ -1,6 +1,4 @@
-"""What may be in the arrays of a match: checked before one is stored, and again when a file is read,
-whoever wrote it.
-"""
+"""What may be in the arrays of a match: checked before they are stored, and when a file is read."""
 
 import math
 import zipfile
@@ -43,9 +41,7 @@ class UnusableMap(UserError, ValueError):
 
 
 def check_map(p2p21: Int[Tensor, " n2"], fmap12: Float[Tensor, "k2 k1"] | None, *, of: str) -> None:
-    """Raises UnusableMap for a functional map that is not finite,
-    and for a point map that sends every vertex to one.
-    """
+    """Raises UnusableMap for a functional map that is not finite, or a point map to a single vertex."""
     check_finite(fmap12, of=of)
     if len(p2p21) > 2 and bool((p2p21 == p2p21[0]).all()):
         raise UnusableMap(
@@ -68,9 +64,7 @@ def check_size(path: Path) -> None:
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
-    """Raises UnusableMap for arrays that no match has: another form, numbers that are none,
-    places that do not exist.
-    """
+    """Raises UnusableMap for arrays that no match has: wrong forms, no numbers, places that do not exist."""
     if "p2p21" not in arrays:
         raise UnusableMap(f"it holds no p2p21, but {', '.join(arrays) or 'nothing'}")
     for name, values in arrays.items():

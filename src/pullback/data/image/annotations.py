@@ -29,8 +29,9 @@ def keypoints_of(written: Any, where: str) -> Float[Tensor, "t 2"]:
 
 
 def box_of(written: Any, where: str) -> Float[Tensor, "4"]:
-    """x0, y0, x1, y1 as a file has them. Raises ImageError, beginning with ``where``,
-    for a box that is empty or inverted.
+    """x0, y0, x1, y1 as a file has them.
+
+    Raises ImageError, beginning with ``where``, for a box that is empty or inverted.
     """
     if not isinstance(written, list) or len(written) != 4 or not all(is_number(value) for value in written):
         raise ImageError(f"{where} should be four finite numbers [x0, y0, x1, y1] in pixels, but is {_shown(written)}")
@@ -42,9 +43,7 @@ def box_of(written: Any, where: str) -> Float[Tensor, "4"]:
 
 
 def check_box(box: Float[Tensor, "4"], size: tuple[int, int], where: str) -> None:
-    """Raises ImageError for a box that lies outside of a photograph of (height, width) pixels,
-    or reaches far beyond it.
-    """
+    """Raises ImageError for a box outside of a photograph of (height, width) pixels, or far beyond it."""
     height, width = size
     x0, y0, x1, y1 = box.tolist()
     if x1 < 0 or y1 < 0 or x0 > width - 1 or y0 > height - 1:
@@ -53,9 +52,7 @@ def check_box(box: Float[Tensor, "4"], size: tuple[int, int], where: str) -> Non
 
 
 def check_keypoints(points: Float[Tensor, "t 2"], size: tuple[int, int], where: str) -> None:
-    """Raises ImageError for keypoints far outside of a photograph of (height, width) pixels:
-    they belong to another one.
-    """
+    """Raises ImageError for keypoints far outside of a photograph of (height, width) pixels."""
     _check_near(points, size, where)
 
 
@@ -70,8 +67,9 @@ def check_same_count(count1: int, count2: int, where: str) -> None:
 
 
 def inside(folder: Path, written: Any, where: str) -> Path:
-    """The file that an annotation names, in ``folder``. Raises ImageError for a name that leads out of it,
-    or is none.
+    """The file that an annotation names, in ``folder``.
+
+    Raises ImageError for a name that leads out of it, or is none.
     """
     name = written if isinstance(written, str) else ""
     parts = PurePosixPath(name.replace("\\", "/")).parts
@@ -84,16 +82,15 @@ def inside(folder: Path, written: Any, where: str) -> Path:
 
 
 def is_plain_name(name: Any) -> bool:
-    """Whether a word is fit for the name of a file or a folder, with nothing in it that leads elsewhere,
-    or that a terminal obeys.
-    """
+    """Whether a word may name a file or folder: nothing in it leads elsewhere, or commands a terminal."""
     fit = isinstance(name, str) and re.fullmatch(r"[^/\\\n\t]{1,200}", name) is not None and name not in (".", "..")
     return fit and printable(name) == name
 
 
 def require_keys(written: Any, keys: tuple[str, ...], where: str, what: str) -> Mapping[str, Any]:
-    """The entry itself. Raises ImageError unless it is a mapping that has all ``keys``; ``what`` it should be,
-    in words.
+    """The entry itself.
+
+    Raises ImageError unless it is a mapping that has all ``keys``; ``what`` it should be, in words.
     """
     if not isinstance(written, dict):
         raise ImageError(f"{where}: should be {what}, but holds {_shown(written)}")

@@ -45,6 +45,7 @@ def crop_pair(pair: ImagePair, crop: str, *, margin: float = 0.0) -> ImagePair:
 
 def mask_box(mask: Tensor) -> tuple[int, int, int, int]:
     """The first and the last column and row of a mask: x0, y0, x1, y1 (included).
+
     Raises ImageError for an empty mask.
     """
     if not mask.any():

@@ -118,8 +118,10 @@ class ReadPairs(Dataset):
 
 
 class ImagePairDataModule(LightningDataModule):
-    """Pairs of photographs. ``settings`` are those of ``ImageDataSettings``. A batch is a list of ``ImagePair``,
-    whatever its length, with an ``UnreadPair`` where the files of a pair are damaged.
+    """Pairs of photographs.
+
+    ``settings`` are those of ``ImageDataSettings``. A batch is a list of ``ImagePair``, whatever its length, with an
+    ``UnreadPair`` where the files of a pair are damaged.
     """
 
     def __init__(self, datasets: Mapping[str, ImageDataset] | Sequence[ImageDataset], **settings: Any):

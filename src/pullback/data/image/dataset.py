@@ -48,6 +48,7 @@ class ImageDataset(ABC):
     @abstractmethod
     def find(self) -> Sequence[Any]:
         """The pairs (``ImagePairFiles``) in the order of the data set, without reading a photograph.
+
         Raises MissingDataError.
         """
 
@@ -57,8 +58,9 @@ class ImageDataset(ABC):
 
     @cached_property
     def pairs(self) -> list[Any]:
-        """The pairs that ``find`` found. Raises ImageError when two have the same name,
-        or one that no file can have.
+        """The pairs that ``find`` found.
+
+        Raises ImageError when two have the same name, or one that no file can have.
         """
         found = list(self.find())
         unfit = [files.name for files in found if not is_plain_name(files.name)]

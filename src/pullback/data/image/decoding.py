@@ -1,6 +1,4 @@
-"""Opening files of pictures: what is too large, broken,
-or no picture at all is told apart before anything is unpacked.
-"""
+"""Opens files of pictures; what is too large, broken, or no picture is told before anything is unpacked."""
 
 import threading
 import warnings
@@ -57,8 +55,9 @@ class Decoded:
 
 
 def decoded_image(path: Path, *, shrink: int | None = None, swap_bytes: bool = False) -> Decoded:
-    """The first picture of a file. ``shrink``: a JPEG may be unpacked at a half, a quarter or an eighth,
-    with no fewer pixels than that.
+    """The first picture of a file.
+
+    ``shrink``: a JPEG may be unpacked at a half, a quarter or an eighth, with no fewer pixels than that.
 
     ``swap_bytes`` reads 16-bit colours with their two bytes exchanged, so that their low ones come out. Raises
     MissingFileError, ImageError for a file that is empty, too large, cut short or no picture, ImageSupportError for

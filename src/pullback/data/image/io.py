@@ -42,8 +42,7 @@ def read_image(
 def image_of(
     picture: PillowImage.Image | Shaped[ndarray, "..."], *, name: str, shrink_above: int | None = None
 ) -> Image:
-    """A photograph from a picture of Pillow, or from an array of shape (H, W), (H, W, 1), (H, W, 3), (H, W, 4)
-    or (3, H, W).
+    """A photograph from a picture of Pillow or an array: (H, W), (H, W, 1), (H, W, 3), (H, W, 4), (3, H, W).
 
     Bytes are taken as they are, other numbers as in files (see ``eight_bits``: white is 1.0, or 65535); what is
     transparent is laid on white. Raises ImageError, which calls it by its ``name``, for other shapes and for nothing.
@@ -104,8 +103,9 @@ def read_mask(path: str | Path) -> Bool[Tensor, "H W"]:
 
 
 def read_disparity(path: str | Path) -> Float[Tensor, "H W"]:
-    """Disparities in pixels from a 16-bit PNG that stores 256 times the disparity and 0 for unknown (KITTI's form);
-    unknown is NaN.
+    """Disparities in pixels from a 16-bit PNG that stores 256 times the disparity and 0 for unknown (KITTI's form).
+
+    Unknown is NaN.
     """
     found = decoded_image(Path(path))
     mode, values = found.image.mode, np.array(found.image)
@@ -116,8 +116,9 @@ def read_disparity(path: str | Path) -> Float[Tensor, "H W"]:
 
 
 def write_disparity(path: str | Path, disparity: Float[Tensor, "H W"]) -> None:
-    """The inverse of ``read_disparity``, rounded to 1/256 pixel. Raises ValueError for disparities that do not fit:
-    above 255.99.
+    """The inverse of ``read_disparity``, rounded to 1/256 pixel.
+
+    Raises ValueError for disparities that do not fit: above 255.99.
     """
     stored = (disparity.nan_to_num(0.0) * 256).round()
     if stored.min() < 0 or stored.max() > 65535:

@@ -1,6 +1,4 @@
-"""From a decoded picture to red, green and blue: every mode that files have, transparency, orientation, size,
-and what is to be seen.
-"""
+"""From a decoded picture to red, green and blue: all modes of files, transparency, orientation, size."""
 
 import math
 from pathlib import Path
@@ -113,8 +111,9 @@ def _in_strips(image: Image.Image) -> tuple[ndarray, bool]:
 
 
 def _deep_colours(path: Path, high: ndarray, found: Decoded) -> tuple[ndarray, tuple[str, ...]] | None:
-    """16-bit colours in a small part of their range, stretched. Pillow keeps their high bytes only:
-    the low ones are read on their own.
+    """16-bit colours in a small part of their range, stretched.
+
+    Pillow keeps their high bytes only: the low ones are read on their own.
     """
     try:
         low = np.asarray(decoded_image(path, swap_bytes=True).image)
@@ -134,8 +133,9 @@ def upright(values: Shaped[Tensor, "*c H W"], orientation: int) -> Shaped[Tensor
 
 
 def _shrunk(pixels: UInt8[Tensor, "3 H W"], most: int) -> UInt8[Tensor, "3 h w"]:
-    """At most ``most`` pixels, each the mean of a square of them;
-    what is left over at the right and at the bottom is cut off.
+    """At most ``most`` pixels, each the mean of a square of them.
+
+    What is left over at the right and at the bottom is cut off.
     """
     times = min(math.ceil(math.sqrt(pixels[0].numel() / most)), *pixels.shape[1:])
     if times < 2:

@@ -12,8 +12,7 @@ _WANTED = (b"tRNS", b"eXIf")  # what is transparent, and which side is up
 
 
 def picture_alone(path: Path) -> BytesIO | None:
-    """A PNG file's chunks that no reader may pass over, and of the others transparency and EXIF data,
-    where they are whole.
+    """The chunks of a PNG file that no reader may pass over; transparency and EXIF data where they are whole.
 
     None for a file that is no PNG, or is too large to be mended.
     """

@@ -1,6 +1,4 @@
-"""What a TIFF file says of its values, and Pillow passes over: planes of 16 bits, white as 0,
-and numbers with or without a sign.
-"""
+"""What a TIFF file says of its values and Pillow passes over: 16-bit planes, white as 0, signed numbers."""
 
 from pathlib import Path
 
@@ -15,9 +13,7 @@ _ADVICE = "save it as a 16-bit PNG, or its grey values as a TIFF of 32-bit float
 
 
 def mend_planes(image: TiffImageFile) -> None:
-    """Red, green and blue of 16 bits that lie one behind the other: Pillow would read each plane as one of 8 bits,
-    and show noise.
-    """
+    """16-bit red, green and blue planes one behind the other, which Pillow would read as noise."""
     tags = image.tag_v2
     if tags.get(_PLANES) == 2 and tags.get(_BITS, (8,))[0] == 16:
         ending = ";16L" if tags.prefix == b"II" else ";16B"
@@ -46,8 +42,9 @@ def as_meant(image: TiffImageFile) -> Image.Image:
 
 
 def why_unreadable(path: Path) -> str:
-    """What kind of numbers a TIFF file holds that Pillow did not open, and what to do;
-    empty where they are nothing special.
+    """What kind of numbers a TIFF file holds that Pillow did not open, and what to do.
+
+    Empty where they are nothing special.
     """
     try:
         with open(path, "rb") as file:

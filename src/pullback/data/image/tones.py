@@ -42,7 +42,7 @@ def _white(values: ndarray, low: float, high: float) -> float | None:
 
 
 def usual_range(values: ndarray) -> tuple[float, float]:
-    """The least and the largest value but for a few outliers, which the dead pixels of a camera are:
+    """The least and the largest value without a few outliers, which the dead pixels of a camera are:
     at least one pixel at each end.
     """
     step = max(1, int(np.sqrt(values.size / _SAMPLE)))

@@ -1,4 +1,5 @@
 """Ground truth of photographs in other people's formats: flows and keypoints.
+
 The only place where Matlab's pixels become ours.
 """
 
@@ -29,8 +30,7 @@ _MOST_VALUES = 200_000  # of an array of keypoints
 
 
 def read_flo(path: str | Path) -> Float[Tensor, "2 H W"]:
-    """The displacements (x, y) in pixels of a Middlebury ``.flo`` file,
-    unknown ones as they are (see ``is_known_flow``).
+    """The displacements (x, y) in pixels of a Middlebury ``.flo`` file; unknown ones stay as they are.
 
     Raises FileNotFoundError, and ImageError for another kind of file and for one that is cut short or too long.
     """
@@ -74,9 +74,7 @@ def write_flo(path: str | Path, flow: Float[Tensor, "2 H W"]) -> None:
 
 
 def is_known_flow(flow: Float[Tensor, "2 H W"]) -> Bool[Tensor, "H W"]:
-    """The pixels whose flow is a number: finite,
-    and below 10⁹ pixels in both directions as the ``.flo`` format asks.
-    """
+    """The pixels whose flow is known: finite, and below 10⁹ pixels in both directions (``.flo``)."""
     return (flow.isfinite() & (flow.abs() < _LARGEST_FLOW)).all(dim=0)
 
 
@@ -96,8 +94,9 @@ def read_mat_keypoints(path: str | Path, *, key: str = "pts_coord") -> Float[Ten
 
 
 def _matlab_array(path: Path, key: str) -> ndarray:
-    """The values under ``key``. What else the file holds is not unpacked,
-    and neither is more than keypoints can need.
+    """The values under ``key``.
+
+    What else the file holds is not unpacked, and neither is more than keypoints can need.
     """
     from scipy.io import loadmat, whosmat
 

@@ -49,6 +49,7 @@ class Warp:
 
     def jacobian(self, xy2: Float[Tensor, "*n 2"]) -> Float[Tensor, "*n 2 2"]:
         """Derivatives of ``xy21``: entry (i, j) is that of coordinate i along coordinate j.
+
         A positive determinant everywhere: no fold.
         """
         matrix, waves = xy2.new_tensor(self.matrix), xy2.new_tensor(self.waves).reshape(-1, 5)

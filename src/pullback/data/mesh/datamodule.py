@@ -74,9 +74,7 @@ class PairDataModule(LightningDataModule):
 
     @cached_property
     def val_set(self) -> ShapePairDataset:
-        """The validation pairs of all data sets: of held-out training shapes,
-        or of the test sets with ``select_on_test``.
-        """
+        """The validation pairs of all data sets: of held-out training shapes or, with ``select_on_test``, of tests."""
         return reduce(ShapePairDataset.followed_by, self._val_sets)
 
     @cached_property
@@ -85,9 +83,7 @@ class PairDataModule(LightningDataModule):
         return [self._test_set(dataset, self.settings.test_pairs) for dataset in self.tested]
 
     def look_for_tests(self) -> None:
-        """Raises MissingDataError where a test set is not there:
-        what trains for hours and tests then should know before.
-        """
+        """Raises MissingDataError where a test set is not there, before hours of training."""
         lost = {}
         for dataset in self.tested:
             try:
@@ -168,7 +164,7 @@ class PairDataModule(LightningDataModule):
 
     @cached_property
     def _fit_shapes(self) -> list[tuple[MeshDataset, list[ShapeFiles], list[ShapeFiles]]]:
-        """The data sets with their shapes for training and validation, but those that are for tests only."""
+        """The data sets with their shapes for training and validation, without those that are for tests only."""
         held_out = 0 if self.settings.select_on_test else self.settings.val_shapes
         trained = [dataset for dataset in self.datasets if dataset.shapes("train")]
         return [(dataset, *training_and_held_out(dataset, val_shapes=held_out)) for dataset in trained]

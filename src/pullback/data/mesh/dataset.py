@@ -92,8 +92,9 @@ class ShapePairFiles:
 
 
 class MeshDataset(ABC):
-    """Shapes that correspond to each other. Subclasses say which files belong to which split,
-    and perhaps which pairs are made.
+    """Shapes that correspond to each other.
+
+    Subclasses say which files belong to which split, and perhaps which pairs are made.
     """
 
     kind: ClassVar[str] = "mesh"
@@ -114,11 +115,13 @@ class MeshDataset(ABC):
     @abstractmethod
     def shapes(self, split: Split) -> list[ShapeFiles]:
         """The shapes of a split in the order of the data set; none for the training split of a test set.
+
         Raises MissingDataError.
         """
 
     def pairs(self, split: Split) -> list[ShapePairFiles] | None:
         """The pairs of a split where the data set lists them; None: all pairs of its shapes.
+
         Raises MissingDataError.
         """
         return None
@@ -165,9 +168,7 @@ def find_tree(root: Path) -> MeshTree | None:
 
 
 def require_tree(root: Path, *, wanted: str, source: str) -> MeshTree:
-    """``find_tree`` for a published data set:
-    raises MissingDataError with what was ``wanted`` and the ``source`` to get it from.
-    """
+    """``find_tree`` for a published set; raises MissingDataError with what was ``wanted`` and its ``source``."""
     tree = find_tree(root)
     if tree is None:
         folders = " or ".join(f"{meshes}/ with {truth}/" for meshes, truth in LAYOUTS)
@@ -177,8 +178,9 @@ def require_tree(root: Path, *, wanted: str, source: str) -> MeshTree:
 
 
 def require_files(tree: MeshTree, names: Sequence[str], *, root: Path, source: str) -> list[ShapeFiles]:
-    """The files of the named shapes. Raises MissingDataError listing the meshes and the ``.vts`` files that are not
-    there.
+    """The files of the named shapes.
+
+    Raises MissingDataError listing the meshes and the ``.vts`` files that are not there.
     """
     lost = [f"{name}.off" for name in names if name not in tree.meshes]
     lost += [f"{name}.vts" for name in names if name in tree.meshes and tree.files(name).vts is None]
@@ -191,6 +193,7 @@ def require_files(tree: MeshTree, names: Sequence[str], *, root: Path, source: s
 
 def read_names(path: Path) -> list[str]:
     """A list of shape names, one a line; a mesh suffix may be given.
+
     Empty lines and lines that begin with # do not count.
 
     Raises MissingFileError and TextFileError, as ``read_lines``.

@@ -55,6 +55,7 @@ def read_file(path: Path) -> FileMesh:
 
 def content_of(path: Path) -> bytes:
     """All that a mesh file holds: its bytes, and for a ``.gltf`` those of the files that it names.
+
     Raises as ``read_bytes``.
     """
     data = read_bytes(path, what="mesh file")
@@ -64,8 +65,7 @@ def content_of(path: Path) -> bytes:
 
 
 def count_vertices(path: Path) -> int:
-    """How many vertices a mesh file has, by its header and its lines, as far as these tell: a look at a file,
-    not a reading of it.
+    """How many vertices a mesh file has, by its header and lines alone, as far as these tell.
 
     Raises MeshError for an OFF or OBJ file that is empty, not text, or shorter than it announces. Other files are read.
     """

@@ -31,9 +31,7 @@ def mesh_name(path: str | Path) -> str:
 
 
 def read_mesh(path: str | Path) -> tuple[Float[ndarray, "n 3"], Int[ndarray, "f 3"]]:
-    """Vertices and triangles of a mesh file, in the order of the file, as they are:
-    ``read_mesh_file`` without its notes.
-    """
+    """Vertices and triangles of a mesh file as they are, in its order: ``read_mesh_file`` without notes."""
     mesh = read_mesh_file(path)
     return mesh.verts, mesh.faces
 
@@ -61,15 +59,15 @@ def read_vts(path: str | Path, *, n_vertices: int) -> Int[ndarray, " t"]:
 
 
 def count_rows(path: str | Path) -> int:
-    """How many vertex numbers a ``.vts`` or ``.map`` file holds. Raises MeshError where they are not whole numbers,
-    one a line.
+    """How many vertex numbers a ``.vts`` or ``.map`` file holds.
+
+    Raises MeshError where they are not whole numbers, one a line.
     """
     return len(_numbers(Path(path)))
 
 
 def read_landmarks(path: str | Path, *, n1: int, n2: int) -> tuple[Int[ndarray, " t"], Int[ndarray, " t"]]:
-    """Corresponding vertices (0-based) of a source with ``n1`` and a target with ``n2`` vertices,
-    from a text file of two columns.
+    """Corresponding vertices (0-based) of source (``n1``) and target (``n2``), from a file of two columns.
 
     A line gives the vertex of the source and that of the target, both counted from 1; blank lines and what follows a #
     are skipped. Raises MissingFileError, and MeshError with file and line for anything else than two vertex numbers,

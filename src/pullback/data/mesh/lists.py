@@ -16,8 +16,7 @@ def has_lists(folder: Path, *, files: Mapping[str, str] = _NAMES) -> bool:
 
 
 def listed_splits(folder: Path, known: Sequence[str], *, files: Mapping[str, str] = _NAMES) -> dict[str, list[str]]:
-    """The names of each split, in the order of the lists; with one list only,
-    the other split is the rest of the ``known`` names.
+    """The names of each split, in the lists' order; with one list, the other split is the rest of ``known``.
 
     ``files``: the names of the two lists, where they are not train.txt and test.txt. Raises MissingDataError without
     any list and for names that are not known, ListError for a name in both lists or twice in one.

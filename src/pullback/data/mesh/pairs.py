@@ -138,7 +138,8 @@ class ShapePairDataset(Dataset[ShapePair]):
 def corresponding(
     files: ShapePairFiles, first: LoadedShape, second: LoadedShape
 ) -> tuple[Int[Tensor, " t"], Int[Tensor, " t"]] | None:
-    """Corresponding vertices of both shapes, by the pair's own ground truth or the landmarks of its shapes;
+    """Corresponding vertices of both shapes, by the pair's own ground truth or the landmarks of its shapes.
+
     None without.
     """
     if files.truth is None:
@@ -160,9 +161,7 @@ def corresponding(
 
 
 def check_landmark_counts(counts: dict[ShapeFiles, int]) -> None:
-    """Raises MeshError unless all shapes have the same number of landmarks:
-    line i of each ``.vts`` must mean the same point.
-    """
+    """Raises MeshError unless all shapes have equally many landmarks: line i of each ``.vts`` is one point."""
     by_count = {count: files for files, count in counts.items()}
     if len(by_count) > 1:
         (low, files_low), *_, (high, files_high) = sorted(by_count.items())

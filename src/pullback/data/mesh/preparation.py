@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """One shape to prepare, with distances if a method is named; the ground truth of pairs is read,
-    to see that it fits the shape.
+    """One shape to prepare, with distances if a method is named.
+
+    The ground truth of pairs is read, to see that it fits the shape.
     """
 
     files: ShapeFiles

@@ -29,6 +29,7 @@ class PublishedSet(MeshDataset):
     @abstractmethod
     def published_split(self, split: Split) -> list[str]:
         """The names of the shapes of a split, complete; none for the training split of a test set.
+
         May read lists in ``root``.
         """
 

@@ -44,9 +44,7 @@ def training_and_held_out(dataset: MeshDataset, *, val_shapes: int | None) -> tu
 def pairs_of(
     dataset: MeshDataset, split: Split, shapes: Sequence[ShapeFiles], *, protocol: str
 ) -> list[ShapePairFiles]:
-    """The pairs of a split that join two of the ``shapes``: those that the data set lists,
-    or all that the protocol makes.
-    """
+    """The pairs of a split between the ``shapes``: those that the data set lists, or all of the protocol."""
     listed = dataset.pairs(split)
     return all_pairs(shapes, protocol) if listed is None else pairs_within(listed, shapes)
 

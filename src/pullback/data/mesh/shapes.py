@@ -1,5 +1,6 @@
-"""From a mesh file to a prepared ``Shape``: cleaned, perhaps simplified, of unit area, with its operators;
-computed once.
+"""From a mesh file to a prepared ``Shape``: cleaned, perhaps simplified, of unit area, with its operators.
+
+Computed once.
 """
 
 import warnings
@@ -96,8 +97,7 @@ class PreparedShape(OneLine):
 def load_shape(
     path: str | Path, settings: PreparationSettings, cache_dir: str | Path, *, name: str | None = None
 ) -> PreparedShape:
-    """The prepared shape of a mesh file, from the cache when the same bytes have been prepared with the same settings
-    before.
+    """The prepared shape of a mesh file, from the cache where bytes and settings were seen before.
 
     ``name`` is what the shape is called, by default as its file. Raises FileNotFoundError and MeshError, which name the
     file.

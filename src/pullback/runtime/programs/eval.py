@@ -1,6 +1,4 @@
-"""``pullback eval dataset=faust ckpt=RUN/checkpoints/best.ckpt``: evaluate a checkpoint, a baseline,
-or stored predictions.
-"""
+"""``pullback eval dataset=faust ckpt=FILE``: evaluate a checkpoint, a baseline, or stored predictions."""
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig

@@ -1,6 +1,4 @@
-"""Matching photographs with functional maps, as Lightning runs it: nothing is trained,
-each pair is a problem of its own.
-"""
+"""Photographs matched in Lightning: nothing is trained, each pair is a problem of its own."""
 
 import logging
 import time
@@ -50,6 +48,7 @@ class ImageMatching(LightningModule):
         self, pairs: Sequence[ImagePair | UnreadPair], batch_idx: int, dataloader_idx: int = 0
     ) -> list[str]:
         """Stores the matches of the pairs that are not there already.
+
         A pair that cannot be matched costs no other one its result.
         """
         store = self.stores[dataloader_idx]

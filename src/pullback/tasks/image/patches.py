@@ -1,6 +1,4 @@
-"""Photographs as solvers see them: features of frozen networks and bases of patch graphs,
-each computed once and cached.
-"""
+"""Photographs as solvers see them: features and bases of patch graphs, computed once and cached."""
 
 import logging
 from collections import OrderedDict
@@ -34,6 +32,7 @@ _COVERED = 0.5
 @dataclass(frozen=True)
 class GraphSettings:
     """The patch graph and its basis (reference: the image-consensus paper, section 3.2).
+
     Raises ValueError for impossible values.
     """
 
@@ -48,8 +47,7 @@ class GraphSettings:
 
 
 class FeatureCache:
-    """The features of a backbone by photograph: from memory (the ``capacity`` last used ones), from the cache,
-    or computed now.
+    """The features of a backbone by photograph: from memory, from the cache, or computed now.
 
     Features are stored in half precision and always go through it, so that a run that computes them equals one that
     reads them.
@@ -62,9 +60,7 @@ class FeatureCache:
         self._loaded: OrderedDict[Path, FeatureMaps] = OrderedDict()
 
     def path(self, photo: Image) -> Path:
-        """The cache entry of a photograph: its name holds the pixels, the category,
-        and all that the features depend on.
-        """
+        """The cache entry of a photograph, named by pixels, category and all that the features depend on."""
         key = {f"backbone {name}": value for name, value in self.backbone.fingerprint().items()}
         return (
             self.folder
@@ -172,8 +168,9 @@ class PatchLibrary:
 
 
 def patches_of(mask: Bool[Tensor, "H W"] | None, grid: tuple[int, int]) -> Int[Tensor, " n"]:
-    """The row-major indices of the patches that a mask covers at least by half; of all patches without a mask,
-    or with an empty one.
+    """The row-major indices of the patches that a mask covers at least by half.
+
+    Of all patches without a mask, or with an empty one.
     """
     everything = torch.arange(grid[0] * grid[1])
     if mask is None:

@@ -60,8 +60,9 @@ class ShownPair:
         return "; ".join((*mirrored, *self.pair.notes))
 
     def photos(self) -> tuple[Image, Image]:
-        """The photographs with masks of what there is to show: the objects, or boxes around them;
-        all of it where neither is known.
+        """The photographs with masks of what there is to show: the objects, or boxes around them.
+
+        All of it where neither is known.
         """
         photo1, photo2 = self.pair.image1, self.pair.image2
         if self.pair.flow21 is None:
@@ -82,9 +83,7 @@ class ShownPair:
         return -max_pool2d(-grown, 7, stride=1, padding=3)[0] > 0.5
 
     def place(self) -> tuple[Float[ndarray, "2"], Float[ndarray, "2"] | None]:
-        """A place on image 1 for heat, and the true one on image 2: the outermost keypoint,
-        or a pixel left of the middle.
-        """
+        """A place on image 1 for heat, and the true one on image 2: a keypoint, or a pixel left of the middle."""
         pair = self.pair
         if pair.keypoints1 is not None and pair.keypoints2 is not None:
             i = int((pair.keypoints1 - pair.keypoints1.mean(dim=0)).norm(dim=1).argmax())
@@ -158,9 +157,7 @@ def heat_picture(shown: ShownPair, patches: Patches | None) -> Picture:
 
 
 def heat_by_nearest(heat1: Float[Tensor, "H1 W1"], pair: PatchPair) -> Float[Tensor, "H2 W2"]:
-    """Heat on photograph 1 carried to photograph 2 patch by patch,
-    each taking that of the patch with the most similar descriptor.
-    """
+    """Heat on photograph 1 carried to photograph 2, each patch from the one with the most similar descriptor."""
     means = interpolate(heat1[None, None], size=pair.image1.grid, mode="area").flatten()
     p2p21 = nearest(normalize(pair.image2.feat.float(), dim=1), normalize(pair.image1.feat.float(), dim=1))
     carried = means.new_zeros(pair.image2.grid[0] * pair.image2.grid[1])

@@ -1,6 +1,4 @@
-"""The report of an evaluation on photographs, gathered from what lies in its folder: results, stored matches,
-configuration.
-"""
+"""The report of an evaluation on photographs, from the files in its folder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

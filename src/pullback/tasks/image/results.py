@@ -1,6 +1,4 @@
-"""What an evaluation on photographs reports: PCK, errors and smoothness, for each subset and averaged both ways,
-under their protocol.
-"""
+"""What an evaluation on photographs reports, for each subset and averaged both ways, under its protocol."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -169,8 +167,9 @@ class ImageDatasetResult(Result):
 
     @cached_property
     def subsets(self) -> dict[str, "Subset"]:
-        """The subsets in the order of their first pairs;
-        pairs that name none are in one that bears the data set's name.
+        """The subsets in the order of their first pairs.
+
+        Pairs that name none are in one that bears the data set's name.
         """
         groups: dict[str, list[ImagePairResult]] = {}
         for pair in self.pairs:

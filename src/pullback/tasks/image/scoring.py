@@ -68,6 +68,7 @@ def score_image_store(
 
 def score_image_pair(prediction: Prediction, pair: ImagePair, *, pck_reference: str, interpolation: str) -> ImageScore:
     """Everything that is measured on one pair of photographs.
+
     Raises ValueError when the match was made on photographs of other sizes.
 
     ``interpolation`` carries the keypoints ("nearest", "bilinear"); ``pck_reference`` names L (see `reference_length`).

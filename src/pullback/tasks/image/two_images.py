@@ -23,8 +23,9 @@ from pullback.writing import write_atomically
 def write_image_match(
     folder: Path, pair: ImagePair, patches: PatchPair, match: PatchMatch, *, method: str, config: str
 ) -> Path:
-    """Writes ``flow21.flo``, ``match.npz``, ``metrics.json``, ``match.png`` and ``report/index.html``;
-    returns the path of the last.
+    """Writes ``flow21.flo``, ``match.npz``, ``metrics.json``, ``match.png`` and ``report/index.html``.
+
+    Returns the path of the last.
     """
     image2 = patches.image2
     flow21 = flow_from_match(match.xy21, image2.grid, image2.size, image2.patches)
@@ -60,9 +61,7 @@ def write_image_match(
 
 
 def _write_metrics(path: Path, pair: ImagePair, patches: PatchPair, method: str) -> None:
-    """What is known of a match without ground truth: how it was made, of what,
-    and what is to be known of the photographs.
-    """
+    """What is known of a match without ground truth: how it was made, and of which photographs."""
     sides = {"source": (pair.image1, patches.image1), "target": (pair.image2, patches.image2)}
     photographs = {
         side: {"name": photo.name, "size": photo.size, "grid": graph.grid, "notes": photo.notes}

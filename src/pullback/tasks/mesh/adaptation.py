@@ -21,8 +21,9 @@ class Adaptation(Protocol):
     """What is done to a network before it matches a test pair."""
 
     def __call__(self, module: nn.Module, loss: Loss, *, name: str) -> AbstractContextManager[None]:
-        """A context in which the module is adapted to the pair ``name``; left in any way,
-        the module is what it was before.
+        """A context in which the module is adapted to the pair ``name``.
+
+        Left in any way, the module is what it was before.
 
         ``loss()`` is the loss of that pair under the module's weights of the moment. It knows no ground truth.
         """
@@ -30,8 +31,7 @@ class Adaptation(Protocol):
 
 
 class FineTuning:
-    """``steps`` optimiser steps on the losses of the training,
-    from the trained weights and with a fresh optimiser for each pair.
+    """``steps`` optimiser steps on the training's losses for each pair, from the trained weights.
 
     ``optimizer`` is a factory. The norm of the gradient is clipped to ``gradient_clip`` (None: not at all). Dropout and
     augmentation stay off, so that what is tuned is what is matched; ``train_mode`` turns them on, and draws from a
@@ -70,8 +70,9 @@ class FineTuning:
 
     @contextmanager
     def __call__(self, module: nn.Module, loss: Loss, *, name: str) -> Iterator[None]:
-        """A context with tuned weights. Raises RuntimeError where gradients cannot be,
-        and when one of them is not finite.
+        """A context with tuned weights.
+
+        Raises RuntimeError where gradients cannot be, and when one of them is not finite.
         """
         if torch.is_inference_mode_enabled():
             raise RuntimeError(

@@ -1,6 +1,4 @@
-"""A few ground-truth points of a pair, for the features that are made of them (`LandmarkFeatures`):
-the axiomatic methods' setting.
-"""
+"""A few ground-truth points of a pair, for features made of them (`LandmarkFeatures`)."""
 
 import torch
 from jaxtyping import Int
@@ -13,8 +11,7 @@ Points = Int[Tensor, " l"]
 
 
 def known_points(pair: ShapePair, count: int) -> tuple[Points, Points]:
-    """The same ``count`` points on shape 1 and on shape 2, as vertices:
-    those of the ground truth that spread farthest over shape 1.
+    """The same ``count`` vertices on both shapes: ground-truth points that spread farthest over shape 1.
 
     They depend on the pair alone. Raises ValueError when it has no ground truth, or knows fewer points.
     """

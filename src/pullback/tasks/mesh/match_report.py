@@ -28,7 +28,8 @@ _SHOWN_SHARE = 0.05
 
 
 def dropped_part(prepared: PreparedShape) -> Surface | None:
-    """The faces of the file that cleaning dropped, where the shape lies;
+    """The faces of the file that cleaning dropped, where the shape lies.
+
     None where they are less than 5 % of its area.
     """
     if not prepared.relabel.dropped.any():
@@ -48,8 +49,9 @@ def dropped_part(prepared: PreparedShape) -> Surface | None:
 def write_match(
     folder: Path, result: FileMatch, *, method: str, view: View, config: str, stages: Sequence[Stage] = ()
 ) -> Path:
-    """Writes ``metrics.json``, ``match.png`` and ``report/index.html``: its path. ``stages`` is what was measured so
-    far; it may grow while this runs.
+    """Writes ``metrics.json``, ``match.png`` and ``report/index.html``: its path.
+
+    ``stages`` is what was measured so far; it may grow while this runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shape1, shape2 = result.source.shape, result.target.shape

@@ -124,6 +124,7 @@ class MeshMatching(LightningModule):
 
     def predict_step(self, pair: ShapePair, batch_idx: int, dataloader_idx: int = 0) -> str:
         """Stores the match of a pair, unless it is there already.
+
         A pair that cannot be matched costs no other one its result.
         """
         store = self.stores[dataloader_idx]
@@ -144,6 +145,7 @@ class MeshMatching(LightningModule):
 
     def matched(self, pair: ShapePair, *, features: Features | None = None) -> Match:
         """The match of a test pair by a network that was adapted to it, if it is to be.
+
         What adapts it sees no ground truth.
         """
         if self.adaptation is None:

@@ -1,6 +1,4 @@
-"""The report of an evaluation, gathered from what lies in its folder: results, stored predictions, training log,
-configuration.
-"""
+"""The report of an evaluation on meshes, from the files in its folder."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence

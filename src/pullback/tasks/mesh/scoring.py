@@ -20,8 +20,7 @@ def score_store(
     further: Mapping[str, Metric] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> DatasetResult:
-    """Scores the stored point map of every pair of meshes; a pair without one, or with one that does not fit it,
-    has failed.
+    """Scores the stored point map of every pair; a pair without a fitting one has failed.
 
     ``further`` metrics join the standard ones. ``progress`` is called with 1 after each pair.
     """

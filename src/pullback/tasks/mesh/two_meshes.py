@@ -21,7 +21,7 @@ from pullback.tasks.stored_arrays import check_map
 from pullback.types import Eigenbasis, Match
 from pullback.writing import write_atomically
 
-# Features whose deviation from their mean is a smaller share of them than this are the same but for rounding.
+# Features whose deviation from their mean is a smaller share of them than this are the same except for rounding.
 _FEATURELESS = 1e-5
 
 Landmarks = tuple[Int[Tensor, " t"], Int[Tensor, " t"]]  # vertices of the source and of the target that belong together
@@ -47,7 +47,8 @@ class FileMatch(OneLine):
         return (verts1[self.p2p21[corr2]] - verts1[corr1]).norm(dim=1)
 
     def between_files(self) -> Int[ndarray, " m2"]:
-        """For each vertex of the target's file a vertex of the source's, both 0-based;
+        """For each vertex of the target's file a vertex of the source's, both 0-based.
+
         -1 for those that cleaning dropped.
 
         Of the source no dropped vertex is hit. Twins that cleaning joined (along seams) get the same answer.
@@ -99,8 +100,9 @@ def match_shapes(
     device: torch.device,
     landmarks: Landmarks | None = None,
 ) -> FileMatch:
-    """Features, then the solver: as in an evaluation. ``landmarks`` are vertices of the shapes,
-    for a backbone that takes them.
+    """Features, then the solver: as in an evaluation.
+
+    ``landmarks`` are vertices of the shapes, for a backbone that takes them.
     """
     shape1, shape2 = source.shape.to(device), target.shape.to(device)
     backbone = backbone.to(device).eval()
@@ -133,8 +135,9 @@ def _check_told_apart(name: str, feat: Float[Tensor, "n c"]) -> None:
 
 
 def write_map(folder: Path, result: FileMatch) -> None:
-    """Writes ``p2p21.txt`` (from 1) and ``match.npz`` (from 0). A vertex of the target that cleaning dropped has 0 in
-    the text and -1 in the array.
+    """Writes ``p2p21.txt`` (from 1) and ``match.npz`` (from 0).
+
+    A vertex of the target that cleaning dropped has 0 in the text and -1 in the array.
     """
     folder.mkdir(parents=True, exist_ok=True)
     p2p21 = result.between_files()

@@ -11,8 +11,9 @@ from pullback.types import ShapePair
 
 
 class FiniteGuard(Callback):
-    """Stops at the first gradient that is not finite, naming the pairs it came from;
-    logs the gradient's norm before clipping.
+    """Stops at the first gradient that is not finite, naming the pairs it came from.
+
+    Logs the gradient's norm before clipping.
 
     With float16 such steps are part of the search for a loss scale, which skips them.
     """
@@ -39,9 +40,7 @@ class FiniteGuard(Callback):
 
 
 class StepSeed(Callback):
-    """Seeds torch before each training step from the seed, the epoch and the step:
-    a resumed run draws the same numbers.
-    """
+    """Seeds torch before each training step, so that a resumed run draws the same numbers."""
 
     def __init__(self, seed: int):
         self.seed = seed

@@ -68,8 +68,7 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class LastCheckpoint(Checkpoint):
-    """Keeps the newest state of a training in one file: after each validation, at the end,
-    and every few minutes between.
+    """Keeps the newest state of a training: after each validation, at the end, and every few minutes.
 
     It saves only between two optimiser steps, when no gradients wait to be accumulated and no validation is due, so
     that a run resumed from the file does exactly what the uninterrupted one did.
@@ -110,8 +109,7 @@ class LastCheckpoint(Checkpoint):
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """The checkpoint of a run to go on from: the last one or, where that is damaged, the one before it,
-    or the best one.
+    """The checkpoint to go on from: the last one or, where it is damaged, the one before it, or the best.
 
     None where there is no checkpoint yet; damaged ones are named in a warning, and a damaged last one is put aside for
     a copy of the one that is taken. Raises CheckpointError when all of them are damaged.
@@ -178,9 +176,7 @@ def _options(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 class Resuming(Callback):
-    """Tells what goes wrong before the first step of a resumed training:
-    the fault is in the file that it goes on from.
-    """
+    """Tells what goes wrong before the first step of a resumed training: the fault of the file."""
 
     def __init__(self) -> None:
         self.begun = False
@@ -190,9 +186,7 @@ class Resuming(Callback):
 
     @contextlib.contextmanager
     def naming(self, path: Path) -> Iterator[None]:
-        """Raises CheckpointError where a value in the file is of another kind than Lightning and the optimiser
-        expect.
-        """
+        """Raises CheckpointError where a value is of another kind than Lightning and the optimiser expect."""
         try:
             yield
         except UserError:

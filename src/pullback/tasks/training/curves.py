@@ -19,6 +19,7 @@ from pullback.writing import write_text_atomically
 
 def rows_of(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file by column; none where there is no file.
+
     The line that a killed run did not finish is left out.
     """
     if not path.is_file():
@@ -30,6 +31,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Begins a CSV file with these rows, in one step: it is the old one or the new one.
+
     Other columns of the rows are left out.
     """
     text = io.StringIO()
@@ -45,8 +47,9 @@ def rows_before(rows: Sequence[Mapping[str, str]], step: int) -> list[Mapping[st
 
 
 class ContinuedCSVLogger(CSVLogger):
-    """Lightning's CSV logger deletes the curve that it finds in its folder;
-    this one keeps it up to the step where it begins.
+    """Lightning's CSV logger deletes the curve that it finds in its folder.
+
+    This one keeps it up to the step where it begins.
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -69,8 +72,9 @@ class ContinuedCSVLogger(CSVLogger):
 
 
 class _ContinuingWriter(ExperimentWriter):
-    """Appends rows, as Lightning's; whatever it writes anew it writes in one step,
-    so that no kill costs the curve so far.
+    """Appends rows, as Lightning's.
+
+    Whatever it writes anew it writes in one step, so that no kill costs the curve so far.
     """
 
     def continue_from(self, step: int) -> None:

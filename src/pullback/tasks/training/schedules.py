@@ -14,9 +14,7 @@ from pullback.ranges import above, at_least
 
 
 class GeometricSchedule(Callback, ABC):
-    """Moves a number geometrically from ``start`` to ``end`` within ``steps`` optimiser steps,
-    or ``epochs`` in one jump each.
-    """
+    """Moves a number geometrically from ``start`` to ``end`` within ``steps``, or jumps once in each epoch."""
 
     def __init__(self, *, start: float, end: float, steps: int | None = None, epochs: int | None = None):
         above(0, start=start, end=end)
@@ -97,9 +95,7 @@ class BlurAnneal(GeometricSchedule):
 
 
 class SharpnessRamp(BlurAnneal):
-    """The same σ, with the sharpness ``1 / σ²`` of the soft map growing linearly: quickly narrow,
-    then ever more slowly.
-    """
+    """The same σ, but the sharpness ``1 / σ²`` grows linearly: quickly narrow, then ever more slowly."""
 
     def value(self, *, step: int, epoch: int) -> float:
         sharpness = self.start**-2 + (self.end**-2 - self.start**-2) * self.progress(step=step, epoch=epoch)

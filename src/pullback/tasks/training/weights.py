@@ -90,9 +90,7 @@ def load_weights(module: nn.Module, checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_fit(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Raises CheckpointError unless the weights have the names and shapes of the module's,
-    which may be on the meta device.
-    """
+    """Raises CheckpointError unless the weights have the names and shapes of the module's."""
     ours = module.state_dict()
     problems = [
         f"{name} does not exist in the {'checkpoint' if name in ours else 'network'}"
@@ -112,8 +110,7 @@ def check_fit(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
-    """Puts the DiffusionNet weights that a file of another code base (or a checkpoint of ours)
-    holds into ``module.backbone``.
+    """Puts the DiffusionNet weights of another code base, or of a checkpoint, into ``module.backbone``.
 
     Returns in words where they come from, for the protocol of results; logs what else the file holds, which is ignored.
     Raises NoCheckpoint, NotFiniteError, or ForeignWeightsError naming the file, the layer, both shapes and the

@@ -49,8 +49,7 @@ class PascalFiles(ImagePairFiles):
 
 
 class PFPascal(ImageDataset):
-    """The pairs of a list: the source's keypoints (image 2, columns XA and YA) are carried over to the target (image 1,
-    XB and YB).
+    """The pairs of a list: keypoints of the source (image 2, XA and YA) lead to the target (image 1, XB and YB).
 
     ``box`` is the bounding box of a photograph's keypoints. Most papers measure PCK against the size of the target's
     photograph, some against this box (``pck_reference="box1"``). Coordinates are taken as they are in the list, as

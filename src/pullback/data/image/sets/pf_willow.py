@@ -42,8 +42,7 @@ class WillowFiles(ImagePairFiles):
 
 
 class PFWillow(ImageDataset):
-    """All 900 ordered pairs of two photographs of a class: the source (image 2) with its keypoints,
-    the target (image 1).
+    """All 900 ordered pairs of two photographs of a class: source (image 2), target (image 1).
 
     ``box`` is the bounding box of a photograph's keypoints; that of the target is the scale of PCK. Averages are over
     the 90 pairs of a class, then over classes.

@@ -1,6 +1,4 @@
-"""photos: the embedded data set, a stereo pair and warped photographs with exact ground truth
-(``data/photos/README.md``).
-"""
+"""photos: the embedded stereo pair and warped photographs, with exact truth (``data/photos/README.md``)."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,8 +33,10 @@ class PhotoPairFiles(ImagePairFiles):
 
 
 class Photos(ImageDataset):
-    """Eight pairs: ``stereo``, a scene from two places with measured depth; ``warp``, photographs against warped,
-    relit, noisy copies.
+    """Eight pairs in two subsets.
+
+    ``stereo`` is a scene from two places with measured depth, ``warp`` has photographs against warped, relit, noisy
+    copies.
 
     The ground truth is dense. It counts on the object where there is a mask (``warp``), else wherever depth was
     measured and the point is seen on both photographs (``stereo``). Ten keypoints a pair lie on the object; ``box`` is
@@ -95,7 +95,8 @@ class Photos(ImageDataset):
     def _stereo(
         self, written: dict[str, Any], size2: tuple[int, int]
     ) -> tuple[Float[Tensor, "2 H W"], Bool[Tensor, "H W"]]:
-        """The left photograph is image 2: its pixel (x, y) is seen at (x - disparity, y) on the right one;
+        """The left photograph is image 2: its pixel (x, y) is seen at (x - disparity, y) on the right one.
+
         0 where unknown.
         """
         path = self.root / written["disparity"]
@@ -108,6 +109,7 @@ class Photos(ImageDataset):
 
 def carried_mask(mask1: Bool[Tensor, "H1 W1"], flow21: Float[Tensor, "2 H2 W2"]) -> Bool[Tensor, "H2 W2"]:
     """A mask of image 1 on image 2: the pixels whose match, rounded, lies on the mask.
+
     What lies outside of image 1 is not masked.
     """
     _, height, width = flow21.shape

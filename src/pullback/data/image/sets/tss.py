@@ -67,8 +67,9 @@ class TSS(ImageDataset):
         pck_reference: str = "image1",
         allow_missing: bool = False,
     ):
-        """``mirrored="drop"`` leaves out the pairs whose objects face opposite sides; ``allow_missing``:
-        make do with what is there.
+        """``mirrored="drop"`` leaves out the pairs whose objects face opposite sides.
+
+        ``allow_missing``: make do with what is there.
         """
         if directions not in ("one", "both"):
             raise ValueError(f"dataset.tss.directions={directions} is unknown; use one or both")
@@ -139,8 +140,9 @@ class TSS(ImageDataset):
 
     @cached_property
     def _folders(self) -> list[Path]:
-        """The folders of the pairs, by subset and name. Raises MissingDataError unless they are complete,
-        or may be incomplete.
+        """The folders of the pairs, by subset and name.
+
+        Raises MissingDataError unless they are complete, or may be incomplete.
         """
         require_folder(self.root, wanted=f"{', '.join(PAIRS)} with a folder for each pair", source=_SOURCE)
         found = {subset: _subfolders(self.root / subset) for subset in PAIRS}

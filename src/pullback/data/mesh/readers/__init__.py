@@ -1,3 +1,1 @@
-"""One file a mesh format: from the bytes of a file to vertices and triangles,
-or to a sentence that says what is wrong with it.
-"""
+"""One file a mesh format: from bytes to vertices and triangles, or to a sentence that says what is wrong."""

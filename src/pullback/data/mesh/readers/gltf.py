@@ -1,6 +1,4 @@
-"""glTF 2.0 files, as ``.glb`` or as ``.gltf`` with its buffers beside or inside it: the surfaces of the scene,
-each in its place.
-"""
+"""glTF 2.0 files, ``.glb`` or ``.gltf`` with its buffers: the surfaces of the scene, each in its place."""
 
 import numpy as np
 from jaxtyping import Int
@@ -19,6 +17,7 @@ _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
 def read_gltf(source: Source) -> FileMesh:
     """All triangles of the scene, in the order of its nodes.
+
     Primitives of a node that share their vertices keep sharing them.
     """
     document = document_of(source)

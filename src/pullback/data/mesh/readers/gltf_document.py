@@ -98,6 +98,7 @@ class Document:
 
     def placed_nodes(self) -> Iterator[tuple[Mapping[str, Any], Float[ndarray, "4 4"]]]:
         """The nodes of the scene that have a mesh, and where each is placed.
+
         Raises MeshError for a node in two places.
         """
         nodes = self.content.get("nodes", [])
@@ -183,9 +184,7 @@ def _chunks(source: Source) -> tuple[bytes, bytes]:
 
 
 def buffer_files(path: Path, data: bytes) -> list[Path]:
-    """The files that a ``.gltf`` file takes its data from, as far as they are there: what it holds hangs on them,
-    too.
-    """
+    """The files, as far as they exist, that a ``.gltf`` file takes its data from."""
     try:
         source = Source(path, data)
         uris = [buffer.get("uri", "data:") for buffer in document_of(source).content.get("buffers", ())]

@@ -1,5 +1,6 @@
-"""Wavefront OBJ files: their vertices and faces. Groups, materials, textures, normals, lines,
-points and free forms are ignored.
+"""Wavefront OBJ files: their vertices and faces.
+
+Groups, materials, textures, normals, lines, points and free forms are ignored.
 """
 
 import re
@@ -21,8 +22,9 @@ def read_obj(source: Source) -> FileMesh:
 
 
 def obj_at_once(source: Source) -> FileMesh | None:
-    """The mesh of an orderly OBJ file; None for any other,
-    which reading by line either understands or refuses with its reason.
+    """The mesh of an orderly OBJ file.
+
+    None for any other, which reading by line either understands or refuses with its reason.
     """
     data = without_comments(re.sub(rb"\\[ \t]*(?:\r\n|\n|\r)", b" ", source.data))
     lines = word_lines(data)
@@ -73,8 +75,10 @@ def read_obj_by_line(source: Source) -> FileMesh:
 
 
 def _from_zero(corners: Int[ndarray, " c"], known: Int[ndarray, " c"] | None) -> Int[ndarray, " c"]:
-    """Corners as numbers from 0. In the file they count from 1; a negative one counts back from the last vertex before
-    its line, of which there are ``known``. One that goes back too far stays negative.
+    """Corners as numbers from 0.
+
+    In the file they count from 1; a negative one counts back from the last vertex before its line, of which there are
+    ``known``. One that goes back too far stays negative.
     """
     return corners - 1 if known is None else np.where(corners > 0, corners - 1, known + corners)
 

@@ -1,6 +1,4 @@
-"""OFF files of text: with any prefix of the keyword (COFF, NOFF, STOFF, 4OFF, nOFF and their combinations),
-or without it.
-"""
+"""OFF files of text, with any prefix of the keyword (COFF, NOFF, STOFF, 4OFF, nOFF …) or without it."""
 
 import re
 from collections.abc import Sequence
@@ -46,8 +44,9 @@ def read_off(source: Source) -> FileMesh:
 
 
 def off_at_once(source: Source) -> FileMesh | None:
-    """The mesh of an orderly OFF file; None for any other,
-    which reading by line either understands or refuses with its reason.
+    """The mesh of an orderly OFF file.
+
+    None for any other, which reading by line either understands or refuses with its reason.
     """
     data = without_comments(source.data)
     counts = _ORDERLY.match(data)
@@ -117,6 +116,7 @@ def _header(source: Source, lines: Sequence[Line]) -> _Header:
 
 def _after_dimension(source: Source, lines: Sequence[Line]) -> list[Line]:
     """The lines without the dimension that is the first word of a nOFF file.
+
     Raises MeshError for another one than 3.
     """
     if not lines:

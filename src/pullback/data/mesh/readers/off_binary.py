@@ -1,6 +1,4 @@
-"""Binary OFF files, as Geomview defines them: integers and single-precision numbers,
-the most significant byte first.
-"""
+"""Binary OFF files, as Geomview defines them: big-endian integers and single-precision numbers."""
 
 import re
 

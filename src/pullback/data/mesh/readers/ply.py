@@ -1,6 +1,4 @@
-"""PLY files, of text or binary: triangles, polygons, triangle strips, and elements of any other kind,
-which are passed over.
-"""
+"""PLY files, of text or binary: triangles, polygons and strips; other elements are passed over."""
 
 import codecs
 from collections.abc import Callable

@@ -14,6 +14,7 @@ from pullback.data.mesh.readers.source import Source
 
 def read_binary_tables(source: Source, header: Header) -> tuple[dict[str, Table], tuple[str, ...]]:
     """The elements by name, and what was remarkable.
+
     Raises MeshError for a file that ends before what its header announces.
     """
     tables: dict[str, Table] = {}

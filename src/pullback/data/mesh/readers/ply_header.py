@@ -55,9 +55,7 @@ class Header:
 
 
 def read_header(source: Source) -> Header:
-    """Raises MeshError, with the line, for anything that cannot be understood:
-    the sizes of all that follows hang on it.
-    """
+    """Raises MeshError, with the line, for what cannot be understood: all sizes hang on it."""
     end = _END.search(source.data)
     if not re.match(rb"ply[ \t]*[\r\n]", source.data, re.IGNORECASE) or end is None:
         raise source.error("not a PLY file, or one without an end to its header")

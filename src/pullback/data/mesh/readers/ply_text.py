@@ -27,8 +27,9 @@ class _RowError(Exception):
 
 
 def read_text_tables(source: Source, header: Header) -> tuple[dict[str, Table], tuple[str, ...]]:
-    """The elements by name, and what was remarkable. Raises MeshError, with the line,
-    for rows that are not as announced.
+    """The elements by name, and what was remarkable.
+
+    Raises MeshError, with the line, for rows that are not as announced.
     """
     elements = [element for element in header.elements if element.properties]  # rows without any property are blank
     rows = sum(element.count for element in elements)

@@ -23,8 +23,7 @@ def mesh_of_polygons(
     place: Callable[[int], str],
     notes: tuple[str, ...] = (),
 ) -> FileMesh:
-    """The mesh of polygons, listed one after the other: polygon i takes the next ``sizes[i]`` of the ``corners``,
-    counted from 0.
+    """The mesh of polygons one after the other: polygon i takes the next ``sizes[i]`` of the ``corners``.
 
     Polygons of one or two corners are left out, with a note. ``place`` says where a polygon stands in the file, as in
     ``line 12``. Raises MeshError for a corner that is not a vertex.
@@ -48,8 +47,9 @@ def mesh_of_polygons(
 def triangles_of(
     verts: Float[ndarray, "n 3"], corners: Int[ndarray, " c"], sizes: Int[ndarray, " p"]
 ) -> Int[ndarray, "f 3"]:
-    """Polygons of three corners or more as triangles, in their order: fans around the first corner;
-    where such a fan would fold over itself, as in an L, the ears of the polygon one after the other.
+    """Polygons of three corners or more as triangles, in their order: fans around the first corner.
+
+    Where such a fan would fold over itself, as in an L, the ears of the polygon one after the other.
     """
     if (sizes == 3).all():
         return corners.reshape(-1, 3)
@@ -73,6 +73,7 @@ def _folded(
     verts: Float[ndarray, "n 3"], triangles: Int[ndarray, "f 3"], sizes: Int[ndarray, " p"]
 ) -> Bool[ndarray, " p"]:
     """Of which polygons the fan has a triangle that faces the other way: in a plane it lies over others.
+
     A polygon bent in space may have triangles that face anywhere, and no way to cut it is better than a fan.
     """
     a, b, c = (verts[triangles[:, i]] for i in range(3))

@@ -1,6 +1,4 @@
-"""What every reader of meshes is given and gives: a file's bytes, packed or not,
-and the mesh in it with what was remarkable.
-"""
+"""What every reader of meshes gets and gives: a file's bytes; the mesh, with what was remarkable."""
 
 import zlib
 from collections.abc import Iterator
@@ -40,8 +38,9 @@ class Source:
 
     @classmethod
     def of(cls, path: Path) -> "Source":
-        """The file, unpacked if it is gzipped. Raises MeshError for an empty, damaged or suspicious one,
-        and as ``read_bytes``.
+        """The file, unpacked if it is gzipped.
+
+        Raises MeshError for an empty, damaged or suspicious one, and as ``read_bytes``.
         """
         data = read_bytes(path, what="mesh file")
         if data.startswith(_PACKED) or path.suffix.lower() == ".gz":
@@ -64,8 +63,9 @@ class Source:
             raise self.error(f"begins like UTF-16 or UTF-32 text, but is not ({error})") from None
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Number and text of each line, whatever ends it. Raises MeshError at a zero byte outside of comments:
-        that is no text.
+        """Number and text of each line, whatever ends it.
+
+        Raises MeshError at a zero byte outside of comments: that is no text.
         """
         text = self.as_text().data.decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
         for number, line in enumerate(text.split("\n"), start=1):

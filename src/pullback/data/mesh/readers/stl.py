@@ -1,5 +1,6 @@
-"""STL files, of text or binary. Their triangles share no vertices: those at the same place are merged,
-in order of appearance.
+"""STL files, of text or binary.
+
+Their triangles share no vertices: those at the same place are merged, in order of appearance.
 """
 
 import re
@@ -111,9 +112,7 @@ def corners_at_once(source: Source) -> Float[ndarray, "n 3"] | None:
 
 
 def corners_by_word(source: Source) -> Float[ndarray, "n 3"]:
-    """As ``corners_at_once`` for any file of text, however its words are spread over lines: slower,
-    and with a reason where it refuses.
-    """
+    """As ``corners_at_once`` for any file of text: slower, and with a reason where it refuses."""
     corners: list[list[float]] = []
     open_solids, facets, line, begun = 0, 0, 1, False
     words: list[tuple[int, str]] = []
@@ -148,9 +147,7 @@ def corners_by_word(source: Source) -> Float[ndarray, "n 3"]:
 
 
 def _after_name(words: list[tuple[int, str]], place: int) -> int:
-    """Where the next facet or end is, after an end: the rest of its line is a name, unless a whole facet stands there,
-    too.
-    """
+    """Where the next facet or end is, after an end: the rest of its line is a name, or a whole facet."""
     line = words[place][0]
     stop = next((i for i in range(place, len(words)) if words[i][0] != line), len(words))
     return _next_facet(words, place + 1 if any(word.lower() == "outer" for _, word in words[place:stop]) else stop)

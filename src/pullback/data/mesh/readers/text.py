@@ -1,4 +1,5 @@
 """Millions of lines of numbers at once, for the text formats of meshes.
+
 What is out of the ordinary is left to the readers by line.
 """
 
@@ -103,8 +104,9 @@ def _all_of(words: Iterable[str], read: Callable[[str], Value | None]) -> list[V
 
 
 def number_lines(data: bytes) -> NumberLines | None:
-    """The numbers of a text, of which comments have been removed; None if any word of it is not a number,
-    or any byte is odd.
+    """The numbers of a text, of which comments have been removed.
+
+    None if any word of it is not a number, or any byte is odd.
     """
     kind = _kinds(data)
     if kind is None:

@@ -1,6 +1,4 @@
-"""Legacy VTK files (``.vtk``), of text or binary: surfaces as POLYDATA,
-or as the flat cells of an UNSTRUCTURED_GRID.
-"""
+"""Legacy VTK files (``.vtk``), of text or binary: POLYDATA, or the flat cells of an UNSTRUCTURED_GRID."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,6 +1,4 @@
-"""Walking through a legacy VTK file: lines of words between blocks of numbers, which are text or, all of them,
-binary.
-"""
+"""Walks through a legacy VTK file: lines of words between blocks of numbers, as text or binary."""
 
 import re
 from collections.abc import Sequence

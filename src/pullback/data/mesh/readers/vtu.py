@@ -16,8 +16,9 @@ _FLAT = ("triangle", "quad", "polygon")
 
 
 def read_vtu(source: Source) -> FileMesh:
-    """The surface of an unstructured grid in XML. Raises MeshError without meshio, for solid cells,
-    and for what it cannot read.
+    """The surface of an unstructured grid in XML.
+
+    Raises MeshError without meshio, for solid cells, and for what it cannot read.
     """
     try:
         import meshio

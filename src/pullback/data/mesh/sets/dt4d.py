@@ -1,6 +1,4 @@
-"""DT4D-H: animated characters of DeformingThings4D, remeshed,
-with correspondences within and across classes (Magnet et al. 2022).
-"""
+"""DT4D-H: remeshed characters of DeformingThings4D, with correspondences within and across classes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -157,9 +155,7 @@ class Dt4d(MeshDataset):
         return pairs
 
     def held_out(self, shapes: Sequence[ShapeFiles], count: int) -> list[ShapeFiles]:
-        """The last shapes of each class, as evenly as the classes allow:
-        pairs need shapes of their class or of others.
-        """
+        """The last shapes of each class, as evenly as the classes allow: a pair needs two."""
         ranked: list[tuple[int, int]] = []  # rank from the end of its class, place
         for name in {_class_of(files.name) for files in shapes}:
             places = [i for i, files in enumerate(shapes) if _class_of(files.name) == name]
@@ -194,8 +190,9 @@ class Dt4d(MeshDataset):
         return read_names(path)
 
     def _present(self) -> dict[str, ShapeFiles]:
-        """The shapes that are there. The first of each class may lack a ``.vts`` file:
-        it is the template that the others point to.
+        """The shapes that are there.
+
+        The first of each class may lack a ``.vts`` file: it is the template that the others point to.
         """
         folders = self._folders()
         found: dict[str, ShapeFiles] = {}

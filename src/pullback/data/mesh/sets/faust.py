@@ -11,8 +11,7 @@ _REGISTER = "FAUST is licensed for research only: register at https://faust-lead
 
 
 class Faust(PublishedSet):
-    """FAUST_r: 100 shapes of about 5,000 vertices (Ren et al. 2018): people 0–7 (000–079) for training,
-    people 8 and 9 for tests.
+    """FAUST_r (Ren et al. 2018): people 0–7 (shapes 000–079) for training, people 8 and 9 for tests.
 
     Landmark i is the same point of the FAUST template on all shapes; ``.sym.vts`` holds its left-right mirror image.
     """

@@ -1,6 +1,4 @@
-"""Anybody's own meshes: a folder of mesh files (``.off``, ``.obj``, ``.ply``, ``.stl`` …),
-with or without ground truth.
-"""
+"""Anybody's own meshes: a folder of mesh files, with or without ground truth."""
 
 import hashlib
 import logging

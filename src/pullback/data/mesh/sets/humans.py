@@ -12,8 +12,9 @@ _SOURCE = (
 
 
 class Humans(MeshDataset):
-    """Human bodies of varied build and pose with exact ground truth;
-    the people of the test split are not in the training split.
+    """Human bodies of varied build and pose with exact ground truth.
+
+    The people of the test split are not in the training split.
     """
 
     name = "humans"

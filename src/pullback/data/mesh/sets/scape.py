@@ -35,6 +35,7 @@ class Scape(PublishedSet):
 
 class ScapeAcvd(Scape):
     """A stand-in for SCAPE_r: the same 71 scans of 12,500 vertices, remeshed to about 5,000 with ACVD.
+
     Results are not those of SCAPE_r.
 
     Row i of a ``.vts`` file is the vertex nearest to vertex i of the original scan.

@@ -1,6 +1,4 @@
-"""SHREC'19, "Matching humans with different connectivity" (Melzi et al. 2019):
-pairs of human shapes with dense ground truth.
-"""
+"""SHREC'19, "Matching humans with different connectivity" (Melzi et al. 2019), with dense ground truth."""
 
 import hashlib
 import re

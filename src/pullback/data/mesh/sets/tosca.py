@@ -21,8 +21,9 @@ _LISTED = "test_pairs.txt"
 
 
 class Tosca(PublishedSet):
-    """76 shapes of eight animals and people, for tests only. Landmark i is the same point within a class,
-    and so are pairs.
+    """76 shapes of eight animals and people, for tests only.
+
+    Landmark i is the same point within a class, and so are pairs.
     """
 
     published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"tosca": {"folder": "TOSCA_Isometric"}}
@@ -46,6 +47,7 @@ class Tosca(PublishedSet):
         allow_missing: bool = False,
     ):
         """``pairing``: all pairs within a class, or those ``listed`` in test_pairs.txt (shape 1, shape 2 in each line).
+
         ``protocol``: of the test pairs within a class, as data.protocol. The others: see PublishedSet.
         """
         if pairing not in PAIRINGS:
