@@ -82,7 +82,7 @@ def test_the_traceback_is_shown_on_request(how, files, monkeypatch, capsys):
 
 def test_a_mistake_in_a_sweep_is_told_with_its_job_and_the_others_go_on(monkeypatch, capsys, tmp_path):
     message, code = ended(Case("train", ("-m", "data.k=-1,-2"), ""), tmp_path, monkeypatch, capsys)
-    (sweep,) = (tmp_path / "experiments" / "sweeps" / "train").iterdir()  # its folder needs no name
+    (sweep,) = (tmp_path / "sweeps" / "train").iterdir()  # its folder needs no name
     assert sorted(path.name for path in sweep.iterdir()) == ["0", "1", "multirun.yaml"]
     assert code == 1 and "Traceback" not in message
     assert (

@@ -61,7 +61,8 @@ def with_present_names(config: Any) -> Any:
     if not isinstance(config, Mapping):
         return config
     target = _present(config.get("_target_"))
-    options, worded = _OPTIONS.get(target, {}), _WORDED.get(target)
+    known = target if isinstance(target, str) else ""  # a stranger's file may hold anything
+    options, worded = _OPTIONS.get(known, {}), _WORDED.get(known)
     result = {}
     for key, below in config.items():
         value = target if key == "_target_" else with_present_names(below)

@@ -136,7 +136,7 @@ def test_the_fingerprint_tells_options_and_weights_apart_and_not_where_they_lie(
     [
         ({"facet": "keys"}, "facet='keys' is unknown; use token, key, query, value"),
         ({"layer": 3}, r"layer=\[3\] .* blocks are 0 to 2"),
-        ({"layer": -1}, r"layer=\[-1\]"),
+        ({"layer": -1}, "layer=-1 is too small"),
         ({"layer": []}, "name at least one"),
         ({"layer": [1, 1]}, "none twice"),
     ],

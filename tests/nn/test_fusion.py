@@ -159,7 +159,7 @@ def test_swapped_roles_swap_the_features():
 
 def test_branches_of_one_network_share_it_and_others_do_not():
     same = Fusion(Branch(Colours()), Branch(Colours(), normalise=True))
-    assert same.same_backbone and same.loss.backbone is same.basis.backbone
+    assert same.same_backbone and same.descriptors.backbone is same.basis.backbone
     assert not Fusion(Branch(Colours()), Branch(Colours(factor=2.0))).same_backbone
     # on the CPU both compute in float32
     assert not Fusion(Branch(Colours()), Branch(Colours(precision="float16"))).same_backbone

@@ -45,7 +45,7 @@ def named(message: str, choice: str) -> bool:
 
 @pytest.fixture(scope="module")
 def hydra():
-    register_resolvers(ROOT)
+    register_resolvers()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
         yield
 

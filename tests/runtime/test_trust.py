@@ -218,7 +218,9 @@ def test_options_that_no_constructor_takes_are_refused_by_name(key, value, messa
 def test_files_and_networks_that_a_checkpoint_names_are_the_users_to_type(weights, tmp_path):
     fusion = plain(composed("eval", "dataset=photos", "fusion=gradients_cnn"))["fusion"]
     path = write_checkpoint(tmp_path / "stranger.ckpt", "fusion", changed(fusion, "loss.backbone.weights", weights))
-    with pytest.raises(ForeignConfigError, match=r"at fusion\.loss\.backbone\.weights, which is yours to choose"):
+    with pytest.raises(
+        ForeignConfigError, match=r"at fusion\.descriptors\.backbone\.weights, which is yours to choose"
+    ):
         opened(path, "dataset=photos")
 
 

@@ -70,7 +70,7 @@ def _initialise(program: str, config_dir: str | Path | None) -> None:
     if config_dir is not None:
         if not Path(config_dir).is_dir():
             raise UsageError(
-                f"config_dir={config_dir} is no folder; give one with yaml files, such as solver/mine.yaml"
+                f"{config_dir} is no folder; config_dir takes one with yaml files, such as solver/mine.yaml"
             )
         folders.prepend("command-line", f"file://{Path(config_dir).resolve()}", anchor=SearchPathQuery("schema"))
     Hydra.create_main_hydra2(task_name=program, config_search_path=folders)
