@@ -198,7 +198,8 @@ def test_every_experiment_recipe_and_learned_method_builds(choice, data_dir, tmp
     tested = chosen.test or {}
     overrides += [] if chosen.data.select_on_test else ["data.val_shapes=2"]
     parts = {"dataset": chosen.dataset, "test": tested}
-    overrides += [f"{part}.folder.root={data_dir / 'FAUST_r'}" for part, sets in parts.items() if "folder" in sets]
+    for part in (part for part, sets in parts.items() if "folder" in sets):
+        overrides += [f"{part}.folder.root={data_dir / 'FAUST_r'}", f"{part}.folder.test_share=0.5"]
     missing = [f"dataset.{name}.allow_missing=true" for name in chosen.dataset if name == "faust"]
     missing += [f"test.{name}.allow_missing=true" for name in tested if name in ("faust", "shrec19")]
     cfg = composed("train", *overrides, *missing, output_dir=tmp_path)
