@@ -136,7 +136,9 @@ CASES = (
         "body.off | Other (1).off | landmarks=body.off | backbone=raw_wks",
         r"no use to the backbone WKS; use backbone=landmarks",
     ),
-    case("match", "body.off | Other (1).off | data.k=40", r"needs \d+ eigenfunctions but data\.k=40"),
+    case(
+        "match", "body.off | Other (1).off | backbone=raw_wks | data.k=40", r"needs \d+ eigenfunctions but data\.k=40"
+    ),
     # names of options
     case("match", "body.off | Other (1).off | output=out", r"did you mean hydra\.run\.dir=out\?"),
     case(
@@ -201,7 +203,7 @@ CASES = (
     ),
     case(
         "match",
-        "body.off | Other (1).off | data.samples=9",
+        "body.off | Other (1).off | backbone=raw_wks | data.samples=9",
         r"data\.samples=9 points are fewer than the data\.k=\d+ eigenfunctions",
     ),
     case("match", "body.off | Other (1).off | hydra.job.chdir=true", r"hydra\.job\.chdir would look .*; leave it out"),

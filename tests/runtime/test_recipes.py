@@ -7,7 +7,7 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
-from tests.composing import CONFIGS, ROOT, options, yaml_of
+from tests.composing import CONFIGS, options, yaml_of
 
 from pullback.runtime.checks import ConfigError, check
 from pullback.runtime.recipes import fitted

@@ -33,6 +33,7 @@ class Command:
 
         What goes wrong is told as in ``doorway``.
         """
+        register_resolvers()  # again: who composed in this process meanwhile may have put them away
         words = Vocabulary(self.program, self.configs)
         with telling(functools.partial(while_composing, words=words)), leaving_at_once(), _environment(is_debugging()):
             sys.argv[1:] = overrides(sys.argv[1:], self.program, self.configs)

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from pullback.data.kinds import looks_like_image
-from pullback.runtime.checks import check, check_stages, check_weights
+from pullback.runtime.checks import check, check_kind, check_stages, check_weights
 from pullback.runtime.parts import ConfigError
 from pullback.runtime.settings import as_written
 from pullback.runtime.value_checks import check_given, check_values
@@ -41,6 +41,7 @@ def check_early(cfg: DictConfig) -> None:
         check(cfg)
     else:
         check_weights(raw)
+        check_kind(raw)
         check_stages(raw)
     check_roots(cfg)
 

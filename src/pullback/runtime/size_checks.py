@@ -18,7 +18,8 @@ def check_eigenfunctions(cfg: DictConfig) -> None:
     if not lacking:
         return
     place, formula, options, most = max(lacking, key=lambda taken: taken[3])
-    key = names_in(formula)[-1]
+    names = names_in(formula)
+    key = names[-1] if options[names[-1]] else names[0]  # no steps: all that is taken is taken at once
     fewer = [
         f"{where}.{name}={value}"
         for where, rule, given, _ in lacking
