@@ -43,3 +43,11 @@ def test_a_match_without_a_report_imports_nothing_that_draws_or_trains(tmp_path,
         " 'backbone.descriptor.k': 60, 'solver.n_steps': 1})"
     )
     assert imported_by(code, *(str(tmp_path / name) for name in ("a.off", "b.off", "cache"))) == []
+
+
+def test_trying_a_checkpoint_without_memory_imports_no_compiler():
+    code = (
+        "import torch\nfrom pullback.nn.diffusion_net import DiffusionNet\n"
+        "with torch.device('meta'): DiffusionNet(8, 8, width=8, n_blocks=1, time_init='log_uniform')"
+    )
+    assert imported_by(code, of=("torch._dynamo", "sympy", "triton")) == []

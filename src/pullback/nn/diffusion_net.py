@@ -42,7 +42,9 @@ class LearnedDiffusion(nn.Module):
             times = torch.zeros(width)
         # lengths √t from 1 % to 30 % of √area: every scale is there from the first step
         elif time_init == "log_uniform":
-            times = 10 ** torch.linspace(-4, -1, width)
+            times = torch.empty(width)
+            if not times.is_meta:  # tried without memory, the power would import torch._dynamo: seconds
+                times = 10 ** torch.linspace(-4, -1, width)
         else:
             raise ValueError(f"time_init={time_init!r} is unknown; use zero or log_uniform")
         self.times = nn.Parameter(times)
