@@ -28,7 +28,7 @@ def run(folder: Path, *arguments: str) -> None:
 
 def bodies(folder: Path) -> None:
     """What match.py draws, in 255 colours."""
-    run(folder, *BODIES, "landmarks=docs/tutorials/landmarks.txt")
+    run(folder, *BODIES)
     drawn = Pillow.open(folder / "match.png").convert("RGB").quantize(255)
     drawn.save(HERE / "bodies.png", optimize=True)
 
