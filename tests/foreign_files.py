@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from tests.composing import composed
 
-from pullback.runtime.settings import made, plain
+from pullback.runtime.settings import instantiate, to_plain
 from pullback.tasks.store import PredictionStore
 
 TINY = ["backbone.network.width=8", "backbone.network.n_blocks=1", "backbone.network.k=12", "backbone.descriptor.k=12"]
@@ -20,10 +20,10 @@ TINY += ["solver.k_init=6", "solver.step=2", "solver.n_steps=1"]
 def honest_checkpoint() -> Mapping[str, Any]:
     """What ``train.py`` would keep of a small network."""
     cfg = composed("train", *TINY)
-    backbone = made(cfg.backbone)
+    backbone = instantiate(cfg.backbone)
     weights = {f"backbone.{name}": values.clone() for name, values in backbone.state_dict().items()}
     told = {
-        key: plain(cfg)[key]
+        key: to_plain(cfg)[key]
         for key in ("backbone", "solver", "loss", "dataset", "data", "method_name", "monitor", "weights", "seed")
     }
     return {"state_dict": weights, "config": told, "global_step": 5}
@@ -92,7 +92,10 @@ def calls(canary: Path) -> dict[str, dict[str, Any]]:
             "_args_": [{"_target_": "hydra.utils.get_method", "path": "os.system"}, shell],
         },
         "reduce": {"_target_": "functools.reduce", "_args_": ["x"]},
-        "made": {"_target_": "pullback.runtime.settings.made", "cfg": {"_target_": "os.system", "command": shell}},
+        "made": {
+            "_target_": "pullback.runtime.settings.instantiate",
+            "cfg": {"_target_": "os.system", "command": shell},
+        },
         "write_atomically": {"_target_": "pullback.writing.write_atomically", "path": str(canary), "write": "x"},
         "our import of torch": {"_target_": "pullback.tasks.training.weights.torch.save", "obj": 1, "f": str(canary)},
         "our import of subprocess": {

@@ -19,7 +19,7 @@ from pullback.data.mesh.datamodule import DataSettings
 from pullback.data.mesh.sets.smal import species_by_name
 from pullback.runtime.build import build
 from pullback.runtime.checks import ConfigError, check
-from pullback.runtime.settings import plain
+from pullback.runtime.settings import to_plain
 
 FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent.name != "local")
 NAMES = [path.relative_to(CONFIGS).as_posix() for path in FILES]
@@ -107,7 +107,7 @@ def test_the_data_section_is_written_with_all_its_options(task, settings):
 
 @pytest.mark.parametrize("fusion", options("fusion"))
 def test_every_fusion_resolves_to_two_complete_branches(fusion):
-    resolved = plain(composed("eval", "dataset=tss", f"fusion={fusion}"))
+    resolved = to_plain(composed("eval", "dataset=tss", f"fusion={fusion}"))
     assert resolved["module"]["fusion"] == resolved["fusion"]
     for written in targets(resolved["fusion"]):
         assert set(inspect.signature(located(written["_target_"])).parameters) == {
@@ -155,7 +155,7 @@ CHOICES = [f"{group}={option}" for group in TRAINING_GROUPS for option in option
     "choice", [text for text in CHOICES if text not in {f"solver={name}" for name in IMAGE_SOLVERS}]
 )
 def test_every_choice_composes_and_resolves(choice):
-    resolved = plain(composed("train", choice))
+    resolved = to_plain(composed("train", choice))
     assert resolved["module"]["backbone"] == resolved["backbone"]
 
 

@@ -14,7 +14,7 @@ from pullback.data.image.datamodule import ImageDataSettings
 from pullback.data.mesh.settings import DataSettings
 from pullback.figures.camera import View
 from pullback.ranges import NumberError, above, at_least, within
-from pullback.runtime.settings import made
+from pullback.runtime.settings import instantiate
 
 GROUPS = ("solver", "backbone", "branch", "graph", "loss", "dataset", "adaptation")
 MEANINGFUL = {("View", "azimuth", -1), ("View", "elevation", -1)}
@@ -66,7 +66,7 @@ def test_all_parts_with_numbers_are_tried():
 def test_an_absurd_number_is_refused_by_the_name_of_its_option(target, option, value, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ValueError, match=rf"\b{option}=|\b{option}\b.*-1"):
-        made({**plain_options(written_objects()[target]), option: value})
+        instantiate({**plain_options(written_objects()[target]), option: value})
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_absurd_number_is_refused_by_the_name_of_its_option(target, option, v
 )
 def test_the_option_is_named_as_it_is_typed(program, part, typed, told):
     with pytest.raises(NumberError, match=told):
-        made(composed(program, *typed)[part])
+        instantiate(composed(program, *typed)[part])
 
 
 def test_a_range_says_what_to_give_and_lets_null_pass():

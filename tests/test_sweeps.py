@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from tests.composing import composed, options, yaml_of
 
 from pullback.runtime.checks import check
-from pullback.runtime.settings import plain
+from pullback.runtime.settings import to_plain
 
 # Sweeps over photographs, and what has to be chosen for their keys to exist.
 OF_PHOTOGRAPHS = {
@@ -42,7 +42,7 @@ def test_every_value_of_a_sweep_composes_and_passes_the_checks(sweep, job):
     program = ["eval", "dataset=tss", *OF_PHOTOGRAPHS[sweep]] if sweep in OF_PHOTOGRAPHS else ["train", "dataset=faust"]
     cfg = composed(*program, f"sweep={sweep}", *job)
     check(cfg)
-    resolved = plain(cfg)
+    resolved = to_plain(cfg)
     assert resolved["module"]["solver"] == resolved["solver"]
 
 

@@ -24,7 +24,7 @@ from pullback.data.mesh.shapes import PreparationSettings, load_shape
 from pullback.geometry.coarsening import coarsen
 from pullback.geometry.subdivision import subdivide
 from pullback.mapping.softmap import DenseSoftMap
-from pullback.runtime.settings import made, register_resolvers
+from pullback.runtime.settings import instantiate, register_resolvers
 from pullback.solvers.zoomout import DiffZoomOut
 from pullback.types import ShapePair, SoftMap
 
@@ -120,8 +120,8 @@ def step_of(task: Task, overrides: Sequence[str]) -> Step:
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "configs")):
         cfg = compose("train", overrides=[*overrides, "paths.output_dir=unused"])
     torch.manual_seed(0)
-    backbone = made(cfg.backbone).to(task.device)
-    solver, terms = made(cfg.solver), made(cfg.loss)
+    backbone = instantiate(cfg.backbone).to(task.device)
+    solver, terms = instantiate(cfg.solver), instantiate(cfg.loss)
 
     def step(pair: ShapePair) -> tuple[float, Tensor]:
         torch.manual_seed(1)

@@ -16,7 +16,7 @@ from torch import Tensor
 from pullback.mapping import BlockedSoftMap, distances, embeddings, nearest, parallel, precise_map, soft_map, strips
 from pullback.mapping.distances import largest_distance
 from pullback.mapping.embeddings import full_precision
-from pullback.mapping.parallel import alone, each, in_order
+from pullback.mapping.parallel import each, in_order, run_alone
 from pullback.mapping.readout import Readout
 from pullback.stages import StageClock, listening, stage
 from pullback.types import PatchPair
@@ -107,7 +107,7 @@ def test_strips_are_shared_out_and_kernels_keep_to_one_thread():
         both.wait()
         return threading.current_thread().name, torch.get_num_threads()
 
-    found = alone(lambda: each(work, range(4)), CPU)
+    found = run_alone(lambda: each(work, range(4)), CPU)
     assert len({name for name, _ in found}) == 2 and {n for _, n in found} == {1}
 
 
@@ -118,26 +118,26 @@ def test_the_number_of_threads_is_as_before_also_after_an_error(threads):
 
     threads(3)
     with pytest.raises(KeyError, match="5"):
-        alone(lambda: each(fail, range(50)), CPU)
+        run_alone(lambda: each(fail, range(50)), CPU)
     assert torch.get_num_threads() == 3
     assert in_a_new_thread(torch.get_num_threads) == 3
-    assert alone(lambda: each(lambda i: i * i, range(50)), CPU) == [i * i for i in range(50)]
+    assert run_alone(lambda: each(lambda i: i * i, range(50)), CPU) == [i * i for i in range(50)]
 
 
 def test_with_one_thread_everything_happens_in_the_thread_of_the_caller(threads):
     threads(1)
-    assert set(alone(lambda: each(lambda i: threading.get_ident(), range(9)), CPU)) == {threading.get_ident()}
+    assert set(run_alone(lambda: each(lambda i: threading.get_ident(), range(9)), CPU)) == {threading.get_ident()}
 
 
 def test_work_inside_of_work_is_not_shared_out_again():
     def inner(i: int) -> set[int]:
-        return set(alone(lambda: each(lambda j: threading.get_ident(), range(9)), CPU)) - {threading.get_ident()}
+        return set(run_alone(lambda: each(lambda j: threading.get_ident(), range(9)), CPU)) - {threading.get_ident()}
 
-    assert alone(lambda: each(inner, range(20)), CPU) == [set()] * 20
+    assert run_alone(lambda: each(inner, range(20)), CPU) == [set()] * 20
 
 
 def test_a_computation_inside_of_another_may_use_the_same_threads():
-    assert alone(lambda: alone(lambda: each(lambda i: i, range(5)), CPU), CPU) == [0, 1, 2, 3, 4]
+    assert run_alone(lambda: run_alone(lambda: each(lambda i: i, range(5)), CPU), CPU) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("held", [0, 3, 2**22])
@@ -152,7 +152,7 @@ def test_parts_are_added_in_the_order_of_their_items(held, threads, monkeypatch)
             time.sleep(pauses[i])
             yield (torch.tensor([i, j]),)
 
-    alone(lambda: in_order(parts, range(40), lambda part: added.append(tuple(part[0].tolist()))), CPU)
+    run_alone(lambda: in_order(parts, range(40), lambda part: added.append(tuple(part[0].tolist()))), CPU)
     assert added == [(i, j) for i in range(40) for j in range(3)]
 
 
@@ -166,7 +166,7 @@ def test_parts_that_fail_leave_nobody_waiting(threads):
             raise OverflowError("item 4")
 
     with pytest.raises(OverflowError, match="item 4"):
-        alone(lambda: in_order(parts, range(100), lambda part: None), CPU)
+        run_alone(lambda: in_order(parts, range(100), lambda part: None), CPU)
 
 
 def test_an_interrupt_ends_the_work_and_reaches_the_caller():
@@ -179,7 +179,7 @@ def test_an_interrupt_ends_the_work_and_reaches_the_caller():
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        alone(lambda: each(work, range(10_000)), CPU)
+        run_alone(lambda: each(work, range(10_000)), CPU)
     n = len(begun)
     time.sleep(0.05)
     assert 0 < n < 10_000 and len(begun) == n
@@ -195,7 +195,7 @@ def test_the_caller_s_modes_and_context_hold_inside():
             with stage(f"strip {i}"):
                 return torch.is_grad_enabled()
 
-        assert alone(lambda: each(work, range(8)), CPU) == [False] * 8
+        assert run_alone(lambda: each(work, range(8)), CPU) == [False] * 8
         assert nearest(torch.rand(100, 3), torch.rand(100, 3)).is_inference()
     assert out.tolist() == list(range(8)) and {entry.name for entry in clock.stages} == {f"strip {i}" for i in range(8)}
     assert torch.is_grad_enabled()
@@ -260,7 +260,7 @@ def test_full_precision_lasts_until_the_last_thread_has_left():
 
 def _search() -> list[int]:
     torch.set_num_threads(2)
-    return alone(lambda: each(lambda i: i + 1, range(9)), CPU)
+    return run_alone(lambda: each(lambda i: i + 1, range(9)), CPU)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")

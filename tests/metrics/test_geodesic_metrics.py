@@ -18,7 +18,7 @@ from pullback.metrics import (
     score_pair,
     standard_metrics,
 )
-from pullback.metrics.geodesic import area_under, flipped, geodesic_errors, pck_curve
+from pullback.metrics.geodesic import area_under, find_flipped, geodesic_errors, pck_curve
 
 
 def score(*errors: float, coverage: float = 1.0, flip_rate: float | None = None) -> PairScore:
@@ -49,7 +49,7 @@ def test_a_pair_without_landmarks_has_no_errors_and_one_without_sides_no_flips()
     with pytest.raises(ValueError, match=f"{pair.name}: no landmarks are known"):
         geodesic_errors(torch.arange(8), dataclasses.replace(pair, corr2=None))
     with pytest.raises(ValueError, match=f"{pair.name}: left and right of the landmarks on {pair.shape1.name}"):
-        flipped(torch.arange(8), pair)
+        find_flipped(torch.arange(8), pair)
 
 
 def test_mean_and_median_of_a_pair():
@@ -84,15 +84,15 @@ def test_a_map_of_everything_to_one_end_flips_the_landmarks_of_the_other_half():
 def test_landmarks_on_the_midline_have_no_side():
     pair = line_pair(n1=7, n2=7, mirrored=True)  # landmark 3 is its own mirror image; 2 and 4 are 0.2 apart
     p2p21 = torch.arange(6, -1, -1)
-    assert len(flipped(p2p21, pair)) == 6
-    assert len(flipped(p2p21, pair, margin=0.25)) == 4
-    assert len(flipped(p2p21, pair, margin=0.7)) == 0
+    assert len(find_flipped(p2p21, pair)) == 6
+    assert len(find_flipped(p2p21, pair, margin=0.25)) == 4
+    assert len(find_flipped(p2p21, pair, margin=0.7)) == 0
 
 
 def test_a_landmark_exactly_between_its_two_places_is_not_flipped():
     pair = line_pair(n1=7, n2=7, corr=[1], mirrored=True)
-    assert flipped(torch.full((7,), 3), pair).tolist() == [False]
-    assert flipped(torch.full((7,), 4), pair).tolist() == [True]
+    assert find_flipped(torch.full((7,), 3), pair).tolist() == [False]
+    assert find_flipped(torch.full((7,), 4), pair).tolist() == [True]
 
 
 def test_without_landmarks_off_the_midline_the_flip_rate_is_unknown():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pullback.nn.diffusion_features import assembled, decoder_features, fixed_noise, windows
+from pullback.nn.diffusion_features import assemble, decoder_features, fixed_noise, windows
 
 STRIDE = {"s5": 64, "s4": 32, "s3": 16, "s2": 8, "up1": 16}
 
@@ -50,4 +50,4 @@ def test_cut_and_assembled_is_as_before():
     image = torch.rand(2, 3, 24, 40)
     places = windows((24 * 8, 40 * 8), 128)
     parts = [image[:, :, rows.start // 8 : rows.stop // 8, cols.start // 8 : cols.stop // 8] for rows, cols in places]
-    torch.testing.assert_close(assembled(parts, places, (24 * 8, 40 * 8)), image)
+    torch.testing.assert_close(assemble(parts, places, (24 * 8, 40 * 8)), image)

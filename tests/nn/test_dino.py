@@ -8,14 +8,14 @@ from tests.nn.photo_fakes import embedded_cat, photo, photo_of
 from tests.nn.vit_fakes import FAMILIES, transformers
 
 from pullback.nn.dino import Dino, projection
-from pullback.nn.image_backbone import resized
+from pullback.nn.image_backbone import resize
 
 
 def reference(folder, one, size: int) -> tuple[torch.nn.Module, list[torch.Tensor]]:
     """The whole model as transformers loads it, and all its hidden states, patch tokens only, as maps."""
     model = transformers.AutoModel.from_pretrained(folder).float().eval()
     height, width = (side * size // max(one.size) // 4 * 4 for side in one.size)
-    image = resized(one.pixels, (height, width))[None]
+    image = resize(one.pixels, (height, width))[None]
     image = (image - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[
         :, None, None
     ]
@@ -39,7 +39,7 @@ def test_the_hidden_state_is_what_the_blocks_give_when_run_by_hand_and_not_the_n
     one = photo(40, 40)
     backbone = Dino(folder_of("dinov2"), layer=2, size=20)
     model, _, _ = reference(folder_of("dinov2"), one, 20)
-    image = (resized(one.pixels, (20, 20))[None] - backbone.mean) / backbone.std
+    image = (resize(one.pixels, (20, 20))[None] - backbone.mean) / backbone.std
     with torch.no_grad():
         x = model.embeddings(image)
         for block in model.encoder.layer:

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from tests.composing import CONFIGS, options
 
-from pullback.nn.fusion import Branch, Fusion, JointPCA, resampled
+from pullback.nn.fusion import Branch, Fusion, JointPCA, resample
 from pullback.nn.image_backbone import ImageBackbone
 from pullback.types import Image
 
@@ -79,7 +79,7 @@ def test_joint_pca_knows_no_order_of_images_and_no_generator():
     ("before", "after"), [((12, 16), (24, 32)), ((24, 32), (12, 16)), ((20, 30), (17, 23)), ((13, 17), (31, 20))]
 )
 def test_a_ramp_in_pixels_stays_a_ramp_on_another_grid(before, after):
-    moved, expected = resampled(ramp(*before), after), ramp(*after)
+    moved, expected = resample(ramp(*before), after), ramp(*after)
     # Patches outside the outermost old centres have nothing to interpolate between.
     rows, cols = ((limit.min() <= new) & (new <= limit.max()) for new, limit in
                   ((expected[1, :, 0], ramp(*before)[1]), (expected[0, 0], ramp(*before)[0])))  # fmt: skip
@@ -90,7 +90,7 @@ def test_a_ramp_in_pixels_stays_a_ramp_on_another_grid(before, after):
 
 def test_patches_are_averaged_where_the_grid_is_halved():
     feat = torch.rand(5, 8, 12)
-    torch.testing.assert_close(resampled(feat, (4, 6)), torch.nn.functional.avg_pool2d(feat, 2))
+    torch.testing.assert_close(resample(feat, (4, 6)), torch.nn.functional.avg_pool2d(feat, 2))
 
 
 def test_blocks_are_brought_to_the_finest_grid_in_their_order():
@@ -99,8 +99,8 @@ def test_blocks_are_brought_to_the_finest_grid_in_their_order():
     one, _ = branch.combine(maps1, maps2)
     assert one.shape == (16, 8, 12)
     assert torch.equal(one[:4], maps1["s3"])
-    assert torch.equal(one[4:10], resampled(maps1["s4"], (8, 12))) and torch.equal(
-        one[10:], resampled(maps1["s5"], (8, 12))
+    assert torch.equal(one[4:10], resample(maps1["s4"], (8, 12))) and torch.equal(
+        one[10:], resample(maps1["s5"], (8, 12))
     )
 
 
@@ -109,7 +109,7 @@ def test_each_block_is_reduced_on_its_own_grid():
     one, two = Branch(Colours(), reduce=JointPCA(5)).combine(maps1, maps2)
     reduced = JointPCA(5)(maps1["s4"], maps2["s4"])
     assert one.shape == two.shape == (10, 8, 12)
-    torch.testing.assert_close(two[5:], resampled(reduced[1], (8, 12)))
+    torch.testing.assert_close(two[5:], resample(reduced[1], (8, 12)))
 
 
 def test_a_branch_without_reduction_sees_one_image_at_a_time():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.nn.photo_fakes import photo, photo_of, textured
 
-from pullback.nn.handcrafted import DenseGradients, at_offset, blurred, oriented_gradients
+from pullback.nn.handcrafted import DenseGradients, at_offset, blur, oriented_gradients
 
 
 def descriptors(image: torch.Tensor, **options) -> torch.Tensor:
@@ -61,8 +61,8 @@ def test_the_blur_is_a_gaussian_and_keeps_constants_up_to_the_border():
     point[0, 0, 20, 20] = 1
     x = torch.arange(-20.0, 21.0)
     gaussian = torch.exp(-(x[:, None] ** 2 + x**2) / (2 * 3.0**2)) / (2 * torch.pi * 3.0**2)
-    assert torch.allclose(blurred(point, 3.0)[0, 0], gaussian, atol=2e-4)
-    assert torch.allclose(blurred(torch.full((1, 2, 9, 5), 0.3), 4.0), torch.full((1, 2, 9, 5), 0.3))
+    assert torch.allclose(blur(point, 3.0)[0, 0], gaussian, atol=2e-4)
+    assert torch.allclose(blur(torch.full((1, 2, 9, 5), 0.3), 4.0), torch.full((1, 2, 9, 5), 0.3))
 
 
 def test_values_are_read_at_patch_centres_and_offsets_from_them():
@@ -100,7 +100,7 @@ def test_a_shifted_photo_is_matched_to_itself_at_the_true_shift():
 
 def test_a_mirrored_photo_has_the_mirrored_grid_with_exchanged_bins():
     image = textured(64, 96)
-    both = [blurred(one[None, :1], 2.0) for one in (image, image.flip(2))]
+    both = [blur(one[None, :1], 2.0) for one in (image, image.flip(2))]
     plain, mirrored = (at_offset(oriented_gradients(one, bins=8, signed=True), patch=8) for one in both)
     exchanged = [(4 - i) % 8 for i in range(8)]  # dx changes sign
     assert torch.allclose(mirrored.flip(3)[:, exchanged], plain, atol=1e-6)

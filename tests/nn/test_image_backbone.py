@@ -6,7 +6,7 @@ import torch
 from PIL import Image as PillowImage
 from tests.nn.photo_fakes import photo
 
-from pullback.nn.image_backbone import ImageBackbone, grid_of, input_size, resized
+from pullback.nn.image_backbone import ImageBackbone, grid_of, input_size, resize
 from pullback.nn.weights_hash import sha256_of_weights
 from pullback.types import Image
 
@@ -52,7 +52,7 @@ def test_a_photo_too_narrow_for_two_patches_is_refused_with_a_size_that_works():
 
 def test_resizing_is_the_bicubic_low_pass_of_pillow():
     original = photo(90, 120)
-    ours = resized(original.pixels, (40, 70)) * 255
+    ours = resize(original.pixels, (40, 70)) * 255
     theirs = np.asarray(
         PillowImage.fromarray(original.pixels.permute(1, 2, 0).numpy()).resize((70, 40), PillowImage.Resampling.BICUBIC)
     )
@@ -63,9 +63,9 @@ def test_resizing_is_the_bicubic_low_pass_of_pillow():
 def test_resizing_does_not_overshoot_an_edge_and_keeps_a_photo_of_that_size():
     edge = torch.zeros(3, 32, 32, dtype=torch.uint8)
     edge[:, :, 16:] = 255
-    large = resized(edge, (64, 64))
+    large = resize(edge, (64, 64))
     assert large.min() == 0 and large.max() == 1
-    assert torch.equal(resized(edge, (32, 32)), edge.float() / 255)
+    assert torch.equal(resize(edge, (32, 32)), edge.float() / 255)
 
 
 def test_the_grid_covers_the_whole_photo_evenly():

@@ -8,22 +8,24 @@ import pytest
 
 from pullback.geometry.grid import _get_laplacian
 from pullback.runtime.options import MissingPackage, OptionError, options_at_fault
-from pullback.runtime.settings import made
+from pullback.runtime.settings import instantiate
 
 
 def test_a_refusal_of_a_part_is_told_in_its_words():
     with pytest.raises(OptionError, match=r"data\.laplacian=foo is unknown"), options_at_fault():
-        made({"_target_": "pullback.data.mesh.shapes.PreparationSettings", "laplacian": "foo"})
+        instantiate({"_target_": "pullback.data.mesh.shapes.PreparationSettings", "laplacian": "foo"})
 
 
 def test_an_option_that_a_part_does_not_have_is_a_mistake():
     with pytest.raises(OptionError, match="unexpected keyword argument 'sharpness'"), options_at_fault():
-        made({"_target_": "pullback.solvers.zoomout.ZoomOut", "k_init": 10, "step": 5, "n_steps": 1, "sharpness": 3})
+        instantiate(
+            {"_target_": "pullback.solvers.zoomout.ZoomOut", "k_init": 10, "step": 5, "n_steps": 1, "sharpness": 3}
+        )
 
 
 def test_what_lightning_refuses_is_told_in_its_words():
     with pytest.raises(OptionError, match="Precision 'banana' is invalid"), options_at_fault():
-        made({"_target_": "lightning.pytorch.Trainer", "precision": "banana", "logger": False})
+        instantiate({"_target_": "lightning.pytorch.Trainer", "precision": "banana", "logger": False})
 
 
 def test_a_package_that_is_missing_is_told_by_the_part_that_needs_it(monkeypatch):

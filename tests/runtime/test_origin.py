@@ -7,13 +7,13 @@ from omegaconf import OmegaConf
 from tests.composing import composed, options
 
 from pullback.runtime.origin import fine_tuning, trained_on, with_origin
-from pullback.runtime.settings import plain
+from pullback.runtime.settings import to_plain
 from pullback.tasks.mesh.adaptation import FineTuning
 
 
 def made_by(*overrides: str) -> dict:
     """The part of a fingerprint that tells of fine-tuning."""
-    cfg = plain(composed("eval", *overrides))
+    cfg = to_plain(composed("eval", *overrides))
     return {key: cfg[key] for key in ("adaptation", "loss")}
 
 
@@ -41,7 +41,7 @@ def test_another_adaptation_is_named_with_its_options():
 
 @pytest.mark.parametrize("option", options("adaptation"))
 def test_an_adaptation_is_written_with_all_its_options(option):
-    written = plain(composed("eval", f"adaptation={option}")).pop("adaptation")
+    written = to_plain(composed("eval", f"adaptation={option}")).pop("adaptation")
     assert set(inspect.signature(FineTuning.__init__).parameters) - {"self"} == set(written) - {"_target_"}
 
 

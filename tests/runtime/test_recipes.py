@@ -11,7 +11,7 @@ from tests.composing import CONFIGS, options, yaml_of
 
 from pullback.runtime.checks import ConfigError, check
 from pullback.runtime.recipes import fitted
-from pullback.runtime.settings import made, register_resolvers
+from pullback.runtime.settings import instantiate, register_resolvers
 
 SETTING = ("backbone", "solver", "loss", "optimizer", "scheduler", "trainer")
 MESH_SOLVERS = [name for name in options("solver") if "defaults" not in yaml_of("solver", name)]
@@ -33,7 +33,7 @@ def built(program: str, *chosen: str) -> str | None:
         return str(refusal)
     with torch.device("meta"):
         for part in ("backbone", "solver", "loss"):
-            made(cfg[part])
+            instantiate(cfg[part])
     return None
 
 

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 from tests.composing import ROOT
 
-from pullback.runtime.settings import inherit, made, plain, register_resolvers
+from pullback.runtime.settings import inherit, instantiate, register_resolvers, to_plain
 
 TRAINED = {
     "backbone": {"_target_": "pullback.nn.backbone.Backbone", "normalise": "unit_rows"},
@@ -28,18 +28,18 @@ def composed(**further):
 
 def test_backbone_and_solver_come_from_the_checkpoint():
     cfg = inherit(composed(), TRAINED, ["seed=7"])
-    assert plain(cfg) == {**TRAINED, "data": {"k": 150, "laplacian": "robust", "coarsen": None}, "seed": 7}
+    assert to_plain(cfg) == {**TRAINED, "data": {"k": 150, "laplacian": "robust", "coarsen": None}, "seed": 7}
 
 
 def test_a_choice_on_the_command_line_keeps_the_whole_part():
     cfg = inherit(composed(), TRAINED, ["solver=zoomout", "solver.n_steps=4"])
-    assert plain(cfg)["solver"] == {"_target_": "pullback.solvers.zoomout.ZoomOut", "k_init": 30, "n_steps": 4}
+    assert to_plain(cfg)["solver"] == {"_target_": "pullback.solvers.zoomout.ZoomOut", "k_init": 30, "n_steps": 4}
     assert cfg.backbone.normalise == "unit_rows"
 
 
 def test_a_value_on_the_command_line_changes_the_checkpoints_part():
     cfg = inherit(composed(), TRAINED, ["solver.k_init=30"])
-    assert plain(cfg)["solver"] == {"_target_": "pullback.solvers.zoomout.DiffZoomOut", "blur": 0.03, "k_init": 30}
+    assert to_plain(cfg)["solver"] == {"_target_": "pullback.solvers.zoomout.DiffZoomOut", "blur": 0.03, "k_init": 30}
 
 
 def test_the_number_of_eigenfunctions_is_kept_where_it_is_typed():
@@ -89,15 +89,15 @@ def test_resolvers_name_places_and_the_first_value_that_is_there():
     cfg = OmegaConf.create(
         {"none": None, "empty": "", "root": "${place:root}", "name": "${first_of:${none},${empty},train}"}
     )
-    assert plain(cfg) == {"none": None, "empty": "", "root": str(ROOT), "name": "train"}
+    assert to_plain(cfg) == {"none": None, "empty": "", "root": str(ROOT), "name": "train"}
 
 
 def test_what_a_constructor_refuses_is_told_in_its_own_words():
     cfg = OmegaConf.create({"_target_": "pullback.solvers.zoomout.ZoomOut", "k_init": 0})
     with pytest.raises(ValueError, match=r"^k_init=0 is too small; give 1 or more"):
-        made(cfg)
+        instantiate(cfg)
 
 
 def test_objects_are_built_from_plain_lists():
-    made_list = made(OmegaConf.create({"_target_": "builtins.dict", "betas": [0.9, 0.99]}))["betas"]
+    made_list = instantiate(OmegaConf.create({"_target_": "builtins.dict", "betas": [0.9, 0.99]}))["betas"]
     assert type(made_list) is list

@@ -4,7 +4,7 @@ import pytest
 from tests.composing import composed
 
 from pullback.runtime.checks import ConfigError, check_kind
-from pullback.runtime.settings import made, plain
+from pullback.runtime.settings import instantiate, to_plain
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def data_of(tmp_path):
     """The data module of a training with these overrides, and nothing of it computed."""
 
     def make(*overrides):
-        return made(composed("train", f"paths.data_dir={tmp_path}", *overrides).data)
+        return instantiate(composed("train", f"paths.data_dir={tmp_path}", *overrides).data)
 
     return make
 
@@ -37,4 +37,4 @@ def test_a_pairing_within_classes_follows_the_protocol_of_the_run(data_of):
 
 def test_photographs_are_no_tests_of_a_training():
     with pytest.raises(ConfigError, match=r"dataset=\[faust,tss\] mixes meshes and photographs"):
-        check_kind(plain(composed("train", "dataset=faust", "dataset@test=tss")))
+        check_kind(to_plain(composed("train", "dataset=faust", "dataset@test=tss")))

@@ -15,7 +15,7 @@ from pullback.plain_data import PlainDataError, plain_data
 from pullback.runtime.doorway import LogFormatter, tell
 from pullback.runtime.offered import OFFERED, PUBLISHED_WEIGHTS, ForeignConfigError, check_offered
 from pullback.runtime.origin import check_described, description_of, with_origin
-from pullback.runtime.settings import as_yaml, made, plain
+from pullback.runtime.settings import as_yaml, instantiate, to_plain
 
 HARMS = list(calls(Path("x")))
 PLACES = ["solver", "backbone", "backbone.descriptor", "backbone.network", "graph", "fusion"]
@@ -32,7 +32,7 @@ def opened(checkpoint: Path, *overrides: str):
     cfg = evaluation(*overrides).copy()
     cfg.ckpt = str(checkpoint)
     cfg, _ = with_origin(cfg, overrides)
-    return cfg, [made(cfg.get(part)) for part in ("backbone", "solver", "fusion", "graph", "loss")]
+    return cfg, [instantiate(cfg.get(part)) for part in ("backbone", "solver", "fusion", "graph", "loss")]
 
 
 @pytest.mark.parametrize("harm", HARMS)
@@ -139,7 +139,7 @@ def test_everything_that_the_projects_own_configurations_name_is_offered(part):
 def test_every_class_on_the_list_is_defined_where_the_list_says():
     for names in OFFERED.values():
         for name in names:
-            cls = made({"_target_": name, "_partial_": True}).func
+            cls = instantiate({"_target_": name, "_partial_": True}).func
             assert isinstance(cls, type) and f"{cls.__module__}.{cls.__qualname__}" == name
 
 
@@ -174,12 +174,12 @@ SECRETS += [
 def test_an_interpolation_in_a_checkpoint_is_text(text, tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "hunter2")
     cfg, _ = opened(write_checkpoint(tmp_path / "stranger.ckpt", "method_name", text))
-    config = plain(cfg)
+    config = to_plain(cfg)
     assert config["method_name"] == cfg.method_name == text
     assert "hunter2" not in as_yaml(config)
     again, _ = opened(write_checkpoint(tmp_path / "second.ckpt", "method_name", config["method_name"]))
     assert again.method_name == text
-    assert made({"_target_": "builtins.dict", "name": text}) == {"name": text}
+    assert instantiate({"_target_": "builtins.dict", "name": text}) == {"name": text}
 
 
 def test_an_interpolation_in_an_option_reaches_the_constructor_as_text(tmp_path, monkeypatch):
@@ -216,7 +216,7 @@ def test_options_that_no_constructor_takes_are_refused_by_name(key, value, messa
 
 @pytest.mark.parametrize("weights", ["/etc/passwd", "~/.ssh/id_rsa", "stranger/model", "../x", "http://x/y"])
 def test_files_and_networks_that_a_checkpoint_names_are_the_users_to_type(weights, tmp_path):
-    fusion = plain(composed("eval", "dataset=photos", "fusion=gradients_cnn"))["fusion"]
+    fusion = to_plain(composed("eval", "dataset=photos", "fusion=gradients_cnn"))["fusion"]
     path = write_checkpoint(tmp_path / "stranger.ckpt", "fusion", changed(fusion, "loss.backbone.weights", weights))
     with pytest.raises(
         ForeignConfigError, match=r"at fusion\.descriptors\.backbone\.weights, which is yours to choose"

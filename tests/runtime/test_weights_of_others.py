@@ -9,7 +9,7 @@ from tests.foreign_networks import DiffusionNetOfUlrssm, ulrssm_checkpoint
 from pullback.nn.foreign_weights import ForeignWeightsError
 from pullback.runtime.build import build
 from pullback.runtime.checks import ConfigError, check
-from pullback.runtime.origin import described, trained_on
+from pullback.runtime.origin import describe, trained_on
 
 NETWORK = [
     "backbone.descriptor.channels=12",
@@ -57,7 +57,7 @@ def test_a_program_begins_with_the_weights_and_says_where_they_come_from(home, p
     assert run.trained_on == ["unknown"]
     if program == "train":
         assert trained_on(run.config) == ["unknown", "faust"]
-        rule = described({"config": {**run.config, "monitor": "val/loss"}, "global_step": 7}, "best.ckpt")
+        rule = describe({"config": {**run.config, "monitor": "val/loss"}, "global_step": 7}, "best.ckpt")
         assert rule.endswith("step 7, trained on faust, begun with the weights of faust.pth")
 
 

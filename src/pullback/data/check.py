@@ -99,14 +99,14 @@ def _table(findings: Sequence["Finding"], folder: Path) -> Table:
 
 def _explanations(findings: Sequence["Finding"]) -> list[str]:
     """What is wrong, and where to get what is missing; sets without trouble are not mentioned."""
-    from pullback.data.errors import shortened
+    from pullback.data.errors import shorten
 
     lines = []
     for finding in findings:
         head = f"[bold]{finding.key}[/bold]"
         problems = [escape(problem) for problem in finding.problems]
         if problems:
-            lines.append(f"{head}: {shortened(problems, most=3) if len(problems) > 1 else problems[0]}")
+            lines.append(f"{head}: {shorten(problems, most=3) if len(problems) > 1 else problems[0]}")
         lines += [f"{head}: {escape(remark)}" for remark in finding.remarks]
         if finding.source:
             lines.append(f"{head}: [dim]{escape(finding.source)}[/dim]")

@@ -16,7 +16,7 @@ class MissingDataError(UserError, FileNotFoundError):
     """
 
 
-def shortened(items: Iterable[str], most: int = 5) -> str:
+def shorten(items: Iterable[str], most: int = 5) -> str:
     """The first few of the items, and how many more there are."""
     items = list(items)
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pullback.data.errors import shortened
+from pullback.data.errors import shorten
 from pullback.data.image.dataset import ImageDataset
 from pullback.data.known_sets import ABSENT, COMPLETE, DAMAGED, EDITIONS, INCOMPLETE
 from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles, Split
@@ -191,5 +191,5 @@ def _remarks(found: _Found) -> Iterator[str]:
             noted[files.name] = notes
     if noted:
         first = next(iter(noted))
-        what = f"{len(noted)} of {len(shapes)} meshes are cleaned when they are loaded ({shortened(noted)})"
+        what = f"{len(noted)} of {len(shapes)} meshes are cleaned when they are loaded ({shorten(noted)})"
         yield f"{what}; {first}: {'; '.join(noted[first])}"

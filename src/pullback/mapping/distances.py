@@ -17,7 +17,7 @@ from pullback.mapping.embeddings import (
     row_strips,
 )
 from pullback.mapping.fused import has_fused_kernels
-from pullback.mapping.parallel import alone, each
+from pullback.mapping.parallel import each, run_alone
 
 # Pairs of points from which it pays to look for clusters that are too close to each other.
 _MANY_PAIRS = 2**27
@@ -34,7 +34,7 @@ def largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 
     """
     check_embeddings(query, reference)
     with full_precision(query.device):
-        return alone(lambda: _largest_distance(query, reference), query.device)
+        return run_alone(lambda: _largest_distance(query, reference), query.device)
 
 
 def _largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> Float[Tensor, ""]:

@@ -46,7 +46,7 @@ class _Crew:
 _CREW: contextvars.ContextVar[_Crew | None] = contextvars.ContextVar("crew", default=None)
 
 
-def alone(task: Callable[[], Result], device: torch.device) -> Result:
+def run_alone(task: Callable[[], Result], device: torch.device) -> Result:
     """The result of a task on the CPU: its thread has one-threaded kernels, ``each`` and ``in_order`` add others.
 
     Without gradients. The task sees the caller's context variables and inference mode. Its errors are raised here;

@@ -7,7 +7,7 @@ from torch import Tensor
 from pullback.mapping import search_triton
 from pullback.mapping.embeddings import check_embeddings, full_precision
 from pullback.mapping.fused import has_fused_kernels
-from pullback.mapping.parallel import alone
+from pullback.mapping.parallel import run_alone
 from pullback.mapping.search import Search
 
 
@@ -25,7 +25,7 @@ def nearest(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> I
     if has_fused_kernels(query.device):
         return search_triton.nearest(query, reference)
     with full_precision(query.device):
-        return alone(lambda: Search.of(query, reference).nearest(), query.device)
+        return run_alone(lambda: Search.of(query, reference).nearest(), query.device)
 
 
 def compose(p2p21: Int[Tensor, " n2"], p2p32: Int[Tensor, " n3"]) -> Int[Tensor, " n3"]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pullback.mapping.embeddings import check_embeddings, full_precision, row_panels
 from pullback.mapping.grid_match import patch_centres
-from pullback.mapping.parallel import alone, each
+from pullback.mapping.parallel import each, run_alone
 from pullback.mapping.patch_embeddings import FMAP_BLOCKS, check_embedding, patch_embeddings
 from pullback.mapping.pointmap import nearest
 from pullback.mapping.search import Search
@@ -84,7 +84,7 @@ class Readout:
             each(panel, list(row_panels(len(query), len(reference), query.device)))
 
         with full_precision(query.device):
-            alone(read, query.device)
+            run_alone(read, query.device)
         if self.position in ("soft_argmax", "window_soft_argmax"):
             p2p21 = nearest(xy21, patch_centres(image1.grid, image1.size, image1.patches).to(xy21.dtype))
         return p2p21, xy21

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from pullback.mapping.embedding_map import EmbeddingMap
 from pullback.mapping.embeddings import column_tiles, full_precision, homogeneous_query, homogeneous_reference
-from pullback.mapping.parallel import alone, in_order
+from pullback.mapping.parallel import in_order, run_alone
 from pullback.mapping.strips import Ids, Strips
 
 
@@ -48,7 +48,7 @@ class _StreamedSoftmax(torch.autograd.Function):
         values: Float[Tensor, "n1 c"],
         sigma: Tensor,
     ) -> Tensor:
-        out, largest, total, ctx.blocks = alone(lambda: _carried(query, reference, values, sigma), query.device)
+        out, largest, total, ctx.blocks = run_alone(lambda: _carried(query, reference, values, sigma), query.device)
         ctx.save_for_backward(query, reference, values, sigma, out, largest, total)
         return out
 
@@ -63,7 +63,7 @@ class _StreamedSoftmax(torch.autograd.Function):
             return gradients
 
         with full_precision(query.device):
-            gradients = alone(collect, query.device)
+            gradients = run_alone(collect, query.device)
         return gradients.query, gradients.reference, gradients.values, None
 
 

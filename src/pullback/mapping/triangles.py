@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pullback.mapping.embeddings import check_embeddings, full_precision, homogeneous, row_panels
 from pullback.mapping.hard_map import check_rows
-from pullback.mapping.parallel import alone, each
+from pullback.mapping.parallel import each, run_alone
 from pullback.mapping.search import exact_squares, first_of_nearest
 from pullback.types import Movable
 
@@ -68,7 +68,7 @@ def precise_map(
     check_embeddings(query, reference)
     check_faces(faces1, len(reference))
     with full_precision(query.device):
-        return alone(lambda: _precise_map(query.double(), reference.double(), faces1, query.dtype), query.device)
+        return run_alone(lambda: _precise_map(query.double(), reference.double(), faces1, query.dtype), query.device)
 
 
 def _precise_map(

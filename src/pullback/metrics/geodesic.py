@@ -39,7 +39,7 @@ def score_pair(p2p21: Int[Tensor, " n2"], pair: ShapePair) -> PairScore:
     """Everything that is measured on one pair. Raises ValueError when the map does not fit the shapes."""
     check_point_map(p2p21, pair)
     known = pair.corr1 is not None and pair.corr2 is not None
-    mirrored = flipped(p2p21, pair) if known and pair.corr1_flipped is not None else None
+    mirrored = find_flipped(p2p21, pair) if known and pair.corr1_flipped is not None else None
     return PairScore(
         errors=geodesic_errors(p2p21, pair).cpu() if known else None,
         coverage=float(coverage(p2p21, pair.shape1.basis.mass)),
@@ -71,7 +71,7 @@ def geodesic_errors(p2p21: Int[Tensor, " n2"], pair: ShapePair) -> Float[Tensor,
     return _distances(pair).between(corr1, p2p21[corr2])
 
 
-def flipped(p2p21: Int[Tensor, " n2"], pair: ShapePair, *, margin: float = FLIP_MARGIN) -> Bool[Tensor, " s"]:
+def find_flipped(p2p21: Int[Tensor, " n2"], pair: ShapePair, *, margin: float = FLIP_MARGIN) -> Bool[Tensor, " s"]:
     """Whether each landmark is sent to the wrong side of a left-right symmetric body.
 
     Wrong means strictly nearer to the mirror image of the true place than to the true place, ``dist1[corr1_flipped, ·]

@@ -63,7 +63,7 @@ class Backbone(MeshBackbone):
         features = self.network(inputs, shape)
         mass = shape.basis.mass
         if self.normalise == "standardise":
-            return standardised(features, mass)
+            return standardise(features, mass)
         if self.normalise == "unit_rows":
             return nn.functional.normalize(features - mass @ features, dim=1)
         return features
@@ -97,7 +97,7 @@ class LandmarkFeatures(nn.Module):
         return self.descriptor(shape, landmarks)
 
 
-def standardised(features: Float[Tensor, "n d"], mass: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
+def standardise(features: Float[Tensor, "n d"], mass: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
     """Each channel with mean 0 and variance 1 in the mass inner product of a unit-area shape."""
     centred = features - mass @ features
     return centred / (mass @ centred**2 + torch.finfo(features.dtype).eps).sqrt()

@@ -94,7 +94,7 @@ def windows(size: tuple[int, int], window: int) -> list[tuple[slice, slice]]:
     return list(product(along(size[0]), along(size[1])))
 
 
-def assembled(
+def assemble(
     parts: Sequence[Float[Tensor, "b c _h _w"]], places: Sequence[tuple[slice, slice]], size: tuple[int, int]
 ) -> Float[Tensor, "b c h w"]:
     """Maps of windows (``places``, in pixels) as one map of the whole image of ``size`` pixels.

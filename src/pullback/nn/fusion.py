@@ -59,7 +59,7 @@ def principal_scores(samples: Float[Tensor, "n c"], dims: int) -> Float[Tensor, 
     return torch.where(largest < 0, -scores, scores)
 
 
-def resampled(feat: Float[Tensor, "c h w"], grid: Grid) -> Float[Tensor, "c h2 w2"]:
+def resample(feat: Float[Tensor, "c h w"], grid: Grid) -> Float[Tensor, "c h2 w2"]:
     """The same functions on another grid, bilinearly between patch centres, constant beyond the outermost.
 
     A grid coarser than half samples the functions and does not average them.
@@ -102,7 +102,7 @@ class Branch(nn.Module):
         return self._assembled([one for one, _ in pairs], grid1), self._assembled([two for _, two in pairs], grid2)
 
     def _assembled(self, maps: list[Float[Tensor, "_c _h _w"]], grid: Grid) -> Float[Tensor, "c h w"]:
-        feat = torch.cat([resampled(one, grid) for one in maps])
+        feat = torch.cat([resample(one, grid) for one in maps])
         return nn.functional.normalize(feat, dim=0) if self.normalise else feat
 
 

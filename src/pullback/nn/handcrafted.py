@@ -79,11 +79,11 @@ class DenseGradients(ImageBackbone):
         brightness = intensity(images) ** GAMMA
         parts = []
         for scale in self.scales:
-            energy = oriented_gradients(blurred(brightness, scale / 4), bins=self.orientations, signed=self.signed)
-            parts.append(normalised(on_rings(blurred(energy, scale), patch=self.multiple, radius=2 * scale)))
+            energy = oriented_gradients(blur(brightness, scale / 4), bins=self.orientations, signed=self.signed)
+            parts.append(normalise(on_rings(blur(energy, scale), patch=self.multiple, radius=2 * scale)))
         if self.colour:
             opponents = opponent_channels(images)
-            parts += [self.colour * at_offset(blurred(opponents, scale), patch=self.multiple) for scale in self.scales]
+            parts += [self.colour * at_offset(blur(opponents, scale), patch=self.multiple) for scale in self.scales]
         return {"gradients": torch.cat(parts, dim=1)}
 
 
@@ -93,7 +93,7 @@ def intensity(images: Float[Tensor, "b 3 H W"]) -> Float[Tensor, "b 1 H W"]:
     return (images * weights).sum(dim=1, keepdim=True)
 
 
-def blurred(images: Float[Tensor, "b c H W"], deviation: float) -> Float[Tensor, "b c H W"]:
+def blur(images: Float[Tensor, "b c H W"], deviation: float) -> Float[Tensor, "b c H W"]:
     """Gaussian of the given deviation in pixels, cut at three of them; the border is continued by its last pixel."""
     height, width = images.shape[2:]
     return smoothing(height, deviation).to(images) @ images @ smoothing(width, deviation).to(images).T
@@ -144,7 +144,7 @@ def at_offset(
     )
 
 
-def normalised(histograms: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+def normalise(histograms: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
     """Length 1, clipped, then square roots of the shares; a flat place keeps a short descriptor."""
     shares = histograms / histograms.norm(dim=1, keepdim=True).clamp_min(QUIET)
     clipped = shares.clamp_max(CLIP)

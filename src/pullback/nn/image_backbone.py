@@ -121,7 +121,7 @@ class ImageBackbone(nn.Module, ABC):
         # Plain tensors also when the caller is in inference mode (Lightning's test loop): optimisers differentiate
         # through them later.
         with torch.inference_mode(False), torch.no_grad():
-            images = torch.stack([resized(photo.pixels.to(self.device), size) for photo in photos])
+            images = torch.stack([resize(photo.pixels.to(self.device), size) for photo in photos])
             with torch.autocast(self.device.type, dtype=PRECISIONS[self.precision] if half else None, enabled=half):
                 maps = self.compute(images, photos)
             return [{name: values[i].float().contiguous() for name, values in maps.items()} for i in range(len(photos))]
@@ -171,7 +171,7 @@ def grid_of(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
     return height // multiple, width // multiple
 
 
-def resized(pixels: UInt8[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
+def resize(pixels: UInt8[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
     """A photograph at (height, width), values in [0, 1]: bicubic, low-pass when it shrinks, no overshoot."""
     image = pixels.float()[None] / 255
     if tuple(pixels.shape[1:]) != tuple(size):

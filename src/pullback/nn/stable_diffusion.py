@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.nn.diffusion_features import (
-    assembled,
+    assemble,
     check_blocks,
     check_decoder,
     decoder_features,
@@ -111,7 +111,7 @@ class StableDiffusion(ImageBackbone):
         size = images.shape[2], images.shape[3]
         places = windows(size, self.window or max(size))
         parts = [self._window_features(2 * images[:, :, rows, cols] - 1, text) for rows, cols in places]
-        return {name: assembled([part[name] for part in parts], places, size) for name in self.blocks}
+        return {name: assemble([part[name] for part in parts], places, size) for name in self.blocks}
 
     def embedded(self, prompts: Sequence[str]) -> Float[Tensor, "b n d"]:
         """The text encoder's last hidden states, each text once."""

@@ -17,7 +17,7 @@ from pullback.data.mesh.datamodule import PairDataModule
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on
 from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
-from pullback.runtime.settings import as_yaml, made, plain
+from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 from pullback.tasks.training.checkpoint import AtomicCheckpointIO
 from pullback.tasks.training.weights import load_weights, load_weights_of_others
@@ -68,14 +68,14 @@ def _build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None) -> Run:
     started = time.time()
     quieten()
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
-    data = made(cfg.data)
+    data = instantiate(cfg.data)
     cfg = with_monitor(cfg, data) if "monitor" in cfg else cfg
     if cfg.get("landmarks") is not None:
         check_known_points(
             cfg, [name for name, pairs in zip(data.test_names, data.test_sets, strict=True) if not pairs.have_truth()]
         )
-    config = plain(cfg)
-    module = made(cfg.module) if needs_module(cfg) else None
+    config = to_plain(cfg)
+    module = instantiate(cfg.module) if needs_module(cfg) else None
     if module is not None:
         module.config = config
     if checkpoint is not None and module is not None:
@@ -85,7 +85,9 @@ def _build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None) -> Run:
     )
     trainer = trainer_of(cfg)
     weights = (elsewhere or rule_of(cfg, module, checkpoint)) if module is not None else "of the stored predictions"
-    run = Run(cfg, config, data, module, trainer, evaluation=made(cfg.evaluation), weights=weights, started=started)
+    run = Run(
+        cfg, config, data, module, trainer, evaluation=instantiate(cfg.evaluation), weights=weights, started=started
+    )
     if elsewhere is not None:
         run.trained_on = ["unknown"]
     elif checkpoint is not None:
@@ -104,8 +106,8 @@ def needs_module(cfg: DictConfig) -> bool:
 def trainer_of(cfg: DictConfig) -> Trainer:
     """Lightning's trainer, with gradients where test pairs are tuned: inference mode would rule them out."""
     gradients = {"inference_mode": False} if cfg.get("adaptation") is not None else {}
-    loggers = list(made(cfg.get("logger") or {}).values())
-    trainer = made(
+    loggers = list(instantiate(cfg.get("logger") or {}).values())
+    trainer = instantiate(
         cfg.trainer, callbacks=callbacks_of(cfg), logger=loggers, plugins=[AtomicCheckpointIO()], **gradients
     )
     warn_of_slow_precision(trainer, units=has_bfloat16_units())
@@ -137,7 +139,7 @@ def with_monitor(cfg: DictConfig, data: PairDataModule) -> DictConfig:
 
 def callbacks_of(cfg: DictConfig) -> list[Callback]:
     """The callbacks, except those that have nothing to do in this run."""
-    callbacks = made(cfg.get("callbacks") or {})
+    callbacks = instantiate(cfg.get("callbacks") or {})
     if cfg.get("monitor") is None:
         callbacks.pop("best", None)
     if not cfg.trainer.enable_progress_bar:

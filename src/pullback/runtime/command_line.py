@@ -13,7 +13,7 @@ from pullback.data.kinds import looks_like_image
 from pullback.errors import UsageError
 from pullback.moved import as_typed_now
 from pullback.runtime.option_names import Vocabulary
-from pullback.runtime.path_options import expanded, is_path_option, path_value
+from pullback.runtime.path_options import expand_path, is_path_option, path_value
 
 FILES = ("source", "target")  # what bare paths stand for, in this order
 _ENDS_EARLY = ("--help", "-h", "--hydra-help", "--version", "--shell-completion", "-sc")
@@ -53,7 +53,7 @@ def overrides(arguments: Sequence[str], program: str, configs: Path) -> list[str
     words = Vocabulary(
         program, configs, open_ended=any(argument.split("=")[0] in _OTHER_CONFIGS for argument in arguments)
     )
-    flags, options, files = sorted_out(arguments, words)
+    flags, options, files = sort_arguments(arguments, words)
     options = [as_typed_now(option) for option in options]
     sweeps = any(flag in ("-m", "--multirun") for flag in flags) or any(
         option.startswith(("sweep=", "hydra.mode=")) for option in options
@@ -63,7 +63,7 @@ def overrides(arguments: Sequence[str], program: str, configs: Path) -> list[str
     return [*flags, *(for_hydra(option, words, sweeps=sweeps) for option in options)]
 
 
-def sorted_out(arguments: Sequence[str], words: Vocabulary) -> tuple[list[str], list[str], list[str]]:
+def sort_arguments(arguments: Sequence[str], words: Vocabulary) -> tuple[list[str], list[str], list[str]]:
     """Hydra's flags, options as ``KEY=VALUE`` (or ``~KEY``), and bare files."""
     flags, options, files, rest = [], [], [], list(arguments)
     while rest:
@@ -163,7 +163,7 @@ def for_files(options: Sequence[str]) -> list[str]:
     """
     typed = dict(option.split("=", 1) for option in options if "=" in option)
     source, landmarks = (typed.get(key, "null").strip("'\"") for key in ("source", "landmarks"))
-    if source != "null" and looks_like_image(expanded(source)):
+    if source != "null" and looks_like_image(expand_path(source)):
         return ["files=image"] if "files" not in typed else []
     if landmarks.lower() not in _NOTHING:
         return ["backbone=landmarks"] if "backbone" not in typed else []

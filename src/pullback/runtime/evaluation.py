@@ -95,7 +95,7 @@ def match(run: Run) -> None:
 def score(run: Run) -> list[Any]:
     """Scores the stored predictions of every data set, of those pairs that the trainer's limit lets through."""
     evaluated = []
-    for pairs, name in zip(limited(run), run.data.test_names, strict=True):
+    for pairs, name in zip(limit_pairs(run), run.data.test_names, strict=True):
         store = PredictionStore.open(store_folder(run, name))
         check_described(store.fingerprint, run.config, source=str(store.signature))
         with Progress(console=Console(stderr=True)) as progress:
@@ -105,7 +105,7 @@ def score(run: Run) -> list[Any]:
     return evaluated
 
 
-def limited(run: Run) -> list[Any]:
+def limit_pairs(run: Run) -> list[Any]:
     """The test pairs of each data set, as far as ``trainer.limit_predict_batches`` lets them be matched."""
     limit, sets = run.trainer.limit_predict_batches, []
     for pairs, loader in zip(run.data.test_sets, run.data.predict_dataloader(), strict=True):

@@ -14,7 +14,7 @@ from pullback.errors import UserError
 from pullback.runtime.build import Run
 from pullback.runtime.origin import description_of
 from pullback.runtime.parts import class_of
-from pullback.runtime.settings import located, made
+from pullback.runtime.settings import instantiate, located
 from pullback.tasks.evaluated import Evaluated
 from pullback.tasks.image.reporting import report_images
 from pullback.tasks.image.results import ImageProtocol
@@ -71,7 +71,7 @@ class ImageEvaluation:
         """Scores the stored matches of a data set."""
         made_by, settings = store.fingerprint, run.data.settings
         with description_of(str(store.signature)):
-            solver = made(made_by["solver"])
+            solver = instantiate(made_by["solver"])
             protocol = ImageProtocol(
                 pairs=pairs.protocol,
                 pck_reference=pairs.dataset.pck_reference,

@@ -12,7 +12,7 @@ from pullback.data.image.io import read_image
 from pullback.runtime.match_meshes import device_named
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.parts import class_of
-from pullback.runtime.settings import as_yaml, made, plain
+from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
 from pullback.tasks.image.patches import PatchLibrary
 from pullback.types import ImagePair, PatchMatch, PatchPair
@@ -39,9 +39,9 @@ class ImageMatcher:
         torch.manual_seed(cfg.seed)
         device = device_named(cfg.device)
         with options_at_fault():
-            fusion, solver, graph = made(cfg.fusion), made(cfg.solver), made(cfg.graph)
+            fusion, solver, graph = instantiate(cfg.fusion), instantiate(cfg.solver), instantiate(cfg.graph)
         library = PatchLibrary(fusion.to(device), graph, cfg.paths.cache_dir)
-        return cls(library, solver, device, f"{cfg_names(cfg)}: {solver.describe()}", plain(cfg))
+        return cls(library, solver, device, f"{cfg_names(cfg)}: {solver.describe()}", to_plain(cfg))
 
     @torch.no_grad()
     def match(self, pair: ImagePair) -> tuple[PatchPair, PatchMatch]:

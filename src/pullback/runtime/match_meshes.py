@@ -16,7 +16,7 @@ from pullback.data.mesh.shapes import PreparationSettings, PreparedShape, load_s
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import refinement, rule_of
 from pullback.runtime.parts import ConfigError, name_of
-from pullback.runtime.settings import as_yaml, made, plain
+from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, listening, stage
 from pullback.tasks.mesh.two_meshes import FileMatch, Landmarks, match_shapes, write_map
@@ -51,14 +51,14 @@ class MeshMatcher:
         """
         torch.manual_seed(cfg.seed)
         with options_at_fault():
-            model, solver = nn.ModuleDict({"backbone": made(cfg.backbone)}), made(cfg.solver)
-            view, settings = made(cfg.view), made(cfg.data)
+            model, solver = nn.ModuleDict({"backbone": instantiate(cfg.backbone)}), instantiate(cfg.solver)
+            view, settings = instantiate(cfg.view), instantiate(cfg.data)
         if checkpoint is not None:
             load_weights(model, checkpoint)
-        features = name_of(plain(cfg.backbone))
-        method = f"{features}, {refinement(plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
+        features = name_of(to_plain(cfg.backbone))
+        method = f"{features}, {refinement(to_plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
         device, cache_dir = device_named(cfg.device), Path(cfg.paths.cache_dir)
-        return cls(model["backbone"], solver, settings, view, device, cache_dir, method, plain(cfg))
+        return cls(model["backbone"], solver, settings, view, device, cache_dir, method, to_plain(cfg))
 
     def prepare(self, mesh: str | Path | FileMesh, *, side: str) -> PreparedShape:
         """The shape of a file, or of a mesh that is in none and is called as its ``side``: source or target."""

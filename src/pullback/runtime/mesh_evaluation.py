@@ -13,7 +13,7 @@ from pullback.metrics import Metric, standard_metrics
 from pullback.nn.weights_hash import sha256_of_weights
 from pullback.runtime.build import Run
 from pullback.runtime.origin import description_of, fine_tuning, refinement
-from pullback.runtime.settings import made
+from pullback.runtime.settings import instantiate
 from pullback.tasks.evaluated import Evaluated
 from pullback.tasks.mesh.reporting import report
 from pullback.tasks.mesh.results import EvalProtocol
@@ -81,7 +81,7 @@ def landmarks_given(made_by: Mapping[str, Any]) -> str:
 def view_of(view: DictConfig, dataset: MeshDataset) -> View:
     """The camera of a data set's pictures: as configured and, where that is null, along the data set's own axes."""
     own = {axis: getattr(dataset, axis) for axis in ("up", "front") if view[axis] is None}
-    return made(view, **own)
+    return instantiate(view, **own)
 
 
 def protocol(run: Run, pairs: ShapePairDataset, store: PredictionStore) -> EvalProtocol:

@@ -12,7 +12,7 @@ from torch import nn
 from pullback.errors import UserError
 from pullback.runtime.offered import OFFERED, ForeignConfigError, check_offered
 from pullback.runtime.parts import ConfigError, class_of
-from pullback.runtime.settings import inherit, inherited, located, made
+from pullback.runtime.settings import inherit, inherited, instantiate, located
 from pullback.solvers.solver import named_with
 from pullback.tasks.mesh.adaptation import FineTuning
 from pullback.tasks.store import PredictionStore
@@ -41,7 +41,7 @@ def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, 
         check_buildable(result, checkpoint, inherited(cfg, checkpoint["config"], overrides), source=str(cfg.ckpt))
         return result, None if cfg.get("untrained") else checkpoint
     if "score" in cfg.get("run", []) and "match" not in cfg.run:
-        name = next(iter(made(cfg.dataset).values())).name
+        name = next(iter(instantiate(cfg.dataset).values())).name
         store = PredictionStore.open(Path(cfg.predictions) / name)
         return inherit(cfg, store.fingerprint, overrides, source=str(store.signature), built="prepare" in cfg.run), None
     return cfg, None
@@ -57,7 +57,7 @@ def check_buildable(cfg: DictConfig, checkpoint: Mapping[str, Any], parts: Seque
         if part not in parts:
             continue
         with description_of(source), torch.device("meta"):
-            built = made(cfg[part])
+            built = instantiate(cfg[part])
         if part == "backbone":
             network = nn.ModuleDict({"backbone": built})
             size = sum(values.numel() * values.element_size() for values in network.state_dict().values())
@@ -101,12 +101,12 @@ def description_of(source: str) -> Iterator[None]:
 def rule_of(cfg: DictConfig, module: nn.Module, checkpoint: Mapping[str, Any] | None) -> str:
     """How the weights of a module were chosen, for the protocol of its results."""
     if checkpoint is not None:
-        return described(checkpoint, cfg.ckpt)
+        return describe(checkpoint, cfg.ckpt)
     trainable = any(parameter.requires_grad for parameter in module.parameters())
     return f"none: untrained, seed {cfg.seed}" if trainable else "none: nothing to train"
 
 
-def described(checkpoint: Mapping[str, Any], path: str | Path) -> str:
+def describe(checkpoint: Mapping[str, Any], path: str | Path) -> str:
     """The rule that chose the weights of a checkpoint, for the protocol of its results."""
     with description_of(str(path)):
         return _described(checkpoint["config"], checkpoint["global_step"], Path(path).stem)

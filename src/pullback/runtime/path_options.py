@@ -36,18 +36,18 @@ def path_value(key: str, value: str, *, program: str, sweeps: bool = False) -> s
         return value
     if not value:
         raise UsageError(f"{key}= has no value; give a path, or leave {key}= out")
-    name = expanded(value)
+    name = expand_path(value)
     if not Path(name).exists():
         meant = _as_hydra_reads(value)
         if meant is None and sweeps:
             return value
         wrapped = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-        if meant is not None and (wrapped or ("\\" in value and Path(expanded(meant)).exists())):
-            name = expanded(meant)
-    return quoted(key, name)
+        if meant is not None and (wrapped or ("\\" in value and Path(expand_path(meant)).exists())):
+            name = expand_path(meant)
+    return quote(key, name)
 
 
-def expanded(name: str) -> str:
+def expand_path(name: str) -> str:
     """A name with ``~`` as the home folder, where there is such a user."""
     try:
         return str(Path(name).expanduser()) if name.startswith("~") else name
@@ -55,7 +55,7 @@ def expanded(name: str) -> str:
         return name
 
 
-def quoted(key: str, name: str) -> str:
+def quote(key: str, name: str) -> str:
     """A name as a quoted value of Hydra's grammar in which ``${`` is text,
     unless it is an interpolation that people use in names.
     """

@@ -43,7 +43,7 @@ class ForeignKeyError(UserError, ValueError):
     """The command line changes what a checkpoint's configuration does not have."""
 
 
-def plain(cfg: DictConfig) -> dict[str, Any]:
+def to_plain(cfg: DictConfig) -> dict[str, Any]:
     """The resolved configuration as dicts, lists, numbers and strings: what checkpoints, stores and loggers hold."""
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
 
@@ -61,7 +61,7 @@ def as_yaml(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
 
-def made(cfg: Any, **arguments: Any) -> Any:
+def instantiate(cfg: Any, **arguments: Any) -> Any:
     """The object that a part of the configuration describes, built from plain lists and dicts, from the inside out.
 
     A mapping with ``_target_`` becomes a call of what it names, one with ``_partial_: true`` a function that waits for

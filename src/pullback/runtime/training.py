@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from pullback.runtime.build import Run
-from pullback.runtime.origin import described, trained_on
+from pullback.runtime.origin import describe, trained_on
 from pullback.runtime.signals import Stopped, stopping
 from pullback.tasks.training.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
 from pullback.tasks.training.weights import load_checkpoint, load_weights
@@ -58,7 +58,7 @@ def _fit(run: Run, resume: Path | None) -> float | None:
     path = found or run.folder / "checkpoints" / LAST
     checkpoint = load_checkpoint(path)
     load_weights(run.module, checkpoint)
-    run.weights, run.trained_on = described(checkpoint, path), trained_on(checkpoint["config"])
+    run.weights, run.trained_on = describe(checkpoint, path), trained_on(checkpoint["config"])
     return float(score) if found is not None and score is not None else None
 
 

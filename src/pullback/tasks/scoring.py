@@ -24,7 +24,7 @@ class Pairs(Protocol[Pair]):
     def __getitem__(self, index: int, /) -> Pair: ...
 
 
-def scored(
+def score_pairs(
     store: PredictionStore,
     pairs: Pairs[Any],
     score: Callable[[Prediction, Any], Any],

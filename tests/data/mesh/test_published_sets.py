@@ -17,7 +17,7 @@ from pullback.data.mesh.sets.faust import Faust, FaustA
 from pullback.data.mesh.sets.scape import Scape, ScapeA, ScapeAcvd
 from pullback.data.mesh.sets.smal import SPECIES, SPLIT_SPECIES, Smal, species_by_name
 from pullback.data.mesh.sets.tosca import Tosca
-from pullback.runtime.settings import made
+from pullback.runtime.settings import instantiate
 
 LAYOUTS = [("off", "corres"), ("shapes", "correspondences"), ("vtx_5k", "vtx_5k/corres")]
 
@@ -213,7 +213,7 @@ def test_tosca_is_trained_on_where_lists_say_so(tosca, tmp_path):
 def test_the_configured_data_set_is_called_as_its_file(name):
     assert name in options("dataset")
     cfg = composed("train", f"dataset={name}", "paths.data_dir=/nowhere", "data.protocol=ordered")
-    assert made(cfg.dataset[name]).name == name
+    assert instantiate(cfg.dataset[name]).name == name
 
 
 @pytest.mark.real_data

@@ -137,7 +137,7 @@ def test_random_numbers_of_the_process_go_on_as_if_nothing_was_tuned(pairs):
     expected = torch.rand(3)
     torch.manual_seed(5)
     with torch.no_grad():
-        model.matched(pairs[0])
+        model.match_for_test(pairs[0])
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -148,7 +148,7 @@ def test_the_match_is_made_without_dropout_by_tuned_weights(pairs):
         lambda part, arguments, output: seen.append((part.training, output.requires_grad))
     )
     with torch.no_grad():
-        model.matched(pairs[0])
+        model.match_for_test(pairs[0])
     assert seen == [(True, True)] * 4 + [(False, False)] * 2
     assert not any(part.training for part in model.modules())
 

@@ -32,7 +32,7 @@ def test_fewer_known_points_than_asked_for_are_refused_with_the_name_of_the_pair
 def test_a_pair_is_matched_from_its_known_points(tiny_pair):
     backbone = LandmarkFeatures(LandmarkKernels(n_energies=4, k=40))
     module = MeshMatching(backbone, ZoomOut(k_init=20, step=10, n_steps=3), landmarks=6)
-    assert torch.equal(module.matched(tiny_pair).p2p21, tiny_pair.corr1[tiny_pair.corr2.argsort()])
+    assert torch.equal(module.match_for_test(tiny_pair).p2p21, tiny_pair.corr1[tiny_pair.corr2.argsort()])
 
 
 @pytest.mark.parametrize("count", [0, -2])

@@ -10,7 +10,7 @@ from pullback.data.mesh.sets.humans import Humans
 from pullback.data.mesh.shapes import PreparationSettings
 from pullback.metrics.geodesic import geodesic_errors
 from pullback.runtime.offered import OFFERED
-from pullback.runtime.settings import made
+from pullback.runtime.settings import instantiate
 from pullback.tasks.training.shipped import FOLDER, shipped_names, weights_file
 from pullback.tasks.training.weights import load_checkpoint, load_weights
 from pullback.types import ShapePair
@@ -38,13 +38,13 @@ def test_shipped_weights_are_small_and_have_a_card_and_name_no_folder_of_a_machi
 
 def test_shipped_weights_tell_left_from_right_on_bodies_they_have_not_seen(tmp_path):
     checkpoint = load_checkpoint("humans")
-    backbone = made(checkpoint["config"]["backbone"])
+    backbone = instantiate(checkpoint["config"]["backbone"])
     load_weights(torch.nn.ModuleDict({"backbone": backbone}), checkpoint)
     library = ShapeLibrary(PreparationSettings(k=130), tmp_path)
     files = Humans(Path(__file__).resolve().parents[3] / "data" / "humans").shapes("test")[:2]
     one, two = (library.load(each) for each in files)
     with torch.no_grad():
         feat1, feat2 = backbone.eval()(one.shape), backbone(two.shape)
-        match = made(checkpoint["config"]["solver"])(feat1, feat2, one.shape.basis, two.shape.basis)
+        match = instantiate(checkpoint["config"]["solver"])(feat1, feat2, one.shape.basis, two.shape.basis)
     pair = ShapePair(one.shape, two.shape, one.corr, two.corr, geodesics1=library.geodesics(files[0], "dijkstra"))
     assert float(geodesic_errors(match.p2p21, pair).mean()) < 0.04

@@ -16,7 +16,7 @@ from pullback.nn.cnn import load_weights as load_efficientnet
 from pullback.nn.finite import DeadFeaturesError, NotFiniteError, check_features
 from pullback.nn.foreign_weights import ForeignWeightsError
 from pullback.nn.weight_files import WeightsFileError, read_tensors, tensors_of
-from pullback.runtime.settings import made
+from pullback.runtime.settings import instantiate
 from pullback.tasks.training.weights import CheckpointError, load_checkpoint, load_to_resume, load_weights_of_others
 
 
@@ -48,7 +48,7 @@ def nested(depth: int) -> dict:
 
 
 def module() -> nn.Module:
-    return nn.ModuleDict({"backbone": made(honest_checkpoint()["config"]["backbone"])})
+    return nn.ModuleDict({"backbone": instantiate(honest_checkpoint()["config"]["backbone"])})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

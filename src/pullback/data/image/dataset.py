@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.data.errors import MissingDataError, shortened
+from pullback.data.errors import MissingDataError, shorten
 from pullback.data.image.annotations import is_plain_name
 from pullback.data.image.decoding import ImageError
 from pullback.types import ImagePair
@@ -70,7 +70,7 @@ class ImageDataset(ABC):
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise ImageError(
-                f"{self.name}: pairs must have names of their own, but {shortened(twice)} occur more than once"
+                f"{self.name}: pairs must have names of their own, but {shorten(twice)} occur more than once"
             )
         return found
 
@@ -111,7 +111,7 @@ def require_paths(paths: Sequence[Path], *, root: Path, source: str) -> None:
     """Raises MissingDataError naming the first few of the files that are not there."""
     lost = [path.relative_to(root).as_posix() for path in paths if not path.is_file()]
     if lost:
-        raise MissingDataError(f"{root} lacks {len(lost)} of {len(paths)} files: {shortened(lost)}.\n{source}")
+        raise MissingDataError(f"{root} lacks {len(lost)} of {len(paths)} files: {shorten(lost)}.\n{source}")
 
 
 def keypoint_box(keypoints: Float[Tensor, "t 2"]) -> Float[Tensor, "4"]:

@@ -54,7 +54,7 @@ class Decoded:
     notes: tuple[str, ...] = ()
 
 
-def decoded_image(path: Path, *, shrink: int | None = None, swap_bytes: bool = False) -> Decoded:
+def decode_image(path: Path, *, shrink: int | None = None, swap_bytes: bool = False) -> Decoded:
     """The first picture of a file.
 
     ``shrink``: a JPEG may be unpacked at a half, a quarter or an eighth, with no fewer pixels than that.

@@ -11,8 +11,8 @@ from PIL import Image as PillowImage
 from PIL import ImageOps
 from torch import Tensor
 
-from pullback.data.image.decoding import Decoded, ImageError, decoded_image
-from pullback.data.image.pixels import WIDE, finished, photograph, upright
+from pullback.data.image.decoding import Decoded, ImageError, decode_image
+from pullback.data.image.pixels import WIDE, finished, photograph, turn_upright
 from pullback.data.image.tones import eight_bits
 from pullback.types import Image
 
@@ -89,7 +89,7 @@ def read_mask(path: str | Path) -> Bool[Tensor, "H W"]:
     JPEG leaves specks around the objects: there, those that are brighter than half of the brightest. Raises as
     ``read_pixels``, and ImageError for a mask with transparency.
     """
-    found = decoded_image(Path(path))
+    found = decode_image(Path(path))
     if found.image.mode in ("RGBA", "LA", "PA"):
         raise ImageError(
             f"{path}: a mask with transparency says two things at once; save "
@@ -97,9 +97,9 @@ def read_mask(path: str | Path) -> Bool[Tensor, "H W"]:
         )
     values = np.array(found.image.convert("L") if found.kind == "JPEG" else found.image)
     if ";16" in found.raw_mode and values.ndim == 3:  # of 16-bit colours, Pillow keeps the high bytes
-        values |= np.array(decoded_image(Path(path), swap_bytes=True).image)
+        values |= np.array(decode_image(Path(path), swap_bytes=True).image)
     values = values > (values.max() / 2 if found.kind == "JPEG" else 0)
-    return upright(torch.from_numpy(values if values.ndim == 2 else values.any(axis=2)), found.orientation)
+    return turn_upright(torch.from_numpy(values if values.ndim == 2 else values.any(axis=2)), found.orientation)
 
 
 def read_disparity(path: str | Path) -> Float[Tensor, "H W"]:
@@ -107,11 +107,11 @@ def read_disparity(path: str | Path) -> Float[Tensor, "H W"]:
 
     Unknown is NaN.
     """
-    found = decoded_image(Path(path))
+    found = decode_image(Path(path))
     mode, values = found.image.mode, np.array(found.image)
     if mode not in WIDE or values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 65535:
         raise ImageError(f"{path}: disparities are read from 16-bit grey PNG files, but this one has the mode {mode}")
-    disparity = upright(torch.from_numpy(values.astype(np.float32)), found.orientation) / 256
+    disparity = turn_upright(torch.from_numpy(values.astype(np.float32)), found.orientation) / 256
     return torch.where(disparity > 0, disparity, torch.nan)
 
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 from PIL import Image, ImageCms
 from torch import Tensor
 
-from pullback.data.image.decoding import Decoded, ImageError, decoded_image
+from pullback.data.image.decoding import Decoded, ImageError, decode_image
 from pullback.data.image.tones import eight_bits, usual_range
 
 WIDE = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # modes of grey files of more than 8 bits
@@ -24,9 +24,9 @@ _ALIKE = 4  # grey levels that a camera's noise or JPEG makes of one colour
 def photograph(path: Path, *, shrink_above: int | None = None) -> tuple[UInt8[Tensor, "3 H W"], tuple[str, ...]]:
     """Red, green and blue of a photograph, upright, and what its user should know of how it was read.
 
-    One of more than ``shrink_above`` pixels is read at a half, a third … of its size. Raises as ``decoded_image``.
+    One of more than ``shrink_above`` pixels is read at a half, a third … of its size. Raises as ``decode_image``.
     """
-    return finished(path, decoded_image(path, shrink=shrink_above), shrink_above=shrink_above)
+    return finished(path, decode_image(path, shrink=shrink_above), shrink_above=shrink_above)
 
 
 def finished(
@@ -35,7 +35,7 @@ def finished(
     """As ``photograph``, of a picture that is unpacked already; ``path`` is its name in messages."""
     colours, notes = _colours(path, found)
     stored = max(found.stored_size)
-    pixels = upright(torch.from_numpy(colours).permute(2, 0, 1), found.orientation)
+    pixels = turn_upright(torch.from_numpy(colours).permute(2, 0, 1), found.orientation)
     if shrink_above is not None:
         pixels = _shrunk(pixels, shrink_above)
     if max(pixels.shape[1:]) < stored:
@@ -116,7 +116,7 @@ def _deep_colours(path: Path, high: ndarray, found: Decoded) -> tuple[ndarray, t
     Pillow keeps their high bytes only: the low ones are read on their own.
     """
     try:
-        low = np.asarray(decoded_image(path, swap_bytes=True).image)
+        low = np.asarray(decode_image(path, swap_bytes=True).image)
     except ImageError:  # an arrangement that Pillow reads in one order only: what is at hand is stretched
         low = np.zeros_like(high)
     if found.image.mode == "RGBA" and np.asarray(found.image)[..., 3].min() < 255:
@@ -124,7 +124,7 @@ def _deep_colours(path: Path, high: ndarray, found: Decoded) -> tuple[ndarray, t
     return eight_bits(high.astype(np.uint16) << 8 | low[..., :3])
 
 
-def upright(values: Shaped[Tensor, "*c H W"], orientation: int) -> Shaped[Tensor, "*c h w"]:
+def turn_upright(values: Shaped[Tensor, "*c H W"], orientation: int) -> Shaped[Tensor, "*c h w"]:
     """Turned and mirrored as EXIF's numbers ask (EXIF 2.3, table 6)."""
     if orientation >= 5:
         values = values.transpose(-2, -1)

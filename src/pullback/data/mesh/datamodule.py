@@ -16,7 +16,14 @@ from pullback.data.mesh.library import ShapeLibrary
 from pullback.data.mesh.pairs import Selection, ShapePairDataset, check_landmark_counts
 from pullback.data.mesh.preparation import Job, prepare_all
 from pullback.data.mesh.sampling import PairSampler, ResumableLoader
-from pullback.data.mesh.selection import at_least_two, drawn, evenly, pairs_of, tested_pairs, training_and_held_out
+from pullback.data.mesh.selection import (
+    at_least_two,
+    draw_some,
+    pairs_of,
+    take_evenly,
+    tested_pairs,
+    training_and_held_out,
+)
 from pullback.data.mesh.settings import DataSettings
 from pullback.types import ShapePair
 
@@ -135,7 +142,7 @@ class PairDataModule(LightningDataModule):
     def _train_sets(self) -> list[ShapePairDataset]:
         sets = []
         for dataset, shapes, _ in self._fit_shapes:
-            pairs = pairs_of(dataset, "train", evenly(shapes, self.settings.train_shapes), protocol="unordered")
+            pairs = pairs_of(dataset, "train", take_evenly(shapes, self.settings.train_shapes), protocol="unordered")
             sets.append(ShapePairDataset(pairs, self._training))
             log.info("%s: %d training pairs, of %d shapes", dataset.name, len(pairs), len(sets[-1].used()))
         return sets
@@ -156,7 +163,7 @@ class PairDataModule(LightningDataModule):
                     dataset.name,
                     len(shapes),
                 )
-            sets.append(self._measured_set(drawn(pairs, self.settings.val_pairs, seed=self.settings.seed)))
+            sets.append(self._measured_set(draw_some(pairs, self.settings.val_pairs, seed=self.settings.seed)))
             log.info(
                 "%s: %d of %d validation pairs, of %d shapes", dataset.name, len(sets[-1]), len(pairs), len(shapes)
             )
@@ -172,7 +179,7 @@ class PairDataModule(LightningDataModule):
     def _test_set(self, dataset: MeshDataset, most: int | None) -> ShapePairDataset:
         protocol = "listed" if dataset.pairs("test") is not None else self.settings.protocol
         possible = tested_pairs(dataset, protocol=self.settings.protocol)
-        pairs = drawn(possible, most, seed=self.settings.seed)
+        pairs = draw_some(possible, most, seed=self.settings.seed)
         drawn_from = len(possible) if len(pairs) < len(possible) else None
         chosen = self._measured_set(pairs, Selection(protocol, dataset.pairs_rule, drawn_from))
         log.info("%s: %d of %d test pairs, of %d shapes", dataset.name, len(pairs), len(possible), len(chosen.used()))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from jaxtyping import Int
 from numpy import ndarray
 
-from pullback.data.errors import ListError, MissingDataError, shortened
+from pullback.data.errors import ListError, MissingDataError, shorten
 from pullback.data.mesh.io import is_mesh_file, mesh_name
 from pullback.files import read_lines
 from pullback.geometry.cleaning import MeshError
@@ -186,7 +186,7 @@ def require_files(tree: MeshTree, names: Sequence[str], *, root: Path, source: s
     lost += [f"{name}.vts" for name in names if name in tree.meshes and tree.files(name).vts is None]
     if lost:
         raise MissingDataError(
-            f"{root} lacks files of this split of {len(names)} shapes, {len(lost)} in all: {shortened(lost)}.\n{source}"
+            f"{root} lacks files of this split of {len(names)} shapes, {len(lost)} in all: {shorten(lost)}.\n{source}"
         )
     return [tree.files(name) for name in names]
 

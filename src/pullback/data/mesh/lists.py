@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from pullback.data.errors import ListError, MissingDataError, shortened
+from pullback.data.errors import ListError, MissingDataError, shorten
 from pullback.data.mesh.dataset import numbered_names
 
 _NAMES = MappingProxyType({"train": "train.txt", "test": "test.txt"})
@@ -29,7 +29,7 @@ def listed_splits(folder: Path, known: Sequence[str], *, files: Mapping[str, str
     both = sorted(set(lists.get("train", ())) & set(lists.get("test", ())))
     if both:
         raise ListError(
-            f"{folder}: {len(both)} names are in both {files['train']} and {files['test']} ({shortened(both)}): "
+            f"{folder}: {len(both)} names are in both {files['train']} and {files['test']} ({shorten(both)}): "
             "strike them from one"
         )
     for split, other in (("train", "test"), ("test", "train")):
@@ -46,7 +46,7 @@ def _listed(path: Path, known: Sequence[str]) -> list[str]:
     if unknown:
         line = min(unknown.values())
         what = f"{path} (line {line}) names {len(unknown)} shapes that the data set does not have"
-        raise MissingDataError(f"{what}: {shortened(sorted(unknown))}. Correct it")
+        raise MissingDataError(f"{what}: {shorten(sorted(unknown))}. Correct it")
     for line, name in numbered_names(path):
         if name in lines:
             raise ListError(f"{path}, line {line}: {name} was named in line {lines[name]} already. Strike one of them")

@@ -70,14 +70,14 @@ def at_least_two(dataset: MeshDataset, split: Split) -> list[ShapeFiles]:
     return shapes
 
 
-def evenly(items: Sequence[T], count: int | None) -> list[T]:
+def take_evenly(items: Sequence[T], count: int | None) -> list[T]:
     """``count`` of the items, evenly spread over them; None: all."""
     if count is None or count >= len(items):
         return list(items)
     return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int).tolist()]
 
 
-def drawn(items: Sequence[T], most: int | None, *, seed: int) -> list[T]:
+def draw_some(items: Sequence[T], most: int | None, *, seed: int) -> list[T]:
     """At most so many of the items, drawn with the seed, in their order; None: all."""
     if most is None or most >= len(items):
         return list(items)

@@ -16,7 +16,7 @@ from pullback.metrics.image import (
     smoothness,
 )
 from pullback.tasks.image.results import ImageDatasetResult, ImagePairResult, ImageProtocol
-from pullback.tasks.scoring import scored
+from pullback.tasks.scoring import score_pairs
 from pullback.tasks.store import Prediction, PredictionStore
 from pullback.types import ImagePair
 
@@ -62,7 +62,7 @@ def score_image_store(
     def unread(i: int, why: str) -> ImagePairResult:
         return ImagePairResult(pairs.subset(i), pairs.name(i), "", "", None, message=why)
 
-    outcomes = scored(store, pairs, score, outcome, progress=progress, unread=unread)
+    outcomes = score_pairs(store, pairs, score, outcome, progress=progress, unread=unread)
     return ImageDatasetResult(dataset, split, protocol, outcomes)
 
 

@@ -84,7 +84,7 @@ class MeshMatching(LightningModule):
         features has no match, but one that is ``learning`` may come away from there. Raises NotFiniteError and
         DeadFeaturesError.
         """
-        given1, given2 = self.given(pair)
+        given1, given2 = self.landmarks_of(pair)
         features = features or self.backbone
         feat1, feat2 = features(pair.shape1, *given1), features(pair.shape2, *given2)
         for feat, shape in ((feat1, pair.shape1), (feat2, pair.shape2)):
@@ -92,7 +92,7 @@ class MeshMatching(LightningModule):
         with self.full_precision():
             return self.solver(feat1.float(), feat2.float(), pair.shape1.basis, pair.shape2.basis)
 
-    def given(self, pair: ShapePair) -> tuple[Sequence[Points], Sequence[Points]]:
+    def landmarks_of(self, pair: ShapePair) -> tuple[Sequence[Points], Sequence[Points]]:
         """What the backbone gets of either shape beside its geometry."""
         if self.landmarks is None:
             return (), ()
@@ -143,7 +143,7 @@ class MeshMatching(LightningModule):
     def on_predict_end(self) -> None:
         self.recent.clear()
 
-    def matched(self, pair: ShapePair, *, features: Features | None = None) -> Match:
+    def match_for_test(self, pair: ShapePair, *, features: Features | None = None) -> Match:
         """The match of a test pair by a network that was adapted to it, if it is to be.
 
         What adapts it sees no ground truth.
@@ -165,7 +165,7 @@ class MeshMatching(LightningModule):
         Those of the network count for the first pair in which it meets a shape.
         """
         start = time.perf_counter()
-        match = self.matched(pair, features=features)
+        match = self.match_for_test(pair, features=features)
         with self.full_precision():  # some maps are found when they are first read
             p2p21 = match.p2p21.cpu()  # waits for the device
             check_map(p2p21, match.fmap12, of=pair.name)

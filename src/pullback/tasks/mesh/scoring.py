@@ -5,7 +5,7 @@ from typing import Any
 
 from pullback.metrics import Metric, PairScore, score_pair
 from pullback.tasks.mesh.results import DatasetResult, EvalProtocol, PairResult
-from pullback.tasks.scoring import Pairs, scored
+from pullback.tasks.scoring import Pairs, score_pairs
 from pullback.tasks.store import Prediction, PredictionStore
 from pullback.types import ShapePair
 
@@ -31,5 +31,5 @@ def score_store(
     def outcome(pair: ShapePair, score: PairScore | None, **rest: Any) -> PairResult:
         return PairResult(pair.shape1.name, pair.shape2.name, score, **rest)
 
-    outcomes = scored(store, pairs, score, outcome, progress=progress)
+    outcomes = score_pairs(store, pairs, score, outcome, progress=progress)
     return DatasetResult(dataset, split, protocol, outcomes, further or {})

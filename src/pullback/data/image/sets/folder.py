@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from pullback.data.errors import MissingDataError, shortened
+from pullback.data.errors import MissingDataError, shorten
 from pullback.data.image.dataset import ImageDataset, ImagePairFiles
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.io import read_image, read_mask
@@ -46,7 +46,7 @@ class ImageFolder(ImageDataset):
         pairs = self._listed(listing, photos) if listing.is_file() else list(itertools.pairwise(sorted(photos)))
         if not pairs:
             raise MissingDataError(
-                f"{self.root} has {shortened(sorted(photos))} and no more, and a pair needs two photographs"
+                f"{self.root} has {shorten(sorted(photos))} and no more, and a pair needs two photographs"
             )
         masked = sum(self._mask_path(photos[name]).is_file() for name in photos)
         if 0 < masked < len(photos):
@@ -75,7 +75,7 @@ class ImageFolder(ImageDataset):
         if len(set(stems)) < len(stems):
             twice = sorted({name for name in photos if stems.count(Path(name).stem) > 1})
             raise ImageError(
-                f"{self.root}: {shortened(twice)} differ only in their suffix: rename all but one, or remove them"
+                f"{self.root}: {shorten(twice)} differ only in their suffix: rename all but one, or remove them"
             )
         return photos
 

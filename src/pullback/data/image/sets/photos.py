@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from pullback.data.errors import MissingDataError, shortened
+from pullback.data.errors import MissingDataError, shorten
 from pullback.data.image.annotations import box_of, inside, is_plain_name, keypoints_of, require_keys
 from pullback.data.image.cropping import mask_box
 from pullback.data.image.dataset import ImageDataset, ImagePairFiles, known_reference, require_paths
@@ -168,5 +168,5 @@ def _entries(listing: Path) -> list[dict[str, Any]]:
     names = [pair["name"] for pair in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ImageError(f"{listing}: pairs must have names of their own, but {shortened(twice)} occur more than once")
+        raise ImageError(f"{listing}: pairs must have names of their own, but {shorten(twice)} occur more than once")
     return pairs

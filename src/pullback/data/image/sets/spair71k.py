@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.data.errors import MissingDataError, shortened
+from pullback.data.errors import MissingDataError, shorten
 from pullback.data.image.annotations import (
     box_of,
     check_box,
@@ -95,7 +95,7 @@ class SPair71k(ImageDataset):
         unknown = sorted(set(self.categories or ()) - set(by_category))
         if unknown:
             raise ImageError(
-                f"dataset.spair71k.categories: {shortened(unknown)} not among {', '.join(sorted(by_category))}"
+                f"dataset.spair71k.categories: {shorten(unknown)} not among {', '.join(sorted(by_category))}"
             )
         chosen = self.categories or sorted(by_category)
         return [files for category in chosen for files in _named(self._drawn(by_category[category]), category)]

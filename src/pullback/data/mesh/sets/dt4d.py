@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from pullback.data.errors import MissingDataError, shortened
+from pullback.data.errors import MissingDataError, shorten
 from pullback.data.mesh.dataset import LAYOUTS, MeshDataset, MeshTree, ShapeFiles, ShapePairFiles, Split, read_names
 from pullback.data.mesh.io import read_vts
 from pullback.data.mesh.pairs import pair_indices
@@ -136,7 +136,7 @@ class Dt4d(MeshDataset):
         lost = [name for name in names if name not in present]
         if lost and not self.allow_missing:
             raise MissingDataError(
-                f"{self.root} lacks {len(lost)} of the {len(names)} {split} shapes: {shortened(lost)}.\n{_SOURCE}"
+                f"{self.root} lacks {len(lost)} of the {len(names)} {split} shapes: {shorten(lost)}.\n{_SOURCE}"
             )
         return [present[name] for name in names if name in present]
 
@@ -206,7 +206,7 @@ class Dt4d(MeshDataset):
             without = [files.name for files in shapes[1:] if files.vts is None]
             if without:
                 raise MissingDataError(
-                    f"{meshes}: {len(without)} shapes have no .vts file in {truth} ({shortened(without)}), but "
+                    f"{meshes}: {len(without)} shapes have no .vts file in {truth} ({shorten(without)}), but "
                     "only the first "
                     f"of a class, its template, can do without.\n{_SOURCE}"
                 )

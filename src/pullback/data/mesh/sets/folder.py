@@ -4,7 +4,7 @@ import hashlib
 import logging
 from pathlib import Path
 
-from pullback.data.errors import ListError, MissingDataError, shortened
+from pullback.data.errors import ListError, MissingDataError, shorten
 from pullback.data.mesh.dataset import LAYOUTS, MeshDataset, MeshTree, ShapeFiles, Split, find_tree, numbered_names
 from pullback.data.mesh.io import MESH_SUFFIXES
 from pullback.ranges import at_least, within
@@ -43,7 +43,7 @@ class Folder(MeshDataset):
                 self.root,
                 len(without),
                 len(files),
-                shortened(without),
+                shorten(without),
             )
         return files
 
@@ -76,7 +76,7 @@ class Folder(MeshDataset):
         if both:
             raise ListError(
                 f"{self.root}: {len(both)} names are in both train.txt and "
-                f"test.txt ({shortened(both)}): strike them from one"
+                f"test.txt ({shorten(both)}): strike them from one"
             )
         return lists
 
@@ -86,5 +86,5 @@ class Folder(MeshDataset):
         unknown = {name: line for line, name in listed if name not in known}
         if unknown:
             what = f"{path} (line {min(unknown.values())}) names {len(unknown)} shapes without a mesh file"
-            raise MissingDataError(f"{what}: {shortened(sorted(unknown))}. Correct it")
+            raise MissingDataError(f"{what}: {shorten(sorted(unknown))}. Correct it")
         return [name for _, name in listed]

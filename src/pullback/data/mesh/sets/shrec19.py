@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
-from pullback.data.errors import MissingDataError, shortened
+from pullback.data.errors import MissingDataError, shorten
 from pullback.data.mesh.dataset import (
     FOR_TESTS_ONLY,
     MeshDataset,
@@ -121,7 +121,7 @@ class Shrec19(MeshDataset):
         lost = [f"{number}.off" for number in _NUMBERS if str(number) not in tree.meshes]
         if lost and not self.allow_missing:
             raise MissingDataError(
-                f"{self.root} lacks {len(lost)} of the 43 shapes that are tested: {shortened(lost)}.\n{_SOURCE}"
+                f"{self.root} lacks {len(lost)} of the 43 shapes that are tested: {shorten(lost)}.\n{_SOURCE}"
             )
         return [ShapeFiles(str(number), tree.meshes[str(number)]) for number in _NUMBERS if str(number) in tree.meshes]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from pullback.data.errors import ListError, MissingDataError, shortened
+from pullback.data.errors import ListError, MissingDataError, shorten
 from pullback.data.mesh.dataset import FOR_TESTS_ONLY, ShapePairFiles, Split, require_tree
 from pullback.data.mesh.pairs import all_pairs, pair_indices
 from pullback.data.mesh.published import PublishedSet
@@ -69,7 +69,7 @@ class Tosca(PublishedSet):
         short = [f"{len(found)} of {POSES[name]} {name}" for name, found in poses.items() if len(found) != POSES[name]]
         if short and not self.allow_missing:
             raise MissingDataError(
-                f"{self.root} does not hold the published numbers of poses: {shortened(short, most=8)}. "
+                f"{self.root} does not hold the published numbers of poses: {shorten(short, most=8)}. "
                 f"dataset.tosca.allow_missing=true makes do with what is there.\n{self.source}"
             )
         return [mesh for found in poses.values() for mesh in found]
@@ -100,7 +100,7 @@ class Tosca(PublishedSet):
         lost = sorted({name for pair in pairs for name in pair} - known)
         if lost and not self.allow_missing:
             raise MissingDataError(
-                f"{path} names {len(lost)} shapes of which there is no mesh: {shortened(lost)}.\n{self.source}"
+                f"{path} names {len(lost)} shapes of which there is no mesh: {shorten(lost)}.\n{self.source}"
             )
         return pairs
 
