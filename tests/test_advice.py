@@ -51,7 +51,7 @@ FOR_PYTHON = (
     "runtime/command_line.py",
     "runtime/path_options.py",
 )
-IN_PYTHON = ("inference_mode", "weights_only", "sample", "image_size", "heads", "epochs")
+IN_PYTHON = ("config_dir", "inference_mode", "weights_only", "sample", "image_size", "heads", "epochs")
 ELSEWHERE = {"sigma", "constant", "hydra.mode", "sweep"}  # of scripts of the ledger, and what code looks for
 
 
