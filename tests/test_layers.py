@@ -26,6 +26,7 @@ LAYERS = {
     "ranges": -1,
     "writing": -1,
     "types": 0,
+    "probe": 0.5,
     "files": 0,
     "moved": 0,
     "plain_data": 0,

@@ -16,7 +16,7 @@ from pullback.figures.camera import View
 from pullback.ranges import NumberError, above, at_least, within
 from pullback.runtime.settings import instantiate
 
-GROUPS = ("solver", "backbone", "branch", "graph", "loss", "dataset", "adaptation")
+GROUPS = ("solver", "backbone", "branch", "graph", "loss", "dataset", "adaptation", "starts", "judge")
 MEANINGFUL = {("View", "azimuth", -1), ("View", "elevation", -1)}
 
 
@@ -40,6 +40,7 @@ def plain_options(written: dict[str, Any]) -> dict[str, Any]:
     }
     optimizer = {"_target_": "torch.optim.Adam", "_partial_": True}
     needed = {"in_channels": 3, "root": "nowhere", "weights": "nowhere", "optimizer": optimizer}
+    needed["judge"] = {"_target_": "tests.solvers.test_best_of_starts.Cycle"}
     parameters = inspect.signature(located(written["_target_"])).parameters
     return kept | {key: value for key, value in needed.items() if key in parameters and key not in kept}
 

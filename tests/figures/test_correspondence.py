@@ -40,6 +40,18 @@ def test_a_left_right_flip_shows(ball):
     assert np.median(visible_difference(picture.panels[0].image, picture.panels[1].image)) > 40
 
 
+def test_what_is_not_to_be_trusted_is_pale(ball):
+    sure = np.where(ball.verts[:, 1] > 0, 0.9, 0.1)
+    plain, faded = (
+        draw_correspondence(ball, ball, np.arange(len(ball.verts)), title="", confidence2=confidence).panels[1].image
+        for confidence in (None, sure)
+    )
+    h, w = plain.shape[:2]
+    assert np.array_equal(plain[h // 4, w // 2], faded[h // 4, w // 2])
+    lower = faded[3 * h // 4, w // 2, :3].astype(int)
+    assert np.ptp(lower) < 20 < np.ptp(plain[3 * h // 4, w // 2, :3].astype(int))
+
+
 def test_known_errors_add_a_panel_with_its_scale_and_larger_errors_are_darker(ball):
     errors = np.where(ball.verts[:, 0] < 0, 0.0, 0.5)
     picture = draw_correspondence(ball, ball, np.arange(len(ball.verts)), title="errors", errors2=errors)

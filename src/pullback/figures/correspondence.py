@@ -30,10 +30,12 @@ def draw_correspondence(
     errors2: Float[ndarray, " n2"] | None = None,
     view: View | None = None,
     unmatched: tuple[TriangleMesh | None, TriangleMesh | None] = (None, None),
+    confidence2: Float[ndarray, " n2"] | None = None,
 ) -> Picture:
     """Shape 1 coloured by position, shape 2 by the colours that its points fetch through ``p2p21``; both at one scale.
 
-    ``unmatched`` are parts of either that have no match, drawn in pale grey. With ``errors2`` (units of √area, NaN
+    ``unmatched`` are parts of either that have no match, drawn in pale grey; so is shape 2 where ``confidence2`` is
+    low. With ``errors2`` (units of √area, NaN
     where unknown; see
     :func:`errors_on_surface`) a third panel shows the errors.
     Raises ValueError when ``p2p21`` is not a map from shape 2 to shape 1.
@@ -49,7 +51,7 @@ def draw_correspondence(
     whole1, whole2 = (_together(shape, rest) for shape, rest in zip((shape1, shape2), unmatched, strict=True))
     stage = Scene.around([whole1, whole2], view=view)
     colors1 = position_colors(as_array(shape1.verts).astype(np.float64), view=view)
-    painted = (_and_pale(colors1, whole1), _and_pale(colors1[map21], whole2))
+    painted = (_and_pale(colors1, whole1), _and_pale(_faded(colors1[map21], confidence2), whole2))
     panels = [Panel(stage.draw(whole1, painted[0]), names[0]), Panel(stage.draw(whole2, painted[1]), names[1])]
     if errors2 is None:
         return Picture(title, tuple(panels))
@@ -73,6 +75,14 @@ def _together(shape: TriangleMesh, rest: TriangleMesh | None) -> TriangleMesh:
 def _and_pale(colors: Float[ndarray, "n 3"], whole: TriangleMesh) -> Float[ndarray, "m 3"]:
     """The colours of the first vertices, and pale grey for the others."""
     return np.concatenate([colors, np.full((len(whole.verts) - len(colors), 3), _PALE)])
+
+
+def _faded(colors: Float[ndarray, "n 3"], confidence: Float[ndarray, " n"] | None) -> Float[ndarray, "n 3"]:
+    """The colours where the map is to be trusted, fading to pale grey from a confidence of 0.7 down to 0.3."""
+    if confidence is None:
+        return colors
+    kept = np.clip((confidence - 0.3) / 0.4, 0, 1)[:, None]
+    return kept * colors + (1 - kept) * _PALE
 
 
 def errors_on_surface(

@@ -100,6 +100,22 @@ class NoisyWKS(WKS):
         return gains
 
 
+class TiltedWKS(WKS):
+    """Wave kernel signature with a smooth gain over its energies, exp(``gain`` cos 2πt) for t from 0 to 1.
+
+    A network decides some things (front or back of an upper body) by a narrow margin that such a change can turn: its
+    features give a second opinion.
+    """
+
+    def __init__(self, channels: int = 128, *, k: int = 128, gain: float = 0.25):
+        super().__init__(channels, k=k)
+        self.gain = gain
+
+    def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
+        signature = super().forward(shape)
+        return signature * (self.gain * torch.cos(torch.linspace(0, 2 * math.pi, self.channels))).exp().to(signature)
+
+
 class HKS(Descriptor):
     """Heat kernel signature from the first k eigenfunctions."""
 

@@ -36,6 +36,8 @@ class MeshMatcher:
 
     backbone: nn.Module
     solver: Any
+    starts: Any  # BestOfStarts; None: the features alone
+    judge: Any  # of the verdict; None: none
     settings: PreparationSettings
     view: "View"  # of the pictures
     device: torch.device
@@ -53,12 +55,14 @@ class MeshMatcher:
         with options_at_fault():
             model, solver = nn.ModuleDict({"backbone": instantiate(cfg.backbone)}), instantiate(cfg.solver)
             view, settings = instantiate(cfg.view), instantiate(cfg.data)
+            starts, judge = (instantiate(cfg.get(part)) for part in ("starts", "judge"))
         if checkpoint is not None:
             load_weights(model, checkpoint)
         features = name_of(to_plain(cfg.backbone))
         method = f"{features}, {refinement(to_plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
         device, cache_dir = device_named(cfg.device), Path(cfg.paths.cache_dir)
-        return cls(model["backbone"], solver, settings, view, device, cache_dir, method, to_plain(cfg))
+        parts = (model["backbone"], solver, starts, judge)
+        return cls(*parts, settings, view, device, cache_dir, method, to_plain(cfg))
 
     def prepare(self, mesh: str | Path | FileMesh, *, side: str) -> PreparedShape:
         """The shape of a file, or of a mesh that is in none and is called as its ``side``: source or target."""
@@ -70,7 +74,10 @@ class MeshMatcher:
 
     def match(self, source: PreparedShape, target: PreparedShape, landmarks: Landmarks | None = None) -> FileMatch:
         """The match of two shapes; ``landmarks`` are vertices of these."""
-        return match_shapes(source, target, self.backbone, self.solver, device=self.device, landmarks=landmarks)
+        choosing = {"starts": self.starts, "judge": self.judge}
+        return match_shapes(
+            source, target, self.backbone, self.solver, device=self.device, landmarks=landmarks, **choosing
+        )
 
     def write(self, folder: Path, result: FileMatch, stages: Sequence[Stage] = ()) -> Path:
         """Writes the map, pictures and the report into a folder; returns the path of the report."""
@@ -99,6 +106,11 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
         result = _matched(cfg, matcher)
         report = matcher.write(folder, result, clock.stages)
     print(f"matched with {matcher.method}")
+    if result.verdict is not None:
+        choice = result.verdict.choice
+        if choice.is_open:
+            print(f"of {len(choice.candidates)} starts the best was: {choice.best.name}")
+        print(f"verdict: {result.verdict.verdict.sentence}")
     if result.landmarks is not None:
         print(
             f"the {len(result.landmarks[0])} landmarks land {result.landmark_distances().mean():.4f} √area from "

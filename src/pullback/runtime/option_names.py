@@ -98,7 +98,7 @@ class Vocabulary:
     @cached_property
     def needed(self) -> set[str]:
         """The groups that it cannot do without, whatever else is chosen."""
-        needs = {"solver", "dataset", "trainer", "paths", "hydra", "cluster", "task", "files"}
+        needs = {"solver", "dataset", "trainer", "paths", "hydra", "cluster", "task", "files", "judge"}
         return self.groups & (needs | {"optimizer", "scheduler"} if self.program == "train" else needs)
 
     @cached_property

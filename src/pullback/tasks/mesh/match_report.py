@@ -60,7 +60,10 @@ def write_match(
         names = (f"source: {shape1.name}", f"target: {shape2.name}")
         rest = dropped_part(result.source), dropped_part(result.target)
         title = f"{shape2.name} → {shape1.name}"
-        picture = draw_correspondence(shape1, shape2, result.p2p21, title=title, names=names, view=view, unmatched=rest)
+        certain2 = None if result.verdict is None else as_array(result.verdict.confidence2)
+        picture = draw_correspondence(
+            shape1, shape2, result.p2p21, title=title, names=names, view=view, unmatched=rest, confidence2=certain2
+        )
         save_figure(sheet([picture]), folder / "match.png")
         features = draw_features(shape1, shape2, result.feat1, result.feat2, view=view)
     metrics = _metrics(result)
@@ -68,7 +71,13 @@ def write_match(
     content = ReportContent(
         title=f"{shape2.name} → {shape1.name}",
         subtitle=" ".join(
-            [f"{method}.", *_sentences(metrics), _sentence(result.omissions()), simplification(shape1, shape2)]
+            [
+                *_verdict_line(result),
+                f"{method}.",
+                *_sentences(metrics),
+                _sentence(result.omissions()),
+                simplification(shape1, shape2),
+            ]
         ).strip(),
         correspondences=[picture],
         fmaps=(result.fmap12_init, result.fmap12),
@@ -88,7 +97,8 @@ def write_match(
 def _metrics(result: FileMatch) -> dict[str, Any]:
     """What is known of a match without ground truth."""
     shape1, shape2 = result.source.shape, result.target.shape
-    metrics: dict[str, Any] = {
+    metrics: dict[str, Any] = {} if result.verdict is None else result.verdict.metrics()
+    metrics |= {
         "coverage": float(coverage(result.p2p21, shape1.basis.mass)),
         "n1": shape1.n,
         "n2": shape2.n,
@@ -113,6 +123,10 @@ def _sentences(metrics: Mapping[str, Any]) -> list[str]:
         far = f"{landed['mean']:.3f} √area from their places on average, {landed['largest']:.3f} at most"
         said.append(f"The {len(landed['each'])} landmarks land {far}.")
     return said
+
+
+def _verdict_line(result: FileMatch) -> list[str]:
+    return [] if result.verdict is None else [_sentence(f"Verdict: {result.verdict.verdict.sentence}")]
 
 
 def _sentence(text: str) -> str:

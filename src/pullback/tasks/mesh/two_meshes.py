@@ -1,7 +1,7 @@
 """Two meshes in, one correspondence out: a point map in the vertex numbers of their files, and functional maps."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,11 @@ from pullback.brief import OneLine
 from pullback.data.mesh.io import write_vts
 from pullback.data.mesh.shapes import PreparedShape
 from pullback.geometry.cleaning import MeshError
+from pullback.metrics.verdict import Judge
 from pullback.nn.finite import check_features
+from pullback.solvers.best_of_starts import BestOfStarts
 from pullback.stages import stage
+from pullback.tasks.mesh.judging import MeshVerdict, begin, judged
 from pullback.tasks.stored_arrays import check_map
 from pullback.types import Eigenbasis, Match
 from pullback.writing import write_atomically
@@ -40,6 +43,7 @@ class FileMatch(OneLine):
     feat1: Float[Tensor, "n1 c"]
     feat2: Float[Tensor, "n2 c"]
     landmarks: Landmarks | None = None  # of the shapes
+    verdict: MeshVerdict | None = None
 
     def landmark_distances(self) -> Float[Tensor, " t"]:
         """How far from its place on the source each landmark lands, straight through space, in units of √area."""
@@ -99,10 +103,13 @@ def match_shapes(
     *,
     device: torch.device,
     landmarks: Landmarks | None = None,
+    starts: BestOfStarts | None = None,
+    judge: Judge | None = None,
 ) -> FileMatch:
     """Features, then the solver: as in an evaluation.
 
-    ``landmarks`` are vertices of the shapes, for a backbone that takes them.
+    ``landmarks`` are vertices of the shapes, for a backbone that takes them. With ``starts`` the solver begins with the
+    best of them, where there are several; with a ``judge`` too the result has a verdict.
     """
     shape1, shape2 = source.shape.to(device), target.shape.to(device)
     backbone = backbone.to(device).eval()
@@ -116,12 +123,17 @@ def match_shapes(
         check_features(feat, of=prepared.shape.name, varied=learned)
         if not learned:
             _check_told_apart(prepared.relabel.name, feat)
-    match = solver(feat1, feat2, shape1.basis, shape2.basis)
+    choice, begun = begin(starts, backbone, (shape1, shape2), (feat1, feat2))
+    match = solver(*begun, shape1.basis, shape2.basis)
     with stage(f"full-resolution map of {shape2.n:,} vertices"):
         p2p21 = match.p2p21
     check_map(p2p21, match.fmap12, of=f"{shape2.name} → {shape1.name}")
     fmap12, fmap12_init, feat1, feat2 = (x.cpu() for x in (match.fmap12, match.fmap12_init, feat1, feat2))
-    return FileMatch(source, target, p2p21.cpu(), fmap12, fmap12_init, feat1, feat2, landmarks=landmarks)
+    found = FileMatch(source, target, p2p21.cpu(), fmap12, fmap12_init, feat1, feat2, landmarks=landmarks)
+    if choice is None or judge is None:
+        return found
+    known = (learned, landmarks is not None)
+    return replace(found, verdict=judged(choice, found.p2p21, judge, source=source, target=target, given=known))
 
 
 def _check_told_apart(name: str, feat: Float[Tensor, "n c"]) -> None:
@@ -151,4 +163,6 @@ def write_map(folder: Path, result: FileMatch) -> None:
         "dropped1": result.source.relabel.dropped,  # for each vertex of the file
         "dropped2": result.target.relabel.dropped,
     }
+    if result.verdict is not None:
+        arrays |= result.verdict.arrays(result.target.relabel)
     write_atomically(folder / "match.npz", lambda file: np.savez(file, **arrays))

@@ -1,0 +1,129 @@
+"""Pairs with ground truth, and every start's map of each with its energies and its true error: what the constants of
+``configs/judge/mesh.yaml`` are made from, and what they are judged on.
+
+Shapes of the first half are for the constants, those of the second for the report; no shape is in both.
+"""
+
+import pickle
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pullback.data.mesh.dataset import ShapeFiles
+from pullback.data.mesh.library import ShapeLibrary
+from pullback.data.mesh.shapes import PreparationSettings
+from pullback.geometry.geodesic import geodesic_rows
+from pullback.mapping.energies import point_signals, sampled_fmap
+from pullback.mapping.fmap import spectral_embeddings
+from pullback.mapping.pointmap import nearest
+from pullback.solvers.best_of_starts import BestOfStarts
+from pullback.tasks.mesh.judging import named_features, together
+from pullback.types import Shape
+
+_LANDMARKS = 120  # at which errors are measured
+_SMAL = {
+    "fit": ("cow2", "hippo5", "hippo_walking", "lion3", "muybridge_014_01", "00028740_ferrari", "fox-05"),
+    "report": ("Davis_cow_00000", "cow_alph4", "hippo_alpha", "lion6", "cougar", "dog2", "wolf_alph2"),
+}
+_FAUST = {"fit": (5, 7, 9, 13, 17, 25, 28), "report": (80, 83, 85, 87, 89, 95, 97)}
+_SCAPE = {"fit": (4, 9, 14, 19), "report": (52, 55, 58, 61)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The map of one start for one pair."""
+
+    set: str
+    pair: str
+    start: str
+    error: float  # mean geodesic error in units of √area
+    energies: Mapping[str, float]
+    signals: Float[Tensor, "t c"]  # at the points of shape 2 that stand for the landmarks
+    errors: Float[Tensor, " t"]  # at the landmarks
+
+
+def pairs_of(part: str, data: Path, embedded: Path) -> Iterator[tuple[str, ShapeFiles, ShapeFiles]]:
+    """``(set, shape 1, shape 2)`` of a part, ``fit`` or ``report``; drawn with a fixed seed."""
+    bodies = range(20, 25) if part == "fit" else range(25, 30)
+    names = {
+        "FAUST_r": (12, data / "FAUST_r", [f"tr_reg_{i:03d}" for i in _FAUST[part]]),
+        "humans": (6, embedded, [f"human_{i:03d}" for i in bodies]),
+        "SMAL_r": (10, data / "SMAL_r", _SMAL[part]),
+        "SCAPE_acvd": (4, data / "SCAPE_acvd", [f"mesh{i:03d}" for i in _SCAPE[part]]),
+    }
+    for dataset, (count, root, shapes) in names.items():
+        drawn = [(a, b) for a in shapes for b in shapes if a != b]
+        random.Random(part == "report").shuffle(drawn)
+        for a, b in drawn[:count]:
+            yield dataset, _files(root, a), _files(root, b)
+
+
+def rows_of(
+    part: str, backbone: nn.Module, chooser: BestOfStarts, *, data: Path, embedded: Path, work: Path
+) -> list[Row]:
+    """Every start of every pair of a part; kept in ``work``, so that an interrupted run goes on."""
+    library = ShapeLibrary(PreparationSettings(), work / "cache", capacity=16)
+    known = lru_cache(maxsize=16)(lambda files: _known(library, files, backbone))
+    rows: list[Row] = []
+    for dataset, files1, files2 in pairs_of(part, data, embedded):
+        kept = work / "rows" / f"{dataset}_{files1.name}_{files2.name}.pkl"
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(pickle.dumps(_pair_rows(dataset, known(files1), known(files2), chooser)))
+            print(kept.stem, flush=True)
+        rows += pickle.loads(kept.read_bytes())
+    return rows
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A shape, its features, some landmarks, the same ones on every shape of its set, and the distances from each."""
+
+    shape: Shape
+    features: Mapping[str, Tensor]
+    corr: Int[Tensor, " t"]
+    dist: Float[Tensor, "t n"]
+
+
+def _pair_rows(dataset: str, first: _Known, second: _Known, chooser: BestOfStarts) -> list[Row]:
+    shape1, shape2, corr2 = first.shape, second.shape, second.corr
+    choice = chooser(shape1, shape2, together(first.features, second.features))
+    rows = []
+    for each in choice.candidates:
+        fmap12 = sampled_fmap(each.maps.p2p21, choice.probe1, choice.probe2, k=choice.probe1.basis.k)
+        query, reference = spectral_embeddings(fmap12, shape1.basis, shape2.basis)
+        errors = first.dist[torch.arange(len(corr2)), nearest(query[corr2], reference)]
+        signals = point_signals(each.maps, choice.probe1, choice.probe2)[choice.probe2.cell[corr2]]
+        pair = f"{shape1.name}-{shape2.name}"
+        rows.append(Row(dataset, pair, each.name, float(errors.mean()), each.energies, signals, errors))
+    return rows
+
+
+@torch.no_grad()
+def _known(library: ShapeLibrary, files: ShapeFiles, backbone: nn.Module) -> _Known:
+    loaded = library.load(files)
+    shape, step = loaded.shape, max(1, len(loaded.corr) // _LANDMARKS)
+    corr = loaded.corr[::step][:_LANDMARKS]
+    sources, place = np.unique(corr.numpy(), return_inverse=True)
+    dist = geodesic_rows(shape.verts.double().numpy(), shape.faces.numpy(), sources)
+    return _Known(shape, named_features(backbone, shape, backbone(shape)), corr, torch.from_numpy(dist[place]))
+
+
+def _files(root: Path, name: str) -> ShapeFiles:
+    """A shape of a set in the layout off + corres."""
+    return ShapeFiles(name, root / "off" / f"{name}.off", root / "corres" / f"{name}.vts")
+
+
+def by_pair(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """The rows of each pair."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.set, row.pair), []).append(row)
+    return found

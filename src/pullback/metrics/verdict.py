@@ -1,0 +1,106 @@
+"""What is to be thought of a map without ground truth: an expected error, a verdict in words, a confidence by point.
+
+The constants come from pairs with ground truth (``python -m experiments.calibrate_verdict``) and stand in
+``configs/judge/``.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pullback.ranges import above, finite
+
+LEVELS = ("good", "doubtful", "probably wrong")
+# Energies below this are all the same: logarithms of zero are not asked for.
+FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be thought of one map."""
+
+    level: str  # of LEVELS
+    expected_error: float  # mean geodesic error in units of √area, as far as energies tell
+    why: tuple[str, ...]
+    advice: str  # what to do; empty where the map is good
+
+    @property
+    def sentence(self) -> str:
+        """One line: level, reasons, advice."""
+        said = f"{self.level} (expected error about {100 * self.expected_error:.1f} % of √area)"
+        if self.why:
+            said += ": " + ", ".join(self.why)
+        return said + (f". {self.advice}" if self.advice else "")
+
+
+class ErrorModel:
+    """The expected error of a map from its energies: a weighted sum of their logarithms is that of the error.
+
+    ``energies`` names each energy with ``[weight, typical, spread]`` of its logarithm. Maps are good below
+    ``good_below`` and probably wrong from ``wrong_above`` on, both expected errors in units of √area. ``points`` are
+    the weights of the signals of one point (``pullback.mapping.energies.point_signals``), of the logarithm of the
+    expected error, and a constant.
+    """
+
+    def __init__(
+        self,
+        *,
+        energies: Mapping[str, Sequence[float]],
+        intercept: float,
+        good_below: float,
+        wrong_above: float,
+        points: Sequence[float],
+    ):
+        finite(intercept=intercept)
+        above(0, good_below=good_below, wrong_above=wrong_above)
+        if good_below > wrong_above:
+            raise ValueError(f"good_below={good_below} must not exceed wrong_above={wrong_above}")
+        self.energies = {name: tuple(numbers) for name, numbers in energies.items()}
+        self.intercept = intercept
+        self.good_below, self.wrong_above = good_below, wrong_above
+        self.points = tuple(points)
+
+    def expected_error(self, energies: Mapping[str, float]) -> float:
+        """The error to expect, in units of √area."""
+        return math.exp(self.intercept + sum(self.shares(energies).values()))
+
+    def shares(self, energies: Mapping[str, float]) -> dict[str, float]:
+        """By how much each energy moves the logarithm of the expected error."""
+        return {
+            name: weight * (math.log(energies[name] + FLOOR) - typical) / spread
+            for name, (weight, typical, spread) in self.energies.items()
+        }
+
+    def level(self, expected_error: float) -> str:
+        """Good, doubtful or probably wrong."""
+        return LEVELS[(expected_error >= self.good_below) + (expected_error >= self.wrong_above)]
+
+    def confidence(self, signals: Float[Tensor, "s c"], expected_error: float) -> Float[Tensor, " s"]:
+        """The probability that each point lies within 0.10 √area of its place."""
+        weights = torch.tensor(self.points).to(signals)
+        whole = torch.full_like(signals[:, :1], math.log(expected_error))
+        return torch.sigmoid(torch.cat([signals, whole, torch.ones_like(whole)], dim=1) @ weights)
+
+
+class Judge:
+    """Knows what to expect of maps: by the first of its models whose energies are all at hand."""
+
+    def __init__(self, *, models: Sequence[ErrorModel]):
+        if not models:
+            raise ValueError("a judge without models knows nothing; use judge=mesh")
+        self.models = list(models)
+
+    def model(self, energies: Mapping[str, float]) -> ErrorModel:
+        """The model for these energies. Raises ValueError when no model is content with them."""
+        for model in self.models:
+            if model.energies.keys() <= energies.keys():
+                return model
+        raise ValueError(f"no model of this judge is content with the energies {', '.join(energies)}")
+
+    def expected_error(self, energies: Mapping[str, float]) -> float:
+        """The error to expect, in units of √area."""
+        return self.model(energies).expected_error(energies)

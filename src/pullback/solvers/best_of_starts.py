@@ -1,0 +1,157 @@
+"""Several starts, one choice: maps from every start at hand, each refined a little between a few points of the shapes,
+and the one kept that its energies speak for. No ground truth is seen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from pullback.geometry.probing import compute_probe
+from pullback.mapping.energies import (
+    SampledMaps,
+    feature_residual,
+    map_distance,
+    map_energies,
+    nearest_point,
+    sampled_fmap,
+)
+from pullback.mapping.fmap import spectral_embeddings
+from pullback.probe import Probe
+from pullback.ranges import at_least
+from pullback.solvers.starts import PairFeatures, Proposal, Start
+from pullback.stages import stage
+from pullback.types import Eigenbasis, Shape
+
+# What the features of a network are called that saw its input in another form: not the backbone's own, but as good.
+SECOND_OPINION = "tilted"
+_SAME = 0.03  # maps that differ by less, in units of √area, are the same: neighbouring points are that far apart
+
+
+@runtime_checkable
+class Expectation(Protocol):
+    """Says from the energies of a map how wrong it is likely to be."""
+
+    def expected_error(self, energies: Mapping[str, float]) -> float: ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A refined proposal and what is thought of it."""
+
+    name: str
+    maps: SampledMaps
+    energies: Mapping[str, float]
+    expected_error: float  # in units of √area
+    features: str = ""  # the kind of features that it began with
+    k_init: int = 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidates of a pair, the best first."""
+
+    probe1: Probe
+    probe2: Probe
+    features: tuple[PairFeatures, ...]  # at the points of the probes; the backbone's first
+    opinions: tuple[SampledMaps, ...]  # the refined maps that come from the backbone's features
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there was more than one start, so that the solver has to be told which."""
+        return len(self.candidates) > 1
+
+    @property
+    def best(self) -> Candidate:
+        return self.candidates[0]
+
+    @property
+    def follows_features(self) -> bool:
+        """Whether the backbone's features lead to the best map by themselves, which a solver then reads off them at
+        full resolution.
+        """
+        own = [each for each in self.candidates if each.features == self.features[0].name]
+        if not own:
+            return False
+        direct = max(own, key=lambda each: each.k_init)
+        return map_distance(self.best.maps, direct.maps, self.probe1, self.probe2) < _SAME
+
+    def energies(self, maps: SampledMaps) -> dict[str, float]:
+        """The energies of maps between the probes; how badly they carry each kind of features, ``features_NAME``; and,
+        where there are several opinions, how far they are from these, ``dissent``.
+        """
+        both = self.probe1, self.probe2
+        residuals = {
+            f"features_{each.name}": feature_residual(maps, each.feat1, each.feat2, *both) for each in self.features
+        }
+        if len(self.opinions) > 1:
+            apart = [map_distance(maps, other, *both) for other in self.opinions]
+            residuals["dissent"] = sum(apart) / len(apart)
+        return map_energies(maps, *both) | residuals
+
+    def embeddings(self, basis1: Eigenbasis, basis2: Eigenbasis) -> tuple[Float[Tensor, "n1 k"], Float[Tensor, "n2 k"]]:
+        """Features of all vertices whose nearest neighbours are the chosen map: what a solver begins with."""
+        k = self.probe1.basis.k
+        fmap12 = sampled_fmap(self.best.maps.p2p21, self.probe1, self.probe2, k=k)
+        query, reference = spectral_embeddings(fmap12, basis1, basis2)
+        return reference, query
+
+
+class BestOfStarts:
+    """Tries ``starts`` between ``points`` points of each shape, refines to ``k`` eigenfunctions, keeps what ``judge``
+    expects to be least wrong.
+    """
+
+    def __init__(self, *, starts: Sequence[Start], judge: Expectation, points: int = 700, k: int = 60):
+        at_least(2, k=k, points=points)
+        if points < k:
+            raise ValueError(f"points={points} are fewer than k={k} eigenfunctions; use points=700")
+        self.starts, self.judge, self.points, self.k = list(starts), judge, points, k
+
+    @torch.no_grad()
+    def __call__(self, shape1: Shape, shape2: Shape, features: Mapping[str, tuple[Tensor, Tensor]]) -> Choice:
+        """The candidates of a pair. ``features`` are those of all vertices of both shapes, by what they are called."""
+        with stage("points of both shapes"):
+            probe1, probe2 = (compute_probe(shape, count=self.points, k=self.k) for shape in (shape1, shape2))
+        given = tuple(
+            PairFeatures(name, feat1[probe1.points].float(), feat2[probe2.points].float())
+            for name, (feat1, feat2) in features.items()
+        )
+        found: list[tuple[Proposal, SampledMaps]] = []
+        for proposal in (each for start in self.starts for each in start(probe1, probe2, given)):
+            with stage(f"start: {proposal.name}"):
+                sizes = growing_sizes(proposal.k_init, self.k)
+                found.append((proposal, refined(proposal.maps, probe1, probe2, sizes=sizes)))
+        opinions = tuple(maps for proposal, maps in found if proposal.features in (given[0].name, SECOND_OPINION))
+        choice = Choice(probe1, probe2, given, opinions, ())
+        candidates = [self._candidate(proposal, maps, choice) for proposal, maps in found]
+        return replace(choice, candidates=tuple(sorted(candidates, key=lambda each: each.expected_error)))
+
+    def _candidate(self, proposal: Proposal, maps: SampledMaps, choice: Choice) -> Candidate:
+        energies = choice.energies(maps)
+        expected = self.judge.expected_error(energies)
+        return Candidate(proposal.name, maps, energies, expected, proposal.features, proposal.k_init)
+
+
+def growing_sizes(k_init: int, k_final: int) -> list[int]:
+    """Sizes of functional maps from ``k_init`` to ``k_final``, each about half larger than the one before."""
+    sizes = [min(k_init, k_final)]
+    while sizes[-1] < k_final:
+        sizes.append(min(k_final, sizes[-1] + max(2, sizes[-1] // 2)))
+    return sizes
+
+
+def refined(maps: SampledMaps, probe1: Probe, probe2: Probe, *, sizes: Sequence[int]) -> SampledMaps:
+    """ZoomOut (Melzi et al. 2019) of both maps between the points of the probes, each on its own."""
+    for k in sizes:
+        maps = SampledMaps(_step(maps.p2p21, probe1, probe2, k), _step(maps.p2p12, probe2, probe1, k))
+    return maps
+
+
+def _step(p2p21: Int[Tensor, " s2"], probe1: Probe, probe2: Probe, k: int) -> Int[Tensor, " s2"]:
+    fmap12 = sampled_fmap(p2p21, probe1, probe2, k=k)
+    return nearest_point(*spectral_embeddings(fmap12, probe1.basis, probe2.basis))

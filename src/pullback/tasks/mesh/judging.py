@@ -1,0 +1,197 @@
+"""The verdict on the match of two mesh files: how wrong it is likely to be, why, where, and what to do about it."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from pullback.data.mesh.shapes import PreparedShape
+from pullback.geometry.cleaning import Relabelling
+from pullback.geometry.descriptors import DescriptorError, wave_kernel_signature
+from pullback.geometry.mesh import face_areas
+from pullback.mapping.energies import SampledMaps, point_signals
+from pullback.metrics.verdict import LEVELS, Judge, Verdict
+from pullback.nn.backbone import Backbone, LandmarkFeatures, RawDescriptor
+from pullback.nn.descriptor import WKS, TiltedWKS
+from pullback.solvers.best_of_starts import SECOND_OPINION, BestOfStarts, Choice
+from pullback.stages import stage
+from pullback.types import Shape
+
+# Energies that say the same thing in words, and how each is said: a share of the surface, or a bare statement.
+_REASONS = {
+    "flipped": "{:.0f} % of the surface is turned inside out, as where left and right are exchanged",
+    "unreturned": "{:.0f} % of it does not come back from its way there and back",
+    "cycle": "{:.0f} % of √area lie between a point and where it comes back to, on average",
+    "uncovered": "{:.0f} % of the area is not reached",
+    "crushed": "{:.0f} % is stretched or crushed to more than twice or less than half",
+    "torn": "neighbours are torn apart on {:.0f} % of it",
+    "metric": "distances change by {:.0f} % on average",
+}
+_WORDS = {
+    "features": "features that should agree do not",
+    "dissent": "the features, read in other ways, ask for other maps",
+    "curvature": "bulges meet hollows",
+    "area": "areas change much",
+    "angle": "angles change much",
+    "tearing": "neighbours do not stay neighbours",
+    "orthogonality": "areas change much",
+    "commutativity": "the shapes vibrate differently",
+    "bijectivity": "the maps there and back do not undo each other",
+}
+_TOLD = 2  # reasons
+_TELLING = 0.05  # a reason moves the logarithm of the expected error by at least this
+_OPEN = 0.004  # share of boundary edges from which a surface is said to have boundaries
+_AREA_RATIO = 0.8  # and of areas, below which one shape may be a part of the other
+
+
+@dataclass(frozen=True)
+class MeshVerdict:
+    """The verdict on a map 2 → 1, with what it rests on."""
+
+    verdict: Verdict
+    choice: Choice
+    energies: Mapping[str, float]
+    confidence2: Float[Tensor, " n2"]  # for each vertex of shape 2 the probability that it is at most 0.10 √area off
+
+    def arrays(self, relabel: Relabelling) -> dict[str, Any]:
+        """The verdict as ``match.npz`` has it, with the confidence of each vertex of the target's file."""
+        certain = np.where(relabel.dropped, 0, self.confidence2.numpy()[relabel.successor]).astype(np.float32)
+        told = {"verdict": np.array(self.verdict.sentence), "expected_error": self.verdict.expected_error}
+        return {"confidence2": certain, **told}
+
+    def metrics(self) -> dict[str, Any]:
+        """The verdict as ``metrics.json`` has it."""
+        told = self.verdict
+        return {
+            "verdict": {
+                "level": told.level,
+                "expected_error": {"value": told.expected_error, "unit": "sqrt(area of the source)"},
+                "why": list(told.why),
+                "advice": told.advice,
+                "confident": float((self.confidence2 > 0.5).float().mean()),
+                "energies": dict(self.energies),
+            },
+            "starts": [
+                {"start": each.name, "expected_error": round(each.expected_error, 4)} for each in self.choice.candidates
+            ],
+        }
+
+
+def named_features(backbone: nn.Module, shape: Shape, feat: Float[Tensor, "n c"]) -> dict[str, Tensor]:
+    """The features at hand by what they are called: those of the backbone, which come first, of its network from
+    another input, and wave kernel signatures.
+    """
+    if isinstance(backbone, RawDescriptor):
+        return {"wks" if isinstance(backbone.descriptor, WKS) else "other": feat}
+    found = {"landmarks" if isinstance(backbone, LandmarkFeatures) else "learned": feat}
+    if isinstance(backbone, Backbone) and isinstance(backbone.descriptor, WKS):
+        tilted = TiltedWKS(backbone.descriptor.channels, k=backbone.descriptor.k)
+        found[SECOND_OPINION] = Backbone(tilted, backbone.network, normalise=backbone.normalise)(shape)
+    with suppress(DescriptorError):  # too few eigenvalues that differ: the choice has to do without
+        found["wks"] = wave_kernel_signature(shape.basis.first(min(128, shape.basis.k)))
+    return found
+
+
+def together(features1: Mapping[str, Tensor], features2: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Features that both shapes of a pair have."""
+    return {name: (features1[name], features2[name]) for name in features1 if name in features2}
+
+
+def begin(
+    starts: BestOfStarts | None, backbone: nn.Module, shapes: tuple[Shape, Shape], features: tuple[Tensor, Tensor]
+) -> tuple[Choice | None, tuple[Tensor, Tensor]]:
+    """The choice among several starts, and what the solver begins with: the features, where they are what was chosen or
+    there was no choice, or an embedding of the chosen map.
+    """
+    if starts is None:
+        return None, features
+    named = [named_features(backbone, shape, feat) for shape, feat in zip(shapes, features, strict=True)]
+    choice = starts(*shapes, together(*named))
+    if not choice.is_open or choice.follows_features:
+        return choice, features
+    return choice, choice.embeddings(shapes[0].basis, shapes[1].basis)
+
+
+@torch.no_grad()
+def judged(
+    choice: Choice,
+    p2p21: Int[Tensor, " n2"],
+    judge: Judge,
+    *,
+    source: PreparedShape,
+    target: PreparedShape,
+    given: tuple[bool, bool],
+) -> MeshVerdict:
+    """The verdict on the final map of a pair, between the points of the choice's probes.
+
+    ``given`` says whether trained weights and whether landmarks led to it.
+    """
+    with stage("verdict"):
+        probe1, probe2 = choice.probe1, choice.probe2
+        p2p21 = p2p21.to(probe1.cell.device)
+        maps = SampledMaps(probe1.cell[p2p21[probe2.points]], choice.best.maps.p2p12)
+        energies = choice.energies(maps)
+        model = judge.model(energies)
+        expected = model.expected_error(energies)
+        confidence = model.confidence(point_signals(maps, probe1, probe2), expected)[probe2.cell].cpu()
+        level = model.level(expected)
+        why = () if level == LEVELS[0] else reasons(energies, model.shares(energies)) or (_unsure(*given),)
+        part = partial_remark(source, target, (probe1.boundary, probe2.boundary))
+        if part:
+            level, why = max(level, LEVELS[1], key=LEVELS.index), (part, *why)
+        advice = "" if level == LEVELS[0] else _advice(*given, part=bool(part))
+        return MeshVerdict(Verdict(level, expected, why, advice), choice, energies, confidence)
+
+
+def reasons(energies: Mapping[str, float], shares: Mapping[str, float]) -> tuple[str, ...]:
+    """In words what speaks most against a map."""
+    said: list[str] = []
+    for name in sorted(shares, key=shares.__getitem__, reverse=True):
+        key = name.split("_")[0]
+        words = _REASONS[key].format(100 * energies[name]) if key in _REASONS else _WORDS.get(key, name)
+        if shares[name] >= _TELLING and words not in said:
+            said.append(words)
+    return tuple(said[:_TOLD])
+
+
+def partial_remark(source: PreparedShape, target: PreparedShape, boundary: tuple[float, float]) -> str:
+    """What is to be said where one shape may be a part of the other: areas differ and the smaller has boundaries."""
+    if max(boundary) < _OPEN:
+        return ""
+    areas = [surface_area(prepared) for prepared in (source, target)]
+    ratio = min(areas) / max(areas)
+    smaller = int(areas[1] < areas[0])
+    if ratio >= _AREA_RATIO or boundary[smaller] < _OPEN:
+        return ""
+    name = ("source", "target")[smaller]
+    return (
+        f"the areas of the files differ by {100 * (1 - ratio):.0f} % and the {name} has boundaries, so it may be a part"
+    )
+
+
+def surface_area(prepared: PreparedShape) -> float:
+    """The area of a shape's file, in the unit of the file."""
+    given = prepared.as_given()
+    verts, faces = given.verts, given.faces
+    kept = faces[~prepared.relabel.dropped[faces].any(axis=1)]
+    return float(np.maximum(face_areas(verts, kept).sum(), 1e-300))
+
+
+def _unsure(learned: bool, landmarks: bool) -> str:
+    if learned or landmarks:
+        return "nothing speaks against it but a little of everything"
+    return "nothing was learned for it, so left and right, front and back may be exchanged"
+
+
+def _advice(learned: bool, landmarks: bool, *, part: bool) -> str:
+    if landmarks:
+        return "Give more landmarks, far from each other, also at the tips of the limbs"
+    if part:
+        return "Cut both shapes alike, or give landmarks of the common part: landmarks=pairs.txt"
+    other = "" if learned else ", or use trained weights: ckpt=RUN/checkpoints/best.ckpt"
+    return f"Give five landmarks, far from each other: landmarks=pairs.txt{other}"
