@@ -1,6 +1,6 @@
 """What is to be thought of a map without ground truth: an expected error, a verdict in words, a confidence by point.
 
-The constants come from pairs with ground truth (``python -m experiments.calibrate_verdict``) and stand in
+The constants come from pairs with ground truth (``python -m experiments.makers.calibrate_verdict``) and stand in
 ``configs/judge/``.
 """
 

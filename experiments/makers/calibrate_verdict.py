@@ -1,10 +1,10 @@
 """Makes the constants of the verdict on mesh maps, and the tables that say how far they are to be trusted.
 
-    python -m experiments.calibrate_verdict CKPT --data DIR --work DIR [--out configs/judge/mesh.yaml]
+    python -m experiments.makers.calibrate_verdict CKPT --data DIR --work DIR [--out configs/judge/mesh.yaml]
 
 DIR of the data holds FAUST_r, SMAL_r and SCAPE_acvd; the embedded bodies are read from data/humans. The constants come
-from one half of the shapes, the tables from the other (``experiments.verdict_pairs``). Several minutes on two cores;
-an interrupted run goes on with the same --work.
+from one half of the shapes, the tables from the other (``experiments.makers.verdict_pairs``). Ten minutes; an
+interrupted run goes on with the same --work.
 """
 
 import argparse
@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from experiments.markup import markdown
-from experiments.verdict_pairs import Row, by_pair, rows_of
+from experiments.makers.verdict_pairs import Row, by_pair, rows_of
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.optimize import lsq_linear, minimize
 from torch import nn
 
+from pullback.comparison.markup import markdown
 from pullback.metrics.verdict import FLOOR, Judge
 from pullback.runtime.settings import made
 from pullback.solvers.best_of_starts import BestOfStarts
 from pullback.tasks.training.weights import load_checkpoint, load_weights
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 _WRONG, _RIGHT = 0.10, 0.03  # errors that must be flagged, and that must not
 _RIDGE = 3.0
 _MARGIN = 1.5  # of several maps the one that deceives best is chosen, and other shapes have better deceivers yet
@@ -41,7 +41,7 @@ _KINDS = (("features_learned", "features_wks", "dissent"), ("features_learned", 
 
 def main(command: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        "python -m experiments.calibrate_verdict",
+        "python -m experiments.makers.calibrate_verdict",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -223,7 +223,7 @@ def without_learned(rows: Sequence[Row]) -> list[Row]:
 def header(checkpoint: Path) -> str:
     """What the file of constants says of itself."""
     return (
-        "# What to expect of a mesh map from its energies. Made by: python -m experiments.calibrate_verdict\n"
+        "# What to expect of a mesh map from its energies. Made by: python -m experiments.makers.calibrate_verdict\n"
         f"# {checkpoint.name} --data DIR --work DIR --out configs/judge/mesh.yaml. Logarithms of energies: weight, "
         "typical value, spread.\n"
     )
