@@ -56,7 +56,9 @@ def main(command: Sequence[str] | None = None) -> None:
     fit, report = (rows_of(part, backbone, chooser, **places) for part in ("fit", "report"))
     content = calibrated(fit)
     if options.out is not None:
-        options.out.write_text(header(options.checkpoint) + yaml.safe_dump(content, sort_keys=False, width=120))
+        options.out.write_text(
+            header(options.checkpoint) + yaml.safe_dump(content, sort_keys=False, width=120, default_flow_style=None)
+        )
     print(tables(made(content), report))
 
 
@@ -65,6 +67,9 @@ class Cycle:
 
     def expected_error(self, energies: Mapping[str, float]) -> float:
         return energies["cycle"]
+
+    def order(self, candidates: Sequence[Mapping[str, float]]) -> list[int]:
+        return list(range(len(candidates)))
 
 
 def calibrated(rows: Sequence[Row]) -> dict[str, Any]:
@@ -149,7 +154,7 @@ def starts_table(judge: Judge, rows: Sequence[Row]) -> str:
     """Mean error of each start, of the choice, and of the best start of each pair."""
     sets = list(dict.fromkeys(row.set for row in rows))
     pairs = by_pair(rows)
-    chosen = {pair: min(of, key=lambda row: judge.expected_error(row.energies)) for pair, of in pairs.items()}
+    chosen = {pair: _chosen(judge, of) for pair, of in pairs.items()}
     best = {pair: min(of, key=lambda row: row.error) for pair, of in pairs.items()}
     starts = list(dict.fromkeys(row.start for row in rows))
     lines = [[start, *_means([row for row in rows if row.start == start], sets)] for start in starts]
@@ -167,7 +172,7 @@ def _means(rows: Sequence[Row], sets: Sequence[str]) -> list[str]:
 
 def flag_table(judge: Judge, rows: Sequence[Row], name: str) -> str:
     """How many maps of each true error get each verdict: of all starts, and of the choice alone."""
-    chosen = [min(of, key=lambda row: judge.expected_error(row.energies)) for of in by_pair(rows).values()]
+    chosen = [_chosen(judge, of) for of in by_pair(rows).values()]
     lines = []
     for what, part in (("all starts", rows), ("the choice", chosen)):
         for low, high in ((0, 0.03), (0.03, 0.10), (0.10, np.inf)):
@@ -204,6 +209,11 @@ def reliability_table(judge: Judge, rows: Sequence[Row], name: str) -> str:
         points.append([f"{low:.1f} to {low + 0.2:.1f}", f"{inside.sum()}", f"{100 * near[inside].mean():.0f} %"])
     first = markdown([f"{name}: expected error", "maps", "true, median", "10 % to 90 %"], lines)
     return first + "\n\n" + markdown([f"{name}: confidence of points", "points", "within 10"], points)
+
+
+def _chosen(judge: Judge, rows: Sequence[Row]) -> Row:
+    """The row of a pair that match.py would keep."""
+    return rows[judge.order([row.energies for row in rows])[0]]
 
 
 def _level(judge: Judge, row: Row) -> str:

@@ -42,6 +42,15 @@ def test_the_first_model_whose_energies_are_at_hand_decides():
         judge.model({"area": 0.1})
 
 
+def test_features_that_learned_nothing_of_such_shapes_are_not_asked():
+    learned = model(features_learned=[1.0, math.log(0.01), 1.0])
+    judge = Judge(models=[learned, model(cycle=[1.0, math.log(0.01), 1.0])])
+    agreeing, returning = {"cycle": 0.5, "features_learned": 0.01}, {"cycle": 0.01, "features_learned": 0.02}
+    assert judge.order([agreeing, returning]) == [0, 1]
+    strange = [{**agreeing, "features_learned": 0.5}, {**returning, "features_learned": 0.6}]
+    assert judge.order(strange) == [1, 0]
+
+
 def test_limits_in_the_wrong_order_are_refused():
     with pytest.raises(ValueError, match=r"good_below=0\.2 must not exceed wrong_above=0\.1"):
         ErrorModel(energies={}, intercept=0.0, good_below=0.2, wrong_above=0.1, points=[])

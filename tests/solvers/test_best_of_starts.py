@@ -15,6 +15,9 @@ class Cycle:
     def expected_error(self, energies):
         return energies["cycle"] + energies["area"] + energies["flipped"]
 
+    def order(self, candidates):
+        return sorted(range(len(candidates)), key=lambda i: self.expected_error(candidates[i]))
+
 
 @pytest.fixture(scope="module")
 def truth(tiny_pair):

@@ -17,6 +17,7 @@ from pullback.ranges import above, finite
 LEVELS = ("good", "doubtful", "probably wrong")
 # Energies below this are all the same: logarithms of zero are not asked for.
 FLOOR = 1e-3
+LEARNED = "features_learned"  # the energy of features of a network
 
 
 @dataclass(frozen=True)
@@ -104,3 +105,16 @@ class Judge:
     def expected_error(self, energies: Mapping[str, float]) -> float:
         """The error to expect, in units of √area."""
         return self.model(energies).expected_error(energies)
+
+    def order(self, candidates: Sequence[Mapping[str, float]]) -> list[int]:
+        """The numbers of maps by their energies, the best first.
+
+        Where even the best is probably wrong by a model that asks learned features, these have not learned such shapes
+        (animals, for features of people), and what needs none decides.
+        """
+        errors = [self.expected_error(energies) for energies in candidates]
+        best = min(range(len(errors)), key=errors.__getitem__)
+        if errors[best] >= self.model(candidates[best]).wrong_above:
+            plain = Judge(models=[model for model in self.models if LEARNED not in model.energies] or self.models)
+            errors = [plain.expected_error(energies) for energies in candidates]
+        return sorted(range(len(errors)), key=errors.__getitem__)

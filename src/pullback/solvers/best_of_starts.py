@@ -33,9 +33,11 @@ _SAME = 0.03  # maps that differ by less, in units of √area, are the same: nei
 
 @runtime_checkable
 class Expectation(Protocol):
-    """Says from the energies of a map how wrong it is likely to be."""
+    """Says from the energies of maps how wrong one is likely to be, and which is the best."""
 
     def expected_error(self, energies: Mapping[str, float]) -> float: ...
+
+    def order(self, candidates: Sequence[Mapping[str, float]]) -> list[int]: ...
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ class BestOfStarts:
         opinions = tuple(maps for proposal, maps in found if proposal.features in (given[0].name, SECOND_OPINION))
         choice = Choice(probe1, probe2, given, opinions, ())
         candidates = [self._candidate(proposal, maps, choice) for proposal, maps in found]
-        return replace(choice, candidates=tuple(sorted(candidates, key=lambda each: each.expected_error)))
+        order = self.judge.order([each.energies for each in candidates])
+        return replace(choice, candidates=tuple(candidates[i] for i in order))
 
     def _candidate(self, proposal: Proposal, maps: SampledMaps, choice: Choice) -> Candidate:
         energies = choice.energies(maps)
