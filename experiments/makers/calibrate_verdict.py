@@ -25,7 +25,7 @@ from torch import nn
 
 from pullback.comparison.markup import markdown
 from pullback.metrics.verdict import FLOOR, Judge
-from pullback.runtime.settings import made
+from pullback.runtime.settings import instantiate
 from pullback.solvers.best_of_starts import BestOfStarts
 from pullback.tasks.training.weights import load_checkpoint, load_weights
 
@@ -59,7 +59,7 @@ def main(command: Sequence[str] | None = None) -> None:
         options.out.write_text(
             header(options.checkpoint) + yaml.safe_dump(content, sort_keys=False, width=120, default_flow_style=None)
         )
-    print(tables(made(content), report))
+    print(tables(instantiate(content), report))
 
 
 class Cycle:
@@ -241,12 +241,12 @@ def header(checkpoint: Path) -> str:
 
 def _starts() -> list[Any]:
     content = yaml.safe_load((ROOT / "configs" / "starts" / "several.yaml").read_text())
-    return made(content["starts"])
+    return instantiate(content["starts"])
 
 
 def _backbone(checkpoint: Path) -> nn.Module:
     loaded = load_checkpoint(checkpoint)
-    model = nn.ModuleDict({"backbone": made(loaded["config"]["backbone"])})
+    model = nn.ModuleDict({"backbone": instantiate(loaded["config"]["backbone"])})
     load_weights(model, loaded)
     return model["backbone"].eval()
 
