@@ -7,18 +7,16 @@ import pytest
 import torch
 from tests.line_shapes import line_pair
 
-from pullback.metrics import (
+from pullback.metrics.averages import (
     GeodesicAuc,
     GeodesicError,
     GeodesicPck,
     GeodesicQuantile,
     MedianGeodesicError,
-    PairScore,
     aggregate,
-    score_pair,
     standard_metrics,
 )
-from pullback.metrics.geodesic import area_under, find_flipped, geodesic_errors, pck_curve
+from pullback.metrics.geodesic import PairScore, area_under, find_flipped, geodesic_errors, pck_curve, score_pair
 
 
 def score(*errors: float, coverage: float = 1.0, flip_rate: float | None = None) -> PairScore:

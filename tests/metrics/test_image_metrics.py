@@ -6,9 +6,10 @@ import pytest
 import torch
 from tests.image_pairs import photo, stretched_pair
 
-from pullback.metrics import EndPointError, ImagePck, ImageScore, KeypointError, Smoothness, aggregate, image_metrics
+from pullback.metrics.averages import aggregate
 from pullback.metrics.image import (
     CURVE,
+    ImageScore,
     evaluated_pixels,
     object_region,
     reference_length,
@@ -16,7 +17,14 @@ from pullback.metrics.image import (
     score_keypoints,
     smoothness,
 )
-from pullback.metrics.image_averages import weighted_mean
+from pullback.metrics.image_averages import (
+    EndPointError,
+    ImagePck,
+    KeypointError,
+    Smoothness,
+    image_metrics,
+    weighted_mean,
+)
 
 STILL = torch.zeros(2, 4, 6)
 

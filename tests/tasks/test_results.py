@@ -9,7 +9,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from pullback.metrics import PairScore
+from pullback.metrics.geodesic import PairScore
 from pullback.tasks.mesh.results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.results import FailedPairs, check_complete, load_results, write_results
 from pullback.tasks.tables import print_table

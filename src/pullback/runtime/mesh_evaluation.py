@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from pullback.data.mesh.dataset import MeshDataset
 from pullback.data.mesh.pairs import ShapePairDataset
 from pullback.figures.camera import View
-from pullback.metrics import Metric, standard_metrics
+from pullback.metrics.averages import Metric, standard_metrics
 from pullback.nn.weights_hash import sha256_of_weights
 from pullback.runtime.build import Run
 from pullback.runtime.origin import description_of, fine_tuning, refinement

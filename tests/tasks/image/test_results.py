@@ -12,8 +12,8 @@ import torch
 from rich.console import Console
 
 from pullback.errors import UserError
-from pullback.metrics import ImageScore, PairScore
-from pullback.metrics.image import score_flow, score_keypoints
+from pullback.metrics.geodesic import PairScore
+from pullback.metrics.image import ImageScore, score_flow, score_keypoints
 from pullback.tasks.image.results import ImageDatasetResult, ImagePairResult, ImageProtocol
 from pullback.tasks.mesh.results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.results import FailedPairs, check_complete, load_results, write_results

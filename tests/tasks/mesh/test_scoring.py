@@ -6,7 +6,7 @@ import pytest
 import torch
 from tests.line_shapes import line_pair
 
-from pullback.metrics import score_pair
+from pullback.metrics.geodesic import score_pair
 from pullback.tasks.mesh.results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.mesh.scoring import score_store
 from pullback.tasks.store import PredictionStore

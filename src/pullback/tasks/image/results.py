@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import torch
 
-from pullback.metrics import ImageScore, aggregate, image_metrics
-from pullback.metrics.image import CURVE
-from pullback.metrics.image_averages import weighted_mean
+from pullback.metrics.averages import aggregate
+from pullback.metrics.image import CURVE, ImageScore
+from pullback.metrics.image_averages import image_metrics, weighted_mean
 from pullback.tasks.results import PairOutcome, Result, TableRow
 
 Figures = dict[str, float | None]

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from pullback.metrics import PairScore, aggregate, standard_metrics
-from pullback.metrics.geodesic import pck_curve
+from pullback.metrics.averages import aggregate, standard_metrics
+from pullback.metrics.geodesic import PairScore, pck_curve
 from pullback.tasks.results import PairOutcome, Result
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pullback.metrics import Metric, PairScore, score_pair
+from pullback.metrics.averages import Metric
+from pullback.metrics.geodesic import PairScore, score_pair
 from pullback.tasks.mesh.results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.scoring import Pairs, score_pairs
 from pullback.tasks.store import Prediction, PredictionStore
