@@ -31,6 +31,7 @@ LAYERS = {
     "moved": 0,
     "plain_data": 0,
     "stages": 0,
+    "subnormal": 0,
     "threads": 0,
     **dict.fromkeys(["geometry", "mapping"], 1),
     **dict.fromkeys(["nn", "losses", "metrics", "solvers", "data", "figures"], 2),

@@ -126,3 +126,19 @@ def test_diffusion_times_that_start_at_zero_learn(tiny_shape):
     (more + less).backward()
     assert diffusion.times.grad[0] < 0 and diffusion.times.grad[1] == 0
     torch.testing.assert_close(diffusion.times.grad[2], -(evals * torch.exp(-0.01 * evals)).sum())
+
+
+def test_heat_that_spreads_far_leaves_no_subnormal_coefficients():
+    """Products with subnormal numbers take a CPU five times as long, and change nothing."""
+    diffusion = LearnedDiffusion(40, time_init="zero")
+    with torch.no_grad():
+        diffusion.times.copy_(torch.linspace(0.01, 1, 40))
+    evals = torch.linspace(0, 400, 128)
+    damping = torch.exp(-evals[:, None] * diffusion.times)
+    tiny = torch.finfo(torch.float32).tiny
+    assert ((damping > 0) & (damping < tiny)).any()
+    coeffs = torch.full((128, 40), 0.3)
+    damped = diffusion(coeffs, evals)
+    assert not ((damped > 0) & (damped < tiny)).any()
+    functions = torch.randn(50, 128)
+    assert torch.equal(functions @ damped, functions @ (coeffs * damping))

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pullback.errors import UserError
+from pullback.subnormal import without_dust
 from pullback.types import Eigenbasis
 
 # Rows at a time: no second copy of the eigenfunctions of a large shape is made.
@@ -91,6 +92,7 @@ def _combined(
     weights: Float[Tensor, "c m"], basis: Eigenbasis, positive: Bool[Tensor, " k"], *, squared: bool
 ) -> Float[Tensor, "n c"]:
     """Weighted sums of the eigenfunctions (or of their squares) at every point, each channel of unit norm."""
+    weights = without_dust(weights)
     rows = (evecs[:, positive] for evecs in basis.evecs.split(_ROWS))
     values = torch.cat([(part**2 if squared else part) @ weights.T for part in rows])
     norm = sum(mass @ part**2 for mass, part in zip(basis.mass.split(_ROWS), values.split(_ROWS), strict=True))

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pullback.ranges import at_least, within
+from pullback.subnormal import without_dust
 from pullback.types import Shape
 
 
@@ -50,7 +51,7 @@ class LearnedDiffusion(nn.Module):
         self.times = nn.Parameter(times)
 
     def forward(self, coeffs: Float[Tensor, "k c"], evals: Float[Tensor, " k"]) -> Float[Tensor, "k c"]:
-        return coeffs * torch.exp(-evals[:, None] * _AtLeast.apply(self.times, 1e-8))
+        return without_dust(coeffs * torch.exp(-evals[:, None] * _AtLeast.apply(self.times, 1e-8)))
 
 
 class _AtLeast(torch.autograd.Function):
