@@ -24,6 +24,8 @@ LAYERS = {
     "locks": -2,
     "places": -2,
     "ranges": -1,
+    "waiting": -2,
+    "warned": -2,
     "writing": -1,
     "types": 0,
     "probe": 0.5,

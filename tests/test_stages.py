@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from pullback.stages import StageClock, listening, stage
+from pullback.stages import StageClock, beside, listening, stage
 
 
 def test_stages_are_kept_in_the_order_in_which_they_begin_with_their_depth():
@@ -49,3 +49,32 @@ def test_without_a_listener_a_stage_does_nothing():
     with stage("unheard"):
         pass
     assert clock.stages == []
+
+
+def test_stages_of_a_thread_beside_follow_those_of_the_block():
+    def task():
+        with stage("theirs"), stage("inside theirs"):
+            return 7
+
+    with listening(StageClock()) as clock, stage("both"), beside(task) as wait:
+        with stage("ours"):
+            pass
+        assert wait() == 7
+    assert [(entry.name, entry.depth) for entry in clock.stages] == [
+        ("both", 0),
+        ("ours", 1),
+        ("theirs", 1),
+        ("inside theirs", 2),
+    ]
+
+
+def test_an_error_of_a_thread_beside_is_raised_where_it_is_waited_for():
+    with pytest.raises(KeyError), beside({}.popitem) as wait:
+        wait()
+
+
+def test_an_error_of_the_block_waits_for_the_thread_beside():
+    done = []
+    with pytest.raises(ValueError), beside(lambda: (time.sleep(0.05), done.append(True))):
+        raise ValueError
+    assert done == [True]

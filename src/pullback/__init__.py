@@ -12,6 +12,8 @@ package itself costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pullback.waiting import load_torch
+
 if TYPE_CHECKING:
     from pullback.api.matching import match
     from pullback.api.parts import Refined, Spectrum, features, prepare, spectrum, zoomout
@@ -46,12 +48,15 @@ _HOMES = {
     "pullback.errors": ("UserError",),
     "pullback.types": ("Eigenbasis", "Shape"),
 }
+_LIGHT = ("pullback.api.matching", "pullback.errors")  # that load PyTorch later, or never
 
 
 def __getattr__(name: str) -> Any:
     home = next((module for module, names in _HOMES.items() if name in names), None)
     if home is None:
         raise AttributeError(f"module 'pullback' has no attribute {name!r}")
+    if home not in _LIGHT:
+        load_torch()
     return getattr(import_module(home), name)
 
 

@@ -5,11 +5,16 @@ listening(StageClock()):``.
 """
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from concurrent.futures import Future
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -59,6 +64,10 @@ class StageClock:
             entry.seconds = self.seconds - entry.begun
             self._open.remove(entry)
 
+    def beside(self) -> "StageClock":
+        """A clock for another thread, as far as this one is."""
+        return StageClock(self.on_begin, _open=list(self._open), _start=self._start)
+
     def _note_peak(self) -> None:
         """Writes the peak since the last call to all open stages, and starts a new one."""
         peak = _peak_since_reset()
@@ -77,6 +86,38 @@ def listening(clock: StageClock) -> Iterator[StageClock]:
         yield clock
     finally:
         _CLOCK.reset(token)
+
+
+@contextlib.contextmanager
+def beside(function: Callable[[], T]) -> Iterator[Callable[[], T]]:
+    """``function`` in a thread of its own; what the block gets waits for its end and gives its result, or its error.
+
+    Its stages follow those that began before the wait. Ctrl-C in the block does not wait for the thread.
+    """
+    outer = _CLOCK.get()
+    clock = None if outer is None else outer.beside()
+    done: Future[T] = Future()
+
+    def work() -> None:
+        _CLOCK.set(clock)
+        try:
+            done.set_result(function())
+        except BaseException as error:
+            done.set_exception(error)
+
+    def wait() -> T:
+        try:
+            return done.result()
+        finally:
+            if outer is not None and clock is not None:
+                outer.stages += clock.stages
+
+    threading.Thread(target=copy_context().run, args=(work,), daemon=True).start()
+    try:
+        yield wait
+    except Exception:
+        done.exception()  # waits, so that nothing goes on behind what the caller does next
+        raise
 
 
 @contextlib.contextmanager

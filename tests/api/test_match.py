@@ -14,6 +14,7 @@ from tests.fakes import write_mesh
 from tests.test_entry_points import run
 
 import pullback as pb
+from pullback.api.matching import matcher_for
 
 OPTIONS = {"data.k": 60, "backbone.descriptor.k": 60, "solver.k_init": 20, "solver.n_steps": 3}
 
@@ -43,6 +44,21 @@ def test_a_call_finds_what_the_command_finds(folder, options, matched):
     with np.load(folder / "run" / "match.npz") as stored:
         assert np.array_equal(stored["p2p21"], matched.p2p21)
         assert np.array_equal(stored["fmap12"], matched.fmap12)
+
+
+def test_shapes_prepared_at_the_same_time_are_those_prepared_in_turn(folder, tmp_path):
+    """And the threads are afterwards as many as before."""
+    paths, before, prepared = [folder / "a.off", folder / "b.off"], torch.get_num_threads(), {}
+    for threads in (1, 2):
+        matcher = matcher_for(None, {**OPTIONS, "paths.cache_dir": tmp_path / str(threads)}, None)
+        torch.set_num_threads(threads)
+        try:
+            prepared[threads] = matcher.prepare_both(*paths)
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    for one, other in zip(*prepared.values(), strict=True):
+        assert one.shape.name == other.shape.name and torch.equal(one.shape.basis.evecs, other.shape.basis.evecs)
 
 
 def test_a_match_saves_what_the_command_writes(folder, matched, tmp_path):

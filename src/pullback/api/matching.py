@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pullback.api.inputs import Given, GivenError, as_numpy, is_image, landmark_vertices, read_given, stem, typed
 from pullback.runtime.composing import composing, typed_overrides
+from pullback.waiting import load_torch
 
 if TYPE_CHECKING:
     from pullback.api.results import ImageMatch, MeshMatch
@@ -42,6 +43,7 @@ def match(
     if len({is_image(side) for side in sides}) > 1:
         raise GivenError("one of the two is a photograph and the other a mesh; give two meshes or two photographs")
     chosen = {**(options or {}), **named}
+    load_torch()
     if not is_image(sides[0]):
         return _match_meshes(sides, landmarks, chosen, config_dir)
     if landmarks is not None:
@@ -108,8 +110,14 @@ def _match_meshes(
         given["landmarks"] = max(1, as_numpy(landmarks).size // 2)
     with random_numbers_apart():
         matcher = matcher_for(sides, options, config_dir, given)
-        source, target = (prepared(matcher, side, name) for side, name in zip(sides, ("source", "target"), strict=True))
+        source, target = _both_prepared(matcher, *sides)
         return MeshMatch(matcher, matcher.match(source, target, _landmarks(landmarks, source, target)))
+
+
+def _both_prepared(matcher: "MeshMatcher", source: Any, target: Any) -> "tuple[PreparedShape, PreparedShape]":
+    if any(type(side).__name__ == "PreparedShape" for side in (source, target)):
+        return prepared(matcher, source, "source"), prepared(matcher, target, "target")
+    return matcher.prepare_both(source, target)
 
 
 def prepared(matcher: "MeshMatcher", mesh: Any, side: str) -> "PreparedShape":

@@ -19,6 +19,7 @@ from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
 from pullback.runtime.signals import leaving_at_once
+from pullback.waiting import asleep, environment
 
 
 class Command:
@@ -62,28 +63,8 @@ class Command:
         return hydra.main(version_base="1.3", config_path=str(self.configs), config_name=self.program)(told)
 
 
-# How OpenMP's threads wait at the end of a parallel region. Asleep they cost a tenth of a training step on a quiet
-# machine and nothing in maps; spinning, as they do by default, they take ten times as long beside other busy processes
-# (experiments/README.md).
-_ASLEEP = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
-
-
 @contextmanager
 def _environment(debugging: bool) -> Iterator[None]:
-    """Hydra leaves errors to us, processes of a sweep know whether tracebacks are wanted, and threads wait asleep.
-
-    Where the user has said how threads wait, that stays. PyTorch, which reads it when it is loaded, is not loaded yet.
-    """
-    wanted = {"HYDRA_FULL_ERROR": "1"} | ({DEBUG: "1"} if debugging else {})
-    if not any(name in os.environ for name in (*_ASLEEP, "KMP_BLOCKTIME")):
-        wanted |= _ASLEEP
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
+    """Hydra leaves errors to us, processes of a sweep know whether tracebacks are wanted, and threads wait asleep."""
+    with environment({"HYDRA_FULL_ERROR": "1", **({DEBUG: "1"} if debugging else {}), **asleep()}):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from omegaconf import DictConfig
@@ -18,9 +19,10 @@ from pullback.runtime.origin import refinement, rule_of
 from pullback.runtime.parts import ConfigError, name_of
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
-from pullback.stages import Stage, StageClock, listening, stage
+from pullback.stages import Stage, StageClock, beside, listening, stage
 from pullback.tasks.mesh.two_meshes import FileMatch, Landmarks, match_shapes, write_map
 from pullback.tasks.training.weights import load_weights
+from pullback.threads import one_thread
 from pullback.writing import sweep, telling_full_disks, write_text_atomically
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
 # Smaller files are done before anybody wonders how far they are.
 _SHOWN_ABOVE = 4_000_000  # bytes
+# Of larger ones one after the other is prepared: each takes much memory.
+_AT_ONCE = 2_000_000  # bytes
+
+Mesh: TypeAlias = str | Path | FileMesh
 
 
 @dataclass(frozen=True, repr=False)
@@ -64,13 +70,21 @@ class MeshMatcher:
         parts = (model["backbone"], solver, starts, judge)
         return cls(*parts, settings, view, device, cache_dir, method, to_plain(cfg))
 
-    def prepare(self, mesh: str | Path | FileMesh, *, side: str) -> PreparedShape:
+    def prepare(self, mesh: Mesh, *, side: str) -> PreparedShape:
         """The shape of a file, or of a mesh that is in none and is called as its ``side``: source or target."""
         name = side if isinstance(mesh, FileMesh) else Path(mesh).name
         with stage(f"preparing the {side}, {name}"):
             if isinstance(mesh, FileMesh):
                 return shape_of(mesh, self.settings, self.cache_dir, name=name)
             return load_shape(mesh, self.settings, self.cache_dir)
+
+    def prepare_both(self, source: Mesh, target: Mesh) -> tuple[PreparedShape, PreparedShape]:
+        """Source and target, at the same time where both are small and several threads may be used."""
+        if torch.get_num_threads() < 2 or max(map(_size, (source, target))) > _AT_ONCE:
+            return self.prepare(source, side="source"), self.prepare(target, side="target")
+        # The limit on threads is the process's: who stays longer than both sets it.
+        with one_thread(), beside(partial(self.prepare, target, side="target")) as wait:
+            return self.prepare(source, side="source"), wait()
 
     def match(self, source: PreparedShape, target: PreparedShape, landmarks: Landmarks | None = None) -> FileMatch:
         """The match of two shapes; ``landmarks`` are vertices of these."""
@@ -131,11 +145,9 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
 
 
 def _matched(cfg: DictConfig, matcher: MeshMatcher) -> FileMatch:
-    shapes = []
-    for side in ("source", "target"):
-        shapes.append(matcher.prepare(cfg[side], side=side))
-        print(f"{cfg[side]}: {shapes[-1].shape.n} vertices", *shapes[-1].notes, sep="; ")
-    source, target = shapes
+    source, target = matcher.prepare_both(cfg.source, cfg.target)
+    for path, prepared in ((cfg.source, source), (cfg.target, target)):
+        print(f"{path}: {prepared.shape.n} vertices", *prepared.notes, sep="; ")
     return matcher.match(source, target, None if cfg.landmarks is None else landmarks_of(cfg.landmarks, source, target))
 
 
@@ -147,7 +159,14 @@ def landmarks_of(path: str | Path, source: PreparedShape, target: PreparedShape)
 
 
 def _is_long(cfg: DictConfig) -> bool:
-    return sum(Path(path).stat().st_size for path in (cfg.source, cfg.target) if Path(path).is_file()) > _SHOWN_ABOVE
+    return _size(cfg.source) + _size(cfg.target) > _SHOWN_ABOVE
+
+
+def _size(mesh: Mesh) -> int:
+    """Bytes; 0 for a file that is not there."""
+    if isinstance(mesh, FileMesh):
+        return mesh.verts.nbytes + mesh.faces.nbytes
+    return Path(mesh).stat().st_size if Path(mesh).is_file() else 0
 
 
 def _show(entry: Stage) -> None:

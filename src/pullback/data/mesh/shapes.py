@@ -28,6 +28,7 @@ from pullback.geometry.operators import BASES, MeshOperators, compute_operators
 from pullback.ranges import at_least
 from pullback.stages import stage
 from pullback.types import Eigenbasis, PointSample, Shape
+from pullback.warned import own_warnings
 
 # Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their
 # results.
@@ -226,7 +227,7 @@ def _prepared_shape(path: Path, name: str, arrays: Mapping[str, ndarray]) -> Pre
 
 def _sparse(arrays: Mapping[str, ndarray], name: str, n: int) -> Float[Tensor, "n n"]:
     rows, columns = (torch.from_numpy(arrays[f"{name}_{part}"].astype(np.int64)) for part in ("rows", "columns"))
-    with warnings.catch_warnings():  # torch calls its compressed sparse tensors a beta feature, once a process
+    with own_warnings():  # torch calls its compressed sparse tensors a beta feature, once a process
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
         return torch.sparse_csr_tensor(
             rows, columns, torch.from_numpy(arrays[f"{name}_values"]), (n, n), check_invariants=False

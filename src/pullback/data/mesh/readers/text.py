@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 
+from pullback.warned import own_warnings
+
 Value = TypeVar("Value", int, float)
 
 _NUMBER = re.compile(r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE)
@@ -112,7 +114,7 @@ def number_lines(data: bytes) -> NumberLines | None:
     if kind is None:
         return None
     try:
-        with warnings.catch_warnings():
+        with own_warnings():
             warnings.simplefilter("error", DeprecationWarning)  # how numpy says that a word is not a number
             values = np.fromstring(data, dtype=np.float64, sep=" ")
     except (ValueError, DeprecationWarning):
