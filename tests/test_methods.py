@@ -7,11 +7,13 @@ import pytest
 import torch
 from tests.composing import composed, options
 from tests.fakes import write_faust
+from tests.later import later
 from tests.test_configs import AXIOMATIC, LEARNED
 from tests.test_entry_points import SMALL, TINY_NETWORK, figures, metrics, run
 
-from pullback.runtime.build import build
 from pullback.runtime.checks import check
+
+runtime_build = later("pullback.runtime.build")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -50,7 +52,7 @@ def test_every_weight_of_the_network_learns_and_the_loss_of_a_pair_falls(method,
     cfg = composed("train", *faust, *SMALL, *network, *tiny_solver(method), f"method={method}", output_dir=tmp_path)
     check(cfg)
     with torch.random.fork_rng():
-        built = build(cfg)
+        built = runtime_build.build(cfg)
     module, data = built.module, built.data
     data.prepare_data()
     data.setup("fit")

@@ -4,11 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import norm, wilcoxon
+from tests.later import later
 from tests.run_folders import all_pairs, mesh_run, write_pairs
 from tests.told import told
 
 from pullback.comparison.paired import bootstrap_over_pairs, bootstrap_over_shapes, compare, main
+
+stats = later("scipy.stats")
 
 PAIRS = all_pairs(8)
 DRAWS = {"resamples": 500, "seed": 0}
@@ -31,7 +33,7 @@ def test_difference_counts_and_test_are_those_of_the_pairs(tmp_path):
         and found.difference == pytest.approx(difference.mean())
     )
     assert (found.better, found.ties, found.worse) == ((difference < 0).sum(), 0, (difference > 0).sum())
-    assert found.p_value == pytest.approx(wilcoxon(errors[0], errors[1]).pvalue)
+    assert found.p_value == pytest.approx(stats.wilcoxon(errors[0], errors[1]).pvalue)
     assert found.over_pairs[0] < found.difference < found.over_pairs[1]
 
 
@@ -54,7 +56,7 @@ def test_equal_runs_show_no_difference(tmp_path):
 def test_the_interval_over_pairs_is_that_of_the_normal_law():
     differences = np.random.default_rng(1).normal(0.3, 1.0, size=400)
     low, high = bootstrap_over_pairs(differences, resamples=4000, seed=0)
-    half = norm.ppf(0.975) * differences.std() / 20
+    half = stats.norm.ppf(0.975) * differences.std() / 20
     assert [low, high] == pytest.approx([differences.mean() - half, differences.mean() + half], abs=0.1 * half)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.composing import composed, options, yaml_of
 from tests.test_configs import located, targets
 
-from pullback.data.image.datamodule import ImageDataSettings
+from pullback.data.image.settings import ImageDataSettings
 from pullback.data.mesh.settings import DataSettings
 from pullback.figures.camera import View
 from pullback.ranges import NumberError, above, at_least, within

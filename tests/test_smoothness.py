@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from experiments.smoothness import __main__ as smoothness
-from experiments.smoothness import energies as smoothness_energies
 from experiments.smoothness.figures import chosen_channels, principal_colours
 from tests.composing import composed
 from tests.fakes import write_faust
+from tests.later import later
 
-from pullback.runtime.build import build
+runtime_build = later("pullback.runtime.build")
+smoothness = later("experiments.smoothness.__main__")
+smoothness_energies = later("experiments.smoothness.energies")
 
 
 def test_the_energy_of_an_eigenfunction_is_its_eigenvalue(tiny_shape):
@@ -77,7 +78,7 @@ def home(tmp_path_factory):
     ]
     solver = ["solver.k_init=10", "solver.step=5", "solver.n_steps=2"]
     cfg = composed("eval", *places(home), *sizes, *solver, output_dir=home / "run")
-    run = build(cfg)
+    run = runtime_build.build(cfg)
     (home / "run" / "checkpoints").mkdir()
     state = {name: value + 0.1 * torch.randn_like(value) for name, value in run.module.state_dict().items()}
     config = {**run.config, "monitor": None}

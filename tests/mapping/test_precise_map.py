@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import nnls
+from tests.later import later
 from torch import Tensor
 
 from pullback.mapping import nearest, precise_map, triangles
+
+optimize = later("scipy.optimize")
 
 
 def strip_mesh(p: int, *, seed: int = 0, n: int = 12) -> tuple[Tensor, Tensor]:
@@ -25,7 +27,7 @@ def distance_to_triangle(point: Tensor, triangle: Tensor) -> float:
     """By non-negative least squares with one heavy row that makes the weights sum to 1: no case distinctions."""
     heavy = 1e4
     matrix = np.vstack([triangle.numpy().T, heavy * np.ones(3)])
-    weights, _ = nnls(matrix, np.append(point.numpy(), heavy))
+    weights, _ = optimize.nnls(matrix, np.append(point.numpy(), heavy))
     return float((point - torch.from_numpy(weights / weights.sum()) @ triangle).norm())
 
 

@@ -5,18 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tests.later import later
 from tests.line_shapes import line_pair
 
-from pullback.metrics.averages import (
-    GeodesicAuc,
-    GeodesicError,
-    GeodesicPck,
-    GeodesicQuantile,
-    MedianGeodesicError,
-    aggregate,
-    standard_metrics,
-)
 from pullback.metrics.geodesic import PairScore, area_under, find_flipped, geodesic_errors, pck_curve, score_pair
+
+averages = later("pullback.metrics.averages")
 
 
 def score(*errors: float, coverage: float = 1.0, flip_rate: float | None = None) -> PairScore:
@@ -58,13 +52,15 @@ def test_mean_and_median_of_a_pair():
 @pytest.mark.parametrize("share", [0.0, 0.37, 0.5, 0.9, 1.0])
 def test_a_quantile_pools_the_landmarks_of_all_pairs_as_torch_does(share):
     errors = torch.rand(11, generator=torch.Generator().manual_seed(0))
-    found = aggregate([score(*errors[:4].tolist()), score(*errors[4:].tolist())], {"q": GeodesicQuantile(share)})
+    found = averages.aggregate(
+        [score(*errors[:4].tolist()), score(*errors[4:].tolist())], {"q": averages.GeodesicQuantile(share)}
+    )
     assert found["q"] == pytest.approx(errors.double().quantile(share).item())
 
 
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match=r"share=90\.0 is not a share; give a number from 0 to 1"):
-        GeodesicQuantile(90.0)
+        averages.GeodesicQuantile(90.0)
 
 
 def test_coverage_is_the_mass_of_the_vertices_hit():
@@ -142,14 +138,16 @@ def test_area_under_the_curve_of_a_perfect_map_is_one_and_of_a_ramp_is_half():
 
 def test_auc_of_a_step_is_what_the_trapezoid_rule_gives():
     # thresholds 0, 0.05, 0.10: of the errors 0, 0.05, 0.2 the shares 1/3, 2/3, 2/3 lie within
-    auc = GeodesicAuc(0.10, steps=3)
+    auc = averages.GeodesicAuc(0.10, steps=3)
     auc.update(PairScore(torch.tensor([0.0, 0.05, 0.2], dtype=torch.float64), 1.0, None))
     assert auc.compute() == pytest.approx((0.5 * (1 / 3 + 2 / 3) + 2 / 3) / 2)
 
 
 def test_macro_weighs_pairs_and_micro_weighs_landmarks():
     scores = [score(0.1), score(0.4, 0.4, 0.4)]
-    values = aggregate(scores, {"macro": GeodesicError("macro"), "micro": GeodesicError("micro", scale=100.0)})
+    values = averages.aggregate(
+        scores, {"macro": averages.GeodesicError("macro"), "micro": averages.GeodesicError("micro", scale=100.0)}
+    )
     assert values["macro"] == pytest.approx(0.25)
     assert values["micro"] == pytest.approx(32.5)
 
@@ -157,21 +155,30 @@ def test_macro_weighs_pairs_and_micro_weighs_landmarks():
 @pytest.mark.parametrize("count", [4, 5])
 def test_the_median_pools_the_landmarks_of_all_pairs(count):
     errors = torch.rand(count, generator=torch.Generator().manual_seed(1))
-    values = aggregate([score(*errors[:1].tolist()), score(*errors[1:].tolist())], {"median": MedianGeodesicError()})
+    values = averages.aggregate(
+        [score(*errors[:1].tolist()), score(*errors[1:].tolist())], {"median": averages.MedianGeodesicError()}
+    )
     assert values["median"] == pytest.approx(np.median(errors))
 
 
 def test_pooled_figures_do_not_depend_on_how_landmarks_are_split_into_pairs():
     errors = (torch.rand(60, generator=torch.Generator().manual_seed(2)) * 0.2).tolist()
-    pooled = {"auc": GeodesicAuc(0.10), "pck": GeodesicPck(0.1), "micro": GeodesicError("micro")}
-    together, apart = aggregate([score(*errors)], pooled), aggregate([score(*errors[:7]), score(*errors[7:])], pooled)
+    pooled = {
+        "auc": averages.GeodesicAuc(0.10),
+        "pck": averages.GeodesicPck(0.1),
+        "micro": averages.GeodesicError("micro"),
+    }
+    together, apart = (
+        averages.aggregate([score(*errors)], pooled),
+        averages.aggregate([score(*errors[:7]), score(*errors[7:])], pooled),
+    )
     assert together == pytest.approx(apart)
     assert 0 < together["auc"] < together["pck"] < 1
 
 
 def test_standard_metrics_by_hand():
-    values = aggregate(
-        [score(0.0, 0.2, coverage=0.5, flip_rate=0.25), score(0.06, 0.06, coverage=0.7)], standard_metrics()
+    values = averages.aggregate(
+        [score(0.0, 0.2, coverage=0.5, flip_rate=0.25), score(0.06, 0.06, coverage=0.7)], averages.standard_metrics()
     )
     assert values["geodesic_error_x100"] == pytest.approx(8.0)
     assert values["geodesic_error_micro_x100"] == pytest.approx(8.0)
@@ -186,17 +193,17 @@ def test_standard_metrics_by_hand():
 
 
 def test_what_no_pair_can_tell_is_none_not_zero():
-    values = aggregate([PairScore(None, 0.5, None)], standard_metrics())
+    values = averages.aggregate([PairScore(None, 0.5, None)], averages.standard_metrics())
     assert {name for name, value in values.items() if value is not None} == {"coverage"}
-    assert set(aggregate([], standard_metrics()).values()) == {None}
+    assert set(averages.aggregate([], averages.standard_metrics()).values()) == {None}
 
 
 def test_aggregating_twice_does_not_remember_the_first_time():
-    metrics = standard_metrics()
-    aggregate([score(0.9)], metrics)
-    assert aggregate([score(0.1)], metrics) == aggregate([score(0.1)], standard_metrics())
+    metrics = averages.standard_metrics()
+    averages.aggregate([score(0.9)], metrics)
+    assert averages.aggregate([score(0.1)], metrics) == averages.aggregate([score(0.1)], averages.standard_metrics())
 
 
 def test_an_unknown_average_says_what_is_known():
     with pytest.raises(ValueError, match="average=macro or average=micro"):
-        GeodesicError("mean")
+        averages.GeodesicError("mean")

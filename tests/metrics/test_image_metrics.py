@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 from tests.image_pairs import photo, stretched_pair
+from tests.later import later
 
-from pullback.metrics.averages import aggregate
 from pullback.metrics.image import (
     CURVE,
     ImageScore,
@@ -17,14 +17,9 @@ from pullback.metrics.image import (
     score_keypoints,
     smoothness,
 )
-from pullback.metrics.image_averages import (
-    EndPointError,
-    ImagePck,
-    KeypointError,
-    Smoothness,
-    image_metrics,
-    weighted_mean,
-)
+
+averages = later("pullback.metrics.averages")
+image_averages = later("pullback.metrics.image_averages")
 
 STILL = torch.zeros(2, 4, 6)
 
@@ -158,20 +153,26 @@ def test_the_object_is_in_its_box_else_in_its_mask_else_anywhere():
 
 def test_per_image_averages_pairs_and_per_point_pools_their_points():
     few, many = image_score(keypoints(1.0)), image_score(keypoints(1.0, 50.0, 50.0))
-    values = aggregate([few, many], {"image": ImagePck(0.1), "point": ImagePck(0.1, "point")})
+    values = averages.aggregate(
+        [few, many], {"image": image_averages.ImagePck(0.1), "point": image_averages.ImagePck(0.1, "point")}
+    )
     assert values == {"image": pytest.approx((1 + 1 / 3) / 2), "point": pytest.approx(2 / 4)}
 
 
 def test_each_pair_is_judged_by_its_own_length_and_not_by_the_last_pairs():
     small, large = image_score(keypoints(6.0, length=50.0)), image_score(keypoints(6.0, length=500.0))
     for scores in ([small, large], [large, small]):
-        assert aggregate(scores, {"pck": ImagePck(0.1, "point")}) == {"pck": 0.5}
+        assert averages.aggregate(scores, {"pck": image_averages.ImagePck(0.1, "point")}) == {"pck": 0.5}
 
 
 def test_errors_are_means_over_pairs():
     scores = [image_score(keypoints(1.0, 3.0), smooth=2.0), image_score(keypoints(8.0), smooth=4.0)]
-    metrics = {"error": KeypointError(), "mse": KeypointError(squared=True), "smooth": Smoothness()}
-    assert aggregate(scores, metrics) == {
+    metrics = {
+        "error": image_averages.KeypointError(),
+        "mse": image_averages.KeypointError(squared=True),
+        "smooth": image_averages.Smoothness(),
+    }
+    assert averages.aggregate(scores, metrics) == {
         "error": pytest.approx((2 + 8) / 2),
         "mse": pytest.approx((5 + 64) / 2),
         "smooth": pytest.approx(3.0),
@@ -181,38 +182,40 @@ def test_errors_are_means_over_pairs():
 def test_pairs_without_the_ground_truth_do_not_enter_and_none_at_all_is_none():
     flow = score_flow(STILL + 1, STILL, length=100.0)
     scores = [image_score(keypoints(4.0)), image_score(flow=flow), image_score()]
-    values = aggregate(scores, image_metrics())
+    values = averages.aggregate(scores, image_averages.image_metrics())
     assert values["epe"] == pytest.approx(2**0.5)
     assert values["mean_keypoint_error"] == pytest.approx(4.0)
     assert values["pck@0.05"] == 1.0
     assert values["smoothness_truth"] is None
-    assert {name for name, value in aggregate([image_score()], image_metrics()).items() if value is not None} == {
-        "smoothness"
-    }
+    assert {
+        name
+        for name, value in averages.aggregate([image_score()], image_averages.image_metrics()).items()
+        if value is not None
+    } == {"smoothness"}
 
 
 def test_where_both_are_known_pck_counts_pixels_and_the_keypoint_error_keypoints():
     score = image_score(keypoints(90.0), flow=score_flow(STILL, STILL, length=100.0))
-    values = aggregate([score], image_metrics())
+    values = averages.aggregate([score], image_averages.image_metrics())
     assert (values["pck@0.05"], values["epe"], values["mean_keypoint_error"]) == (1.0, 0.0, pytest.approx(90.0))
 
 
 def test_metrics_gathered_on_two_ranks_are_those_of_one():
     """States are sums, so that ranks add up."""
-    parts = [EndPointError(), EndPointError()]
+    parts = [image_averages.EndPointError(), image_averages.EndPointError()]
     for part, shift in zip(parts, (1.0, 3.0), strict=True):
         part.update(image_score(flow=score_flow(STILL + shift, STILL, length=9.0)))
     assert sum(part.total for part in parts) / sum(part.count for part in parts) == pytest.approx(2 * 2**0.5)
 
 
 def test_the_weighted_mean_of_tss_and_the_unweighted_one():
-    assert weighted_mean([0.9, 0.5, 0.7], [195.0, 81.0, 124.0]) == pytest.approx(
+    assert image_averages.weighted_mean([0.9, 0.5, 0.7], [195.0, 81.0, 124.0]) == pytest.approx(
         (195 * 0.9 + 81 * 0.5 + 124 * 0.7) / 400
     )
-    assert weighted_mean([0.9, None, 0.7], [1.0, 1.0, 1.0]) == pytest.approx(0.8)
-    assert weighted_mean([None], [3.0]) is None
+    assert image_averages.weighted_mean([0.9, None, 0.7], [1.0, 1.0, 1.0]) == pytest.approx(0.8)
+    assert image_averages.weighted_mean([None], [3.0]) is None
 
 
 def test_an_unknown_average_is_refused():
     with pytest.raises(ValueError, match="average='pixel' is not known"):
-        ImagePck(0.1, "pixel")
+        image_averages.ImagePck(0.1, "pixel")

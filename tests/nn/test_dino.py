@@ -5,10 +5,12 @@ import shutil
 import pytest
 import torch
 from tests.nn.photo_fakes import embedded_cat, photo, photo_of
-from tests.nn.vit_fakes import FAMILIES, transformers
+from tests.nn.vit_fakes import FAMILIES, needs_transformers, transformers
 
 from pullback.nn.dino import Dino, projection
 from pullback.nn.image_backbone import resize
+
+pytestmark = needs_transformers
 
 
 def reference(folder, one, size: int) -> tuple[torch.nn.Module, list[torch.Tensor]]:

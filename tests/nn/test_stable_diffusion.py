@@ -3,6 +3,7 @@ loaded from the true folder layout.
 """
 
 import functools
+import importlib.util
 import shutil
 
 import pytest
@@ -13,8 +14,10 @@ from pullback.nn.diffusion_features import decoder_features, fixed_noise
 from pullback.nn.image_backbone import WeightsNotFound
 from pullback.types import Image
 
-pytest.importorskip("diffusers", reason="needs the extra: pip install 'pullback[diffusion]'")
-pytest.importorskip("transformers", reason="needs the extra: pip install 'pullback[diffusion]'")
+pytestmark = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("diffusers", "transformers")),
+    reason="needs the extra: pip install 'pullback[diffusion]'",
+)
 
 SIZE = 128
 HIDDEN = {"s5": WIDTHS[3], "s4": WIDTHS[3], "s3": WIDTHS[1], "s2": WIDTHS[0]}

@@ -6,10 +6,12 @@ import shutil
 import pytest
 import torch
 from tests.nn.photo_fakes import photo
-from tests.nn.vit_fakes import FAMILIES, transformers
+from tests.nn.vit_fakes import FAMILIES, needs_transformers, transformers
 
 from pullback.nn.dino import Dino
 from pullback.nn.image_backbone import WeightsNotFound
+
+pytestmark = needs_transformers
 
 
 def test_blocks_after_the_last_needed_one_are_not_kept(folder_of):

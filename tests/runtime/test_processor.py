@@ -3,9 +3,11 @@
 import logging
 
 import pytest
-from lightning.pytorch import Trainer
+from tests.later import later
 
 from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
+
+lightning = later("lightning.pytorch")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,7 @@ def test_without_the_systems_word_nothing_is_known_of_the_processor(tmp_path):
     [("bf16-mixed", False, True), ("bf16-mixed", True, False), ("bf16-mixed", None, False), ("32-true", False, False)],
 )
 def test_bfloat16_is_warned_of_where_the_processor_would_emulate_it(precision, units, told, caplog):
-    trainer = Trainer(accelerator="cpu", precision=precision, logger=False, enable_checkpointing=False)
+    trainer = lightning.Trainer(accelerator="cpu", precision=precision, logger=False, enable_checkpointing=False)
     with caplog.at_level(logging.WARNING, logger="pullback.runtime.processor"):
         warn_of_slow_precision(trainer, units=units)
     assert ("use trainer.precision=32-true" in caplog.text) is told

@@ -7,10 +7,12 @@ import sys
 import time
 
 import pytest
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from tests.composing import ROOT
+from tests.later import later
 
 from pullback.runtime.signals import AGAIN, Stopped, leaving_at_once, stopping
+
+exceptions = later("lightning.pytorch.utilities.exceptions")
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +46,16 @@ def test_either_signal_stops_at_once_and_advice_is_given_once(capsys, number, st
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(KeyboardInterrupt(), 130), (SIGTERMException(), 143), (SystemExit(3), 3), (SystemExit(), None)],
+    [
+        (KeyboardInterrupt, 130),
+        (lambda: exceptions.SIGTERMException(), 143),
+        (lambda: SystemExit(3), 3),
+        (SystemExit, None),
+    ],
 )
 def test_other_ways_to_stop_get_their_status_too(error, status):
     with pytest.raises(SystemExit) as caught, stopping("again"):
-        raise error
+        raise error()
     assert caught.value.code == status
 
 

@@ -5,11 +5,13 @@ import torch
 from tests.composing import composed
 from tests.fakes import write_faust
 from tests.foreign_networks import DiffusionNetOfUlrssm, ulrssm_checkpoint
+from tests.later import later
 
 from pullback.nn.foreign_weights import ForeignWeightsError
-from pullback.runtime.build import build
 from pullback.runtime.checks import ConfigError, check
 from pullback.runtime.origin import describe, trained_on
+
+runtime_build = later("pullback.runtime.build")
 
 NETWORK = [
     "backbone.descriptor.channels=12",
@@ -50,7 +52,7 @@ def configured(program, home, *overrides):
 def test_a_program_begins_with_the_weights_and_says_where_they_come_from(home, program):
     cfg = configured(program, home, *FITTING)
     check(cfg)
-    run = build(cfg)
+    run = runtime_build.build(cfg)
     stored = torch.load(home / "faust.pth", weights_only=True)["networks"]["feature_extractor"]
     assert torch.equal(run.module.backbone.network.last.weight, stored["last_linear.weight"])
     assert run.weights.startswith("faust.pth from elsewhere (names of ulrssm, sha256 ")
@@ -66,7 +68,7 @@ def test_weights_that_do_not_fit_are_refused_with_the_file_and_what_to_type(home
         r"weights=.*faust\.pth does not fit: first\.weight .*\(16, 12\).*It would with .*backbone\.network\.n_blocks=2"
     )
     with pytest.raises(ForeignWeightsError, match=message):
-        build(configured("eval", home))
+        runtime_build.build(configured("eval", home))
 
 
 @pytest.mark.parametrize(

@@ -8,20 +8,22 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from tests.conftest import shape_of
+from tests.later import later
 from tests.line_shapes import line_pair
 from tests.meshes import sphere
 from torch import nn
 
 from pullback.solvers.zoomout import ZoomOut
 from pullback.tasks import stored_arrays
-from pullback.tasks.mesh.module import MeshMatching
 from pullback.tasks.mesh.results import EvalProtocol
 from pullback.tasks.mesh.scoring import score_store
 from pullback.tasks.store import DamagedPrediction, PredictionStore
 from pullback.tasks.stored_arrays import UnusableMap, check_arrays, check_map
 from pullback.types import ShapePair
+
+lightning = later("lightning.pytorch")
+module = later("pullback.tasks.mesh.module")
 
 PAIR = line_pair(mirrored=True, names=("a", "b"))  # 8 vertices each
 HONEST = {"p2p21": np.arange(8), "fmap12": np.eye(3, dtype=np.float32), "seconds": np.array(0.5)}
@@ -178,9 +180,9 @@ def pair():
 
 
 def matched(pair: ShapePair, store: PredictionStore, change=lambda verts: verts) -> None:
-    model = MeshMatching(Features(change), ZoomOut(k_init=4, step=2, n_steps=1))
+    model = module.MeshMatching(Features(change), ZoomOut(k_init=4, step=2, n_steps=1))
     model.stores = [store]
-    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    trainer = lightning.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
     trainer.predict(
         model, torch.utils.data.DataLoader([pair], batch_size=None, collate_fn=None), return_predictions=False
     )

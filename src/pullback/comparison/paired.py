@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.stats import wilcoxon
 
 from pullback.comparison.compare import METHOD
 from pullback.comparison.markup import markdown
@@ -178,6 +177,8 @@ def _compare(a: Record, b: Record, *, metric: str | None, tie: float, resamples:
         raise RunError(f"{a.dataset}: no pair has a {metric} in both runs")
     values = np.array([[float(some[pair][metric]) for pair in pairs] for some in rows])
     differences = values[1] - values[0]
+    from scipy.stats import wilcoxon  # slow to import
+
     gains = np.where(np.abs(differences) <= tie, 0.0, differences) * (1 if metric.startswith(_HIGHER) else -1)
     return Comparison(
         dataset=a.dataset,

@@ -2,9 +2,10 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lightning.pytorch import Trainer
-from lightning.pytorch.accelerators import CPUAccelerator
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +22,10 @@ def has_bfloat16_units(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool | None:
     return bool(_UNITS.intersection(told[0])) if told else None
 
 
-def warn_of_slow_precision(trainer: Trainer, *, units: bool | None) -> None:
+def warn_of_slow_precision(trainer: "Trainer", *, units: bool | None) -> None:
     """A warning where bfloat16 would be emulated: a step takes ten times as long as in float32."""
+    from lightning.pytorch.accelerators import CPUAccelerator
+
     precision = str(trainer.precision)
     if precision.startswith("bf16") and isinstance(trainer.accelerator, CPUAccelerator) and units is False:
         log.warning(

@@ -5,13 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.image_fakes import rectangle, scene, write_image, write_tss
+from tests.later import later
 
 from pullback.data.errors import MissingDataError
 from pullback.data.image.cropping import crop_pair, mask_box
-from pullback.data.image.datamodule import ImagePairDataModule, UnreadPair
 from pullback.data.image.sets.folder import ImageFolder
 from pullback.data.image.sets.tss import TSS
 from pullback.types import Image, ImagePair
+
+datamodule = later("pullback.data.image.datamodule")
 
 
 def photo(seed, height, width, box):
@@ -142,14 +144,14 @@ def test_the_box_of_a_mask_includes_its_last_pixels():
 
 
 def test_the_first_pairs_say_that_they_are_the_first(own):
-    pairs = ImagePairDataModule([own], test_pairs=4).test_sets[0]
+    pairs = datamodule.ImagePairDataModule([own], test_pairs=4).test_sets[0]
     first = pairs.first(3)
     assert [first.name(i) for i in range(len(first))] == [pairs.name(i) for i in range(3)]
     assert f"4 of {len(own)} pairs, seed 0, the first 3 of 4" in first.protocol and "first" not in pairs.protocol
 
 
 def test_every_pair_of_every_data_set_comes_once_in_batches(tss, own):
-    data = ImagePairDataModule({"tss": tss, "own": own}, batch_pairs=2)
+    data = datamodule.ImagePairDataModule({"tss": tss, "own": own}, batch_pairs=2)
     data.prepare_data()
     assert data.test_names == ["tss", "image_folder"]
     batches = [list(loader) for loader in data.test_dataloader()]
@@ -160,13 +162,15 @@ def test_every_pair_of_every_data_set_comes_once_in_batches(tss, own):
 
 
 def test_worker_processes_give_the_same_pairs(tss):
-    alone, helped = (list(ImagePairDataModule([tss], num_workers=workers).test_dataloader()[0]) for workers in (0, 1))
+    alone, helped = (
+        list(datamodule.ImagePairDataModule([tss], num_workers=workers).test_dataloader()[0]) for workers in (0, 1)
+    )
     assert [batch[0].name for batch in alone] == [batch[0].name for batch in helped]
     assert torch.equal(alone[3][0].flow21, helped[3][0].flow21)
 
 
 def test_pairs_are_cropped_as_the_settings_say(tss):
-    (pairs,) = ImagePairDataModule([tss], crop="mask").test_sets
+    (pairs,) = datamodule.ImagePairDataModule([tss], crop="mask").test_sets
     assert pairs[0].image1.size == (10, 12)
     assert pairs[0].image1.mask.all()
     assert pairs[0].known2.all()
@@ -174,18 +178,18 @@ def test_pairs_are_cropped_as_the_settings_say(tss):
 
 def test_some_pairs_are_drawn_by_the_seed_and_keep_their_order(own):
     def drawn(seed):
-        (pairs,) = ImagePairDataModule([own], test_pairs=3, seed=seed).test_sets
+        (pairs,) = datamodule.ImagePairDataModule([own], test_pairs=3, seed=seed).test_sets
         return [pairs.name(i) for i in range(len(pairs))]
 
     assert drawn(0) == drawn(0) == sorted(drawn(0))
     assert len({tuple(drawn(seed)) for seed in range(8)}) > 1
-    assert len(ImagePairDataModule([own], test_pairs=99).test_sets[0]) == 5
+    assert len(datamodule.ImagePairDataModule([own], test_pairs=99).test_sets[0]) == 5
 
 
 def test_the_protocol_says_what_was_drawn_and_cropped(tss, own):
-    (pairs,) = ImagePairDataModule([own], test_pairs=3, seed=4).test_sets
+    (pairs,) = datamodule.ImagePairDataModule([own], test_pairs=3, seed=4).test_sets
     assert pairs.protocol == "consecutive photographs, 3 of 5 pairs, seed 4"
-    (pairs,) = ImagePairDataModule([tss], crop="mask", margin=0.1).test_sets
+    (pairs,) = datamodule.ImagePairDataModule([tss], crop="mask", margin=0.1).test_sets
     assert pairs.protocol.startswith("image 2 to image 1")
     assert pairs.protocol.endswith("cropped to the mask with a margin of 0.1")
     assert pairs.subsets == ("FG3DCar", "JODS", "PASCAL")
@@ -204,30 +208,32 @@ def test_the_protocol_says_what_was_drawn_and_cropped(tss, own):
 )
 def test_a_wrong_setting_is_named(own, settings, message):
     with pytest.raises(ValueError, match=message):
-        ImagePairDataModule([own], **settings)
+        datamodule.ImagePairDataModule([own], **settings)
 
 
 def test_data_sets_must_be_there_and_have_names_of_their_own(own, tmp_path):
     with pytest.raises(ValueError, match="no data set was chosen; give one, such as dataset=photos"):
-        ImagePairDataModule({})
+        datamodule.ImagePairDataModule({})
     with pytest.raises(ValueError, match=r"same name.*dataset\.image_folder\.name=NAME"):
-        ImagePairDataModule([own, own])
+        datamodule.ImagePairDataModule([own, own])
     with pytest.raises(MissingDataError, match="does not exist"):
-        ImagePairDataModule([ImageFolder(tmp_path / "none")]).prepare_data()
+        datamodule.ImagePairDataModule([ImageFolder(tmp_path / "none")]).prepare_data()
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_pair_that_cannot_be_read_comes_as_the_reason_and_ends_nothing(own, workers):
     photos = sorted(path for path in own.root.iterdir() if path.suffix in (".jpg", ".png"))
     photos[-1].write_bytes(b"no photograph")
-    (loader,) = ImagePairDataModule([own], num_workers=workers, batch_pairs=2).predict_dataloader()
+    (loader,) = datamodule.ImagePairDataModule([own], num_workers=workers, batch_pairs=2).predict_dataloader()
     pairs = [pair for batch in loader for pair in batch]
-    assert isinstance(pairs[0], ImagePair) and isinstance(pairs[-1], UnreadPair)
+    assert isinstance(pairs[0], ImagePair) and isinstance(pairs[-1], datamodule.UnreadPair)
     assert pairs[-1].name == own.pair_name(len(own) - 1) and str(photos[-1]) in pairs[-1].reason
 
 
 def test_a_pair_that_cannot_be_cropped_fails_alone(own):
-    (loader,) = ImagePairDataModule([own], crop="box").predict_dataloader()
+    (loader,) = datamodule.ImagePairDataModule([own], crop="box").predict_dataloader()
     assert all(
-        isinstance(pair, UnreadPair) and "use data.crop=none" in pair.reason for batch in loader for pair in batch
+        isinstance(pair, datamodule.UnreadPair) and "use data.crop=none" in pair.reason
+        for batch in loader
+        for pair in batch
     )

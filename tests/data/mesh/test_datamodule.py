@@ -5,14 +5,16 @@ and that nothing of a test set is in the others.
 import pytest
 import torch
 from tests.fakes import body, write_mesh, write_numbers, write_shape
+from tests.later import later
 from tests.pair_fakes import write_shrec19
 
 from pullback.data.errors import MissingDataError
-from pullback.data.mesh.datamodule import PairDataModule
 from pullback.data.mesh.sets.faust import Faust
 from pullback.data.mesh.sets.folder import Folder
 from pullback.data.mesh.sets.shrec19 import Shrec19
 from pullback.geometry.cleaning import MeshError
+
+datamodule = later("pullback.data.mesh.datamodule")
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def module(root, tmp_path):
 
     def make(**settings):
         given = {"k": 15, "val_shapes": 3, "prepare_workers": 1, **settings}
-        return PairDataModule({"faust": Faust(root, allow_missing=True)}, tmp_path / "cache", **given)
+        return datamodule.PairDataModule({"faust": Faust(root, allow_missing=True)}, tmp_path / "cache", **given)
 
     return make
 
@@ -122,7 +124,7 @@ def test_too_many_validation_shapes_are_refused(module):
 def test_a_handful_of_meshes_is_trained_on_without_validation(tmp_path, caplog):
     for number in range(3):
         write_mesh(tmp_path / "mine" / f"scan{number}.off", *body(number)[:2])
-    data = PairDataModule([Folder(tmp_path / "mine", test_share=0.0)], tmp_path / "cache", k=15)
+    data = datamodule.PairDataModule([Folder(tmp_path / "mine", test_share=0.0)], tmp_path / "cache", k=15)
     assert len(data.train_dataloader()) == 3
     assert data.val_dataloader() == []
     assert "there is no validation" in caplog.text
@@ -133,7 +135,9 @@ def test_a_handful_of_meshes_is_trained_on_without_validation(tmp_path, caplog):
 def test_meshes_without_ground_truth_are_prepared_and_paired(tmp_path):
     for number in range(6):
         write_mesh(tmp_path / "mine" / f"scan{number}.off", *body(number)[:2])
-    data = PairDataModule([Folder(tmp_path / "mine", test_share=0.34)], tmp_path / "cache", k=15, prepare_workers=1)
+    data = datamodule.PairDataModule(
+        [Folder(tmp_path / "mine", test_share=0.34)], tmp_path / "cache", k=15, prepare_workers=1
+    )
     data.prepare_data()
     for loader in (data.train_dataloader(), data.val_dataloader(), data.test_dataloader()[0]):
         for pair in loader:
@@ -191,7 +195,7 @@ def test_several_data_sets_are_trained_on_together_and_tested_apart(root, tmp_pa
     for number in range(5):
         write_mesh(tmp_path / "mine" / f"scan{number}.off", *body(number)[:2])
     sets = {"faust": Faust(root, allow_missing=True), "folder": Folder(tmp_path / "mine", test_share=0.4)}
-    data = PairDataModule(sets, tmp_path / "cache", k=15, val_shapes=0)
+    data = datamodule.PairDataModule(sets, tmp_path / "cache", k=15, val_shapes=0)
     assert data.test_names == ["faust", "folder"]
     assert [len(pairs) for pairs in data.test_sets] == [6, 1]
     assert len(data.train_dataloader()) == 8 * 7 // 2 + 3
@@ -202,18 +206,20 @@ def test_several_data_sets_are_trained_on_together_and_tested_apart(root, tmp_pa
 def test_tests_may_be_done_on_other_data_sets(root, tmp_path):
     write_shrec19(tmp_path / "SHREC19_r", [1, 2, 3], [(1, 2), (3, 1)])
     faust, shrec = Faust(root, allow_missing=True), Shrec19(tmp_path / "SHREC19_r", allow_missing=True)
-    data = PairDataModule([faust], tmp_path / "cache", test={"faust": faust, "shrec19": shrec}, k=15, val_shapes=3)
+    data = datamodule.PairDataModule(
+        [faust], tmp_path / "cache", test={"faust": faust, "shrec19": shrec}, k=15, val_shapes=3
+    )
     assert (data.train_names, data.test_names) == (["faust"], ["faust", "shrec19"])
     assert [len(pairs) for pairs in data.test_sets] == [6, 2]
     assert pairs_of(data.val_set) == ["05-06", "05-07", "06-07"]
-    selected = PairDataModule([faust], tmp_path / "cache", test=[shrec], k=15, select_on_test=True)
+    selected = datamodule.PairDataModule([faust], tmp_path / "cache", test=[shrec], k=15, select_on_test=True)
     assert pairs_of(selected.val_set) == ["2-1", "1-3"]
     assert len(selected.train_set.used()) == 8
 
 
 def test_preparation_passes_by_what_a_test_set_does_not_have(tmp_path):
     write_shrec19(tmp_path / "SHREC19_r", [1, 2], [(1, 2)])
-    data = PairDataModule(
+    data = datamodule.PairDataModule(
         [Shrec19(tmp_path / "SHREC19_r", allow_missing=True)], tmp_path / "cache", k=15, prepare_workers=1
     )
     data.prepare_data()
@@ -225,10 +231,10 @@ def test_absent_test_sets_are_told_before_a_training(root, tmp_path):
     with pytest.raises(
         MissingDataError, match=r"(?s)without them: dataset@test=\[faust\].*shrec19: looked in .*nowhere"
     ):
-        PairDataModule([faust], tmp_path / "cache", test=[faust, shrec], k=15).look_for_tests()
+        datamodule.PairDataModule([faust], tmp_path / "cache", test=[faust, shrec], k=15).look_for_tests()
     with pytest.raises(MissingDataError, match=r"without them: run=\[\]"):
-        PairDataModule([faust], tmp_path / "cache", test=[shrec], k=15).look_for_tests()
-    PairDataModule([faust], tmp_path / "cache", k=15).look_for_tests()
+        datamodule.PairDataModule([faust], tmp_path / "cache", test=[shrec], k=15).look_for_tests()
+    datamodule.PairDataModule([faust], tmp_path / "cache", k=15).look_for_tests()
 
 
 def test_the_pairs_of_each_set_are_counted_in_the_log(module, caplog):
@@ -245,12 +251,12 @@ def test_the_pairs_of_each_set_are_counted_in_the_log(module, caplog):
 
 def test_two_data_sets_of_one_name_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"dataset\.folder\.name=NAME"):
-        PairDataModule([Folder(tmp_path), Folder(tmp_path)], tmp_path)
+        datamodule.PairDataModule([Folder(tmp_path), Folder(tmp_path)], tmp_path)
 
 
 def test_no_data_set_is_refused(tmp_path):
     with pytest.raises(ValueError, match="dataset=humans"):
-        PairDataModule({}, tmp_path)
+        datamodule.PairDataModule({}, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -265,4 +271,4 @@ def test_no_data_set_is_refused(tmp_path):
 )
 def test_contradictory_settings_are_refused(tmp_path, wrong, message):
     with pytest.raises(ValueError, match=message):
-        PairDataModule([Folder(tmp_path)], tmp_path, **wrong)
+        datamodule.PairDataModule([Folder(tmp_path)], tmp_path, **wrong)

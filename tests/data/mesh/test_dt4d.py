@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from tests.later import later
 from tests.pair_fakes import template_points, write_dt4d, write_lists
 
 from pullback.data.errors import MissingDataError
-from pullback.data.mesh.datamodule import PairDataModule
 from pullback.data.mesh.sets.dt4d import Dt4d
 from pullback.geometry.cleaning import MeshError
+
+datamodule = later("pullback.data.mesh.datamodule")
 
 CLASSES = {
     "crypto": range(5),
@@ -34,7 +36,9 @@ def module(root, tmp_path):
 
     def make(*pairings, **settings):
         given = {"k": 15, "prepare_workers": 1, "geodesics": "dijkstra", **settings}
-        return PairDataModule([Dt4d(root, pairing=pairing) for pairing in pairings], tmp_path / "cache", **given)
+        return datamodule.PairDataModule(
+            [Dt4d(root, pairing=pairing) for pairing in pairings], tmp_path / "cache", **given
+        )
 
     return make
 

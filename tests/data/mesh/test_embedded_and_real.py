@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.later import later
 
-from pullback.data.mesh.datamodule import PairDataModule
 from pullback.data.mesh.io import read_mesh, read_vts
 from pullback.data.mesh.sets.faust import Faust
 from pullback.data.mesh.sets.humans import Humans
 from pullback.geometry.cleaning import clean_mesh
 from pullback.geometry.connectivity import is_closed_manifold
+
+datamodule = later("pullback.data.mesh.datamodule")
 
 HUMANS = Path(__file__).resolve().parents[3] / "data" / "humans"
 
@@ -50,7 +52,7 @@ def test_faust_is_complete_and_clean(real_data_dir):
 @pytest.mark.real_data
 def test_real_scans_are_prepared_paired_and_measured(real_data_dir, tmp_path):
     settings = {"k": 40, "coarsen": 1500, "train_shapes": 2, "val_shapes": 2, "test_pairs": 1, "prepare_workers": 1}
-    data = PairDataModule({"faust": Faust(real_data_dir / "FAUST_r")}, tmp_path, **settings)
+    data = datamodule.PairDataModule({"faust": Faust(real_data_dir / "FAUST_r")}, tmp_path, **settings)
     data.prepare_data()
     pair = next(iter(data.test_dataloader()[0]))
     assert pair.corr1.shape == pair.corr2.shape == pair.corr1_flipped.shape == (5000,)

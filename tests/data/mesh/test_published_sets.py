@@ -7,10 +7,10 @@ import pytest
 from scipy.spatial import cKDTree
 from tests.composing import composed, options
 from tests.data.mesh.test_datasets import names, write_listing
+from tests.later import later
 from tests.published_fakes import SCAPE_NAMES, TOSCA_NAMES, write_list, write_set
 
 from pullback.data.errors import MissingDataError
-from pullback.data.mesh.datamodule import PairDataModule
 from pullback.data.mesh.io import read_mesh, read_vts
 from pullback.data.mesh.pairs import all_pairs
 from pullback.data.mesh.sets.faust import Faust, FaustA
@@ -18,6 +18,8 @@ from pullback.data.mesh.sets.scape import Scape, ScapeA, ScapeAcvd
 from pullback.data.mesh.sets.smal import SPECIES, SPLIT_SPECIES, Smal, species_by_name
 from pullback.data.mesh.sets.tosca import Tosca
 from pullback.runtime.settings import instantiate
+
+datamodule = later("pullback.data.mesh.datamodule")
 
 LAYOUTS = [("off", "corres"), ("shapes", "correspondences"), ("vtx_5k", "vtx_5k/corres")]
 
@@ -110,7 +112,7 @@ def test_smal_validates_on_one_shape_of_each_species(smal):
     assert [species_by_name()[files.name] for files in held_out] != ["wolf"] * 5
     assert {species_by_name()[files.name] for files in held_out} == set(SPLIT_SPECIES["train"])
     assert len(Smal(smal).held_out(train, 7)) == 7
-    data = PairDataModule([Smal(smal)], smal.parent / "cache")
+    data = datamodule.PairDataModule([Smal(smal)], smal.parent / "cache")
     assert not {*names(data.val_set.used())} & {*names(data.train_set.used())}
     assert (len(data.val_set), len(data.train_set)) == (10, 24 * 23)
 

@@ -5,11 +5,12 @@ from collections import Counter
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from tests.later import later
 from torch.utils.data import Dataset
 
 from pullback.data.mesh.sampling import PairSampler, ResumableLoader
+
+lightning, recorder = later("lightning.pytorch"), later("tests.recorder")
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
@@ -58,46 +59,8 @@ class Numbers(Dataset):
         return torch.tensor(float(index))
 
 
-class Recorder(LightningModule):
-    """Remembers what it was trained on."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.seen = []
-
-    def training_step(self, batch, _):
-        self.seen.append((self.current_epoch, int(batch)))
-        return self.weight * batch
-
-    def validation_step(self, batch, _):
-        pass
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
-class SaveAt(Callback):
-    """Saves a checkpoint after a step, or at the end of an epoch or a validation."""
-
-    def __init__(self, path, step=None, epoch=None, validation=None):
-        self.path, self.step, self.epoch, self.validation = path, step, epoch, validation
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
-
-    def on_train_epoch_end(self, trainer, _):
-        if trainer.current_epoch == self.epoch:
-            trainer.save_checkpoint(self.path)
-
-    def on_validation_end(self, trainer, _):
-        if trainer.global_step == self.validation:
-            trainer.save_checkpoint(self.path)
-
-
 def train(tmp_path, *, steps, resume=None, callbacks=(), workers=0, **options):
-    module = Recorder()
+    module = recorder.Recorder()
     sampler = PairSampler(N, seed=5, random_direction=True)
     loader = ResumableLoader(Numbers(), sampler=sampler, collate_fn=lambda batch: batch[0], num_workers=workers)
     silent = {
@@ -107,7 +70,7 @@ def train(tmp_path, *, steps, resume=None, callbacks=(), workers=0, **options):
         "enable_model_summary": False,
     }
     fixed = {"accelerator": "cpu", "max_epochs": -1, "default_root_dir": tmp_path}
-    trainer = Trainer(max_steps=steps, callbacks=list(callbacks), **fixed, **silent, **options)
+    trainer = lightning.Trainer(max_steps=steps, callbacks=list(callbacks), **fixed, **silent, **options)
     loader.trainer = trainer
     validation = torch.utils.data.DataLoader(Numbers(), sampler=range(2), collate_fn=lambda batch: batch[0])
     trainer.fit(module, loader, validation, ckpt_path=resume)
@@ -128,7 +91,7 @@ def uninterrupted(request, tmp_path_factory):
 def test_a_resumed_run_sees_the_pairs_that_an_uninterrupted_one_sees(tmp_path, when, uninterrupted):
     options, whole = uninterrupted
     path = tmp_path / "stopped.ckpt"
-    train(tmp_path, steps=15, callbacks=[SaveAt(path, **when)], **options)
+    train(tmp_path, steps=15, callbacks=[recorder.SaveAt(path, **when)], **options)
     done = torch.load(path, weights_only=True)["global_step"]
     after = train(tmp_path, steps=26, resume=path, **options)
     assert [index for _, index in after] == [index for _, index in whole[done:]]

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 from tests.fakes import write_numbers
+from tests.later import later
 from tests.pair_fakes import true_map, write_shrec19
 
 from pullback.data.errors import MissingDataError
-from pullback.data.mesh.datamodule import PairDataModule
 from pullback.data.mesh.dataset import PairTruth
 from pullback.data.mesh.io import read_mesh
 from pullback.data.mesh.sets.shrec19 import DenseMap, Shrec19
 from pullback.geometry.cleaning import MeshError
+
+datamodule = later("pullback.data.mesh.datamodule")
 
 
 @pytest.fixture(params=[("off", "corres"), ("shapes", "correspondences")])
@@ -30,7 +32,7 @@ def module(root, tmp_path):
 
     def make(settings=None, **options):
         given = {"k": 15, "prepare_workers": 1, **(settings or {})}
-        return PairDataModule([Shrec19(root, allow_missing=True, **options)], tmp_path / "cache", **given)
+        return datamodule.PairDataModule([Shrec19(root, allow_missing=True, **options)], tmp_path / "cache", **given)
 
     return make
 

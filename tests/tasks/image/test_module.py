@@ -5,17 +5,19 @@ import logging
 import numpy as np
 import pytest
 import torch
+from tests.later import later
 from tests.mean_colours import MeanColours
 
-from pullback.data.image.datamodule import UnreadPair
 from pullback.mapping.readout import Readout
 from pullback.nn.fusion import Branch, Fusion
 from pullback.solvers.closed_form import ClosedForm
 from pullback.solvers.patch_matching import PatchMatching
-from pullback.tasks.image.module import ImageMatching
 from pullback.tasks.image.patches import GraphSettings
 from pullback.tasks.store import PredictionStore
 from pullback.types import Image, ImagePair
+
+datamodule = later("pullback.data.image.datamodule")
+image_module = later("pullback.tasks.image.module")
 
 
 def photo(name: str, seed: int, size: tuple[int, int]) -> Image:
@@ -30,15 +32,15 @@ PAIRS = [
 ]
 
 
-def matching(tmp_path, *, two_way: bool = False, solver=None) -> ImageMatching:
+def matching(tmp_path, *, two_way: bool = False, solver=None) -> "image_module.ImageMatching":
     fusion = Fusion(Branch(MeanColours(size=32)), Branch(MeanColours(size=16)))
     solver = solver or PatchMatching(Readout(), ClosedForm(), two_way=two_way)
-    module = ImageMatching(fusion, solver, GraphSettings(k=8), cache_dir=tmp_path / "cache")
+    module = image_module.ImageMatching(fusion, solver, GraphSettings(k=8), cache_dir=tmp_path / "cache")
     module.stores = [PredictionStore(tmp_path / "predictions", {})]
     return module
 
 
-def predicted(module: ImageMatching) -> dict[str, dict[str, np.ndarray]]:
+def predicted(module: "image_module.ImageMatching") -> dict[str, dict[str, np.ndarray]]:
     return {pair.name: module.stores[0].load(pair.name).arrays for pair in PAIRS if pair.name in module.stores[0]}
 
 
@@ -106,5 +108,5 @@ def test_lightning_may_forbid_gradients_around_it(tmp_path, inference):
 
 def test_a_pair_whose_files_cannot_be_read_fails_alone(tmp_path):
     module = matching(tmp_path)
-    module.predict_step([PAIRS[0], UnreadPair("b", "b.json: its box is empty")], 0)
+    module.predict_step([PAIRS[0], datamodule.UnreadPair("b", "b.json: its box is empty")], 0)
     assert set(predicted(module)) == {"a"} and module.stores[0].failure("b") == "b.json: its box is empty"

@@ -8,17 +8,19 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from tests.conftest import shape_of
+from tests.later import later
 from tests.meshes import sphere
 from torch import nn
 
 from pullback.losses import Consistency, Orthogonality, Supervised
 from pullback.solvers.zoomout import DiffZoomOut
 from pullback.tasks.mesh.adaptation import Adaptation, FineTuning
-from pullback.tasks.mesh.module import MeshMatching
 from pullback.tasks.store import PredictionStore
 from pullback.types import Shape, ShapePair
+
+lightning = later("lightning.pytorch")
+mesh_module = later("pullback.tasks.mesh.module")
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
@@ -45,18 +47,18 @@ class Positions(nn.Module):
         return self.layers(shape.verts)
 
 
-def module(adaptation: Adaptation | None, **losses) -> MeshMatching:
+def module(adaptation: Adaptation | None, **losses) -> "mesh_module.MeshMatching":
     torch.manual_seed(0)
     terms = losses or {"orthogonality": Orthogonality(), "consistency": Consistency(0.5)}
     solver = DiffZoomOut(k_init=6, step=2, n_steps=2, blur=0.1, init_blur=0.1, init_relative=False)
-    return MeshMatching(Positions(), solver, terms, adaptation=adaptation).eval()
+    return mesh_module.MeshMatching(Positions(), solver, terms, adaptation=adaptation).eval()
 
 
-def loss_of(model: MeshMatching, pair: ShapePair) -> float:
+def loss_of(model: "mesh_module.MeshMatching", pair: ShapePair) -> float:
     return sum(term.item() for term in model.loss_terms(model.match(pair), pair).values())
 
 
-def predicted(folder, model: MeshMatching, pairs, **options) -> dict[str, dict[str, np.ndarray]]:
+def predicted(folder, model: "mesh_module.MeshMatching", pairs, **options) -> dict[str, dict[str, np.ndarray]]:
     """What the trainer's prediction stores of each pair, without the time it took."""
     store = PredictionStore(folder, {})
     model.stores = [store]
@@ -66,7 +68,7 @@ def predicted(folder, model: MeshMatching, pairs, **options) -> dict[str, dict[s
         "enable_model_summary": False,
         "enable_checkpointing": False,
     }
-    trainer = Trainer(accelerator="cpu", **quiet, **{"inference_mode": False, **options})
+    trainer = lightning.Trainer(accelerator="cpu", **quiet, **{"inference_mode": False, **options})
     trainer.predict(model, torch.utils.data.DataLoader(pairs, batch_size=None), return_predictions=False)
     stored = {pair.name: store.load(pair.name) for pair in pairs}
     return {
@@ -213,9 +215,11 @@ def test_inference_mode_is_refused_with_what_to_do(pairs, tmp_path, caplog):
 
 def test_what_cannot_be_tuned_is_refused_at_once():
     with pytest.raises(ValueError, match=r"Identity has no weights to adapt to a pair; use adaptation=null"):
-        MeshMatching(nn.Identity(), DiffZoomOut(), {"orthogonality": Orthogonality()}, adaptation=FineTuning(ADAM))
+        mesh_module.MeshMatching(
+            nn.Identity(), DiffZoomOut(), {"orthogonality": Orthogonality()}, adaptation=FineTuning(ADAM)
+        )
     with pytest.raises(ValueError, match=r"no loss to adapt by: give ckpt="):
-        MeshMatching(Positions(), DiffZoomOut(), adaptation=FineTuning(ADAM))
+        mesh_module.MeshMatching(Positions(), DiffZoomOut(), adaptation=FineTuning(ADAM))
     with pytest.raises(ValueError, match=r"^steps=0 is too small; give 1 or more"):
         FineTuning(ADAM, steps=0)
     with pytest.raises(ValueError, match=r"^gradient_clip=0\.0 is too small; give a number above 0"):

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tests.later import later
 
 from pullback.nn.backbone import LandmarkFeatures
 from pullback.nn.descriptor import LandmarkKernels
 from pullback.solvers.zoomout import ZoomOut
 from pullback.tasks.mesh.landmarks import known_points
-from pullback.tasks.mesh.module import MeshMatching
 from pullback.types import ShapePair
+
+mesh_module = later("pullback.tasks.mesh.module")
 
 
 def test_the_points_are_the_same_on_both_shapes_and_lie_apart(tiny_pair):
@@ -31,11 +33,11 @@ def test_fewer_known_points_than_asked_for_are_refused_with_the_name_of_the_pair
 
 def test_a_pair_is_matched_from_its_known_points(tiny_pair):
     backbone = LandmarkFeatures(LandmarkKernels(n_energies=4, k=40))
-    module = MeshMatching(backbone, ZoomOut(k_init=20, step=10, n_steps=3), landmarks=6)
+    module = mesh_module.MeshMatching(backbone, ZoomOut(k_init=20, step=10, n_steps=3), landmarks=6)
     assert torch.equal(module.match_for_test(tiny_pair).p2p21, tiny_pair.corr1[tiny_pair.corr2.argsort()])
 
 
 @pytest.mark.parametrize("count", [0, -2])
 def test_what_is_no_number_of_points_is_refused(count):
     with pytest.raises(ValueError, match=r"is no number of points; use landmarks=6"):
-        MeshMatching(LandmarkFeatures(LandmarkKernels()), ZoomOut(), landmarks=count)
+        mesh_module.MeshMatching(LandmarkFeatures(LandmarkKernels()), ZoomOut(), landmarks=count)

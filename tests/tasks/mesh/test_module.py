@@ -7,23 +7,25 @@ import logging
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from tests.conftest import shape_of
-from tests.interruption import StopAfter
+from tests.later import later
 from tests.meshes import sphere
 from torch import nn
 
 from pullback.data.mesh.sampling import PairSampler, ResumableLoader
 from pullback.losses import Consistency, Orthogonality
 from pullback.solvers.zoomout import DiffZoomOut
-from pullback.tasks.mesh.module import MeshMatching
 from pullback.tasks.store import PredictionStore
-from pullback.tasks.training.callbacks import FiniteGuard, StepSeed
-from pullback.tasks.training.checkpoint import LastCheckpoint
-from pullback.tasks.training.curves import ContinuedCSVLogger, PairLog
-from pullback.tasks.training.schedules import WeightRamp
 from pullback.tasks.training.weights import load_checkpoint, load_weights
 from pullback.types import GeodesicRows, Shape, ShapePair
+
+interruption = later("tests.interruption")
+lightning = later("lightning.pytorch")
+mesh_module = later("pullback.tasks.mesh.module")
+training_callbacks = later("pullback.tasks.training.callbacks")
+training_checkpoint = later("pullback.tasks.training.checkpoint")
+training_curves = later("pullback.tasks.training.curves")
+schedules = later("pullback.tasks.training.schedules")
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
@@ -61,11 +63,13 @@ class Positions(nn.Module):
         return features
 
 
-def module(**losses) -> MeshMatching:
+def module(**losses) -> "mesh_module.MeshMatching":
     torch.manual_seed(0)
     solver = DiffZoomOut(k_init=6, step=2, n_steps=2, blur=0.1)
     terms = losses or {"orthogonality": Orthogonality(), "consistency": Consistency(0.5)}
-    return MeshMatching(Positions(), solver, terms, optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-2))
+    return mesh_module.MeshMatching(
+        Positions(), solver, terms, optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-2)
+    )
 
 
 def fit(folder, model, pairs, *, steps, resume=None, **options):
@@ -73,18 +77,18 @@ def fit(folder, model, pairs, *, steps, resume=None, **options):
     sampler = PairSampler(len(data), seed=0, random_direction=False)
     train = ResumableLoader(data, sampler=sampler, batch_size=None)
     callbacks = [
-        LastCheckpoint(str(folder / "last.ckpt"), minutes=options.pop("minutes", 0.0)),
-        FiniteGuard(),
-        StepSeed(3),
-        PairLog(str(folder / "pairs.csv")),
-        WeightRamp("consistency", start=0.01, end=0.5, steps=10),
+        training_checkpoint.LastCheckpoint(str(folder / "last.ckpt"), minutes=options.pop("minutes", 0.0)),
+        training_callbacks.FiniteGuard(),
+        training_callbacks.StepSeed(3),
+        training_curves.PairLog(str(folder / "pairs.csv")),
+        schedules.WeightRamp("consistency", start=0.01, end=0.5, steps=10),
         *options.pop("callbacks", []),
     ]
-    trainer = Trainer(
+    trainer = lightning.Trainer(
         max_steps=steps,
         accelerator="cpu",
         callbacks=callbacks,
-        logger=ContinuedCSVLogger(str(folder), name="logs", version="csv"),
+        logger=training_curves.ContinuedCSVLogger(str(folder), name="logs", version="csv"),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
@@ -110,7 +114,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(pairs, tmp_path, accumulate, 
     fit(tmp_path / "whole", whole, pairs, **options)
 
     with pytest.raises(InterruptedError):
-        fit(tmp_path / "cut", module(), pairs, callbacks=[StopAfter(batches)], **options)
+        fit(tmp_path / "cut", module(), pairs, callbacks=[interruption.StopAfter(batches)], **options)
     resumed = module()
     fit(tmp_path / "cut", resumed, pairs, resume=tmp_path / "cut" / "last.ckpt", **options)
 
@@ -212,7 +216,7 @@ def test_a_backbone_without_weights_cannot_be_trained(pairs, tmp_path):
 def test_test_pairs_share_the_features_of_their_shapes_and_nothing_changes(pairs, tmp_path):
     model = module()
     model.stores = [PredictionStore(tmp_path, {})]
-    Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False).predict(
+    lightning.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False).predict(
         model, torch.utils.data.DataLoader(pairs, batch_size=None), return_predictions=False
     )
     assert len(model.backbone.seen) == 3  # shapes, of three pairs
@@ -231,7 +235,7 @@ class Dead(nn.Module):
 
 
 def test_a_validation_that_meets_a_dead_network_ends_no_training_but_a_test_says_so(pairs, tmp_path):
-    model = MeshMatching(
+    model = mesh_module.MeshMatching(
         Dead(), DiffZoomOut(k_init=6, step=2, n_steps=1, blur=0.2), {"orth": Orthogonality(weight=1.0)}
     ).eval()
     model.log_dict = lambda *values, **options: None

@@ -6,11 +6,13 @@ import zipfile
 import pytest
 import torch
 from tests.faults import file_size_limit
+from tests.later import later
 
 from pullback.errors import UserError
-from pullback.tasks.training.checkpoint import AtomicCheckpointIO, Resuming, newest_whole, resumable
 from pullback.tasks.training.weights import CheckpointError
 from pullback.writing import CannotWrite
+
+checkpoint = later("pullback.tasks.training.checkpoint")
 
 STATE = {"config": {"seed": 0}, "loops": {}, "optimizer_states": [], "callbacks": {}}
 
@@ -22,7 +24,7 @@ def content(step: int) -> dict:
 @pytest.fixture
 def folder(tmp_path):
     """The checkpoints of a training after step 3, whose best one is of step 1."""
-    writer = AtomicCheckpointIO()
+    writer = checkpoint.AtomicCheckpointIO()
     for step in (1, 2, 3):
         writer.save_checkpoint(content(step), tmp_path / "last.ckpt")
     writer.save_checkpoint(content(1), str(tmp_path / "best.ckpt"))
@@ -80,27 +82,29 @@ DAMAGES = [empty, cut, cut_in_its_last_bytes, changed, text, a_folder, a_dead_li
 
 
 def test_the_last_two_and_the_best_are_kept_and_nothing_else(folder):
-    assert {path.name: resumable(path)["global_step"] for path in folder.iterdir()} == {
+    assert {path.name: checkpoint.resumable(path)["global_step"] for path in folder.iterdir()} == {
         "last.ckpt": 3,
         "last-previous.ckpt": 2,
         "best.ckpt": 1,
     }
-    assert newest_whole(folder).name == "last.ckpt"
+    assert checkpoint.newest_whole(folder).name == "last.ckpt"
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_damaged_last_checkpoint_is_named_and_the_one_before_taken(folder, caplog, damage):
     damage(folder / "last.ckpt")
-    assert newest_whole(folder) == folder / "last.ckpt"
+    assert checkpoint.newest_whole(folder) == folder / "last.ckpt"
     assert {
-        path.name: resumable(path)["global_step"] for path in folder.iterdir() if path.name != "last-damaged.ckpt"
+        path.name: checkpoint.resumable(path)["global_step"]
+        for path in folder.iterdir()
+        if path.name != "last-damaged.ckpt"
     } == {
         "last.ckpt": 2,
         "last-previous.ckpt": 2,
         "best.ckpt": 1,
     }
-    AtomicCheckpointIO().save_checkpoint(content(3), folder / "last.ckpt")
-    assert resumable(folder / "last-previous.ckpt")["global_step"] == 2, "and not the damaged one"
+    checkpoint.AtomicCheckpointIO().save_checkpoint(content(3), folder / "last.ckpt")
+    assert checkpoint.resumable(folder / "last-previous.ckpt")["global_step"] == 2, "and not the damaged one"
     (told,) = (record.getMessage() for record in caplog.records)
     assert told.startswith(f"{folder / 'last.ckpt'} ") and told.endswith(
         "the training goes on from last-previous.ckpt, step 2"
@@ -111,7 +115,7 @@ def test_a_damaged_last_checkpoint_is_named_and_the_one_before_taken(folder, cap
 def test_the_best_one_is_taken_when_there_is_no_other(folder, caplog):
     cut(folder / "last.ckpt")
     empty(folder / "last-previous.ckpt")
-    assert resumable(newest_whole(folder))["global_step"] == 1
+    assert checkpoint.resumable(checkpoint.newest_whole(folder))["global_step"] == 1
     assert (
         caplog.text.count("is no checkpoint of plain tensors, or is damaged") == 2
         and "goes on from best.ckpt, step 1" in caplog.text
@@ -122,18 +126,18 @@ def test_a_training_is_not_begun_anew_over_damaged_checkpoints(folder):
     for path in folder.iterdir():
         cut(path)
     with pytest.raises(CheckpointError, match=r"last\.ckpt is no checkpoint.*best\.ckpt.*To begin anew: resume=null"):
-        newest_whole(folder)
+        checkpoint.newest_whole(folder)
 
 
 def test_without_checkpoints_there_is_nothing_to_go_on_from(tmp_path):
-    assert newest_whole(tmp_path / "checkpoints") is None
+    assert checkpoint.newest_whole(tmp_path / "checkpoints") is None
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_file_that_no_training_can_go_on_from_is_a_users_mistake(folder, damage):
     damage(folder / "best.ckpt")
     with pytest.raises(UserError, match=r"best\.ckpt (is|was) "):
-        resumable(folder / "best.ckpt")
+        checkpoint.resumable(folder / "best.ckpt")
 
 
 def test_a_full_disk_leaves_all_checkpoints_as_they_were(folder):
@@ -142,7 +146,7 @@ def test_a_full_disk_leaves_all_checkpoints_as_they_were(folder):
         file_size_limit(4000),
         pytest.raises(CannotWrite, match=r"last\.ckpt cannot be written: File too large\. Make room there"),
     ):
-        AtomicCheckpointIO().save_checkpoint(content(4), folder / "last.ckpt")
+        checkpoint.AtomicCheckpointIO().save_checkpoint(content(4), folder / "last.ckpt")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -151,7 +155,7 @@ def test_no_checkpoint_goes_by_way_of_the_systems_temporary_folder(tmp_path, mon
     monkeypatch.setattr(
         "tempfile.mkstemp", lambda *arguments, **options: pytest.fail("on another disk that would be a copy")
     )
-    AtomicCheckpointIO().save_checkpoint(content(1), tmp_path / "run" / "last.ckpt")
+    checkpoint.AtomicCheckpointIO().save_checkpoint(content(1), tmp_path / "run" / "last.ckpt")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["last.ckpt"]
 
 
@@ -169,12 +173,12 @@ def test_no_checkpoint_goes_by_way_of_the_systems_temporary_folder(tmp_path, mon
 def test_the_state_of_a_training_that_is_of_another_kind_is_named(tmp_path, key, value, message):
     torch.save({**content(1), key: value}, tmp_path / "x.ckpt")
     with pytest.raises(CheckpointError, match=rf"x\.ckpt .*{message}"):
-        resumable(tmp_path / "x.ckpt")
+        checkpoint.resumable(tmp_path / "x.ckpt")
 
 
 def test_what_a_training_cannot_take_up_is_a_fault_of_the_file_until_it_has_begun(tmp_path):
     resuming, told = (
-        Resuming(),
+        checkpoint.Resuming(),
         r"x\.ckpt is damaged, or was edited: .* \(KeyError: 'state'\); begin anew with resume=null",
     )
     with pytest.raises(CheckpointError, match=told), resuming.naming(tmp_path / "x.ckpt"):

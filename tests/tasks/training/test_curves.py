@@ -1,22 +1,23 @@
 """Curves of a training: what a kill leaves of them is read, and going on loses none of it."""
 
 import pytest
+from tests.later import later
 
-from pullback.tasks.training.callbacks import Progress
-from pullback.tasks.training.curves import ContinuedCSVLogger, rows_of, write_rows
+callbacks = later("pullback.tasks.training.callbacks")
+curves = later("pullback.tasks.training.curves")
 
 
 def test_the_line_that_a_killed_run_did_not_finish_is_left_out(tmp_path):
     path = tmp_path / "curve.csv"
     path.write_text("step,pair\n1,a\n2,b\n3")
-    assert rows_of(path) == [{"step": "1", "pair": "a"}, {"step": "2", "pair": "b"}]
+    assert curves.rows_of(path) == [{"step": "1", "pair": "a"}, {"step": "2", "pair": "b"}]
     for text in ("", "st", "step,pair\n"):
         path.write_text(text)
-        assert rows_of(path) == []
+        assert curves.rows_of(path) == []
 
 
 def logger_of(folder):
-    return ContinuedCSVLogger(str(folder), name="logs", version="csv", flush_logs_every_n_steps=1)
+    return curves.ContinuedCSVLogger(str(folder), name="logs", version="csv", flush_logs_every_n_steps=1)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_a_curve_is_there_until_the_one_that_goes_on_takes_its_place(curve, tmp_
     second.log_hyperparams({"seed": 0})
     assert curve.read_bytes() == before
     second.log_metrics({"loss": 30.0}, 3)
-    assert [(row["step"], row["loss"]) for row in rows_of(curve)] == [
+    assert [(row["step"], row["loss"]) for row in curves.rows_of(curve)] == [
         ("0", "0.0"),
         ("1", "1.0"),
         ("2", "2.0"),
@@ -43,7 +44,7 @@ def test_a_curve_is_there_until_the_one_that_goes_on_takes_its_place(curve, tmp_
 
 
 def test_a_new_column_is_written_in_one_step(curve, tmp_path, monkeypatch):
-    before, second = rows_of(curve), logger_of(tmp_path)
+    before, second = curves.rows_of(curve), logger_of(tmp_path)
     second.log_metrics({"loss": 5.0}, 5)
 
     def refuse(*arguments):
@@ -52,17 +53,17 @@ def test_a_new_column_is_written_in_one_step(curve, tmp_path, monkeypatch):
     monkeypatch.setattr("os.replace", refuse)
     with pytest.raises(KeyboardInterrupt):
         second.log_metrics({"more": 1.0}, 6)
-    assert rows_of(curve)[: len(before)] == before and len(rows_of(curve)) == 6
+    assert curves.rows_of(curve)[: len(before)] == before and len(curves.rows_of(curve)) == 6
 
 
 def test_a_training_that_begins_anew_begins_a_new_curve(curve, tmp_path):
     logger_of(tmp_path).log_metrics({"loss": 7.0}, 0)
-    assert rows_of(curve) == [{"loss": "7.0", "step": "0"}]
+    assert curves.rows_of(curve) == [{"loss": "7.0", "step": "0"}]
 
 
 def test_other_columns_are_left_out(tmp_path):
-    write_rows(tmp_path / "x.csv", ["step"], [{"step": 1, "old": 2}])
-    assert rows_of(tmp_path / "x.csv") == [{"step": "1"}]
+    curves.write_rows(tmp_path / "x.csv", ["step"], [{"step": 1, "old": 2}])
+    assert curves.rows_of(tmp_path / "x.csv") == [{"step": "1"}]
 
 
 class FakeTrainer:
@@ -92,6 +93,6 @@ class FakeTrainer:
     ],
 )
 def test_the_progress_bar_counts_pairs_under_accumulation(asked, total):
-    bar = Progress()
+    bar = callbacks.Progress()
     bar._trainer = FakeTrainer(**asked)
     assert bar.total_train_batches == total

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -10,39 +10,14 @@ import numpy as np
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from pullback.data.image.cropping import CROPS, crop_pair
+from pullback.data.image.cropping import crop_pair
 from pullback.data.image.dataset import ImageDataset
 from pullback.data.image.decoding import ImageError
+from pullback.data.image.settings import ImageDataSettings
 from pullback.errors import UserError
-from pullback.ranges import at_least
 from pullback.types import ImagePair
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ImageDataSettings:
-    """The keys of ``data.``: which pairs are matched, and what of them is shown."""
-
-    crop: str = "none"  # of both photographs: none | box | mask (the bounding box of the object's mask)
-    margin: float = 0.0  # around a crop, as a share of its longer side
-    test_pairs: int | None = None  # of each data set, drawn with the seed; None: all
-    seed: int = 0
-    batch_pairs: int = 1  # pairs that are matched together
-    num_workers: int = 0  # processes that read photographs
-
-    def __post_init__(self) -> None:
-        if self.crop not in CROPS:
-            raise ValueError(f"data.crop={self.crop} is unknown; use one of {', '.join(CROPS)}")
-        at_least(0, margin=self.margin, seed=self.seed, num_workers=self.num_workers)
-        at_least(1, batch_pairs=self.batch_pairs, test_pairs=self.test_pairs)
-
-    @property
-    def protocol(self) -> str:
-        """What these settings change of the data sets' own protocols; empty where they change nothing."""
-        if self.crop == "none":
-            return ""
-        return f"cropped to the {self.crop}" + (f" with a margin of {self.margin:g}" if self.margin else "")
 
 
 class TestPairs(Dataset):

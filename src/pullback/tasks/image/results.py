@@ -7,9 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from pullback.metrics.averages import aggregate
 from pullback.metrics.image import CURVE, ImageScore
-from pullback.metrics.image_averages import image_metrics, weighted_mean
 from pullback.tasks.results import PairOutcome, Result, TableRow
 
 Figures = dict[str, float | None]
@@ -177,6 +175,8 @@ class ImageDatasetResult(Result):
         return {name: Subset.of(pairs) for name, pairs in groups.items()}
 
     def _average(self, weight: Callable[["Subset", str], float]) -> Figures:
+        from pullback.metrics.image_averages import image_metrics, weighted_mean  # torchmetrics is slow to import
+
         parts = list(self.subsets.values())
         return {
             name: weighted_mean([part.metrics[name] for part in parts], [weight(part, name) for part in parts])
@@ -198,6 +198,9 @@ class Subset:
     @classmethod
     def of(cls, pairs: Sequence[ImagePairResult]) -> "Subset":
         """The figures of some pairs."""
+        from pullback.metrics.averages import aggregate  # torchmetrics is slow to import
+        from pullback.metrics.image_averages import image_metrics
+
         scores = [pair.score for pair in pairs if pair.score is not None]
         metrics = image_metrics()
         return cls(

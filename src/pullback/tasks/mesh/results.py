@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import torch
 
-from pullback.metrics.averages import aggregate, standard_metrics
 from pullback.metrics.geodesic import PairScore, pck_curve
 from pullback.tasks.results import PairOutcome, Result
 
@@ -84,6 +83,8 @@ class DatasetResult(Result):
     pairs: Sequence[PairResult] = field(default_factory=list)
 
     def metrics(self) -> dict[str, float | None]:
+        from pullback.metrics.averages import aggregate, standard_metrics  # torchmetrics is slow to import
+
         return aggregate(self.scores, {**standard_metrics(), **self.further})
 
     def details(self) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """Scores of stored point maps of meshes: no model, no network, only maps, landmarks and distances."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pullback.metrics.averages import Metric
 from pullback.metrics.geodesic import PairScore, score_pair
 from pullback.tasks.mesh.results import DatasetResult, EvalProtocol, PairResult
 from pullback.tasks.scoring import Pairs, score_pairs
 from pullback.tasks.store import Prediction, PredictionStore
 from pullback.types import ShapePair
+
+if TYPE_CHECKING:
+    from pullback.metrics.averages import Metric
 
 
 def score_store(
@@ -18,7 +20,7 @@ def score_store(
     dataset: str,
     split: str,
     protocol: EvalProtocol,
-    further: Mapping[str, Metric] | None = None,
+    further: "Mapping[str, Metric] | None" = None,
     progress: Callable[[int], None] | None = None,
 ) -> DatasetResult:
     """Scores the stored point map of every pair; a pair without a fitting one has failed.
