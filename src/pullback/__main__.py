@@ -24,9 +24,7 @@ def main(command: str | None = None) -> int:
     """Runs the command, by default the one that was typed first, on the rest of what was typed."""
     if command is None:
         if sys.argv[1:] == ["--version"]:
-            import pullback
-
-            print(f"pullback {pullback.__version__}")
+            print(versions())
             return 0
         if sys.argv[1:] in (["--help"], ["-h"], ["help"]):
             print(usage())
@@ -43,6 +41,17 @@ def main(command: str | None = None) -> int:
 
         leave_on_interrupt()  # from here on, of which the imports are the slowest part
     return _entry(module)() or 0
+
+
+def versions() -> str:
+    """What a report of a fault should tell."""
+    import platform
+    from importlib.metadata import version
+
+    import pullback
+
+    told = f"PyTorch {version('torch')}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    return f"pullback {pullback.__version__}\n{told}"
 
 
 def usage() -> str:

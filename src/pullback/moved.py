@@ -41,6 +41,8 @@ _WORDED = {  # the options that have such words as values
     "pullback.solvers.patch_refinement.SoftMapRefinement": "embedding",
 }
 _TYPED = (
+    (re.compile(r"^(files=)photo(?:s|graphs)$"), r"\1image"),
+    (re.compile(r"^(files=)meshes$"), r"\1mesh"),
     (re.compile(r"^([~+]*(?:branch@)?fusion\.)loss(?=[.=]|$)"), r"\1descriptors"),
     (re.compile(r"^((?:solver|.*[.]solver)=.*?)\braw_loss\b"), r"\1raw_descriptors"),
     (

@@ -68,7 +68,7 @@ class Eigenbasis(Movable):
             return self
         if k > self.k:
             raise ValueError(
-                f"{k} eigenfunctions are needed but only {self.k} are stored; prepare more with data.k={k}"
+                f"{k} eigenfunctions are needed but only {self.k} were prepared; give data.k={k}, or ask for fewer"
             )
         return self if k == self.k else replace(self, evals=self.evals[:k], evecs=self.evecs[:, :k])
 

@@ -105,7 +105,7 @@ def test_the_resolvent_mask_survives_slightly_negative_eigenvalues():
 
 
 def test_asking_for_more_eigenfunctions_than_stored_says_what_to_type(tiny_shape):
-    with pytest.raises(ValueError, match=rf"only {tiny_shape.basis.k} are stored.*data.k=999"):
+    with pytest.raises(ValueError, match=rf"only {tiny_shape.basis.k} were prepared.*data.k=999"):
         tiny_shape.basis.first(999)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -21,11 +21,30 @@ if TYPE_CHECKING:
     from pullback.runtime.match_meshes import MeshMatcher
 
 
+Matcher = TypeVar("Matcher", "MeshMatcher", "ImageMatcher")
+
+
 class ValuesError(UserError, ValueError):
     """Values that do not belong to the points of what was matched."""
 
 
-class MeshMatch:
+class _Made(Generic[Matcher]):
+    """What knows how it was made."""
+
+    _matcher: Matcher
+
+    @property
+    def method(self) -> str:
+        """How it was made, in words."""
+        return self._matcher.method
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The whole configuration that it was made with."""
+        return self._matcher.config
+
+
+class MeshMatch(_Made["MeshMatcher"]):
     """The match of two meshes, from ``pullback.match``. Arrays are numpy's, vertices are those that were given.
 
     Bases and features belong to the shapes that were matched: cleaned and of unit area. Vertex i of ``shape1`` is the
@@ -53,16 +72,6 @@ class MeshMatch:
     def vertices2(self) -> Int[ndarray, " n2"]:
         """The given vertex that each vertex of ``shape2`` stands for."""
         return file_ids(self._result.target)
-
-    @property
-    def method(self) -> str:
-        """How it was made, in words."""
-        return self._matcher.method
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The whole configuration that it was made with."""
-        return self._matcher.config
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -104,7 +113,7 @@ class MeshMatch:
         return f"MeshMatch({self.shape2.name} → {self.shape1.name}: {maps}; {self.method})"
 
 
-class ImageMatch:
+class ImageMatch(_Made["ImageMatcher"]):
     """The match of two photographs, from ``pullback.match``. Arrays are numpy's.
 
     A patch is counted row by row on its grid. Without a functional map (a baseline) ``fmap12`` is None.
@@ -126,16 +135,6 @@ class ImageMatch:
         self.feat2: Float[ndarray, "n2 c"] = image2.feat.numpy()
         self.grid1: tuple[int, int] = image1.grid
         self.grid2: tuple[int, int] = image2.grid
-
-    @property
-    def method(self) -> str:
-        """How it was made, in words."""
-        return self._matcher.method
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The whole configuration that it was made with."""
-        return self._matcher.config
 
     @property
     def notes(self) -> tuple[str, ...]:
