@@ -246,7 +246,10 @@ def test_two_files_are_matched_in_the_vertex_numbers_of_the_files(home, icospher
     np.testing.assert_array_equal(np.loadtxt(home / "match" / "p2p21.txt", dtype=int), 1 + expected)
     assert stored["fmap12"].shape == (50, 50)
     assert "nothing was learned" in printed
-    assert (home / "match" / "match.png").is_file() and (home / "match" / "report" / "index.html").is_file()
+    assert (home / "match" / "match.png").is_file()
+    page = (home / "match" / "report" / "index.html").read_text()
+    assert 'href="../target.ply"' in page and "target.ply" in metrics(home / "match")["exports"]
+    assert f"for other programs, in {home / 'match'}: target.ply, source_posed.ply, confidence.txt" in printed
 
 
 def test_two_files_are_matched_by_a_checkpoint(trained, home, capsys):

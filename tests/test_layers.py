@@ -51,7 +51,7 @@ HOMES = {
     "matplotlib": ["figures/"],
     "jinja2": ["figures/page.py"],
     "meshio": ["data/mesh/readers/vtu.py"],
-    "trimesh": [],  # only tests and the makers of data/humans use it
+    "trimesh": ["data/mesh/writers/glb.py"],
     "potpourri3d": ["geometry/"],
     "robust_laplacian": ["geometry/"],
     "fast_simplification": ["geometry/"],
@@ -59,7 +59,10 @@ HOMES = {
     "torch_geometric": ["geometry/grid.py"],
     "transformers": ["nn/vision_transformers.py", "nn/stable_diffusion.py"],
     "diffusers": ["nn/stable_diffusion.py"],
-    "PIL": ["data/image/decoding.py", "data/image/pixels.py", "data/image/io.py", "data/image/tiff_values.py"],
+    "PIL": [
+        *("data/image/decoding.py", "data/image/pixels.py", "data/image/io.py", "data/image/tiff_values.py"),
+        *("data/image/textures.py", "data/mesh/writers/glb.py"),
+    ],
     "pillow_heif": ["data/image/decoding.py"],
     "pykeops": ["mapping/softmap_keops.py"],
     "triton": ["mapping/triton_kernels"],

@@ -16,6 +16,7 @@ from pullback.waiting import load_torch
 
 if TYPE_CHECKING:
     from pullback.api.matching import match
+    from pullback.api.pairs import MatchedPair, match_pairs
     from pullback.api.parts import Refined, Spectrum, features, prepare, spectrum, zoomout
     from pullback.api.results import ImageMatch, MeshMatch
     from pullback.data.mesh.shapes import PreparedShape
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Eigenbasis",
     "ImageMatch",
+    "MatchedPair",
     "MeshMatch",
     "PreparedShape",
     "Refined",
@@ -35,6 +37,7 @@ __all__ = [
     "UserError",
     "features",
     "match",
+    "match_pairs",
     "prepare",
     "spectrum",
     "zoomout",
@@ -42,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "pullback.api.matching": ("match",),
+    "pullback.api.pairs": ("MatchedPair", "match_pairs"),
     "pullback.api.parts": ("Refined", "Spectrum", "features", "prepare", "spectrum", "zoomout"),
     "pullback.api.results": ("ImageMatch", "MeshMatch"),
     "pullback.data.mesh.shapes": ("PreparedShape",),

@@ -5,12 +5,14 @@ Other libraries are known by the names that their objects have, and never import
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy import ndarray
 
+from pullback.api.looks import look_of_trimesh
 from pullback.data.kinds import looks_like_image
 from pullback.errors import UserError
 
@@ -50,7 +52,8 @@ def read_given(thing: Any, *, name: str) -> Given:
     parts = next((names for names in _PARTS if all(_has(thing, name) for name in names)), None)
     if parts is not None:
         verts, faces = (as_numpy(getattr(thing, part)) for part in parts)
-        return _mesh(verts, faces.T if parts[1] == "face" else faces, name=name)
+        mesh = _mesh(verts, faces.T if parts[1] == "face" else faces, name=name)
+        return mesh if not _has(thing, "visual") else replace(mesh, look=look_of_trimesh(thing))
     if _has(thing, "geometry") and _has(thing, "graph"):
         raise GivenError(f"{name} is a scene of several meshes; give one of them, or {name}.to_mesh()")
     if hasattr(thing, "getexif") and hasattr(thing, "convert"):
@@ -107,6 +110,23 @@ def landmark_vertices(given: Any, *, n1: int, n2: int) -> tuple[ndarray, ndarray
         if len(np.unique(vertices)) < len(vertices):
             raise GivenError(f"landmarks: a vertex of the {side} comes twice; keep one of the two pairs")
     return pair[0].astype(np.int64), pair[1].astype(np.int64)
+
+
+def initial_vertices(given: Any, *, n1: int, n2: int) -> ndarray:
+    """For each of ``n2`` vertices one of ``n1``, counted from 0, or -1. Raises GivenError for anything else."""
+    values = as_numpy(given)
+    if values.shape != (n2,) or values.dtype.kind not in "iu" or not (values >= 0).any():
+        raise GivenError(
+            f"initial: give a whole number for each of the {n2} vertices of the target, from 0, -1 for none; this is "
+            f"an array of {values.dtype} and shape {values.shape}"
+        )
+    wrong = np.flatnonzero((values < -1) | (values >= n1))
+    if len(wrong):
+        raise GivenError(
+            f"initial[{wrong[0]}] is {values[wrong[0]]}, but the source has the vertices 0..{n1 - 1}; the map must "
+            "run from the target to the source"
+        )
+    return values.astype(np.int64)
 
 
 def _is_pairs(values: ndarray) -> bool:

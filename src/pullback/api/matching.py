@@ -5,11 +5,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pullback.api.inputs import Given, GivenError, as_numpy, is_image, landmark_vertices, read_given, stem, typed
+from pullback.api.inputs import (
+    Given,
+    GivenError,
+    as_numpy,
+    initial_vertices,
+    is_image,
+    landmark_vertices,
+    read_given,
+    stem,
+    typed,
+)
 from pullback.runtime.composing import composing, typed_overrides
 from pullback.waiting import load_torch
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pullback.api.results import ImageMatch, MeshMatch
     from pullback.data.mesh.shapes import PreparedShape
     from pullback.runtime.match_meshes import MeshMatcher
@@ -22,6 +34,7 @@ def match(
     target: Any,
     *,
     landmarks: Any = None,
+    initial: Any = None,
     options: Mapping[str, Any] | None = None,
     config_dir: str | Path | None = None,
     **named: Any,
@@ -33,7 +46,9 @@ def match(
 
     Options are those of ``pullback match``, by name (``ckpt="best.ckpt"``, ``solver="sampled_zoomout"``,
     ``device="cpu"``), dotted ones in ``options={"data.k": 100}``. ``landmarks`` is a file, counted from 1, or an array
-    (t, 2) of vertices of source and target, counted from 0. ``config_dir`` is a folder of yaml files of your own.
+    (t, 2) of vertices of source and target, counted from 0. ``initial`` is a map to begin with, in the place of all
+    starts: a file (as of the option), or for each vertex of the target one of the source, counted from 0, -1 for none.
+    ``config_dir`` is a folder of yaml files of your own.
 
     The result is that of ``pullback match`` with the same files and options. Nothing is printed, and nothing written
     but the cache (``options={"paths.cache_dir": DIR}``) until its ``save(DIR)``. Logging, signal handlers, Hydra and
@@ -45,9 +60,9 @@ def match(
     chosen = {**(options or {}), **named}
     load_torch()
     if not is_image(sides[0]):
-        return _match_meshes(sides, landmarks, chosen, config_dir)
-    if landmarks is not None:
-        raise GivenError("landmarks are vertices of meshes; leave them out for photographs")
+        return _match_meshes(sides, landmarks, initial, chosen, config_dir)
+    if landmarks is not None or initial is not None:
+        raise GivenError("landmarks and initial maps are of meshes; leave them out for photographs")
     return _match_images(sides, chosen, config_dir)
 
 
@@ -98,20 +113,40 @@ def random_numbers_apart() -> Iterator[None]:
 
 
 def _match_meshes(
-    sides: list[Given], landmarks: Any, options: Mapping[str, Any], config_dir: str | Path | None
+    sides: list[Given], landmarks: Any, initial: Any, options: Mapping[str, Any], config_dir: str | Path | None
 ) -> "MeshMatch":
-    from pullback.api.results import MeshMatch
+    with random_numbers_apart():
+        matcher = matcher_of(sides, landmarks, initial, options, config_dir)
+        return matched(matcher, *_both_prepared(matcher, *sides), landmarks, initial)
 
+
+def matcher_of(
+    sides: list[Given], landmarks: Any, initial: Any, options: Mapping[str, Any], config_dir: str | Path | None
+) -> "MeshMatcher":
+    """The parts for two meshes, with landmarks or an initial map where these are given."""
+    if landmarks is not None and initial is not None:
+        raise GivenError("landmarks and initial are two beginnings of one map; give one of them")
     given: dict[str, Any] = {}
     if isinstance(landmarks, str | Path):
         options = {**options, "landmarks": landmarks}
     elif landmarks is not None:
         options = {"backbone": "landmarks", **options}
         given["landmarks"] = max(1, as_numpy(landmarks).size // 2)
-    with random_numbers_apart():
-        matcher = matcher_for(sides, options, config_dir, given)
-        source, target = _both_prepared(matcher, *sides)
-        return MeshMatch(matcher, matcher.match(source, target, _landmarks(landmarks, source, target)))
+    if isinstance(initial, str | Path):
+        options = {**options, "initial": initial}
+    elif initial is not None:
+        options, given["initial"] = {"ckpt": None, **options}, "given"
+    return matcher_for(sides, options, config_dir, given)
+
+
+def matched(
+    matcher: "MeshMatcher", source: "PreparedShape", target: "PreparedShape", landmarks: Any, initial: Any = None
+) -> "MeshMatch":
+    """The match of two shapes, from landmarks or an initial map where these are given."""
+    from pullback.api.results import MeshMatch
+
+    known = _landmarks(landmarks, source, target), _initial(initial, source, target)
+    return MeshMatch(matcher, matcher.match(source, target, *known))
 
 
 def _both_prepared(matcher: "MeshMatcher", source: Any, target: Any) -> "tuple[PreparedShape, PreparedShape]":
@@ -134,7 +169,7 @@ def _landmarks(given: Any, source: "PreparedShape", target: "PreparedShape") -> 
     """Landmarks as vertices of the shapes."""
     import torch
 
-    from pullback.runtime.match_meshes import landmarks_of
+    from pullback.runtime.mesh_questions import landmarks_of
 
     if given is None:
         return None
@@ -143,6 +178,17 @@ def _landmarks(given: Any, source: "PreparedShape", target: "PreparedShape") -> 
     n1, n2 = (len(side.relabel.successor) for side in (source, target))
     ids1, ids2 = landmark_vertices(given, n1=n1, n2=n2)
     return torch.from_numpy(source.relabel(ids1)), torch.from_numpy(target.relabel(ids2))
+
+
+def _initial(given: Any, source: "PreparedShape", target: "PreparedShape") -> "Tensor | None":
+    """A point map 2 → 1 of the files as one of the shapes."""
+    from pullback.runtime.mesh_questions import initial_of
+    from pullback.tasks.mesh.two_meshes import between_shapes
+
+    if given is None or isinstance(given, str | Path):
+        return None if given is None else initial_of(given, source, target)
+    n1, n2 = (len(side.relabel.successor) for side in (source, target))
+    return between_shapes(initial_vertices(given, n1=n1, n2=n2), source, target)
 
 
 def _match_images(sides: list[Given], options: Mapping[str, Any], config_dir: str | Path | None) -> "ImageMatch":

@@ -19,6 +19,8 @@ from pullback.types import Eigenbasis, ImagePair, PatchMatch, PatchPair, Shape
 if TYPE_CHECKING:
     from pullback.runtime.match_images import ImageMatcher
     from pullback.runtime.match_meshes import MeshMatcher
+    from pullback.tasks.mesh.barycentric import SurfacePoints
+    from pullback.tasks.mesh.landing import Landing
 
 
 Matcher = TypeVar("Matcher", "MeshMatcher", "ImageMatcher")
@@ -102,11 +104,38 @@ class MeshMatch(_Made["MeshMatcher"]):
             pulled[absent] = np.nan
         return pulled
 
-    def save(self, folder: str | Path) -> Path:
-        """Writes what ``pullback match`` writes: p2p21.txt, match.npz, metrics.json, config.yaml, a picture and the
-        report, whose path is returned.
+    def land(self, points: Any, *, on: str = "source") -> "Landing":
+        """Where points land on the other mesh: vertices (t,), counted from 0, or places (t, 3) in the coordinates of
+        the mesh that they are ``on``, source or target.
+
+        Raises ValuesError for anything else. The answer has ``lands_vertex`` and ``lands_place``, among others, a row
+        for each point.
         """
-        return self._matcher.write(Path(folder), self._result)
+        from pullback.data.mesh.query_points import QueryPoints
+        from pullback.tasks.mesh.landing import SIDES, land
+
+        values = np.asarray(points)
+        n = len((self._result.source if on == "source" else self._result.target).relabel.successor)
+        if on not in SIDES:
+            raise ValuesError(f"on={on!r}: points lie on the source or on the target")
+        if values.ndim == 1 and values.dtype.kind in "iu" and len(values) and 0 <= values.min() <= values.max() < n:
+            return land(self._result, QueryPoints.of_vertices(values.astype(np.int64)), side=on)
+        if values.ndim == 2 and values.shape[1] == 3 and len(values) and np.isfinite(values).all():
+            return land(self._result, QueryPoints.of_places(values.astype(np.float64)), side=on)
+        raise ValuesError(f"points: give vertices of the {on}, whole numbers from 0 to {n - 1}, or coordinates (t, 3)")
+
+    @cached_property
+    def barycentric(self) -> "SurfacePoints":
+        """For each given vertex of mesh 2 a point of a triangle of mesh 1: ``face``, ``weights``, ``matrix()``."""
+        from pullback.tasks.mesh.barycentric import barycentric_map
+
+        return barycentric_map(self._result, self._result.source.as_given())
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes what ``pullback match`` writes: p2p21.txt, match.npz, metrics.json, config.yaml, files for other
+        programs (option ``export``), a picture and the report, whose path is returned.
+        """
+        return self._matcher.write(Path(folder), self._result)[0]
 
     def __repr__(self) -> str:
         maps = f"p2p21[{len(self.p2p21)}], fmap12[{', '.join(map(str, self.fmap12.shape))}]"

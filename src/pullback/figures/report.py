@@ -43,6 +43,7 @@ class ReportContent:
     fmaps: tuple[Matrix, Matrix] | Mapping[str, Matrix] | None = None
     fmap_pair: str = ""  # its name
     features: Sequence[Picture] = ()
+    files: Sequence[tuple[str, str]] = ()  # beside the folder of the report: names, and what they are in words
     stages: Sequence[Mapping[str, Any]] = ()  # stage, depth, seconds, peak_bytes of each part of a computation
     training_log: Mapping[str, Series] = field(default_factory=dict)  # see read_training_log
     config: str = ""  # the resolved configuration, as yaml
@@ -91,7 +92,8 @@ class Plot(NamedTuple):
 def _sections(content: ReportContent) -> Iterator[Section]:
     """Every section that a report of this kind can have, empty ones too."""
     for anchor, (title, kind, build) in _SECTIONS.items():
-        if anchor not in content.kind.never and (anchor != "stages" or content.stages):
+        unasked = anchor in ("stages", "files") and not getattr(content, anchor)
+        if anchor not in content.kind.never and not unasked:
             yield Section(anchor, title, kind, build(content))
         if anchor == "correspondences":
             for gallery in content.galleries:
@@ -140,6 +142,10 @@ def _pairs(content: ReportContent) -> Table | None:
     return pairs_table(content.pair_rows, content.kind)
 
 
+def _files(content: ReportContent) -> Sequence[tuple[str, str]]:
+    return content.files
+
+
 def _stages(content: ReportContent) -> Table:
     """Time and memory of each stage; those inside another one are set in, and are part of its figures."""
     rows = [
@@ -166,6 +172,7 @@ _SECTIONS: dict[str, tuple[str, str, Callable[[ReportContent], Any]]] = {
     "features": ("Features", "gallery", _features),
     "training": ("Training curves", "plot", _training),
     "pairs": ("Pairs", "table", _pairs),
+    "files": ("Files", "files", _files),
     "stages": ("Time and memory", "table", _stages),
     "config": ("Configuration", "config", _config),
     "origin": ("Command and environment", "origin", _origin),

@@ -85,6 +85,16 @@ def _precise_map(
     return PreciseMap(corners, weights.to(dtype), len(reference))
 
 
+def project_near(
+    points: Float[Tensor, "m p"], reference: Float[Tensor, "n1 p"], corners: Int[Tensor, "m 3"]
+) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
+    """The nearest point of one triangle for each point, by its weights, and how far it is, squared; in float64."""
+    points, (a, b, c) = points.double(), (reference[corner].double() for corner in corners.unbind(dim=1))
+    squares = [exact_squares(points, each) for each in (a, b, c)]
+    edges = [exact_squares(*pair) for pair in ((a, b), (a, c), (b, c))]
+    return _project_on_triangles(torch.stack(squares, dim=1), torch.stack(edges, dim=1))
+
+
 def check_faces(faces1: Tensor, n1: int) -> None:
     """Raises ValueError unless faces1 holds triangles among n1 vertices."""
     if faces1.ndim != 2 or faces1.shape[1] != 3 or len(faces1) == 0:

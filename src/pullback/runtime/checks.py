@@ -14,6 +14,7 @@ from pullback.runtime.parts import ConfigError, chosen_terms, class_of, declarat
 from pullback.runtime.settings import as_written
 from pullback.runtime.size_checks import check_eigenfunctions, check_preparation
 
+EXPORTS = ("ply", "obj", "deformed", "landmarks", "confidence", "glb", "barycentric", "mat")
 STAGES = ("prepare", "match", "score", "report")
 
 __all__ = ["ConfigError", "check", "check_stages", "check_weights"]
@@ -29,10 +30,13 @@ def check(cfg: DictConfig) -> None:
     check_parts(raw)
     check_options(raw)
     check_landmark_option(raw)
+    check_initial(raw)
+    check_points(raw)
     check_kind(raw)
     check_adaptation(raw)
     check_weights(raw)
     check_stages(raw)
+    check_exports(raw)
     check_terms(raw)
     check_schedules(raw)
     check_gradients(raw)
@@ -104,6 +108,34 @@ def check_landmark_option(cfg: Mapping[str, Any]) -> None:
         )
 
 
+def check_initial(cfg: Mapping[str, Any]) -> None:
+    """A map to begin with is one of meshes, and the only beginning."""
+    initial = cfg.get("initial")
+    if initial is None:
+        return
+    if cfg["kind"] == "image":
+        raise ConfigError(
+            f"initial={initial} is a map between meshes, and {cfg['source']} is a photograph; leave it out"
+        )
+    if cfg.get("landmarks") is not None:
+        raise ConfigError(
+            f"initial={initial} and landmarks={cfg['landmarks']} are two beginnings of one map; give one of them"
+        )
+
+
+def check_points(cfg: Mapping[str, Any]) -> None:
+    """Points that are asked for are vertices or a file, of meshes."""
+    points = cfg.get("points")
+    if points is None:
+        return
+    if cfg["kind"] == "image":
+        raise ConfigError(f"points={points} are points of meshes, and {cfg['source']} is a photograph; leave them out")
+    if not isinstance(points, str) and not (
+        isinstance(points, list) and points and all(type(each) is int for each in points)
+    ):
+        raise ConfigError(f"points={points}: give vertices as points=[12,57], counted from 1, or a file")
+
+
 def check_adaptation(cfg: Mapping[str, Any]) -> None:
     """Test pairs are tuned by losses that need no ground truth."""
     if cfg.get("adaptation") is None:
@@ -172,6 +204,16 @@ def check_weights(cfg: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"weights={weights} is of no use to the backbone {class_of(cfg['backbone'])}, "
             "which learns nothing; use backbone=diffusion_net"
+        )
+
+
+def check_exports(cfg: Mapping[str, Any]) -> None:
+    """The kinds of files that match.py is asked for exist."""
+    unknown = [str(name) for name in cfg.get("export") or [] if name not in EXPORTS]
+    if unknown:
+        raise ConfigError(
+            f"export names {', '.join(unknown)}; there are {', '.join(EXPORTS)}, as in export=[ply,glb], "
+            "and export=[] is none"
         )
 
 

@@ -5,6 +5,7 @@ values of options that take a path are quoted for it before it sees them; everyt
 to Hydra unchanged.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pullback.data.kinds import looks_like_image
 from pullback.errors import UsageError
 from pullback.moved import as_typed_now
 from pullback.runtime.option_names import Vocabulary
+from pullback.runtime.pair_lists import read_pairs
 from pullback.runtime.path_options import expand_path, is_path_option, path_value
 
 FILES = ("source", "target")  # what bare paths stand for, in this order
@@ -159,16 +161,31 @@ def for_files(options: Sequence[str]) -> list[str]:
     """What follows from the files that are matched, unless it is typed.
 
     ``files=image`` when the source is a photograph, ``backbone=landmarks`` when meshes have landmarks, and otherwise
-    for meshes the shipped weights, ``ckpt=humans``: on animals, too, they are better than no weights.
+    for meshes without an initial map the shipped weights, ``ckpt=humans``: on animals, too, better than no
+    weights. For a list of pairs (``pairs=``) what follows from its first, and a folder that is always the same.
     """
     typed = dict(option.split("=", 1) for option in options if "=" in option)
-    source, landmarks = (typed.get(key, "null").strip("'\"") for key in ("source", "landmarks"))
+    pairs = typed.get("pairs", "null").strip("'\"")
+    if pairs.lower() not in _NOTHING:
+        rows = read_pairs(expand_path(pairs))
+        folder = [] if any(key.startswith("hydra.") for key in typed) else [f"hydra.run.dir={folder_of(pairs)}"]
+        return [*folder, *for_files([*(o for o in options if not o.startswith("pairs=")), f"source={rows[0].source}"])]
+    source, landmarks, initial = (typed.get(key, "null").strip("'\"") for key in ("source", "landmarks", "initial"))
     if source != "null" and looks_like_image(expand_path(source)):
         return ["files=image"] if "files" not in typed else []
     if landmarks.lower() not in _NOTHING:
         return ["backbone=landmarks"] if "backbone" not in typed else []
+    if initial.lower() not in _NOTHING:
+        return []
     otherwise = {"ckpt", "backbone", "untrained", "files"} & {key.split(".")[0] for key in typed}
     return ["ckpt=humans"] if source != "null" and not otherwise else []
+
+
+def folder_of(pairs: str) -> str:
+    """The folder of the results of a list: always the same, so that the command goes on where it ended."""
+    path = Path(expand_path(pairs)).resolve()
+    place = hashlib.sha256(str(path).encode()).hexdigest()[:6]
+    return f"${{place:runs}}/match/{re.sub(r'[^A-Za-z0-9_-]+', '_', path.stem)}-{place}"
 
 
 def for_hydra(option: str, words: Vocabulary, *, sweeps: bool) -> str:

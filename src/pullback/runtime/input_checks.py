@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pullback.data.kinds import looks_like_image
 from pullback.runtime.checks import check, check_kind, check_stages, check_weights
+from pullback.runtime.pair_lists import read_pairs
 from pullback.runtime.parts import ConfigError
 from pullback.runtime.settings import as_written
 from pullback.runtime.value_checks import check_given, check_values
@@ -44,6 +45,21 @@ def check_early(cfg: DictConfig) -> None:
         check_kind(raw)
         check_stages(raw)
     check_roots(cfg)
+
+
+def take_pairs(cfg: DictConfig) -> None:
+    """Where a list of pairs is given, no two files are; the list is read, to see that its files are there.
+
+    Raises ConfigError, and as ``read_pairs``.
+    """
+    if cfg.get("pairs") is None:
+        return
+    for key in ("source", "target", "landmarks", "initial"):
+        if not OmegaConf.is_missing(cfg, key) and cfg.get(key) is not None:
+            told = "give them in its column landmarks" if key == "landmarks" else "give one of the two"
+            raise ConfigError(f"pairs={cfg.pairs} is a list of pairs, and {key}={cfg[key]} belongs to one pair; {told}")
+    read_pairs(cfg.pairs)
+    cfg.source = cfg.target = None
 
 
 def check_place() -> None:
@@ -84,6 +100,12 @@ def check_named_files(cfg: DictConfig) -> None:
     if isinstance(cfg.get("landmarks"), str) and "source" in cfg:
         wanted = "a text file, a line `source target` for each landmark"
         _check_file(Path(cfg.landmarks), f"landmarks={cfg.landmarks}", wanted, "landmarks=")
+    if isinstance(cfg.get("points"), str):
+        wanted = "a text file with a vertex, or x y z, in each line; or vertices: points=[12,57]"
+        _check_file(Path(cfg.points), f"points={cfg.points}", wanted, "points=")
+    if isinstance(cfg.get("initial"), str) and cfg.initial != "given":  # from Python, an array
+        wanted = "a point map: text with the vertex of the source for each of the target, .npy, .npz or .mat"
+        _check_file(Path(cfg.initial), f"initial={cfg.initial}", wanted, "initial=")
     if (
         "match" not in cfg.get("run", ["match"])
         and "score" in cfg.run

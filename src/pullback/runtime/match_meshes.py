@@ -11,15 +11,16 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from pullback.data.mesh.io import read_landmarks
 from pullback.data.mesh.readers.source import FileMesh
 from pullback.data.mesh.shapes import PreparationSettings, PreparedShape, load_shape, shape_of
+from pullback.runtime.mesh_questions import Questions
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import refinement, rule_of
 from pullback.runtime.parts import ConfigError, name_of
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, beside, listening, stage
+from pullback.tasks.mesh.landing import Landing, land, shown, write_table
 from pullback.tasks.mesh.two_meshes import FileMatch, Landmarks, match_shapes, write_map
 from pullback.tasks.training.weights import load_weights
 from pullback.threads import one_thread
@@ -27,6 +28,7 @@ from pullback.writing import sweep, telling_full_disks, write_text_atomically
 
 if TYPE_CHECKING:
     from pullback.figures.camera import View
+    from pullback.tasks.mesh.exports.writing import Exports
 
 # Smaller files are done before anybody wonders how far they are.
 _SHOWN_ABOVE = 4_000_000  # bytes
@@ -48,6 +50,7 @@ class MeshMatcher:
     view: "View"  # of the pictures
     device: torch.device
     cache_dir: Path
+    export: tuple[str, ...]  # the kinds of files for other programs that are written
     method: str  # in words
     config: Mapping[str, Any]  # all of it, resolved
 
@@ -65,10 +68,12 @@ class MeshMatcher:
         if checkpoint is not None:
             load_weights(model, checkpoint)
         features = name_of(to_plain(cfg.backbone))
-        method = f"{features}, {refinement(to_plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
+        begun = features if cfg.get("initial") is None else f"initial map {Path(cfg.initial).name}"
+        method = f"{begun}, {refinement(to_plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
         device, cache_dir = device_named(cfg.device), Path(cfg.paths.cache_dir)
         parts = (model["backbone"], solver, starts, judge)
-        return cls(*parts, settings, view, device, cache_dir, method, to_plain(cfg))
+        export = tuple(cfg.export)
+        return cls(*parts, settings, view, device, cache_dir, export, method, to_plain(cfg))
 
     def prepare(self, mesh: Mesh, *, side: str) -> PreparedShape:
         """The shape of a file, or of a mesh that is in none and is called as its ``side``: source or target."""
@@ -86,24 +91,52 @@ class MeshMatcher:
         with one_thread(), beside(partial(self.prepare, target, side="target")) as wait:
             return self.prepare(source, side="source"), wait()
 
-    def match(self, source: PreparedShape, target: PreparedShape, landmarks: Landmarks | None = None) -> FileMatch:
-        """The match of two shapes; ``landmarks`` are vertices of these."""
+    def match(
+        self,
+        source: PreparedShape,
+        target: PreparedShape,
+        landmarks: Landmarks | None = None,
+        initial: torch.Tensor | None = None,
+    ) -> FileMatch:
+        """The match of two shapes; ``landmarks`` are vertices of these, ``initial`` is a point map 2 → 1 of them."""
         choosing = {"starts": self.starts, "judge": self.judge}
         return match_shapes(
-            source, target, self.backbone, self.solver, device=self.device, landmarks=landmarks, **choosing
+            source,
+            target,
+            self.backbone,
+            self.solver,
+            device=self.device,
+            landmarks=landmarks,
+            initial=initial,
+            **choosing,
         )
 
-    def write(self, folder: Path, result: FileMatch, stages: Sequence[Stage] = ()) -> Path:
-        """Writes the map, pictures and the report into a folder; returns the path of the report."""
+    def write(self, folder: Path, result: FileMatch, stages: Sequence[Stage] = ()) -> tuple[Path, "Exports"]:
+        """Writes the map, files for other programs, pictures and the report into a folder; the path of the report, and
+        what these files are.
+        """
         paths = {**self.config["paths"], "output_dir": str(folder)}
         config = as_yaml({**self.config, "paths": paths})
         sweep(folder)
         write_text_atomically(folder / "config.yaml", config)
         with stage("files"):
             write_map(folder, result)
+        from pullback.tasks.mesh.exports.writing import write_exports
         from pullback.tasks.mesh.match_report import write_match  # draws, which is slow to import
 
-        return write_match(folder, result, method=self.method, view=self.view, config=config, stages=stages)
+        exports = write_exports(folder, result, self.export, view=self.view)
+        told: dict[str, Any] = {"method": self.method, "view": self.view, "config": config, "stages": stages}
+        return write_match(folder, result, exports=exports, **told), exports
+
+
+@dataclass(frozen=True)
+class Done:
+    """A match whose files are written."""
+
+    result: FileMatch
+    report: Path
+    exports: "Exports"
+    landing: Landing | None  # of points that were asked for
 
 
 def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> None:
@@ -117,8 +150,8 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
         telling_full_disks(folder),
         listening(StageClock(on_begin=_show if _is_long(cfg) else lambda stage: None)) as clock,
     ):
-        result = _matched(cfg, matcher)
-        report = matcher.write(folder, result, clock.stages)
+        done = match_and_write(cfg, matcher, *_prepared(cfg, matcher), folder, clock.stages)
+    result = done.result
     print(f"matched with {matcher.method}")
     if result.verdict is not None:
         choice = result.verdict.choice
@@ -130,7 +163,7 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
             f"the {len(result.landmarks[0])} landmarks land {result.landmark_distances().mean():.4f} √area from "
             "their places on average"
         )
-    elif checkpoint is None:
+    elif checkpoint is None and cfg.initial is None:
         print(
             "nothing was learned for this map, and left and right may be exchanged; for a trained one: "
             "ckpt=humans, or ckpt=RUN/checkpoints/best.ckpt"
@@ -138,24 +171,45 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
     if _is_long(cfg):
         took = f"{clock.seconds:.0f} s and at most {clock.peak_bytes / 2**30:.1f} GiB of memory"
         print(f"took {took}; stage by stage: {folder / 'metrics.json'}")
-    if result.omissions():
-        print(result.omissions())
-    print(f"report: {report}")
+    _tell_files(folder, done)
+
+
+def match_and_write(
+    cfg: DictConfig,
+    matcher: MeshMatcher,
+    source: PreparedShape,
+    target: PreparedShape,
+    folder: Path,
+    stages: Sequence[Stage] = (),
+) -> Done:
+    """Matches two shapes as a configuration asks, and writes all files of it."""
+    asked = Questions.of(cfg, source, target)
+    result = matcher.match(source, target, asked.landmarks, asked.initial)
+    landing = None if asked.points is None else land(result, asked.points, side=asked.points_on)
+    report, exports = matcher.write(folder, result, stages)
+    if landing is not None:
+        write_table(folder / "points.csv", landing.rows())
+    return Done(result, report, exports, landing)
+
+
+def _tell_files(folder: Path, done: Done) -> None:
+    if done.landing is not None:
+        print(f"where the points of the {done.landing.side} land, in the numbers and coordinates of the files:")
+        print(shown(done.landing))
+        print(f"points: {folder / 'points.csv'}")
+    for note in filter(None, (done.result.omissions(), *done.exports.notes)):
+        print(note)
+    print(f"report: {done.report}")
+    if done.exports.written:
+        print(f"for other programs, in {folder}: {', '.join(each.name for each in done.exports.written)}")
     print(f"map (line i: the vertex of the source for vertex i of the target, counted from 1): {folder / 'p2p21.txt'}")
 
 
-def _matched(cfg: DictConfig, matcher: MeshMatcher) -> FileMatch:
-    source, target = matcher.prepare_both(cfg.source, cfg.target)
-    for path, prepared in ((cfg.source, source), (cfg.target, target)):
+def _prepared(cfg: DictConfig, matcher: MeshMatcher) -> tuple[PreparedShape, PreparedShape]:
+    shapes = matcher.prepare_both(cfg.source, cfg.target)
+    for path, prepared in zip((cfg.source, cfg.target), shapes, strict=True):
         print(f"{path}: {prepared.shape.n} vertices", *prepared.notes, sep="; ")
-    return matcher.match(source, target, None if cfg.landmarks is None else landmarks_of(cfg.landmarks, source, target))
-
-
-def landmarks_of(path: str | Path, source: PreparedShape, target: PreparedShape) -> Landmarks:
-    """The landmarks of a file as vertices of the shapes."""
-    n1, n2 = (len(prepared.relabel.successor) for prepared in (source, target))
-    ids1, ids2 = read_landmarks(path, n1=n1, n2=n2)
-    return torch.from_numpy(source.relabel(ids1)), torch.from_numpy(target.relabel(ids2))
+    return shapes
 
 
 def _is_long(cfg: DictConfig) -> bool:

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from pullback.errors import UsageError
 
 # Read from the configuration one by one; the others pass through parts of it that read ``${…}`` a second time.
-_READ_ONCE = ("source", "target", "landmarks", "ckpt", "weights", "resume", "predictions")
+_READ_ONCE = ("source", "target", "landmarks", "initial", "points", "pairs", "ckpt", "weights", "resume", "predictions")
 _FOLDERS = re.compile(
     r"paths\.\w+|hydra\.(run|sweep)\.dir|hydra\.output_subdir|(dataset|test)\.\w+\.(root|lists)|data\.cache_dir|trainer\.default_root_dir"
     r"|(fusion|backbone|module)\.[\w.]*\bweights"
@@ -32,6 +32,8 @@ def path_value(key: str, value: str, *, program: str, sweeps: bool = False) -> s
     A name that is there is taken as it is. Names that were quoted or escaped for Hydra keep working, ``~`` is the home
     folder, and with ``-m`` several names separated by commas are a sweep.
     """
+    if key == "points" and re.fullmatch(r"\[[-\d,]*\]|\d+", value) and not Path(value).exists():
+        return value  # vertices
     if value.lower() == "null" or (key == "resume" and value == "auto") or value == "???":
         return value
     if not value:

@@ -45,6 +45,7 @@ _LARGEST_SEED = 2**32 - 1
 _AXES = "x y z -x -y -z"
 # Words that parts know. The parts check them too, but after seconds of imports.
 _ONE_OF = {
+    "points_on": "source target",
     "data.laplacian": "cotangent robust",
     "data.components": "dust largest all",
     "data.basis": "exact sampled",

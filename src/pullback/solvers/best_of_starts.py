@@ -114,6 +114,10 @@ class BestOfStarts:
             raise ValueError(f"points={points} are fewer than k={k} eigenfunctions; use points=700")
         self.starts, self.judge, self.points, self.k = list(starts), judge, points, k
 
+    def with_only(self, start: Start) -> "BestOfStarts":
+        """The same with nothing to choose from."""
+        return BestOfStarts(starts=[start], judge=self.judge, points=self.points, k=self.k)
+
     @torch.no_grad()
     def __call__(self, shape1: Shape, shape2: Shape, features: Mapping[str, tuple[Tensor, Tensor]]) -> Choice:
         """The candidates of a pair. ``features`` are those of all vertices of both shapes, by what they are called."""

@@ -52,7 +52,7 @@ def read_vts(path: str | Path, *, n_vertices: int) -> Int[ndarray, " t"]:
     Raises MissingFileError, and MeshError with the line for entries that are not whole numbers or outside of
     1..``n_vertices``, and for an empty file.
     """
-    numbers = _numbers(Path(path))
+    numbers = read_numbers(Path(path))
     if numbers.min() < 1 or numbers.max() > n_vertices:
         raise MeshError(_out_of_range(Path(path), numbers, n_vertices))
     return numbers - 1
@@ -63,7 +63,7 @@ def count_rows(path: str | Path) -> int:
 
     Raises MeshError where they are not whole numbers, one a line.
     """
-    return len(_numbers(Path(path)))
+    return len(read_numbers(Path(path)))
 
 
 def read_landmarks(path: str | Path, *, n1: int, n2: int) -> tuple[Int[ndarray, " t"], Int[ndarray, " t"]]:
@@ -123,10 +123,14 @@ def write_vts(path: str | Path, ids: Int[ndarray, " t"]) -> None:
     write_text_atomically(Path(path), "".join(f"{i + 1}\n" for i in np.asarray(ids).tolist()))
 
 
-def _numbers(path: Path) -> Int[ndarray, " t"]:
-    text = read_text(path, what="ground truth file").rstrip("\0\x1a")
+def read_numbers(path: Path, *, what: str = "ground truth file") -> Int[ndarray, " t"]:
+    """The whole numbers of a text file, one a line.
+
+    Raises MissingFileError, and MeshError with the line for anything else and for an empty file.
+    """
+    text = read_text(path, what=what).rstrip("\0\x1a")
     if not text.strip():
-        raise MeshError(f"{path}: the file is empty. Copy it again, or remove it to go without ground truth")
+        raise MeshError(f"{path}: the file is empty. Copy it again, or remove it to go without this {what}")
     lines = number_lines(text.encode())
     values = _words_as_numbers(path, text) if lines is None else lines.values
     numbers = whole(values)  # some tools write whole numbers as 1.000e+00
@@ -153,8 +157,12 @@ def _numbered_words(text: str) -> Iterator[tuple[int, str]]:
     return ((line, word) for line, words in enumerate(text.split("\n"), start=1) for word in words.split())
 
 
+def entry_of(path: Path, i: int) -> tuple[int, str]:
+    """The line and the word of entry ``i`` of such a file."""
+    return _entry(read_text(path), i)
+
+
 def _entry(text: str, i: int) -> tuple[int, str]:
-    """The line and the word of entry ``i``."""
     return next(islice(_numbered_words(text), i, None))
 
 

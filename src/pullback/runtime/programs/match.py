@@ -10,10 +10,15 @@ command = Command("match")
 
 @command.job
 def task(cfg: DictConfig) -> None:
-    from pullback.runtime.input_checks import check_early
+    from pullback.runtime.input_checks import check_early, take_pairs
 
+    take_pairs(cfg)
     check_early(cfg)  # before the slow imports
 
+    if cfg.pairs is not None:
+        from pullback.runtime.match_pairs import match_pairs
+
+        return match_pairs(cfg)
     if cfg.kind == "image":
         from pullback.runtime.match_images import match_images
 

@@ -19,6 +19,7 @@ from pullback.metrics.verdict import LEVELS, Judge, Verdict
 from pullback.nn.backbone import Backbone, LandmarkFeatures, RawDescriptor
 from pullback.nn.descriptor import WKS, TiltedWKS
 from pullback.solvers.best_of_starts import SECOND_OPINION, BestOfStarts, Choice
+from pullback.solvers.starts import FeatureStart
 from pullback.stages import stage
 from pullback.types import Shape
 
@@ -43,6 +44,7 @@ _WORDS = {
     "commutativity": "the shapes vibrate differently",
     "bijectivity": "the maps there and back do not undo each other",
 }
+_OF_MAP = 60  # eigenfunctions that tell the points of an initial map apart
 _TOLD = 2  # reasons
 _TELLING = 0.05  # a reason moves the logarithm of the expected error by at least this
 _OPEN = 0.004  # share of boundary edges from which a surface is said to have boundaries
@@ -103,18 +105,34 @@ def together(features1: Mapping[str, Tensor], features2: Mapping[str, Tensor]) -
 
 
 def begin(
-    starts: BestOfStarts | None, backbone: nn.Module, shapes: tuple[Shape, Shape], features: tuple[Tensor, Tensor]
+    starts: BestOfStarts | None,
+    backbone: nn.Module,
+    shapes: tuple[Shape, Shape],
+    features: tuple[Tensor, Tensor],
+    *,
+    initial: Int[Tensor, " n2"] | None = None,
 ) -> tuple[Choice | None, tuple[Tensor, Tensor]]:
     """The choice among several starts, and what the solver begins with: the features, where they are what was chosen or
-    there was no choice, or an embedding of the chosen map.
+    there was no choice, or an embedding of the chosen map. An ``initial`` map takes the place of all starts.
     """
+    begun = features if initial is None else as_features(initial, shapes[0])
     if starts is None:
-        return None, features
+        return None, begun
     named = [named_features(backbone, shape, feat) for shape, feat in zip(shapes, features, strict=True)]
+    if initial is not None:
+        return starts.with_only(FeatureStart(k_init=(30,), only_first=True))(
+            *shapes, {"initial map": begun, **together(*named)}
+        ), begun
     choice = starts(*shapes, together(*named))
     if not choice.is_open or choice.follows_features:
         return choice, features
     return choice, choice.embeddings(shapes[0].basis, shapes[1].basis)
+
+
+def as_features(p2p21: Int[Tensor, " n2"], shape1: Shape) -> tuple[Float[Tensor, "n1 c"], Float[Tensor, "n2 c"]]:
+    """Features of both shapes whose nearest neighbours are a point map: low eigenfunctions of shape 1, pulled back."""
+    low = shape1.basis.evecs[:, : min(_OF_MAP, shape1.basis.k)]
+    return low, low[p2p21]
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from pullback.figures.surface import Surface, as_array, simplification
 from pullback.geometry.mesh import face_areas
 from pullback.mapping.pointmap import coverage
 from pullback.stages import Stage, stage
+from pullback.tasks.mesh.exports.writing import Exports
 from pullback.tasks.mesh.two_meshes import FileMatch, file_ids
 from pullback.tasks.provenance import run_facts
 from pullback.writing import write_atomically
@@ -47,11 +48,18 @@ def dropped_part(prepared: PreparedShape) -> Surface | None:
 
 
 def write_match(
-    folder: Path, result: FileMatch, *, method: str, view: View, config: str, stages: Sequence[Stage] = ()
+    folder: Path,
+    result: FileMatch,
+    *,
+    method: str,
+    view: View,
+    config: str,
+    stages: Sequence[Stage] = (),
+    exports: Exports | None = None,
 ) -> Path:
     """Writes ``metrics.json``, ``match.png`` and ``report/index.html``: its path.
 
-    ``stages`` is what was measured so far; it may grow while this runs.
+    ``stages`` is what was measured so far; it may grow while this runs. ``exports`` are the files beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shape1, shape2 = result.source.shape, result.target.shape
@@ -66,7 +74,8 @@ def write_match(
         )
         save_figure(sheet([picture]), folder / "match.png")
         features = draw_features(shape1, shape2, result.feat1, result.feat2, view=view)
-    metrics = _metrics(result)
+    exports = exports or Exports()
+    metrics = _metrics(result) | exports.metrics()
     facts = run_facts()
     content = ReportContent(
         title=f"{shape2.name} → {shape1.name}",
@@ -76,12 +85,14 @@ def write_match(
                 f"{method}.",
                 *_sentences(metrics),
                 _sentence(result.omissions()),
+                *map(_sentence, exports.notes),
                 simplification(shape1, shape2),
             ]
         ).strip(),
         correspondences=[picture],
         fmaps=(result.fmap12_init, result.fmap12),
         features=features,
+        files=[(each.name, each.what) for each in exports.written],
         stages=_table(stages),
         config=config,
         command=facts.pop("command"),

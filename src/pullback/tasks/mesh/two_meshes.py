@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from pullback.brief import OneLine
@@ -85,6 +86,19 @@ def in_given_numbers(p2p21: Int[Tensor, " n2"], source: PreparedShape, target: P
     return np.where(relabel.dropped, -1, file_ids(source)[p2p21.numpy()[relabel.successor]])
 
 
+def between_shapes(p2p21: Int[ndarray, " m2"], source: PreparedShape, target: PreparedShape) -> Int[Tensor, " n2"]:
+    """A point map between two files as one between their shapes.
+
+    A vertex of the target without a partner (-1) takes that of the nearest one that has one.
+    """
+    given = p2p21[file_ids(target)]
+    lost = given < 0
+    if lost.any():
+        verts = target.shape.verts.double().numpy()
+        given = np.where(lost, given[~lost][cKDTree(verts[~lost]).query(verts)[1]], given)
+    return torch.from_numpy(source.relabel.successor[given].astype(np.int64))
+
+
 def file_ids(prepared: PreparedShape) -> Int[ndarray, " n"]:
     """The vertex of its file that each vertex of a shape stands for."""
     successor, moved = prepared.relabel.successor, prepared.relabel.moved
@@ -103,12 +117,14 @@ def match_shapes(
     *,
     device: torch.device,
     landmarks: Landmarks | None = None,
+    initial: Int[Tensor, " n2"] | None = None,
     starts: BestOfStarts | None = None,
     judge: Judge | None = None,
 ) -> FileMatch:
     """Features, then the solver: as in an evaluation.
 
-    ``landmarks`` are vertices of the shapes, for a backbone that takes them. With ``starts`` the solver begins with the
+    ``landmarks`` are vertices of the shapes, for a backbone that takes them. An ``initial`` map between the shapes is
+    what the solver begins with, in the place of the features. With ``starts`` the solver begins with the
     best of them, where there are several; with a ``judge`` too the result has a verdict.
     """
     shape1, shape2 = source.shape.to(device), target.shape.to(device)
@@ -121,9 +137,10 @@ def match_shapes(
     learned = any(True for _ in backbone.parameters())
     for prepared, feat in ((source, feat1), (target, feat2)):
         check_features(feat, of=prepared.shape.name, varied=learned)
-        if not learned:
+        if not learned and initial is None:
             _check_told_apart(prepared.relabel.name, feat)
-    choice, begun = begin(starts, backbone, (shape1, shape2), (feat1, feat2))
+    start = None if initial is None else initial.to(device)
+    choice, begun = begin(starts, backbone, (shape1, shape2), (feat1, feat2), initial=start)
     match = solver(*begun, shape1.basis, shape2.basis)
     with stage(f"full-resolution map of {shape2.n:,} vertices"):
         p2p21 = match.p2p21
@@ -132,7 +149,7 @@ def match_shapes(
     found = FileMatch(source, target, p2p21.cpu(), fmap12, fmap12_init, feat1, feat2, landmarks=landmarks)
     if choice is None or judge is None:
         return found
-    known = (learned, landmarks is not None)
+    known = (learned or initial is not None, landmarks is not None)
     return replace(found, verdict=judged(choice, found.p2p21, judge, source=source, target=target, given=known))
 
 

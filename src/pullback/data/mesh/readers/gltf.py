@@ -1,7 +1,11 @@
 """glTF 2.0 files, ``.glb`` or ``.gltf`` with its buffers: the surfaces of the scene, each in its place."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from pullback.data.mesh.readers.gltf_document import Document, document_of
@@ -31,18 +35,31 @@ def read_gltf(source: Source) -> FileMesh:
         ) from None
 
 
-def _scene(source: Source, document: Document) -> FileMesh:
+@dataclass(frozen=True)
+class Part:
+    """A primitive of the scene in its place."""
+
+    mesh: int
+    number: int  # of the primitive in its mesh
+    primitive: Mapping[str, Any]
+    begin: int  # the first of its vertices in the scene
+    points: Float[ndarray, "n 3"] | None  # None: those of an earlier part, which it shares
+    triangles: Int[ndarray, "f 3"]  # vertices of the whole scene
+
+
+def parts_of(source: Source, document: Document) -> tuple[list[Part], int]:
+    """The triangles of the scene in the order of its nodes, and how many sets of points or lines were passed over."""
     packed = [name for key, name in _PACKED.items() if key in document.content.get("extensionsRequired", ())]
     if packed:
         raise source.error(f"its meshes are packed with {packed[0]}", advice="Export it without compression")
-    verts, faces, places, passed_over, count = [], [], [], 0, 0
+    parts, passed_over, count = list[Part](), 0, 0
     for node, matrix in document.placed_nodes():
         shared: dict[int, int] = {}  # accessor of positions → where its vertices begin
         for i, primitive in enumerate(document.content["meshes"][node["mesh"]]["primitives"]):
             if primitive.get("mode", _TRIANGLES) not in (_TRIANGLES, _STRIP, _FAN):
                 passed_over += 1
                 continue
-            accessor = primitive["attributes"]["POSITION"]
+            accessor, placed = primitive["attributes"]["POSITION"], None
             if (
                 _DRACO in primitive.get("extensions", {})
                 and "bufferView" not in document.content["accessors"][accessor]
@@ -51,19 +68,29 @@ def _scene(source: Source, document: Document) -> FileMesh:
             if accessor not in shared:
                 points = document.accessor(accessor, "VEC3").astype(np.float64)
                 shared[accessor] = count
-                verts.append(points if "skin" in node else points @ matrix[:3, :3].T + matrix[:3, 3])
+                placed = points if "skin" in node else points @ matrix[:3, :3].T + matrix[:3, 3]
                 count += len(points)
             triangles = _triangles(document, primitive, count - shared[accessor])
             turned = "skin" not in node and np.linalg.det(matrix[:3, :3]) < 0
-            faces.append((triangles[:, ::-1] if turned else triangles) + shared[accessor])
-            places += [f"a triangle of primitive {i} of mesh {node['mesh']}"] * len(triangles)
-    if not faces:
+            triangles = (triangles[:, ::-1] if turned else triangles) + shared[accessor]
+            parts.append(Part(node["mesh"], i, primitive, shared[accessor], placed, triangles))
+    return parts, passed_over
+
+
+def _scene(source: Source, document: Document) -> FileMesh:
+    parts, passed_over = parts_of(source, document)
+    if not parts:
         raise source.error("its scene has no triangles", advice="Export the surface again, as .ply or .obj")
     notes = (f"{passed_over} sets of points or lines were ignored",) if passed_over else ()
-    corners = np.concatenate(faces).ravel()
-    return mesh_of_polygons(
-        source, np.concatenate(verts), corners, np.full(len(places), 3), place=lambda i: places[i], notes=notes
-    )
+    verts = np.concatenate([part.points for part in parts if part.points is not None])
+    corners = np.concatenate([part.triangles for part in parts]).ravel()
+    ends = np.cumsum([len(part.triangles) for part in parts])
+
+    def place(face: int) -> str:
+        part = parts[int(np.searchsorted(ends, face, side="right"))]
+        return f"a triangle of primitive {part.number} of mesh {part.mesh}"
+
+    return mesh_of_polygons(source, verts, corners, np.full(ends[-1], 3), place=place, notes=notes)
 
 
 def _triangles(document: Document, primitive: dict, n: int) -> Int[ndarray, "f 3"]:

@@ -17,7 +17,7 @@ from pullback.files import MissingFileError, read_bytes
 from pullback.geometry.cleaning import MeshError
 
 _TYPES = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_WIDTHS = {"SCALAR": 1, "VEC3": 3}
+_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 _MOST_ZEROS = 10_000_000  # elements of an array that has no bytes in the file
 
 
@@ -57,7 +57,7 @@ class Document:
             raise self.source.error(what, advice="Copy that file too, or export as .glb, which is one file") from None
 
     def accessor(self, index: int, kind: str) -> Num[ndarray, "n w"]:
-        """An array: ``kind`` is SCALAR or VEC3. Whole numbers that stand for parts of 1 are divided out."""
+        """An array: ``kind`` is SCALAR, VEC2, VEC3 or VEC4. Whole numbers that stand for parts of 1 are divided out."""
         described = self.content["accessors"][_natural(index)]
         if described["type"] != kind:
             raise ValueError(f"accessor {index} holds {described['type']} instead of {kind}")
@@ -71,6 +71,12 @@ class Document:
         if not described.get("normalized") or values.dtype.kind == "f":
             return values
         return np.maximum(values / np.iinfo(values.dtype).max, -1.0)
+
+    def view(self, index: int) -> bytes:
+        """A piece of a buffer, as of an image."""
+        described = self.content["bufferViews"][_natural(index)]
+        begin = _natural(described.get("byteOffset", 0))
+        return self.buffer(_natural(described["buffer"]))[begin : begin + _natural(described["byteLength"])]
 
     def _values(self, described: Mapping[str, Any], component: int, count: int, width: int) -> Num[ndarray, "n w"]:
         item = np.dtype(_TYPES[component])

@@ -55,7 +55,7 @@ def read_obj_by_line(source: Source) -> FileMesh:
     verts: list[list[float]] = []
     corners: list[int] = []
     sizes, known, places = [], [], []
-    for line, text in _whole_lines(source):
+    for line, text in whole_lines(source):
         keyword, *words = text.split("#", 1)[0].split() or [""]
         if keyword == "v":
             verts.append(_coordinates(source, line, words))
@@ -83,7 +83,7 @@ def _from_zero(corners: Int[ndarray, " c"], known: Int[ndarray, " c"] | None) ->
     return corners - 1 if known is None else np.where(corners > 0, corners - 1, known + corners)
 
 
-def _whole_lines(source: Source) -> Iterator[tuple[int, str]]:
+def whole_lines(source: Source) -> Iterator[tuple[int, str]]:
     """Lines with those that continue them, after a backslash at their end; numbered as the first."""
     begun = 0
     pieces: list[str] = []

@@ -16,7 +16,7 @@ from pullback.geometry.cleaning import MeshError
 
 _KEYWORD = re.compile(r"(?P<prefix>(?:ST|C|N|4|n)*)OFF(?=[0-9]|$)", re.IGNORECASE)
 # The keyword of a file in space, and the counts, which some writers glue to it.
-_ORDERLY = re.compile(rb"\s*(?:(?:ST|C|N)*OFF)?\s*([0-9]{1,12})[ \t]+([0-9]{1,12})(?:[ \t]+[0-9]+)?[ \t]*(?=[\r\n])")
+ORDERLY = re.compile(rb"\s*(?:(?:ST|C|N)*OFF)?\s*([0-9]{1,12})[ \t]+([0-9]{1,12})(?:[ \t]+[0-9]+)?[ \t]*(?=[\r\n])")
 # How many numbers each letter of the prefix puts behind the coordinates of a vertex.
 _EXTRAS = {"ST": (2,), "C": (4, 3), "N": (3,)}
 _WIDTHS = {3: "three", 4: "four"}
@@ -49,7 +49,7 @@ def off_at_once(source: Source) -> FileMesh | None:
     None for any other, which reading by line either understands or refuses with its reason.
     """
     data = without_comments(source.data)
-    counts = _ORDERLY.match(data)
+    counts = ORDERLY.match(data)
     lines = number_lines(data[counts.end() :]) if counts else None
     if counts is None or lines is None:
         return None

@@ -44,6 +44,17 @@ def mesh_of_polygons(
     return FileMesh(verts, triangles_of(verts, corners, sizes), notes)
 
 
+def cuts_of(
+    verts: Float[ndarray, "n 3"], corners: Int[ndarray, " c"], sizes: Int[ndarray, " p"]
+) -> tuple[Int[ndarray, " f"], Int[ndarray, "f 3"]]:
+    """How ``mesh_of_polygons`` cuts polygons: of each triangle the number of its polygon, and of its ``corners``."""
+    large = np.flatnonzero(np.repeat(sizes >= 3, sizes))
+    kept = np.flatnonzero(sizes >= 3)
+    # each corner stands for itself, at its place
+    cut = triangles_of(verts[corners[large]], np.arange(len(large)), sizes[kept])
+    return np.repeat(kept, sizes[kept] - 2), large[cut]
+
+
 def triangles_of(
     verts: Float[ndarray, "n 3"], corners: Int[ndarray, " c"], sizes: Int[ndarray, " p"]
 ) -> Int[ndarray, "f 3"]:

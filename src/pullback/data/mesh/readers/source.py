@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jaxtyping import Float, Int
 from numpy import ndarray
@@ -11,6 +12,9 @@ from numpy import ndarray
 from pullback.brief import OneLine
 from pullback.files import decoded, read_bytes
 from pullback.geometry.cleaning import MeshError
+
+if TYPE_CHECKING:
+    from pullback.data.mesh.looks.look import Look
 
 ADVICE = "The file is damaged or truncated: copy or export it again"
 
@@ -27,6 +31,7 @@ class FileMesh(OneLine):
     verts: Float[ndarray, "n 3"]
     faces: Int[ndarray, "f 3"]
     notes: tuple[str, ...] = ()  # what was left out, or taken to be meant otherwise than it is written
+    look: "Look | None" = None  # of a mesh that is in no file; that of a file is read when it is needed
 
 
 @dataclass(frozen=True)

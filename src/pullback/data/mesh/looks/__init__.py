@@ -1,0 +1,1 @@
+"""What mesh files say of a surface beside its shape: colours, textures, labels and other values; by format."""

@@ -1,0 +1,1 @@
+"""Mesh files for other programs. Vertices and faces keep their order wherever the format can."""
