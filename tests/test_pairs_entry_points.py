@@ -12,7 +12,7 @@ from tests.test_entry_points import run
 import pullback as pb
 from pullback.runtime.match_pairs import PairsFailed
 
-SMALL = ["data.k=40", "backbone=raw_wks", "backbone.descriptor.k=40", "starts=features"]
+SMALL = ["data.k=40", "ckpt=null", "backbone.descriptor.k=40", "starts=features"]
 SMALL += ["solver.k_init=10", "solver.n_steps=1"]
 
 
@@ -63,8 +63,8 @@ def test_pairs_from_python_share_their_shapes_and_tell_what_fails(folder, monkey
     found = list(pb.match_pairs([(a, b), (b, a), (a, nothing)], options=options))
     assert [each.error is None for each in found] == [True, True, False] and prepared.count(a) == 1
     assert np.array_equal(found[0].match.p2p21, pb.match(a, b, options=options).p2p21)
-    again = pb.match(a, b, initial=found[0].match.p2p21, options=options)
-    assert (again.p2p21 == found[0].match.p2p21).mean() > 0.9 and "initial map" in again.method
+    again = pb.match(a, b, initial=np.arange(162), options=options)
+    assert (again.p2p21 == np.arange(162)).mean() > 0.9 and "initial map" in again.method
     with pytest.raises(pb.UserError, match="initial: give a whole number for each of the 162 vertices"):
         pb.match(a, b, initial=[1, 2], options=options)
     landing = again.land([4])

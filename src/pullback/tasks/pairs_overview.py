@@ -38,8 +38,8 @@ def print_pairs(rows: Sequence[Row], *, console: Console | None = None) -> None:
         table.add_row(
             escape(row["name"]),
             f"[{_COLORS.get(told, 'default')}]{told}[/]",
-            _figure(row, "expected_error", 100),
-            _figure(row, "coverage", 100),
+            _figure(row, "expected_error", 100.0),
+            _figure(row, "coverage", 100.0),
             _figure(row, "seconds"),
             f"[{_COLORS.get(row['status'], 'default')}]{row['status']}[/]",
         )
