@@ -140,7 +140,7 @@ def test_every_documented_command_is_accepted(command):
     if "-m" in typed:  # the first of the values that are swept
         accepted = [word if "[" in word else word.split(",")[0] for word in accepted]
     cfg = composed(program, *accepted)
-    if cfg.get("ckpt") is None and "predictions=" not in command:
+    if cfg.get("ckpt") is None and "predictions=" not in command and "pairs=" not in command:
         check(cfg)
 
 

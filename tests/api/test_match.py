@@ -69,6 +69,14 @@ def test_a_match_saves_what_the_command_writes(folder, matched, tmp_path):
     assert config.paths.output_dir == str(tmp_path / "saved") and config.source == str(folder / "a.off")
 
 
+def test_a_match_shows_the_page_that_it_saves(matched, tmp_path):
+    page = matched.show()
+    matched.save(tmp_path)
+    saved = (tmp_path / "report" / "viewer.html").read_text(encoding="utf-8")
+    assert page.html == saved and page._repr_html_().startswith("<iframe")
+    assert 'href="viewer.html"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
+
 def test_values_are_pulled_back_in_their_own_kind(matched, icosphere, permuted_twin):
     values = np.arange(642)
     assert np.array_equal(matched.pull_back(values), matched.p2p21)

@@ -72,7 +72,7 @@ def test_a_match_of_photographs_saves_and_prints_itself(matched, tmp_path):
 
 
 def test_landmarks_are_for_meshes(files, options):
-    with pytest.raises(pb.UserError, match="landmarks are vertices of meshes"):
+    with pytest.raises(pb.UserError, match="landmarks and initial maps are of meshes"):
         pb.match(*files, landmarks=[[0, 0]] * 3, options=options)
 
 
@@ -90,3 +90,10 @@ def test_an_array_is_read_as_its_file_would_be(files):
 def test_an_array_that_is_no_photograph_is_refused(values):
     with pytest.raises(ImageError, match="a: an array of"):
         image_of(values, name="a")
+
+
+def test_a_match_shows_the_page_that_it_saves(matched, tmp_path):
+    matched.save(tmp_path)
+    saved = (tmp_path / "report" / "viewer.html").read_text(encoding="utf-8")
+    assert matched.show().html == saved
+    assert 'href="viewer.html"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")

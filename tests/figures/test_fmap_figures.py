@@ -17,6 +17,12 @@ def test_the_map_is_shown_before_and_after_with_the_block_that_compares():
         np.testing.assert_allclose(shown, expected, rtol=1e-6)
 
 
+def test_maps_of_one_size_before_and_after_are_not_shown_twice():
+    figure = fmap_figure(np.eye(4), 0.5 * np.eye(4))
+    titles = [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
+    assert [title for title in titles if title] == ["before refinement, 4 × 4", "after refinement, 4 × 4"]
+
+
 def test_signed_colours_are_symmetric_and_a_row_shares_its_scale():
     figure = fmap_figure(np.diag([1.0, 0.2]), np.diag([0.9, -0.3, 0.1]))
     limits = [axes.get_images()[0].get_clim() for axes in figure.axes if axes.get_images()]

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
+from pullback.api.pages import Page
 from pullback.errors import UserError
 from pullback.mapping.grid_match import flow_from_match
 from pullback.tasks.mesh.two_meshes import FileMatch, file_ids
@@ -104,6 +105,17 @@ class MeshMatch(_Made["MeshMatcher"]):
             pulled[absent] = np.nan
         return pulled
 
+    def show(self) -> Page:
+        """The interactive viewer: both meshes, linked. A notebook shows what this returns; ``save`` and ``open`` it
+        elsewhere.
+        """
+        from pullback.figures.viewer import viewer_html  # draws, which is slow to import
+        from pullback.tasks.mesh.viewed import viewed_match
+
+        title = f"{self.shape2.name} → {self.shape1.name}"
+        told = () if self._result.verdict is None else (f"Verdict: {self._result.verdict.verdict.sentence}.",)
+        return Page(viewer_html(viewed_match(self._result, title=title, view=self._matcher.view, told=told)))
+
     def land(self, points: Any, *, on: str = "source") -> "Landing":
         """Where points land on the other mesh: vertices (t,), counted from 0, or places (t, 3) in the coordinates of
         the mesh that they are ``on``, source or target.
@@ -117,7 +129,7 @@ class MeshMatch(_Made["MeshMatcher"]):
         values = np.asarray(points)
         n = len((self._result.source if on == "source" else self._result.target).relabel.successor)
         if on not in SIDES:
-            raise ValuesError(f"on={on!r}: points lie on the source or on the target")
+            raise ValuesError(f"points lie on the source or on the target, and on {on!r} there are none")
         if values.ndim == 1 and values.dtype.kind in "iu" and len(values) and 0 <= values.min() <= values.max() < n:
             return land(self._result, QueryPoints.of_vertices(values.astype(np.int64)), side=on)
         if values.ndim == 2 and values.shape[1] == 3 and len(values) and np.isfinite(values).all():
@@ -194,6 +206,16 @@ class ImageMatch(_Made["ImageMatcher"]):
         above = values[top, left] * (1 - across) + values[top, right] * across
         below = values[bottom, left] * (1 - across) + values[bottom, right] * across
         return (above * (1 - down) + below * down).astype(values.dtype)
+
+    def show(self) -> Page:
+        """The interactive viewer: point at either photograph, slide from one to the other. A notebook shows what this
+        returns; ``save`` and ``open`` it elsewhere.
+        """
+        from pullback.figures.photo_viewer import ViewedPhotos, photo_viewer_html  # draws, which is slow to import
+
+        one, two = self._pair.image1, self._pair.image2
+        viewed = ViewedPhotos(f"{two.name} → {one.name}", one, two, self.flow21, told=self._pair.notes)
+        return Page(photo_viewer_html(viewed))
 
     def save(self, folder: str | Path) -> Path:
         """Writes what ``pullback match`` writes: flow21.flo, match.npz, metrics.json, config.yaml, a picture and the

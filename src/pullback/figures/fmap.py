@@ -1,4 +1,4 @@
-"""Functional-map matrices, before and after refinement or side by side, and learned features on the surfaces."""
+"""Functional-map matrices, before and after refinement or side by side, and features on the surfaces."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,16 +26,19 @@ def fmap_figure(
     fmap12_init: Float[Tensor, "k2_init k1_init"] | Float[ndarray, "k2_init k1_init"],
     fmap12: Float[Tensor, "k2 k1"] | Float[ndarray, "k2 k1"],
 ) -> Figure:
-    """The map 1 → 2 from the features, the same block after refinement, and the whole refined map.
+    """The map 1 → 2 from the features, the same block after refinement, and the whole refined map if that is larger.
 
     Above with sign, below its magnitude: signs of eigenfunctions are arbitrary, so an exact map of isometric shapes is
     a diagonal of ±1 and its quality is read off the magnitude. All panels of a row share one scale.
     """
     before, after = as_array(fmap12_init).astype(float), as_array(fmap12).astype(float)
     k2, k1 = before.shape
-    named = ((before, "before refinement"), (after[:k2, :k1], "the same block after"), (after, "after refinement"))
+    named = [(before, "before refinement"), (after[:k2, :k1], "the same block after"), (after, "after refinement")]
+    if after.shape == before.shape:
+        del named[1]
     panels = [(matrix, f"{name}, {_size(matrix)}") for matrix, name in named]
-    return _panels_figure(panels, np.concatenate([before.ravel(), after.ravel()]), width=8.8, side="shape")
+    values = np.concatenate([before.ravel(), after.ravel()])
+    return _panels_figure(panels, values, width=1.0 + 2.6 * len(panels), side="shape")
 
 
 def fmaps_figure(fmaps: Mapping[str, Matrix], *, block: int = 50) -> Figure:
@@ -131,7 +134,7 @@ def draw_features(
             f"{values2.shape[1]} on shape 2; pass features of one network"
         )
     stage = Scene.around([shape1, shape2], view=view, height=360, max_width=360)
-    channels = _telling_channels(np.concatenate([_some_rows(values1), _some_rows(values2)]), count)
+    channels = telling_channels((values1, values2), count)
     (shape1, shown1), (shape2, shown2) = stage.thinned(shape1), stage.thinned(shape2)
     values1, values2 = values1[shown1], values2[shown2]
     pictures = []
@@ -152,7 +155,8 @@ def _some_rows(values: Float[ndarray, "n c"], *, most: int = 20_000) -> Float[nd
     return values[:: max(1, len(values) // most)].astype(float)
 
 
-def _telling_channels(values: Float[ndarray, "n c"], count: int) -> list[int]:
-    centred = values - values.mean(axis=0)
-    pivots = qr(centred, mode="r", pivoting=True)[1]
+def telling_channels(values: tuple[Float[ndarray, "n1 c"], Float[ndarray, "n2 c"]], count: int) -> list[int]:
+    """At most ``count`` channels, by pivoted QR: large variation, and little that those before already show."""
+    both = np.concatenate([_some_rows(values[0]), _some_rows(values[1])])
+    pivots = qr(both - both.mean(axis=0), mode="r", pivoting=True)[1]
     return [int(i) for i in pivots[:count]]

@@ -12,6 +12,7 @@ from pullback.figures.fmap import Matrix, fmap_picture
 from pullback.figures.palette import ERROR_MAP, value_colors
 from pullback.figures.picture import ColourBar, Panel, Picture
 from pullback.figures.surface import as_array
+from pullback.figures.tears import with_sharp_seams
 from pullback.figures.thumbnail import Thumbnail, rgba, thumbnails
 from pullback.types import Image
 
@@ -61,7 +62,7 @@ def draw_dense_correspondence(
     small1, small2 = thumbnails(photo1, photo2)
     centre, radius = _extent(small1)
     colors1 = rainbow(small1.places(), centre=centre, radius=radius)
-    colors2 = rainbow(_matches(small2, flow21), centre=centre, radius=radius)
+    colors2 = rainbow(matched_places(small2, flow21), centre=centre, radius=radius)
     panels = [
         Panel(_dressed(small, colors, dress=dress, opacity=0.72), name, photographic=True)
         for small, colors, name in ((small1, colors1, names[0]), (small2, colors2, names[1]))
@@ -89,13 +90,13 @@ def draw_texture_transfer(
     ``dress`` as above.
     """
     small1, small2 = thumbnails(photo1, photo2)
-    carried = small1.colors_at(_matches(small2, flow21))
+    carried = small1.colors_at(matched_places(small2, flow21))
     panels = (
         Panel(small1.panel(), names[0], photographic=True),
         Panel(small2.panel(), names[1], photographic=True),
         Panel(
             _dressed(small2, carried, dress=dress, opacity=1.0),
-            f"{names[1]} in the colours of {names[0]}",
+            f"{names[1].split(':')[0]} in the colours of {names[0].split(':')[0]}",
             photographic=True,
         ),
     )
@@ -128,9 +129,10 @@ def dense_errors(
     return errors if known2 is None else np.where(as_array(known2), errors, np.nan)
 
 
-def _matches(small2: Thumbnail, flow21: Flow) -> Float[ndarray, "h w 2"]:
-    """Where each pixel of the panel of image 2 is mapped to, in pixels of image 1."""
-    return small2.places() + small2.pick(np.moveaxis(as_array(flow21), 0, -1)).astype(float)
+def matched_places(small2: Thumbnail, flow21: Flow) -> Float[ndarray, "h w 2"]:
+    """Where each pixel of the panel of image 2 is mapped to, in pixels of image 1; sharp at the seams of the map."""
+    places = small2.places() + small2.pick(np.moveaxis(as_array(flow21), 0, -1)).astype(float)
+    return with_sharp_seams(places, scale=1 / small2.scale)
 
 
 def _extent(small: Thumbnail) -> tuple[Float[ndarray, "2"], float]:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,12 @@ from pullback.figures.palette import SERIES_DARK, SERIES_LIGHT
 from pullback.figures.picture import ColourBar, Panel, Picture, jpeg_bytes, png_bytes
 
 _SHOWN = 0.6  # size of rendered pictures on the page: fine enough for dense screens and for paper
+
+
+@cache
+def script(name: str) -> str:
+    """The source of a script of ``html/``. It is put on a page as it is, hence holds nothing from outside."""
+    return (files("pullback.figures") / "html" / name).read_text(encoding="utf-8")
 
 
 def page(template: str, **values: Any) -> str:

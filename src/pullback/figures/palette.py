@@ -23,6 +23,7 @@ SIGNED_MAP: Colormap = colormaps["RdBu_r"]
 MAGNITUDE_MAP: Colormap = LinearSegmentedColormap.from_list(
     "magnitude", ["#f7f7f7", "#b9c3e0", "#7d74b6", "#521f75", "#1a0320"]
 )
+CONFIDENCE_MAP: Colormap = LinearSegmentedColormap.from_list("confidence", ["#e9ecef", "#a9cfd8", "#3f95ad", "#0f4c6e"])
 UNKNOWN = np.array([0.66, 0.68, 0.70])  # a surface of which nothing is known
 
 _OKLAB_TO_LMS = np.array(

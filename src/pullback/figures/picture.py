@@ -42,6 +42,7 @@ class Picture:
     panels: tuple[Panel, ...]
     note: str = ""
     bar: ColourBar | None = None
+    viewer: str = ""  # the address of an interactive page of the same, beside the report
 
 
 def png_bytes(image: UInt8[ndarray, "h w 4"]) -> bytes:

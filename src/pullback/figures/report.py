@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing beside it, neither network nor script."""
+"""The report of a run: one HTML file that needs neither network nor script; interactive pages lie beside it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ class ReportContent:
 
     title: str
     subtitle: str = ""
+    viewer: str = ""  # the address of an interactive page beside the report
     # entries of `results` in metrics.json: dataset, split, pairs, protocol, metrics, pck_curve
     results: Sequence[Mapping[str, Any]] = ()
     pair_rows: Sequence[Mapping[str, Any]] = ()  # rows of pairs.csv
@@ -66,6 +67,7 @@ def report_html(content: ReportContent) -> str:
         "report.html.j2",
         title=content.title,
         subtitle=content.subtitle,
+        viewer=content.viewer,
         sections=[section for section in sections if section.content],
         missing=[section.title for section in sections if not section.content],
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from pullback.figures.eigenfunctions import draw_eigenfunctions
 from pullback.figures.fmap import Matrix
+from pullback.figures.photo_viewer import ViewedPhotos, write_photo_viewer
 from pullback.figures.picture import Picture
 from pullback.figures.report import Gallery, write_report
 from pullback.figures.report_kinds import IMAGES
@@ -70,12 +71,19 @@ def report_images(folder: Path, evaluated: Sequence[Evaluated], *, title: str, p
         content,
         subtitle=" · ".join([content.subtitle, *_noted(noted)]),
         kind=IMAGES,
-        correspondences=[correspondence_picture(one) for one in every],
+        correspondences=[_linked(folder / "report", one, number) for number, one in enumerate(every, start=1)],
         galleries=galleries,
         fmaps=fmaps_by_name(middle.arrays) if middle else None,
         fmap_pair=middle.title if middle else "",
     )
     return write_report(folder / "report" / "index.html", content)
+
+
+def _linked(folder: Path, one: ShownPair, number: int) -> Picture:
+    """The picture of a correspondence, with an interactive page beside the report."""
+    viewed = ViewedPhotos(one.title, one.pair.image1, one.pair.image2, one.flow21, told=one.pair.notes)
+    page = write_photo_viewer(folder / f"viewer-{number}.html", viewed)
+    return replace(correspondence_picture(one), viewer=page.name)
 
 
 def _noted(notes: Sequence[str]) -> list[str]:

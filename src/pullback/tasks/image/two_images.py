@@ -8,6 +8,7 @@ import numpy as np
 from pullback.data.image.truth import write_flo
 from pullback.figures.eigenfunctions import draw_eigenfunctions
 from pullback.figures.image_pair import draw_image_match
+from pullback.figures.photo_viewer import ViewedPhotos, write_photo_viewer
 from pullback.figures.picture import sheet
 from pullback.figures.plot import save_figure
 from pullback.figures.report import Gallery, ReportContent, write_report
@@ -23,7 +24,8 @@ from pullback.writing import write_atomically
 def write_image_match(
     folder: Path, pair: ImagePair, patches: PatchPair, match: PatchMatch, *, method: str, config: str
 ) -> Path:
-    """Writes ``flow21.flo``, ``match.npz``, ``metrics.json``, ``match.png`` and ``report/index.html``.
+    """Writes ``flow21.flo``, ``match.npz``, ``metrics.json``, ``match.png``, ``report/viewer.html`` and
+    ``report/index.html``.
 
     Returns the path of the last.
     """
@@ -39,10 +41,13 @@ def write_image_match(
     pictures = draw_image_match(pair.image1, pair.image2, flow21, title=title, fmaps=fmaps, names=names)
     save_figure(sheet(pictures), folder / "match.png")
     dense, texture = pictures[:2]
+    viewed = ViewedPhotos(title, pair.image1, pair.image2, flow21, told=pair.notes)
+    viewer = write_photo_viewer(folder / "report" / "viewer.html", viewed)
     facts = run_facts()
     content = ReportContent(
         title=title,
         subtitle=". ".join([method, *pair.notes]),
+        viewer=viewer.name,
         kind=IMAGES,
         correspondences=[dense],
         galleries=[

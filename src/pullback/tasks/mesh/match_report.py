@@ -2,30 +2,40 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pullback.data.mesh.shapes import PreparedShape
+from pullback.figures.alignment import aligning_rotation, turned
 from pullback.figures.camera import View, broadest_view
 from pullback.figures.correspondence import draw_correspondence
 from pullback.figures.fmap import draw_features
-from pullback.figures.picture import sheet
+from pullback.figures.picture import Picture, sheet
 from pullback.figures.plot import save_figure
 from pullback.figures.report import ReportContent, write_report
+from pullback.figures.report_kinds import MESHES
 from pullback.figures.surface import Surface, as_array, simplification
+from pullback.figures.three import ViewerError
+from pullback.figures.viewer import write_viewer
 from pullback.geometry.mesh import face_areas
 from pullback.mapping.pointmap import coverage
 from pullback.stages import Stage, stage
 from pullback.tasks.mesh.exports.writing import Exports
 from pullback.tasks.mesh.two_meshes import FileMatch, file_ids
+from pullback.tasks.mesh.viewed import viewed_match
 from pullback.tasks.provenance import run_facts
 from pullback.writing import write_atomically
 
 # Dropped parts of less area than this, in units of the shape's, are not drawn: far away dust would make the shape
 # small.
 _SHOWN_SHARE = 0.05
+_LEAD = (
+    "Every point of the target wears the colour of the point of the source that it is mapped to: equal places should "
+    "have equal colours. Where it is pale the map is unsure, or there is no match."
+)
 
 
 def dropped_part(prepared: PreparedShape) -> Surface | None:
@@ -57,38 +67,27 @@ def write_match(
     stages: Sequence[Stage] = (),
     exports: Exports | None = None,
 ) -> Path:
-    """Writes ``metrics.json``, ``match.png`` and ``report/index.html``: its path.
+    """Writes ``metrics.json``, ``match.png``, ``report/viewer.html`` and ``report/index.html``: the path of the last.
 
     ``stages`` is what was measured so far; it may grow while this runs. ``exports`` are the files beside it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shape1, shape2 = result.source.shape, result.target.shape
+    title = f"{result.target.shape.name} → {result.source.shape.name}"
     with stage("pictures"):
-        view = broadest_view(as_array(shape1.verts).astype(np.float64), as_array(shape1.faces), view=view)
-        names = (f"source: {shape1.name}", f"target: {shape2.name}")
-        rest = dropped_part(result.source), dropped_part(result.target)
-        title = f"{shape2.name} → {shape1.name}"
-        certain2 = None if result.verdict is None else as_array(result.verdict.confidence2)
-        picture = draw_correspondence(
-            shape1, shape2, result.p2p21, title=title, names=names, view=view, unmatched=rest, confidence2=certain2
-        )
+        picture, features = _pictures(result, title=title, view=view)
         save_figure(sheet([picture]), folder / "match.png")
-        features = draw_features(shape1, shape2, result.feat1, result.feat2, view=view)
+    with stage("viewer"):
+        viewer, missing = _write_viewer(folder / "report", result, title=title, view=view)
     exports = exports or Exports()
-    metrics = _metrics(result) | exports.metrics()
-    facts = run_facts()
+    metrics, facts = _metrics(result) | exports.metrics(), run_facts()
+    simplified = simplification(result.source.shape, result.target.shape)
+    notes = [_sentence(note) for note in (result.omissions(), *exports.notes)]
+    said = [*_verdict_line(result), f"{method}.", *_sentences(metrics), *notes, simplified]
     content = ReportContent(
-        title=f"{shape2.name} → {shape1.name}",
-        subtitle=" ".join(
-            [
-                *_verdict_line(result),
-                f"{method}.",
-                *_sentences(metrics),
-                _sentence(result.omissions()),
-                *map(_sentence, exports.notes),
-                simplification(shape1, shape2),
-            ]
-        ).strip(),
+        title=title,
+        subtitle=" ".join([*said, missing]).strip(),
+        viewer=viewer,
+        kind=replace(MESHES, correspondences=_LEAD),
         correspondences=[picture],
         fmaps=(result.fmap12_init, result.fmap12),
         features=features,
@@ -103,6 +102,37 @@ def write_match(
     text = json.dumps({"method": method, **metrics, "stages": _table(stages)}, indent=2) + "\n"
     write_atomically(folder / "metrics.json", lambda file: file.write(text.encode()))
     return report
+
+
+def _pictures(result: FileMatch, *, title: str, view: View) -> tuple[Picture, list[Picture]]:
+    """The correspondence, the target turned to the source's side, and the features."""
+    shape1, shape2 = result.source.shape, result.target.shape
+    view = broadest_view(as_array(shape1.verts).astype(np.float64), as_array(shape1.faces), view=view)
+    certain2 = None if result.verdict is None else as_array(result.verdict.confidence2)
+    rotation = aligning_rotation(as_array(shape1.verts), as_array(shape2.verts), as_array(result.p2p21), certain2)
+    rest1, rest2 = dropped_part(result.source), dropped_part(result.target)
+    seen2 = turned(shape2, rotation)
+    picture = draw_correspondence(
+        shape1,
+        seen2,
+        result.p2p21,
+        title=title,
+        names=(f"source: {shape1.name}", f"target: {shape2.name}"),
+        view=view,
+        unmatched=(rest1, rest2 and turned(rest2, rotation)),
+        confidence2=certain2,
+    )
+    names = ("source", "target")
+    return picture, draw_features(shape1, seen2, result.feat1, result.feat2, names=names, view=view)
+
+
+def _write_viewer(folder: Path, result: FileMatch, *, title: str, view: View) -> tuple[str, str]:
+    """The name of the interactive page in a folder, and what is to be said where there is none."""
+    try:
+        told = _verdict_line(result)
+        return write_viewer(folder / "viewer.html", viewed_match(result, title=title, view=view, told=told)).name, ""
+    except ViewerError as error:
+        return "", _sentence(str(error))
 
 
 def _metrics(result: FileMatch) -> dict[str, Any]:
