@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.test_entry_points import run
 
 import pullback as pb
 from pullback.api.matching import matcher_for
+from pullback.runtime import match_meshes
 
 OPTIONS = {"data.k": 60, "backbone.descriptor.k": 60, "solver.k_init": 20, "solver.n_steps": 3}
 
@@ -126,6 +128,26 @@ def test_dropped_vertices_are_minus_one_and_get_no_values(icosphere, options, fo
     assert found.p2p21[-1] == -1 and np.isnan(found.pull_back(np.arange(642))[-1])
     assert "target: " in found.notes[0]
     assert found.save(folder / "dropped").is_file()
+
+
+def test_vertices_without_a_partner_are_minus_one_and_get_no_values(matched):
+    upper = matched.shape2.verts[:, 2] > 0
+    m = type(matched)(matched._matcher, replace(matched._result, matched2=upper))
+    assert np.array_equal(m.matched, upper[m._result.target.relabel.successor]) and m.matched1.all()
+    assert np.array_equal(m.p2p21 < 0, ~m.matched)
+    assert np.array_equal(np.isnan(m.pull_back(np.arange(642))), ~m.matched)
+
+
+def test_whole_shapes_are_no_parts_unless_one_is_said_to_be(icosphere, options, monkeypatch):
+    asked = []
+    monkeypatch.setattr(match_meshes, "match_part", lambda source, target, part, *given, **more: asked.append(part))
+    ordinary = pb.match(icosphere, icosphere, options=options)
+    assert not asked
+    given = pb.match(icosphere, icosphere, partial="target", options=options)
+    assert [(part.side, part.asked) for part in asked] == [(1, True)]
+    assert np.array_equal(given.p2p21, ordinary.p2p21)  # where no region can be matched
+    with pytest.raises(pb.UserError, match="partial=left is unknown"):
+        pb.match(icosphere, icosphere, partial="left", options=options)
 
 
 def test_landmarks_are_a_file_from_1_or_an_array_from_0(folder, options, permuted_twin, tmp_path):

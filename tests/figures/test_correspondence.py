@@ -52,6 +52,16 @@ def test_what_is_not_to_be_trusted_is_pale(ball):
     assert np.ptp(lower) < 20 < np.ptp(plain[3 * h // 4, w // 2, :3].astype(int))
 
 
+def test_what_has_no_partner_is_pale_on_either_shape(ball):
+    upper = ball.verts[:, 1] > 0
+    given = {"title": "", "matched": (upper, upper)}
+    panels = draw_correspondence(ball, ball, np.arange(len(ball.verts)), **given).panels
+    h, w = panels[0].image.shape[:2]
+    for panel in panels:
+        below, above = (panel.image[row, w // 2, :3].astype(int) for row in (3 * h // 4, h // 4))
+        assert np.ptp(below) < 20 < np.ptp(above)
+
+
 def test_known_errors_add_a_panel_with_its_scale_and_larger_errors_are_darker(ball):
     errors = np.where(ball.verts[:, 0] < 0, 0.0, 0.5)
     picture = draw_correspondence(ball, ball, np.arange(len(ball.verts)), title="errors", errors2=errors)

@@ -133,3 +133,9 @@ def test_an_iteration_that_does_not_converge_says_how_far_it_came(problem, monke
 def test_a_negative_matrix_gives_no_eigenpairs(problem, backend):
     with pytest.raises((ConvergenceError, ValueError)):
         smallest_eigenpairs(-problem, 5, backend=backend)
+
+
+def test_nothing_is_left_of_vectors_that_lie_in_the_basis_already(problem):
+    basis = lanczos._Basis(lanczos.factorise(problem + 0.1 * sp.eye(problem.shape[0])), problem.shape[0], 40)
+    basis.append(basis.orthonormalise(basis.random(8)))
+    assert basis.orthonormalise(torch.zeros(problem.shape[0], 3, dtype=torch.float64)).shape == (problem.shape[0], 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -56,8 +56,12 @@ class MeshMatch(_Made["MeshMatcher"]):
 
     def __init__(self, matcher: "MeshMatcher", result: FileMatch):
         self._matcher, self._result = matcher, result
-        # for each given vertex of mesh 2 one of mesh 1; -1 where cleaning dropped the vertex
+        # for each given vertex of mesh 2 one of mesh 1; -1 where it has none, and where cleaning dropped the vertex
         self.p2p21: Int[ndarray, " m2"] = result.between_files()
+        # which given vertices of either mesh have a partner on the other; matched2 is p2p21 >= 0
+        self.matched1: Bool[ndarray, " m1"]
+        self.matched2: Bool[ndarray, " m2"]
+        self.matched1, self.matched2 = result.matched()
         self.fmap12: Float[ndarray, "k2 k1"] = result.fmap12.numpy()
         self.shape1: Shape = result.source.shape
         self.shape2: Shape = result.target.shape
@@ -77,6 +81,11 @@ class MeshMatch(_Made["MeshMatcher"]):
         return file_ids(self._result.target)
 
     @property
+    def matched(self) -> Bool[ndarray, " m2"]:
+        """Which given vertices of mesh 2 have a partner on mesh 1: ``matched2``."""
+        return self.matched2
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was done to the meshes before they were matched, in words."""
         sides = (("source", self._result.source), ("target", self._result.target))
@@ -85,8 +94,9 @@ class MeshMatch(_Made["MeshMatcher"]):
     def pull_back(self, values1: Any) -> Any:
         """Values at the given vertices of mesh 1, carried to those of mesh 2: ``values1[p2p21]``.
 
-        An array or a tensor of shape (m1, …) gives one of (m2, …), of the same kind. Vertices that cleaning dropped get
-        NaN, so that whole numbers become floating-point where there are some. Raises ValuesError for another length.
+        An array or a tensor of shape (m1, …) gives one of (m2, …), of the same kind. Vertices without a partner
+        (see ``matched``) get NaN, so that whole numbers become floating-point where there are some.
+        Raises ValuesError for another length.
         """
         values = values1 if isinstance(values1, Tensor) else np.asarray(values1)
         m1 = len(self._result.source.relabel.successor)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
@@ -31,11 +31,12 @@ def draw_correspondence(
     view: View | None = None,
     unmatched: tuple[TriangleMesh | None, TriangleMesh | None] = (None, None),
     confidence2: Float[ndarray, " n2"] | None = None,
+    matched: tuple[Bool[ndarray, " n1"] | None, Bool[ndarray, " n2"] | None] = (None, None),
 ) -> Picture:
     """Shape 1 coloured by position, shape 2 by the colours that its points fetch through ``p2p21``; both at one scale.
 
-    ``unmatched`` are parts of either that have no match, drawn in pale grey; so is shape 2 where ``confidence2`` is
-    low. With ``errors2`` (units of √area, NaN
+    ``unmatched`` are parts of either that are no part of the shapes, drawn in pale grey; so are vertices that are not
+    ``matched``, and shape 2 where ``confidence2`` is low. With ``errors2`` (units of √area, NaN
     where unknown; see
     :func:`errors_on_surface`) a third panel shows the errors.
     Raises ValueError when ``p2p21`` is not a map from shape 2 to shape 1.
@@ -51,7 +52,8 @@ def draw_correspondence(
     whole1, whole2 = (_together(shape, rest) for shape, rest in zip((shape1, shape2), unmatched, strict=True))
     stage = Scene.around([whole1, whole2], view=view)
     colors1 = position_colors(as_array(shape1.verts).astype(np.float64), view=view)
-    painted = (_and_pale(colors1, whole1), _and_pale(_faded(colors1[map21], confidence2), whole2))
+    shown1, shown2 = (_pale_without(mask, of) for mask, of in zip(matched, (colors1, colors1[map21]), strict=True))
+    painted = (_and_pale(shown1, whole1), _and_pale(_faded(shown2, confidence2), whole2))
     panels = [Panel(stage.draw(whole1, painted[0]), names[0]), Panel(stage.draw(whole2, painted[1]), names[1])]
     if errors2 is None:
         return Picture(title, tuple(panels))
@@ -75,6 +77,11 @@ def _together(shape: TriangleMesh, rest: TriangleMesh | None) -> TriangleMesh:
 def _and_pale(colors: Float[ndarray, "n 3"], whole: TriangleMesh) -> Float[ndarray, "m 3"]:
     """The colours of the first vertices, and pale grey for the others."""
     return np.concatenate([colors, np.full((len(whole.verts) - len(colors), 3), _PALE)])
+
+
+def _pale_without(matched: Bool[ndarray, " n"] | None, colors: Float[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:
+    """The colours of vertices that are matched, and pale grey for the others."""
+    return colors if matched is None else np.where(matched[:, None], colors, _PALE)
 
 
 def _faded(colors: Float[ndarray, "n 3"], confidence: Float[ndarray, " n"] | None) -> Float[ndarray, "n 3"]:

@@ -39,6 +39,26 @@ def wave_kernel_signature(basis: Eigenbasis, *, n_energies: int = 128) -> Float[
     return _combined(weights / weights.sum(dim=1, keepdim=True), basis, positive, squared=True)
 
 
+def wave_kernels_at(basis: Eigenbasis, reference: Eigenbasis, *, n_energies: int = 128) -> Float[Tensor, "n c"]:
+    """Wave kernels of a part at the energies of the whole, ``reference``, both in the same unit of length.
+
+    ``Σ_i w_e(λ_i) φ_i(x)² / Σ_j w_e(μ_j)`` with the eigenvalues μ of the whole, so that far from the cut the values of
+    a part are those of the whole. Eigenvalues above those of the whole count for nothing. Raises DescriptorError as
+    :func:`wave_kernel_signature`.
+    """
+    log_evals, _ = _positive_spectrum(reference)
+    span = log_evals[-1] - log_evals[0]
+    sigma = 7 * span / n_energies
+    steps = torch.linspace(0, 1, n_energies, dtype=span.dtype, device=span.device)
+    energies = log_evals[0] + 2 * sigma + steps * (span - 4 * sigma)
+    kept = (basis.evals > _ZERO_EIGENVALUE) & (basis.evals <= reference.evals[-1])
+    kernels, whole = (
+        torch.exp(-((energies[:, None] - logs[None, :]) ** 2) / (2 * sigma**2))
+        for logs in (basis.evals[kept].log(), log_evals)
+    )
+    return basis.evecs[:, kept] ** 2 @ (kernels / whole.sum(dim=1, keepdim=True)).T
+
+
 def heat_kernel_signature(basis: Eigenbasis, *, n_times: int = 128) -> Float[Tensor, "n c"]:
     """Heat kernel signature (Sun et al. 2009): ``Σ_i exp(-λ_i t) φ_i(x)²``, t from 4 ln 10/λ_k to 4 ln 10/λ_1.
 

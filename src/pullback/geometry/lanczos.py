@@ -140,6 +140,8 @@ class _Basis:
             squares, directions = torch.linalg.eigh(block.T @ block)
             keep = squares > max(smallest**2, 1e-24 * float(squares[-1]))
             block = block @ (directions[:, keep] / squares[keep].sqrt())
+            if not block.shape[1]:
+                break
             if self.size and (not keep.all() or squares[0] < 1e-6 * squares[-1]):
                 self.remove(block)
             smallest = 0.5
@@ -245,7 +247,7 @@ def _probe(basis: _Basis, k: int) -> Float[Tensor, "n b"] | None:
     before, _ = basis.ritz(k)
     pending = basis.random(_PROBE)
     for _ in range(_PROBE_STEPS):
-        block = basis.orthonormalise(pending)
+        block = basis.orthonormalise(pending) if pending.shape[1] else pending
         if block.shape[1] == 0:
             return None
         pending = basis.append(block)

@@ -28,11 +28,14 @@ class Verdict:
     expected_error: float  # mean geodesic error in units of √area, as far as energies tell
     why: tuple[str, ...]
     advice: str  # what to do; empty where the map is good
+    remark: str = ""  # what the map was taken to be, where that is not plain
 
     @property
     def sentence(self) -> str:
         """One line: level, reasons, advice."""
         said = f"{self.level} (expected error about {100 * self.expected_error:.1f} % of √area)"
+        if self.remark:
+            said += f"; {self.remark}"
         if self.why:
             said += ": " + ", ".join(self.why)
         return said + (f". {self.advice}" if self.advice else "")

@@ -21,6 +21,8 @@ from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, beside, listening, stage
 from pullback.tasks.mesh.landing import Landing, land, shown, write_table
+from pullback.tasks.mesh.partial.detection import check_choice, likely_part
+from pullback.tasks.mesh.partial.matching import match_part, more_likely
 from pullback.tasks.mesh.two_meshes import FileMatch, Landmarks, match_shapes, write_map
 from pullback.tasks.training.weights import load_weights
 from pullback.threads import one_thread
@@ -52,6 +54,7 @@ class MeshMatcher:
     cache_dir: Path
     export: tuple[str, ...]  # the kinds of files for other programs that are written
     method: str  # in words
+    partial: str  # which shape is a part of the other: a choice of pullback.tasks.mesh.partial.detection
     config: Mapping[str, Any]  # all of it, resolved
 
     @classmethod
@@ -72,8 +75,8 @@ class MeshMatcher:
         method = f"{begun}, {refinement(to_plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
         device, cache_dir = device_named(cfg.device), Path(cfg.paths.cache_dir)
         parts = (model["backbone"], solver, starts, judge)
-        export = tuple(cfg.export)
-        return cls(*parts, settings, view, device, cache_dir, export, method, to_plain(cfg))
+        export, of_config = tuple(cfg.export), (check_choice(cfg.partial), to_plain(cfg))
+        return cls(*parts, settings, view, device, cache_dir, export, method, *of_config)
 
     def prepare(self, mesh: Mesh, *, side: str) -> PreparedShape:
         """The shape of a file, or of a mesh that is in none and is called as its ``side``: source or target."""
@@ -98,18 +101,21 @@ class MeshMatcher:
         landmarks: Landmarks | None = None,
         initial: torch.Tensor | None = None,
     ) -> FileMatch:
-        """The match of two shapes; ``landmarks`` are vertices of these, ``initial`` is a point map 2 → 1 of them."""
-        choosing = {"starts": self.starts, "judge": self.judge}
-        return match_shapes(
-            source,
-            target,
-            self.backbone,
-            self.solver,
-            device=self.device,
-            landmarks=landmarks,
-            initial=initial,
-            **choosing,
-        )
+        """The match of two shapes; ``landmarks`` are vertices of these, ``initial`` is a point map 2 → 1 of them.
+
+        Where one is noticed to be a part of the other, it is also matched as such, and the better match is kept. An
+        initial map is one between wholes.
+        """
+        choosing = {"starts": self.starts, "judge": self.judge, "device": self.device, "landmarks": landmarks}
+        given, able = (self.backbone, self.solver), None not in (self.starts, self.judge) and initial is None
+        part = likely_part(source, target, self.partial) if able else None
+        if part is None:
+            return match_shapes(source, target, *given, initial=initial, **choosing)
+        found = match_part(source, target, part, *given, settings=self.settings, **choosing)
+        if found is not None and part.asked:
+            return found
+        whole = match_shapes(source, target, *given, **choosing)
+        return whole if found is None else more_likely(found, whole)
 
     def write(self, folder: Path, result: FileMatch, stages: Sequence[Stage] = ()) -> tuple[Path, "Exports"]:
         """Writes the map, files for other programs, pictures and the report into a folder; the path of the report, and

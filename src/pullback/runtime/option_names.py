@@ -52,6 +52,7 @@ _OTHER_NAMES = {
     "predictions": "preds prediction maps",
     "seed": "random_seed rng random_state",
     "run": "stages stage mode",
+    "partial": "part parts partiality is_partial",
     "untrained": "random no_ckpt random_weights",
     "trainer.enable_progress_bar": "progress quiet silent verbose progress_bar",
     "cluster": "launcher slurm",

@@ -17,7 +17,8 @@ from pullback.nn.diffusion_net import DiffusionNet
 from pullback.solvers.best_of_starts import BestOfStarts
 from pullback.solvers.nearest import FeatureNearest
 from pullback.solvers.starts import FeatureStart, PositionStart, SpectralStart
-from pullback.tasks.mesh.judging import named_features, partial_remark, reasons
+from pullback.tasks.mesh.boundaries import partial_remark
+from pullback.tasks.mesh.judging import named_features, reasons
 from pullback.tasks.mesh.match_report import write_match
 from pullback.tasks.mesh.two_meshes import match_shapes, write_map
 
@@ -98,15 +99,15 @@ def test_reasons_are_those_that_weigh_most_and_say_how_much():
     )
 
 
-def test_a_part_of_a_shape_is_told_by_its_area_and_its_boundary(shapes, icosphere, tmp_path):
+def test_a_part_of_a_shape_is_told_by_its_boundary(shapes, icosphere, tmp_path):
     verts, faces = icosphere
     part = faces[(verts[faces][:, :, 2] > 0).all(axis=1)]
     used, corners = np.unique(part, return_inverse=True)
     write_mesh(tmp_path / "part.off", verts[used], corners.reshape(-1, 3))
     cut = load_shape(tmp_path / "part.off", SETTINGS, tmp_path / "cache")
-    said = partial_remark(shapes[0], cut, (0.0, 0.05))
-    assert "the target has boundaries, so it may be a part" in said and "differ by 5" in said
-    assert partial_remark(shapes[0], shapes[1], (0.0, 0.0)) == ""
+    assert partial_remark(shapes[0], cut) == "the target has a long boundary, so it may be a part of the source"
+    assert "each may have parts that the other lacks" in partial_remark(cut, cut)
+    assert partial_remark(*shapes) == ""
 
 
 def test_a_network_gives_a_second_opinion_from_a_tilted_input(shapes):

@@ -1,6 +1,7 @@
 """What a match of two files says of vertices that are no longer there, or there twice."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,3 +102,22 @@ def test_a_plane_torn_and_sewn_maps_both_copies_alike(tmp_path):
         shape, shape, RawDescriptor(WKS()), FeatureNearest(), device=torch.device("cpu")
     ).between_files()
     assert np.array_equal(found[:64], found[64:])
+
+
+def test_vertices_without_a_partner_are_marked_in_text_arrays_metrics_and_report(files, tmp_path):
+    source = load_shape(files[0], PreparationSettings(k=60), tmp_path / "cache")
+    whole = match_shapes(source, source, RawDescriptor(WKS(k=60)), FeatureNearest(), device=torch.device("cpu"))
+    upper = source.shape.verts[:, 1] > 0
+    found = replace(whole, matched1=upper, matched2=upper)
+    write_map(tmp_path / "run", found)
+    report = write_match(tmp_path / "run", found, method="nearest", view=View(), config="")
+    text, stored = np.loadtxt(tmp_path / "run" / "p2p21.txt", dtype=int), np.load(tmp_path / "run" / "match.npz")
+    assert np.array_equal(stored["p2p21"], np.where(upper, whole.between_files(), -1))
+    assert np.array_equal(text, stored["p2p21"] + 1)
+    assert np.array_equal(stored["matched2"], upper) and np.array_equal(stored["matched1"], upper)
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    share = float(source.shape.basis.mass[upper].sum())
+    assert metrics["matched1"] == metrics["matched2"] == pytest.approx(share)
+    assert metrics["coverage"] == pytest.approx(share, abs=0.05)
+    assert f"{int((~upper).sum())} vertices of the target have no partner" in report.read_text()
+    assert whole.matched()[1].all() and whole.omissions() == ""

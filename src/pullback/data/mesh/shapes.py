@@ -118,6 +118,11 @@ def shape_of(
     return replace(_prepared_shape(Path(name), name, arrays), given=mesh)
 
 
+def bare_shape(mesh: FileMesh, settings: PreparationSettings, *, name: str = "mesh") -> PreparedShape:
+    """As ``shape_of``, kept nowhere: for meshes that are made on the way."""
+    return replace(_prepared_shape(Path(name), name, _prepared_arrays(Path(name), mesh, settings)), given=mesh)
+
+
 def _loaded(entry: Path, path: Path, read: Callable[[], FileMesh], settings: PreparationSettings) -> dict[str, ndarray]:
     return cached(
         entry,

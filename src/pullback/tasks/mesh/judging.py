@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from pullback.data.mesh.shapes import PreparedShape
 from pullback.geometry.cleaning import Relabelling
 from pullback.geometry.descriptors import DescriptorError, wave_kernel_signature
-from pullback.geometry.mesh import face_areas
 from pullback.mapping.energies import SampledMaps, point_signals
 from pullback.metrics.verdict import LEVELS, Judge, Verdict
 from pullback.nn.backbone import Backbone, LandmarkFeatures, RawDescriptor
@@ -21,6 +20,7 @@ from pullback.nn.descriptor import WKS, TiltedWKS
 from pullback.solvers.best_of_starts import SECOND_OPINION, BestOfStarts, Choice
 from pullback.solvers.starts import FeatureStart
 from pullback.stages import stage
+from pullback.tasks.mesh.boundaries import partial_remark
 from pullback.types import Shape
 
 # Energies that say the same thing in words, and how each is said: a share of the surface, or a bare statement.
@@ -47,8 +47,6 @@ _WORDS = {
 _OF_MAP = 60  # eigenfunctions that tell the points of an initial map apart
 _TOLD = 2  # reasons
 _TELLING = 0.05  # a reason moves the logarithm of the expected error by at least this
-_OPEN = 0.004  # share of boundary edges from which a surface is said to have boundaries
-_AREA_RATIO = 0.8  # and of areas, below which one shape may be a part of the other
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ class MeshVerdict:
                 "expected_error": {"value": told.expected_error, "unit": "sqrt(area of the source)"},
                 "why": list(told.why),
                 "advice": told.advice,
+                "remark": told.remark,
                 "confident": float((self.confidence2 > 0.5).float().mean()),
                 "energies": dict(self.energies),
             },
@@ -99,6 +98,16 @@ def named_features(backbone: nn.Module, shape: Shape, feat: Float[Tensor, "n c"]
     return found
 
 
+def plain_features(backbone: nn.Module, shape: Shape) -> dict[str, Tensor]:
+    """As ``named_features``, without a second opinion, and without features that need landmarks."""
+    if isinstance(backbone, RawDescriptor) and isinstance(backbone.descriptor, WKS):
+        return {"wks": backbone(shape)}
+    found = {} if isinstance(backbone, LandmarkFeatures | RawDescriptor) else {"learned": backbone(shape)}
+    with suppress(DescriptorError):
+        found["wks"] = wave_kernel_signature(shape.basis.first(min(128, shape.basis.k)))
+    return found
+
+
 def together(features1: Mapping[str, Tensor], features2: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
     """Features that both shapes of a pair have."""
     return {name: (features1[name], features2[name]) for name in features1 if name in features2}
@@ -111,9 +120,11 @@ def begin(
     features: tuple[Tensor, Tensor],
     *,
     initial: Int[Tensor, " n2"] | None = None,
+    more: Mapping[str, tuple[Tensor, Tensor]] | None = None,
 ) -> tuple[Choice | None, tuple[Tensor, Tensor]]:
     """The choice among several starts, and what the solver begins with: the features, where they are what was chosen or
-    there was no choice, or an embedding of the chosen map. An ``initial`` map takes the place of all starts.
+    there was no choice, or an embedding of the chosen map. An ``initial`` map takes the place of all starts; ``more``
+    are further features to start from, by name.
     """
     begun = features if initial is None else as_features(initial, shapes[0])
     if starts is None:
@@ -123,7 +134,7 @@ def begin(
         return starts.with_only(FeatureStart(k_init=(30,), only_first=True))(
             *shapes, {"initial map": begun, **together(*named)}
         ), begun
-    choice = starts(*shapes, together(*named))
+    choice = starts(*shapes, together(*named) | dict(more or {}))
     if not choice.is_open or choice.follows_features:
         return choice, features
     return choice, choice.embeddings(shapes[0].basis, shapes[1].basis)
@@ -144,10 +155,12 @@ def judged(
     source: PreparedShape,
     target: PreparedShape,
     given: tuple[bool, bool],
+    suspect_part: bool = True,
 ) -> MeshVerdict:
     """The verdict on the final map of a pair, between the points of the choice's probes.
 
-    ``given`` says whether trained weights and whether landmarks led to it.
+    ``given`` says whether trained weights and whether landmarks led to it, ``suspect_part`` whether it is to be said
+    where one shape may be a part of the other.
     """
     with stage("verdict"):
         probe1, probe2 = choice.probe1, choice.probe2
@@ -159,7 +172,7 @@ def judged(
         confidence = model.confidence(point_signals(maps, probe1, probe2), expected)[probe2.cell].cpu()
         level = model.level(expected)
         why = () if level == LEVELS[0] else reasons(energies, model.shares(energies)) or (_unsure(*given),)
-        part = partial_remark(source, target, (probe1.boundary, probe2.boundary))
+        part = partial_remark(source, target) if suspect_part else ""
         if part:
             level, why = max(level, LEVELS[1], key=LEVELS.index), (part, *why)
         advice = "" if level == LEVELS[0] else _advice(*given, part=bool(part))
@@ -177,29 +190,6 @@ def reasons(energies: Mapping[str, float], shares: Mapping[str, float]) -> tuple
     return tuple(said[:_TOLD])
 
 
-def partial_remark(source: PreparedShape, target: PreparedShape, boundary: tuple[float, float]) -> str:
-    """What is to be said where one shape may be a part of the other: areas differ and the smaller has boundaries."""
-    if max(boundary) < _OPEN:
-        return ""
-    areas = [surface_area(prepared) for prepared in (source, target)]
-    ratio = min(areas) / max(areas)
-    smaller = int(areas[1] < areas[0])
-    if ratio >= _AREA_RATIO or boundary[smaller] < _OPEN:
-        return ""
-    name = ("source", "target")[smaller]
-    return (
-        f"the areas of the files differ by {100 * (1 - ratio):.0f} % and the {name} has boundaries, so it may be a part"
-    )
-
-
-def surface_area(prepared: PreparedShape) -> float:
-    """The area of a shape's file, in the unit of the file."""
-    given = prepared.as_given()
-    verts, faces = given.verts, given.faces
-    kept = faces[~prepared.relabel.dropped[faces].any(axis=1)]
-    return float(np.maximum(face_areas(verts, kept).sum(), 1e-300))
-
-
 def _unsure(learned: bool, landmarks: bool) -> str:
     if learned or landmarks:
         return "nothing speaks against it but a little of everything"
@@ -210,6 +200,6 @@ def _advice(learned: bool, landmarks: bool, *, part: bool) -> str:
     if landmarks:
         return "Give more landmarks, far from each other, also at the tips of the limbs"
     if part:
-        return "Cut both shapes alike, or give landmarks of the common part: landmarks=pairs.txt"
+        return "If so, give landmarks of the common part, landmarks=pairs.txt, or say which is the part: partial=source"
     other = "" if learned else ", or use trained weights: ckpt=RUN/checkpoints/best.ckpt"
     return f"Give five landmarks, far from each other: landmarks=pairs.txt{other}"

@@ -76,9 +76,10 @@ def land(result: FileMatch, points: QueryPoints, *, side: str = "source") -> Lan
     on_target = _nearest(result.target, *((face, weights) if side == "target" else landed))
     known = np.zeros(result.target.shape.n, dtype=bool)
     known[result.target.relabel.successor[result.between_files() >= 0]] = True
-    known = known[on_target] & ~((points.vertex >= 0) & there.relabel.dropped[points.vertex.clip(0)])
-    lands = on_file(np.where(known, landed[0], -1), landed[1], back, meshes[1])
     given = on_file(face, weights, there, meshes[0])
+    asked = np.where(points.vertex >= 0, points.vertex, given.nearest())
+    known = known[on_target] & result.matched()[SIDES.index(side)][asked]
+    lands = on_file(np.where(known, landed[0], -1), landed[1], back, meshes[1])
     place = np.where(np.isfinite(points.place), points.place, given.interpolate(meshes[0].verts))
     returned = _landed(result, *landed, SIDES[side == SIDES[0]])
     verts = there.shape.verts.double().numpy()
@@ -87,7 +88,7 @@ def land(result: FileMatch, points: QueryPoints, *, side: str = "source") -> Lan
     certain = None if verdict is None else np.where(known, verdict.confidence2.double().numpy()[on_target], 0)
     return Landing(
         side,
-        np.where(points.vertex >= 0, points.vertex, given.nearest()),
+        asked,
         place,
         lands,
         np.where(lands.known, lands.nearest(), -1),

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
+from torch import Tensor
 
 from pullback.data.mesh.shapes import PreparedShape
 from pullback.figures.alignment import aligning_rotation, turned
@@ -109,7 +112,7 @@ def _pictures(result: FileMatch, *, title: str, view: View) -> tuple[Picture, li
     shape1, shape2 = result.source.shape, result.target.shape
     view = broadest_view(as_array(shape1.verts).astype(np.float64), as_array(shape1.faces), view=view)
     certain2 = None if result.verdict is None else as_array(result.verdict.confidence2)
-    rotation = aligning_rotation(as_array(shape1.verts), as_array(shape2.verts), as_array(result.p2p21), certain2)
+    rotation = aligning_rotation(as_array(shape1.verts), as_array(shape2.verts), result.partners(), certain2)
     rest1, rest2 = dropped_part(result.source), dropped_part(result.target)
     seen2 = turned(shape2, rotation)
     picture = draw_correspondence(
@@ -121,6 +124,7 @@ def _pictures(result: FileMatch, *, title: str, view: View) -> tuple[Picture, li
         view=view,
         unmatched=(rest1, rest2 and turned(rest2, rotation)),
         confidence2=certain2,
+        matched=(_mask(result.matched1), _mask(result.matched2)),
     )
     names = ("source", "target")
     return picture, draw_features(shape1, seen2, result.feat1, result.feat2, names=names, view=view)
@@ -139,8 +143,12 @@ def _metrics(result: FileMatch) -> dict[str, Any]:
     """What is known of a match without ground truth."""
     shape1, shape2 = result.source.shape, result.target.shape
     metrics: dict[str, Any] = {} if result.verdict is None else result.verdict.metrics()
+    used = result.p2p21 if result.matched2 is None else result.p2p21[result.matched2]
+    sides = (("matched1", shape1, result.matched1), ("matched2", shape2, result.matched2))
     metrics |= {
-        "coverage": float(coverage(result.p2p21, shape1.basis.mass)),
+        "coverage": float(coverage(used, shape1.basis.mass)),
+        # shares of the area that have a partner
+        **{name: 1.0 if part is None else float(shape.basis.mass[part].sum()) for name, shape, part in sides},
         "n1": shape1.n,
         "n2": shape2.n,
     }
@@ -155,6 +163,10 @@ def _metrics(result: FileMatch) -> dict[str, Any]:
             "each": distances.tolist(),
         }
     return metrics
+
+
+def _mask(matched: Bool[Tensor, " n"] | None) -> Bool[ndarray, " n"] | None:
+    return None if matched is None else matched.numpy()
 
 
 def _sentences(metrics: Mapping[str, Any]) -> list[str]:

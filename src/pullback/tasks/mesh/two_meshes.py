@@ -1,13 +1,13 @@
 """Two meshes in, one correspondence out: a point map in the vertex numbers of their files, and functional maps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
@@ -34,7 +34,11 @@ Solver = Callable[[Float[Tensor, "n1 c"], Float[Tensor, "n2 c"], Eigenbasis, Eig
 
 @dataclass(frozen=True, repr=False)
 class FileMatch(OneLine):
-    """The match of a source (shape 1) and a target (shape 2), with the features that led to it; on the CPU."""
+    """The match of a source (shape 1) and a target (shape 2), with the features that led to it; on the CPU.
+
+    Where one is a part of the other, the vertices of the larger that have a partner are marked: ``p2p21`` counts only
+    at those of shape 2 that are ``matched2``.
+    """
 
     source: PreparedShape
     target: PreparedShape
@@ -45,6 +49,8 @@ class FileMatch(OneLine):
     feat2: Float[Tensor, "n2 c"]
     landmarks: Landmarks | None = None  # of the shapes
     verdict: MeshVerdict | None = None
+    matched1: Bool[Tensor, " n1"] | None = None  # vertices that have a partner; None: all
+    matched2: Bool[Tensor, " n2"] | None = None
 
     def landmark_distances(self) -> Float[Tensor, " t"]:
         """How far from its place on the source each landmark lands, straight through space, in units of √area."""
@@ -54,11 +60,27 @@ class FileMatch(OneLine):
     def between_files(self) -> Int[ndarray, " m2"]:
         """For each vertex of the target's file a vertex of the source's, both 0-based.
 
-        -1 for those that cleaning dropped.
+        -1 for those that have no partner on the source, and for those that cleaning dropped.
 
         Of the source no dropped vertex is hit. Twins that cleaning joined (along seams) get the same answer.
         """
-        return in_given_numbers(self.p2p21, self.source, self.target)
+        return np.where(self.matched()[1], in_given_numbers(self.p2p21, self.source, self.target), -1)
+
+    def partners(self) -> Int[ndarray, " n2"]:
+        """The map between the shapes, -1 where a vertex of shape 2 has no partner."""
+        p2p21 = self.p2p21.numpy()
+        return p2p21 if self.matched2 is None else np.where(self.matched2.numpy(), p2p21, -1)
+
+    def matched(self) -> tuple[Bool[ndarray, " m1"], Bool[ndarray, " m2"]]:
+        """Which vertices of the source's and of the target's file have a partner on the other; none that cleaning
+        dropped has.
+        """
+        sides = ((self.source, self.matched1), (self.target, self.matched2))
+        found = [
+            ~side.relabel.dropped & (True if matched is None else matched.numpy()[side.relabel.successor])
+            for side, matched in sides
+        ]
+        return found[0], found[1]
 
     def dropped(self) -> tuple[int, int]:
         """How many vertices of the source's and of the target's file the map leaves out."""
@@ -67,11 +89,19 @@ class FileMatch(OneLine):
     def omissions(self) -> str:
         """What is to be said of vertices that the map leaves out; empty where there are none."""
         dropped1, dropped2 = self.dropped()
-        said = (
-            [f"{dropped2} vertices of the target were dropped by cleaning: 0 in p2p21.txt, -1 in match.npz"]
-            if dropped2
-            else []
-        )
+        alone1, alone2 = (int((~matched).sum()) for matched in self.matched())
+        said = []
+        if alone2 > dropped2:
+            said.append(
+                f"{alone2 - dropped2} vertices of the target have no partner on the source: 0 in p2p21.txt, -1 in "
+                "match.npz (matched2 there)"
+            )
+        if alone1 > dropped1:
+            said.append(
+                f"{alone1 - dropped1} vertices of the source have no partner on the target (matched1 in match.npz)"
+            )
+        if dropped2:
+            said.append(f"{dropped2} vertices of the target were dropped by cleaning: 0 in p2p21.txt, -1 in match.npz")
         said += (
             [f"{dropped1} vertices of the source were dropped: none of them is hit (dropped1 in match.npz)"]
             if dropped1
@@ -120,12 +150,14 @@ def match_shapes(
     initial: Int[Tensor, " n2"] | None = None,
     starts: BestOfStarts | None = None,
     judge: Judge | None = None,
+    more: Mapping[str, tuple[Tensor, Tensor]] | None = None,
 ) -> FileMatch:
     """Features, then the solver: as in an evaluation.
 
     ``landmarks`` are vertices of the shapes, for a backbone that takes them. An ``initial`` map between the shapes is
     what the solver begins with, in the place of the features. With ``starts`` the solver begins with the
     best of them, where there are several; with a ``judge`` too the result has a verdict.
+    ``more`` are features of both shapes for further starts, by name, from whoever knows which is a part of which.
     """
     shape1, shape2 = source.shape.to(device), target.shape.to(device)
     backbone = backbone.to(device).eval()
@@ -140,7 +172,7 @@ def match_shapes(
         if not learned and initial is None:
             _check_told_apart(prepared.relabel.name, feat)
     start = None if initial is None else initial.to(device)
-    choice, begun = begin(starts, backbone, (shape1, shape2), (feat1, feat2), initial=start)
+    choice, begun = begin(starts, backbone, (shape1, shape2), (feat1, feat2), initial=start, more=more)
     match = solver(*begun, shape1.basis, shape2.basis)
     with stage(f"full-resolution map of {shape2.n:,} vertices"):
         p2p21 = match.p2p21
@@ -149,8 +181,9 @@ def match_shapes(
     found = FileMatch(source, target, p2p21.cpu(), fmap12, fmap12_init, feat1, feat2, landmarks=landmarks)
     if choice is None or judge is None:
         return found
-    known = (learned or initial is not None, landmarks is not None)
-    return replace(found, verdict=judged(choice, found.p2p21, judge, source=source, target=target, given=known))
+    given_map = (learned or initial is not None, landmarks is not None)
+    known: dict[str, Any] = {"given": given_map, "suspect_part": more is None}
+    return replace(found, verdict=judged(choice, found.p2p21, judge, source=source, target=target, **known))
 
 
 def _check_told_apart(name: str, feat: Float[Tensor, "n c"]) -> None:
@@ -166,10 +199,11 @@ def _check_told_apart(name: str, feat: Float[Tensor, "n c"]) -> None:
 def write_map(folder: Path, result: FileMatch) -> None:
     """Writes ``p2p21.txt`` (from 1) and ``match.npz`` (from 0).
 
-    A vertex of the target that cleaning dropped has 0 in the text and -1 in the array.
+    A vertex of the target without a partner has 0 in the text and -1 in the array, ``matched1`` and ``matched2`` tell
+    those that have one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    p2p21 = result.between_files()
+    p2p21, (matched1, matched2) = result.between_files(), result.matched()
     write_vts(folder / "p2p21.txt", p2p21)
     arrays: dict[str, Any] = {
         "p2p21": p2p21,
@@ -179,6 +213,8 @@ def write_map(folder: Path, result: FileMatch) -> None:
         "evals2": result.target.shape.basis.evals.numpy(),
         "dropped1": result.source.relabel.dropped,  # for each vertex of the file
         "dropped2": result.target.relabel.dropped,
+        "matched1": matched1,
+        "matched2": matched2,
     }
     if result.verdict is not None:
         arrays |= result.verdict.arrays(result.target.relabel)

@@ -27,7 +27,7 @@ def viewed_match(result: FileMatch, *, title: str, view: View, told: Sequence[st
     sides = (result.source, result.target)
     pair = viewed_pair(
         (result.source.shape, result.target.shape),
-        _matched_only(result),
+        result.partners(),
         title=title,
         view=view,
         fmap12=as_array(result.fmap12),
@@ -37,12 +37,6 @@ def viewed_match(result: FileMatch, *, title: str, view: View, told: Sequence[st
     )
     named = [replace(side, ids=file_ids(given)) for side, given in zip((pair.side1, pair.side2), sides, strict=True)]
     return coarse_enough(replace(pair, side1=named[0], side2=named[1]))
-
-
-def _matched_only(result: FileMatch) -> Int[ndarray, " n2"]:
-    """The map, -1 where a vertex has no partner."""
-    p2p21, matched2 = as_array(result.p2p21), getattr(result, "matched2", None)
-    return p2p21 if matched2 is None else np.where(as_array(matched2), p2p21, -1)
 
 
 def viewed_pair(
