@@ -167,7 +167,7 @@ def test_a_part_is_taken_for_one_only_where_energies_say_so(whole):
     better, worse = (
         replace(match, verdict=replace(verdict, verdict=replace(verdict.verdict, expected_error=factor * error)))
         for error in (verdict.verdict.expected_error,)
-        for factor in (0.9, 1.1)
+        for factor in (1.1, 1.4)
     )
     assert more_likely(better, match) is better and more_likely(worse, match) is match
 

@@ -25,6 +25,7 @@ _FEWEST = 300  # of the part's
 # Of the expected error below which a map between wholes is good: with it no part is called good whose error is above 10
 # among the cuts that settings were chosen on.
 _STRICTER = 0.5
+_SLACK = 1.25  # expected errors that differ by this factor hardly differ
 _ADVICE = "Look whether its edge lies where it should, or give landmarks of the common part: landmarks=pairs.txt"
 
 
@@ -77,11 +78,13 @@ def match_part(
 
 
 def more_likely(part: FileMatch, whole: FileMatch) -> FileMatch:
-    """Of a match as a part and one as wholes the one whose energies speak for it."""
+    """Of a match as a part and one as wholes the one whose energies speak for it; where they hardly differ, as a part:
+    a boundary that was noticed is a reason of its own.
+    """
     if part.verdict is None or whole.verdict is None:
         return whole
     expected = [match.verdict.verdict.expected_error for match in (part, whole) if match.verdict]
-    return part if expected[0] < expected[1] else whole
+    return part if expected[0] < _SLACK * expected[1] else whole
 
 
 def share_by_landmarks(
@@ -161,7 +164,8 @@ def with_part(verdict: MeshVerdict, part: Part, alone: float, good_below: float)
     if told.level == LEVELS[0] and told.expected_error >= good_below:
         told = replace(told, level=LEVELS[1], why=("a limb of the region may be another one",), advice=_ADVICE)
     small, whole = part.names
-    remark = f"the {small} is taken for a part of the {whole}, {100 * alone:.0f} % of which has no partner"
+    lone = f"{100 * alone:.0f} %" if alone >= 0.01 else "less than 1 %"
+    remark = f"the {small} is taken for a part of the {whole}, {lone} of which has no partner"
     other = "" if part.asked else "; partial=false matches all of it"
     expected = told.expected_error * (1.0 if part.side == 0 else (1 - alone) ** 0.5)
     return replace(verdict, verdict=replace(told, remark=remark + other, expected_error=expected))

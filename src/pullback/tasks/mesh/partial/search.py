@@ -84,6 +84,7 @@ class RegionSearch:
             guesses = [guess for kept, share in self._distinct() if (guess := self._matched(kept, share))]
             # From a map of all of the whole all that is missing is left out at once, several limbs too.
             guesses += [better for guess in guesses if guess.kept.all() for better in self._moved(guess)]
+            guesses = [guess for guess in guesses if not guess.kept.all()] or guesses  # for no part is all of it
         for i in range(self.rounds):
             guesses = self._ordered(guesses)
             with stage(f"better regions, round {i + 1}"):
