@@ -20,12 +20,14 @@ from pathlib import Path
 
 import numpy as np
 from embedded_humans.body import Body
-from embedded_humans.decimate import clustered, largest_piece, pierced, quadric, roughened, smoothed, voxelised
+from embedded_humans.decimate import clustered, largest_piece, opened, pierced, quadric, roughened, smoothed, voxelised
 from embedded_humans.tables import IDENTITIES
-from embedded_humans.variety import random_identity, random_pose, smooth_field
+from embedded_humans.variety import carried, hair_and_features, random_identity, random_pose, smooth_field
 from make_humans import choose_landmarks, ring_nearest, write_ids, write_off
+from scipy.spatial import cKDTree
 
 MAKES = {"quadric": quadric, "voxelised": voxelised, "clustered": clustered}
+FACES = ("sealed", "open", "cavities")  # holes for eyes and mouth; or what lies behind them, as artists model it
 VALIDATION_SEED = 10**6  # other people and poses than any training shape's
 
 
@@ -34,21 +36,29 @@ def shape_of(body, index, settings):
     seed = settings.seed + VALIDATION_SEED * settings.validation
     person = index - 1 if index % 3 == 2 else index  # shapes 1 and 2, 4 and 5, … are one body in two meshes
     rng = np.random.default_rng([seed, person])
-    posed, rest = body.shape(random_identity(rng), random_pose(rng))
-    posed = posed + smooth_field(rest, rng, size=rng.uniform(0.0, 0.02))
+    posed, rest = body.shape(random_identity(rng), random_pose(rng), inner=True)
+    head = carried(hair_and_features(rest, body.head, rng), rest, posed, body.head)
+    posed = posed + head + smooth_field(rest, rng, size=rng.uniform(0.0, 0.02))
     rng = np.random.default_rng([seed, index, 1])
-    posed = smoothed(posed, body.faces, int(rng.integers(0, 12)))
     if settings.validation:
         make, n_vertices = ("clustered", "voxelised")[index % 4 == 3], int(rng.uniform(2500, 6000))
     else:
         make = "voxelised" if rng.random() < 0.2 else "quadric"
         n_vertices = int(np.exp(rng.uniform(np.log(settings.least), np.log(settings.most))))
-    points, faces, owner = MAKES[make](posed, body.faces, n_vertices, rng)
+    face = rng.choice(FACES, p=(0.4, 0.2, 0.4) if make != "voxelised" else (0.7, 0.3, 0.0))
+    faces = body.faces_with_cavities if face == "cavities" else body.faces
+    used = np.unique(faces)
+    faces, near = np.searchsorted(used, faces), cKDTree(posed[used]).query(posed)[1]
+    points = smoothed(posed[used], faces, int(rng.integers(0, 12)))
+    points, faces, owner = MAKES[make](points, faces, n_vertices, rng)
+    owner = owner[near]  # of what is not there, that of the nearest vertex that is
+    if face == "open":
+        points, faces, owner = opened(points, faces, owner, [posed[rim] for rim in body.rims])
     if rng.random() < 0.5:
         points = roughened(points, faces, rng, share=rng.uniform(0.0, 0.15))
     if rng.random() < 0.25 and make != "voxelised":
         points, faces, owner = pierced(points, faces, owner, rng, count=int(rng.integers(1, 4)))
-    return *largest_piece(points, faces, owner), posed, make
+    return *largest_piece(points, faces, owner), posed, f"{make} {face}"
 
 
 _STATE = {}

@@ -36,6 +36,9 @@ class Body:
         per_bone = np.array(
             [next((d for part, d in PART_DENSITY.items() if name.startswith(part)), 1.0) for name in self.bones]
         )
+        is_head = np.array([name == "head" for name in self.bones], dtype=float)
+        share = (weights * is_head[bones]).sum(axis=1, keepdims=True)
+        self.head = self._sealed(share, inner=True)[:, 0]  # share of the head's bone, also of the inner vertices
         self.density = self._sealed(
             (weights * per_bone[bones]).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
         )
@@ -47,11 +50,12 @@ class Body:
 
         inner = torch.load(cavity_file, weights_only=True)["vertex_indices"]
         inside = np.isin(self.model.base_mesh_vertex_indices.numpy(), inner)
-        faces = self.model.faces.numpy()
-        faces = faces[~inside[faces].all(axis=1)]
+        every = self.model.faces.numpy()
+        faces = every[~inside[every].all(axis=1)]
         used = np.unique(faces)
         faces = np.searchsorted(used, faces)
         self.used, self.rims = used, []
+        self.inner = np.setdiff1d(every, used)
         edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
         twin = set(map(tuple, edges[:, ::-1]))
         follow = {a: b for a, b in edges.tolist() if (a, b) not in twin}  # rim edges, as their one face runs along them
@@ -66,6 +70,9 @@ class Body:
             fans += [(b, a, centre) for a, b in zip(rim, rim[1:] + rim[:1], strict=True)]
             self.rims.append(rim)
         self.faces = np.concatenate([faces, np.array(fans)])
+        number = np.zeros(len(inside), dtype=np.int64)
+        number[used], number[self.inner] = np.arange(len(used)), len(used) + len(self.rims) + np.arange(len(self.inner))
+        self.faces_with_cavities = number[every]
         mesh = Trimesh(self._sealed(self.model.template_vertices.numpy()), self.faces, process=False)
         if not (mesh.is_watertight and mesh.euler_number == 2 and mesh.volume > 0):
             raise RuntimeError(
@@ -73,13 +80,17 @@ class Body:
                 "genus 0: another version of anny? (0.6.2 works)"
             )
 
-    def _sealed(self, values):
-        """Values (n, q) at the model's vertices -> at the sealed body's."""
+    def _sealed(self, values, *, inner=False):
+        """Values (n, q) at the model's vertices -> at the sealed body's, and after these at the cavities'."""
         kept = values[self.used]
-        return np.concatenate([kept, [kept[rim].mean(axis=0) for rim in self.rims]])
+        sealed = np.concatenate([kept, [kept[rim].mean(axis=0) for rim in self.rims]])
+        return np.concatenate([sealed, values[self.inner]]) if inner else sealed
 
-    def shape(self, phenotypes, pose):
-        """Vertices (n, 3) of one body in metres, standing on z = 0, and the same in the rest pose."""
+    def shape(self, phenotypes, pose, *, inner=False):
+        """Vertices (n, 3) of one body in metres, standing on z = 0, and the same in the rest pose.
+
+        With `inner` those of the cavities follow, for `faces_with_cavities`.
+        """
         import torch
 
         kwargs = dict(zip(PHENOTYPES, phenotypes, strict=True))
@@ -88,9 +99,10 @@ class Body:
         deltas = torch.eye(4, dtype=rest["vertices"].dtype).repeat(1, len(self.bones), 1, 1)
         for bone, rotation in self._rotations(pose, heads).items():
             deltas[0, self.bones[bone], :3, :3] = torch.from_numpy(rotation.as_matrix())
-        posed = self._sealed(self.model(pose_parameters=deltas, phenotype_kwargs=kwargs)["vertices"][0].numpy())
+        turned = self.model(pose_parameters=deltas, phenotype_kwargs=kwargs)["vertices"][0].numpy()
+        posed = self._sealed(turned, inner=inner)
         ground = np.array([*posed.mean(axis=0)[:2], posed[:, 2].min()])
-        return posed - ground, self._sealed(rest["vertices"][0].numpy())
+        return posed - ground, self._sealed(rest["vertices"][0].numpy(), inner=inner)
 
     def _rotations(self, pose, heads):
         """Bone name -> rotation in world axes relative to the parent, for a pose of `tables.py`."""

@@ -109,11 +109,26 @@ def pierced(points, faces, owner, rng, *, count):
     return _restricted(points, faces[~gone[faces].any(axis=1)], owner)
 
 
+def opened(points, faces, owner, rims):
+    """The surface without what lies within each rim (m, 3) of eyes and mouth: holes of their form."""
+    gone = np.zeros(len(points), dtype=bool)
+    for rim in rims:
+        centre = rim.mean(axis=0)
+        axes = np.linalg.svd(rim - centre, full_matrices=False)[2]
+        extent = np.abs((rim - centre) @ axes.T).max(axis=0)
+        extent[2] = max(extent[2], 0.008)  # across: metres
+        gone |= (((points - centre) @ axes.T / extent) ** 2).sum(axis=1) < 1
+        gone[np.linalg.norm(points - centre, axis=1).argmin()] = True
+    return _restricted(points, faces[~gone[faces].any(axis=1)], owner)
+
+
 def largest_piece(points, faces, owner):
-    """The largest connected piece; what lay in another one is answered by the nearest vertex of it."""
-    edges = undirected_edges(faces)[0]
-    graph = coo_matrix((np.ones(len(edges)), edges.T), shape=(len(points),) * 2)
-    piece = connected_components(graph, directed=False)[1][faces[:, 0]]
+    """The largest piece whose faces are joined by edges; what lay in another is answered by the nearest vertex of it."""
+    sides = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    edge = np.unique(sides, axis=0, return_inverse=True)[1].ravel()
+    face = np.repeat(np.arange(len(faces)), 3)
+    by_edge = coo_matrix((np.ones(len(edge)), (face, edge))).tocsr()
+    piece = connected_components(by_edge @ by_edge.T, directed=False)[1]
     return _restricted(points, faces[piece == np.bincount(piece).argmax()], owner)
 
 

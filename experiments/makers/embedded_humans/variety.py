@@ -5,6 +5,7 @@ Euler angles about x, y, z, `lfist` curls the fingers (1: a fist).
 """
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from .body import jittered, mirrored
 from .tables import POSES
@@ -103,11 +104,50 @@ def random_pose(rng):
     return mirrored(pose) if rng.random() < 0.5 else pose
 
 
-def smooth_field(points, rng, *, size, waves=12):
-    """A random vector field (n, 3) in space, `size` its root mean square, wavelengths of 0.25 to 1.5 m."""
+def smooth_field(points, rng, *, size, waves=12, wavelengths=(0.25, 1.5)):
+    """A random vector field (n, 3) in space, `size` its root mean square; wavelengths in metres."""
     directions = rng.normal(size=(waves, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    lengths = np.exp(rng.uniform(np.log(0.25), np.log(1.5), waves))
+    lengths = np.exp(rng.uniform(*np.log(wavelengths), waves))
     phase = points @ (2 * np.pi * directions / lengths[:, None]).T + rng.uniform(0, 2 * np.pi, waves)
     field = np.sin(phase) @ (rng.normal(size=(waves, 3)) * lengths[:, None])
     return field * (size / np.sqrt((field**2).sum(axis=1).mean()))
+
+
+def hair_and_features(rest, head, rng):
+    """Displacement (n, 3) of the rest pose by hair (none, short, full, long, a bun) and by features of another face.
+
+    `head` (n,) is 1 at vertices that follow the bone of the head, 0 at others. A bald head knows its front from its
+    back by nose and ears alone; scans of people show hair, and coarse or smooth faces.
+    """
+    centre = np.average(rest, axis=0, weights=head)
+    outward = rest - centre
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+    features = smooth_field(rest, rng, size=rng.uniform(0, 0.006), waves=24, wavelengths=(0.03, 0.2))
+    tilt = np.deg2rad(rng.uniform(15, 75))  # the crown's direction, from straight up to the back
+    crown = np.array([0.0, np.sin(tilt), np.cos(tilt)])
+    hairline = rng.uniform(-0.35, 0.35)  # as the cosine to the crown
+    covered = _rising(outward @ crown, hairline, hairline + 0.3)
+    thickness = 0.0 if rng.random() < 0.25 else np.exp(rng.uniform(np.log(0.006), np.log(0.05)))
+    uneven = 1 + 0.5 * np.tanh(smooth_field(rest, rng, size=1.0, wavelengths=(0.08, 0.3))[:, 0])
+    height = thickness * covered * uneven
+    if thickness and rng.random() < 0.3:  # long: down the neck
+        height += rng.uniform(0.01, 0.05) * _rising(outward[:, 1], 0.2, 0.6) * _rising(-outward[:, 2], -0.2, 0.4)
+    if rng.random() < 0.2:
+        place = crown + rng.normal(0, 0.3, 3)
+        place /= np.linalg.norm(place)
+        height += rng.uniform(0.02, 0.07) * np.exp(-0.5 * ((1 - outward @ place) / rng.uniform(0.04, 0.15)) ** 2)
+    return head[:, None] * (features + height[:, None] * outward)
+
+
+def _rising(x, low, high):
+    """0 below `low`, 1 above `high`, smooth between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def carried(displacement, rest, posed, head):
+    """A displacement of the rest pose's head, turned as the pose turns the head."""
+    centred = [points - np.average(points, axis=0, weights=head) for points in (rest, posed)]
+    rotation, _ = Rotation.align_vectors(centred[1], centred[0], weights=head)
+    return rotation.apply(displacement)
