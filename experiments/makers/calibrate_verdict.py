@@ -3,7 +3,7 @@
     python -m experiments.makers.calibrate_verdict CKPT --data DIR --work DIR [--out configs/judge/mesh.yaml]
 
 DIR of the data holds FAUST_r, SMAL_r and SCAPE_acvd; the embedded bodies are read from data/humans. The constants come
-from one half of the shapes, the tables from the other (``experiments.makers.verdict_pairs``). Ten minutes; an
+from some shapes, the tables from others (``experiments.makers.verdict_pairs``). Twenty minutes; an
 interrupted run goes on with the same --work.
 """
 

@@ -123,7 +123,7 @@ def opened(points, faces, owner, rims):
 
 
 def largest_piece(points, faces, owner):
-    """The largest piece whose faces are joined by edges; what lay in another is answered by the nearest vertex of it."""
+    """The largest piece joined by edges; what lay in another one is answered by the nearest vertex of it."""
     sides = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     edge = np.unique(sides, axis=0, return_inverse=True)[1].ravel()
     face = np.repeat(np.arange(len(faces)), 3)
