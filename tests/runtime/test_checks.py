@@ -222,3 +222,19 @@ def test_an_error_can_only_be_monitored_with_ground_truth():
     with pytest.raises(ConfigError, match=r"monitor=val/geodesic_error needs ground truth.*monitor=val/loss"):
         check_ground_truth(cfg, training=False, validation=False)
     check_ground_truth(composed("train"), training=False, validation=False)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["adapt=true", "ckpt=null", "backbone=raw_wks"], "ckpt=humans"),
+        (["adapt=nowhere", "ckpt=humans"], "no folder of meshes"),
+        (["adapt=true", "ckpt=humans", "~starts"], "starts=several"),
+    ],
+)
+def test_what_adapts_to_two_meshes_needs_weights_and_shapes(typed, told, tmp_path):
+    for name in ("a.off", "b.off"):
+        (tmp_path / name).write_text("OFF\n")
+    files = [f"source={tmp_path / 'a.off'}", f"target={tmp_path / 'b.off'}"]
+    with pytest.raises(ConfigError, match=told):
+        check(composed("match", *files, *typed))

@@ -4,6 +4,7 @@ What must be known of a class for that, the class says itself (``pullback.declar
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -32,6 +33,7 @@ def check(cfg: DictConfig) -> None:
     check_landmark_option(raw)
     check_initial(raw)
     check_points(raw)
+    check_adapt(raw)
     check_kind(raw)
     check_adaptation(raw)
     check_weights(raw)
@@ -134,6 +136,26 @@ def check_points(cfg: Mapping[str, Any]) -> None:
         isinstance(points, list) and points and all(type(each) is int for each in points)
     ):
         raise ConfigError(f"points={points}: give vertices as points=[12,57], counted from 1, or a file")
+
+
+def check_adapt(cfg: Mapping[str, Any]) -> None:
+    """What adapts to two meshes before they are matched has weights, and several starts to stand beside."""
+    wish = cfg.get("adapt", False)
+    if wish is False:
+        return
+    if cfg["kind"] == "image":
+        raise ConfigError(
+            f"adapt={wish} changes the weights for meshes; those for photographs are frozen: leave it out"
+        )
+    if cfg.get("ckpt") is None:
+        raise ConfigError(f"adapt={wish} goes on with trained weights, and there are none; use ckpt=humans")
+    for key in ("initial", "landmarks"):
+        if cfg.get(key) is not None:
+            raise ConfigError(f"adapt={wish} and {key}={cfg[key]} are two beginnings of one map; give one of them")
+    if cfg.get("starts") is None:
+        raise ConfigError(f"adapt={wish} is one start among several; use starts=several")
+    if isinstance(wish, str) and not Path(wish).is_dir():
+        raise ConfigError(f"adapt={wish} is no folder of meshes; give one, or adapt=true for the two shapes alone")
 
 
 def check_adaptation(cfg: Mapping[str, Any]) -> None:

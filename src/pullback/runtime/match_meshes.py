@@ -13,6 +13,7 @@ from torch import nn
 
 from pullback.data.mesh.readers.source import FileMesh
 from pullback.data.mesh.shapes import PreparationSettings, PreparedShape, load_shape, shape_of
+from pullback.runtime.match_adaptation import Adapting
 from pullback.runtime.mesh_questions import Questions
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import refinement, rule_of
@@ -20,6 +21,7 @@ from pullback.runtime.parts import ConfigError, name_of
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, beside, listening, stage
+from pullback.tasks.mesh.adapting import told_of
 from pullback.tasks.mesh.landing import Landing, land, shown, write_table
 from pullback.tasks.mesh.partial.detection import check_choice, likely_part
 from pullback.tasks.mesh.partial.matching import match_part, more_likely
@@ -54,12 +56,14 @@ class MeshMatcher:
     cache_dir: Path
     export: tuple[str, ...]  # the kinds of files for other programs that are written
     method: str  # in words
+    adapting: Adapting | None  # what changes the weights before a match
     partial: str  # which shape is a part of the other: a choice of pullback.tasks.mesh.partial.detection
     config: Mapping[str, Any]  # all of it, resolved
 
     @classmethod
-    def of(cls, cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) -> "MeshMatcher":
-        """Those of a checked configuration, with the weights of the checkpoint. Random weights follow ``seed``.
+    def of(cls, cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None, *, shown: bool = False) -> "MeshMatcher":
+        """Those of a checked configuration, with the weights of the checkpoint. Random weights follow ``seed``. What
+        takes long is ``shown`` by a progress bar.
 
         Raises OptionError for what a part refuses.
         """
@@ -68,6 +72,7 @@ class MeshMatcher:
             model, solver = nn.ModuleDict({"backbone": instantiate(cfg.backbone)}), instantiate(cfg.solver)
             view, settings = instantiate(cfg.view), instantiate(cfg.data)
             starts, judge = (instantiate(cfg.get(part)) for part in ("starts", "judge"))
+            adapting = Adapting.of(cfg, checkpoint, settings, shown=shown)
         if checkpoint is not None:
             load_weights(model, checkpoint)
         features = name_of(to_plain(cfg.backbone))
@@ -76,7 +81,7 @@ class MeshMatcher:
         device, cache_dir = device_named(cfg.device), Path(cfg.paths.cache_dir)
         parts = (model["backbone"], solver, starts, judge)
         export, of_config = tuple(cfg.export), (check_choice(cfg.partial), to_plain(cfg))
-        return cls(*parts, settings, view, device, cache_dir, export, method, *of_config)
+        return cls(*parts, settings, view, device, cache_dir, export, method, adapting, *of_config)
 
     def prepare(self, mesh: Mesh, *, side: str) -> PreparedShape:
         """The shape of a file, or of a mesh that is in none and is called as its ``side``: source or target."""
@@ -104,10 +109,13 @@ class MeshMatcher:
         """The match of two shapes; ``landmarks`` are vertices of these, ``initial`` is a point map 2 → 1 of them.
 
         Where one is noticed to be a part of the other, it is also matched as such, and the better match is kept. An
-        initial map is one between wholes.
+        initial map, and weights that are adapted, are for wholes.
         """
         choosing = {"starts": self.starts, "judge": self.judge, "device": self.device, "landmarks": landmarks}
         given, able = (self.backbone, self.solver), None not in (self.starts, self.judge) and initial is None
+        if self.adapting is not None:
+            more = self.adapting.features(self.backbone, source, target, self.device)
+            return match_shapes(source, target, *given, more=more, **choosing)
         part = likely_part(source, target, self.partial) if able else None
         if part is None:
             return match_shapes(source, target, *given, initial=initial, **choosing)
@@ -150,7 +158,7 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
 
     How far it is to stderr.
     """
-    matcher, folder = MeshMatcher.of(cfg, checkpoint), Path(cfg.paths.output_dir)
+    matcher, folder = MeshMatcher.of(cfg, checkpoint, shown=True), Path(cfg.paths.output_dir)
     with (
         stopping("the shapes that were prepared are kept, and the same command goes on from there"),
         telling_full_disks(folder),
@@ -163,6 +171,8 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
         choice = result.verdict.choice
         if choice.is_open:
             print(f"of {len(choice.candidates)} starts the best was: {choice.best.name}")
+        if told := told_of(choice):
+            print(told)
         print(f"verdict: {result.verdict.verdict.sentence}")
     if result.landmarks is not None:
         print(
@@ -193,6 +203,8 @@ def match_and_write(
     result = matcher.match(source, target, asked.landmarks, asked.initial)
     landing = None if asked.points is None else land(result, asked.points, side=asked.points_on)
     report, exports = matcher.write(folder, result, stages)
+    if matcher.adapting is not None:
+        matcher.adapting.save(folder / "adapted.ckpt")
     if landing is not None:
         write_table(folder / "points.csv", landing.rows())
     return Done(result, report, exports, landing)
@@ -206,6 +218,8 @@ def _tell_files(folder: Path, done: Done) -> None:
     for note in filter(None, (done.result.omissions(), *done.exports.notes)):
         print(note)
     print(f"report: {done.report}")
+    if (folder / "adapted.ckpt").is_file():
+        print(f"adapted weights, for more such shapes: ckpt={folder / 'adapted.ckpt'}")
     if done.exports.written:
         print(f"for other programs, in {folder}: {', '.join(each.name for each in done.exports.written)}")
     print(f"map (line i: the vertex of the source for vertex i of the target, counted from 1): {folder / 'p2p21.txt'}")

@@ -45,6 +45,7 @@ _OTHER_NAMES = {
     "landmarks": "lm lms correspondences corres",
     "points": "keypoints queries query_points",
     "pairs": "list pair_list pairs_list batch_file",
+    "adapt": "finetune fine_tune tune adaptation test_time",
     "initial": "init_map initial_map p2p start_map",
     "export": "exports formats write",
     "resume": "resume_from resume_from_checkpoint restart continue",

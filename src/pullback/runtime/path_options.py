@@ -10,7 +10,8 @@ from hydra.errors import HydraException
 from pullback.errors import UsageError
 
 # Read from the configuration one by one; the others pass through parts of it that read ``${…}`` a second time.
-_READ_ONCE = ("source", "target", "landmarks", "initial", "points", "pairs", "ckpt", "weights", "resume", "predictions")
+_OF_MATCH = ("source", "target", "landmarks", "initial", "points", "pairs", "adapt")
+_READ_ONCE = (*_OF_MATCH, "ckpt", "weights", "resume", "predictions")
 _FOLDERS = re.compile(
     r"paths\.\w+|hydra\.(run|sweep)\.dir|hydra\.output_subdir|(dataset|test)\.\w+\.(root|lists)|data\.cache_dir|trainer\.default_root_dir"
     r"|(fusion|backbone|module)\.[\w.]*\bweights"
@@ -34,6 +35,8 @@ def path_value(key: str, value: str, *, program: str, sweeps: bool = False) -> s
     """
     if key == "points" and re.fullmatch(r"\[[-\d,]*\]|\d+", value) and not Path(value).exists():
         return value  # vertices
+    if key == "adapt" and value.lower() in ("true", "false"):
+        return value
     if value.lower() == "null" or (key == "resume" and value == "auto") or value == "???":
         return value
     if not value:

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-import trimesh
 from PIL import Image
+from tests.later import later
 from tests.mesh_files import FACES, VERTS, ply_header, rows
 from tests.textured import halves, image, rolled, write_textured
 
 from pullback.data.mesh.io import read_mesh_file
 from pullback.data.mesh.looks.look import Look
 from pullback.data.mesh.looks.reading import read_look
+
+trimesh = later("trimesh")
 
 COLORS = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 8, 7], [1, 2, 3]])
 

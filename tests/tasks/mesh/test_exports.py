@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
-import trimesh
 from tests.fakes import write_mesh
+from tests.later import later
 from tests.meshes import sphere
 from tests.textured import image, rolled, write_textured
 
@@ -26,6 +26,8 @@ from pullback.tasks.mesh.exports.deforming import deformed
 from pullback.tasks.mesh.exports.writing import write_exports
 from pullback.tasks.mesh.landing import land, write_table
 from pullback.tasks.mesh.two_meshes import FileMatch
+
+trimesh = later("trimesh")
 
 SETTINGS = PreparationSettings(k=40)
 

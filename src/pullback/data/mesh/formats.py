@@ -33,6 +33,11 @@ READERS: dict[str, Callable[[Source], FileMesh]] = {
 }
 
 
+def is_mesh_file(path: Path) -> bool:
+    """Whether a name ends as those of mesh files do."""
+    return inner_suffix(path) in READERS
+
+
 def read_file(path: Path) -> FileMesh:
     """The mesh of a file in any of the formats, gzipped (``.off.gz``) or not.
 

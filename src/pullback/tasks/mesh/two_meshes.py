@@ -151,13 +151,15 @@ def match_shapes(
     starts: BestOfStarts | None = None,
     judge: Judge | None = None,
     more: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+    is_part: bool = False,
 ) -> FileMatch:
     """Features, then the solver: as in an evaluation.
 
     ``landmarks`` are vertices of the shapes, for a backbone that takes them. An ``initial`` map between the shapes is
     what the solver begins with, in the place of the features. With ``starts`` the solver begins with the
     best of them, where there are several; with a ``judge`` too the result has a verdict.
-    ``more`` are features of both shapes for further starts, by name, from whoever knows which is a part of which.
+    ``more`` are features of both shapes for further starts, by name; ``is_part`` says that one shape was cut out as
+    what the other is a part of.
     """
     shape1, shape2 = source.shape.to(device), target.shape.to(device)
     backbone = backbone.to(device).eval()
@@ -182,7 +184,7 @@ def match_shapes(
     if choice is None or judge is None:
         return found
     given_map = (learned or initial is not None, landmarks is not None)
-    known: dict[str, Any] = {"given": given_map, "suspect_part": more is None}
+    known: dict[str, Any] = {"given": given_map, "suspect_part": not is_part}
     return replace(found, verdict=judged(choice, found.p2p21, judge, source=source, target=target, **known))
 
 

@@ -73,7 +73,7 @@ def match_part(
     images = sides[1].places[guess.images][sides[0].coarse_ids(np.arange(small.shape.n))]
     seen = torch.from_numpy(images).float(), whole.shape.verts[ids]
     two, before = ((small, region), seen) if part.side == 0 else ((region, small), seen[::-1])
-    match = match_shapes(*two, backbone, solver, landmarks=inside, more={"before": before}, **choosing)
+    match = match_shapes(*two, backbone, solver, landmarks=inside, more={"before": before}, is_part=True, **choosing)
     return judged_as_part(carried_over(match, pair, part, ids), part, choosing["judge"])
 
 
