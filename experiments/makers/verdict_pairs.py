@@ -6,13 +6,14 @@ No shape is in both parts, ``fit`` for the constants and ``report`` for the tabl
 
 import pickle
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
+from experiments.makers.error_models import Row
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -60,19 +61,6 @@ _GROUPS = {
         },
     ),
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """The map of one start for one pair."""
-
-    set: str
-    pair: str
-    start: str
-    error: float  # mean geodesic error in units of √area
-    energies: Mapping[str, float]
-    signals: Float[Tensor, "t c"]  # at the points of shape 2 that stand for the landmarks
-    errors: Float[Tensor, " t"]  # at the landmarks
 
 
 def pairs_of(part: str, data: Path, embedded: Path) -> Iterator[tuple[str, ShapeFiles, ShapeFiles]]:
@@ -140,11 +128,3 @@ def _known(library: ShapeLibrary, files: ShapeFiles, backbone: nn.Module) -> _Kn
 def _files(root: Path, name: str) -> ShapeFiles:
     """A shape of a set in the layout off + corres."""
     return ShapeFiles(name, root / "off" / f"{name}.off", root / "corres" / f"{name}.vts")
-
-
-def by_pair(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    """The rows of each pair."""
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        found.setdefault((row.set, row.pair), []).append(row)
-    return found

@@ -1,5 +1,7 @@
 """``pullback.match`` for photographs: paths, arrays and pictures of Pillow."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -97,3 +99,47 @@ def test_a_match_shows_the_page_that_it_saves(matched, tmp_path):
     saved = (tmp_path / "report" / "viewer.html").read_text(encoding="utf-8")
     assert matched.show().html == saved
     assert 'href="viewer.html"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_match_says_what_is_to_be_thought_of_it(matched, tmp_path):
+    assert matched.verdict.level in ("doubtful", "probably wrong")  # the constants are those of other features
+    assert "not calibrated for these features" in matched.verdict.sentence
+    assert matched.confidence2.shape == (80, 120) and 0 <= matched.confidence2.min() <= matched.confidence2.max() <= 1
+    matched.save(tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["verdict"]["level"] == matched.verdict.level
+    assert str(np.load(tmp_path / "match.npz")["verdict"]) == matched.verdict.sentence
+    assert "Verdict: " in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_outside_its_mask_a_photograph_is_matched_to_nothing(files, options):
+    mask = np.zeros((80, 120), dtype=bool)
+    mask[:, 40:] = True
+    found = pb.match(*files, mask1=mask, mask2=mask, options=options)
+    assert np.isnan(found.flow21[:, ~mask]).all() and np.isfinite(found.flow21[:, mask]).all()
+    columns = np.where(mask, found.flow21[0] + np.arange(120), 60)
+    assert columns.min() > 35  # none leads to the part of the source that is masked out, by more than a patch
+    assert (found.confidence2[~mask] == 0).all()
+    assert np.isnan(found.pull_back(np.ones((80, 120)))[~mask]).all()
+
+
+def test_a_mask_of_a_few_pixels_is_refused_with_what_to_do(files, options):
+    mask = np.zeros((80, 120), dtype=bool)
+    mask[:8, :8] = True
+    with pytest.raises(ImageError, match=r"covers \d+ of .* patches.*give a larger mask"):
+        pb.match(*files, mask2=mask, options=options)
+
+
+def test_masks_of_meshes_are_refused():
+    human = ROOT / "data" / "humans" / "off" / "human_000.off"
+    with pytest.raises(pb.UserError, match="parts of photographs"):
+        pb.match(human, human, mask1=np.ones((2, 2)))
+
+
+def test_points_land_where_the_flow_leads(matched):
+    points = np.array([[30.0, 20.0], [70.0, 50.0]])
+    landing = matched.land(points, on="target")
+    flow = np.stack([matched.flow21[:, int(y), int(x)] for x, y in points])
+    assert np.allclose(landing.lands_place, points + flow, atol=1e-3)
+    assert landing.confidence.shape == (2,)
+    with pytest.raises(ImageError, match="lies outside of the source"):
+        matched.land([[300, 20]])

@@ -140,3 +140,17 @@ def test_a_photograph_of_one_pixel_is_no_error():
     photo = Image("dot", torch.full((3, 1, 1), 128, dtype=torch.uint8))
     for picture in draw_image_match(photo, photo, torch.zeros(2, 1, 1), title=""):
         assert all(panel.image.size > 0 for panel in picture.panels)
+
+
+def test_what_is_not_to_be_trusted_and_what_has_no_match_is_drawn_pale():
+    photo = Image("photo", torch.randint(256, (3, 60, 90), generator=torch.Generator().manual_seed(0)).to(torch.uint8))
+    flow = torch.zeros(2, 60, 90)
+    flow[:, :, :20] = torch.nan
+    confidence = np.ones((60, 90), dtype=np.float32)
+    confidence[:, 70:] = 0.2
+    for draw in (draw_dense_correspondence, draw_texture_transfer):
+        image = draw(photo, photo, flow, title="", confidence2=confidence).panels[-1].image
+        colour = np.ptp(image[..., :3].astype(int), axis=2)
+        w = image.shape[1]
+        assert colour[:, : int(0.2 * w)].max() <= 1 and colour[:, int(0.8 * w) :].max() <= 1
+        assert colour[:, int(0.3 * w) : int(0.7 * w)].mean() > 10

@@ -33,6 +33,13 @@ def test_a_point_that_does_not_come_back_is_not_trusted():
     assert sure > 0.9 and lost < 0.01
 
 
+def test_below_the_floor_a_good_map_is_no_excuse_for_a_point():
+    weights = {"points": [-50.0, -2.0, 0.0], "point_floor": 0.05}
+    floored = ErrorModel(energies={}, intercept=0.0, good_below=0.1, wrong_above=0.2, **weights)
+    lost = torch.tensor([[0.3]])
+    assert floored.confidence(lost, 0.001) == floored.confidence(lost, 0.05) > floored.confidence(lost, 0.1)
+
+
 def test_the_first_model_whose_energies_are_at_hand_decides():
     rich, plain = model(cycle=[1.0, 0.0, 1.0], features_learned=[1.0, 0.0, 1.0]), model()
     judge = Judge(models=[rich, plain])

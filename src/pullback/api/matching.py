@@ -35,6 +35,8 @@ def match(
     *,
     landmarks: Any = None,
     initial: Any = None,
+    mask1: Any = None,
+    mask2: Any = None,
     options: Mapping[str, Any] | None = None,
     config_dir: str | Path | None = None,
     **named: Any,
@@ -48,7 +50,8 @@ def match(
     ``device="cpu"``), dotted ones in ``options={"data.k": 100}``. ``landmarks`` is a file, counted from 1, or an array
     (t, 2) of vertices of source and target, counted from 0. ``initial`` is a map to begin with, in the place of all
     starts: a file (as of the option), or for each vertex of the target one of the source, counted from 0, -1 for none.
-    ``config_dir`` is a folder of yaml files of your own.
+    ``mask1`` and ``mask2`` say which part of the photographs source and target is matched: files, or arrays
+    (height, width) whose values above 0 are the object. ``config_dir`` is a folder of yaml files of your own.
 
     The result is that of ``pullback match`` with the same files and options. Nothing is printed, and nothing written
     but the cache (``options={"paths.cache_dir": DIR}``) until its ``save(DIR)``. Logging, signal handlers, Hydra and
@@ -60,10 +63,12 @@ def match(
     chosen = {**(options or {}), **named}
     load_torch()
     if not is_image(sides[0]):
+        if mask1 is not None or mask2 is not None:
+            raise GivenError("mask1 and mask2 are parts of photographs; leave them out for meshes")
         return _match_meshes(sides, landmarks, initial, chosen, config_dir)
     if landmarks is not None or initial is not None:
         raise GivenError("landmarks and initial maps are of meshes; leave them out for photographs")
-    return _match_images(sides, chosen, config_dir)
+    return _match_images(sides, (mask1, mask2), chosen, config_dir)
 
 
 @contextmanager
@@ -191,13 +196,18 @@ def _initial(given: Any, source: "PreparedShape", target: "PreparedShape") -> "T
     return between_shapes(initial_vertices(given, n1=n1, n2=n2), source, target)
 
 
-def _match_images(sides: list[Given], options: Mapping[str, Any], config_dir: str | Path | None) -> "ImageMatch":
+def _match_images(
+    sides: list[Given], masks: tuple[Any, Any], options: Mapping[str, Any], config_dir: str | Path | None
+) -> "ImageMatch":
     from pullback.api.results import ImageMatch
+    from pullback.data.image.masks import with_mask
     from pullback.runtime.match_images import ImageMatcher
     from pullback.types import ImagePair
 
     with random_numbers_apart():
-        image1, image2 = (_photograph(side, name) for side, name in zip(sides, ("source", "target"), strict=True))
+        photos = [_photograph(side, name) for side, name in zip(sides, ("source", "target"), strict=True)]
+        named = zip(photos, masks, ("mask1", "mask2"), strict=True)
+        image1, image2 = (photo if mask is None else with_mask(photo, mask, key=key) for photo, mask, key in named)
         with configured(sides, {"files": "image", **options}, config_dir) as cfg:
             matcher = ImageMatcher.of(cfg)
         pair = ImagePair(f"{stem(sides[0], 'source')}-{stem(sides[1], 'target')}", image1, image2)

@@ -50,10 +50,12 @@ def draw_dense_correspondence(
     *,
     title: str,
     errors2: Float[ndarray, "H2 W2"] | None = None,
+    confidence2: Float[ndarray, "H2 W2"] | None = None,
     dress: str = "blended",
     names: tuple[str, str] = ("image 1", "image 2"),
 ) -> Picture:
-    """Image 1 in rainbow colours about its object, image 2 in the colours of its pixels' matches.
+    """Image 1 in rainbow colours about its object, image 2 in the colours of its pixels' matches, pale where
+    ``confidence2`` is low and where there is no match (NaN).
 
     ``dress``: "masked" shows the objects' masks alone, on a transparent ground; "blended" lays the colours over the
     photographs; "plain" colours every pixel. ``errors2`` (end-point errors as a share of the longer side of image 1,
@@ -64,8 +66,11 @@ def draw_dense_correspondence(
     colors1 = rainbow(small1.places(), centre=centre, radius=radius)
     colors2 = rainbow(matched_places(small2, flow21), centre=centre, radius=radius)
     panels = [
-        Panel(_dressed(small, colors, dress=dress, opacity=0.72), name, photographic=True)
-        for small, colors, name in ((small1, colors1, names[0]), (small2, colors2, names[1]))
+        Panel(_dressed(small, colors, dress=dress, opacity=0.72, certain=certain), name, photographic=True)
+        for small, colors, name, certain in (
+            (small1, colors1, names[0], None),
+            (small2, colors2, names[1], _certain(small2, confidence2)),
+        )
     ]
     if errors2 is None:
         return Picture(title, tuple(panels))
@@ -82,12 +87,13 @@ def draw_texture_transfer(
     flow21: Flow,
     *,
     title: str,
+    confidence2: Float[ndarray, "H2 W2"] | None = None,
     dress: str = "blended",
     names: tuple[str, str] = ("image 1", "image 2"),
 ) -> Picture:
     """Both photographs, and image 2 with the colour of image 1 at the match of each pixel (bilinear).
 
-    ``dress`` as above.
+    ``dress`` and ``confidence2`` as above.
     """
     small1, small2 = thumbnails(photo1, photo2)
     carried = small1.colors_at(matched_places(small2, flow21))
@@ -95,7 +101,7 @@ def draw_texture_transfer(
         Panel(small1.panel(), names[0], photographic=True),
         Panel(small2.panel(), names[1], photographic=True),
         Panel(
-            _dressed(small2, carried, dress=dress, opacity=1.0),
+            _dressed(small2, carried, dress=dress, opacity=1.0, certain=_certain(small2, confidence2)),
             f"{names[1].split(':')[0]} in the colours of {names[0].split(':')[0]}",
             photographic=True,
         ),
@@ -111,12 +117,17 @@ def draw_image_match(
     title: str,
     fmaps: Mapping[str, Matrix] | None = None,
     names: tuple[str, str] = ("image 1", "image 2"),
+    confidence2: Float[ndarray, "H2 W2"] | None = None,
     dress: str = "blended",
 ) -> list[Picture]:
     """A match of two photographs on one sheet: correspondence, texture and functional maps where given."""
     pictures = [
-        draw_dense_correspondence(photo1, photo2, flow21, title=title, names=names, dress=dress),
-        draw_texture_transfer(photo1, photo2, flow21, title="Texture transfer", names=names, dress=dress),
+        draw_dense_correspondence(
+            photo1, photo2, flow21, title=title, confidence2=confidence2, names=names, dress=dress
+        ),
+        draw_texture_transfer(
+            photo1, photo2, flow21, title="Texture transfer", confidence2=confidence2, names=names, dress=dress
+        ),
     ]
     return [*pictures, fmap_picture(fmaps, title="Functional map")] if fmaps else pictures
 
@@ -143,8 +154,20 @@ def _extent(small: Thumbnail) -> tuple[Float[ndarray, "2"], float]:
     return centre, float(np.quantile(np.linalg.norm(places - centre, axis=1), 0.98))
 
 
+def _certain(small2: Thumbnail, confidence2: Float[ndarray, "H2 W2"] | None) -> Float[ndarray, "h w 1"] | None:
+    """How much of its colour each pixel of the panel keeps: all above a confidence of 0.7, nothing below 0.3."""
+    if confidence2 is None:
+        return None
+    return np.clip((small2.pick(as_array(confidence2)).astype(float) - 0.3) / 0.4, 0, 1)[..., None]
+
+
 def _dressed(
-    small: Thumbnail, colors: Float[ndarray, "h w 3"], *, dress: str, opacity: float
+    small: Thumbnail,
+    colors: Float[ndarray, "h w 3"],
+    *,
+    dress: str,
+    opacity: float,
+    certain: Float[ndarray, "h w 1"] | None = None,
 ) -> UInt8[ndarray, "h w 4"]:
     if dress not in DRESSES:
         raise ValueError(f"dress={dress!r} is unknown: choose one of {', '.join(DRESSES)}")
@@ -154,4 +177,6 @@ def _dressed(
     if dress == "masked":
         return rgba(np.where(inside[..., None], colors, np.nan))
     shaded = opacity * colors * (0.75 + 0.25 * small.grey()) + (1 - opacity) * small.grey() if opacity < 1 else colors
+    if certain is not None:
+        shaded = certain * shaded + (1 - certain) * small.faded()
     return rgba(np.where(inside[..., None], shaded, small.faded()))

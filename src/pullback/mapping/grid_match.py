@@ -58,6 +58,15 @@ def flow_from_match(
     return interpolate(field[None], size=size2, mode="bilinear", align_corners=False)[0]
 
 
+def values_at_pixels(
+    values: Float[Tensor, " n"], grid: tuple[int, int], size: tuple[int, int], patches: Int[Tensor, " n"]
+) -> Float[Tensor, "H W"]:
+    """A value of each patch at its pixels, not interpolated; 0 at those of patches outside the graph."""
+    whole = values.new_zeros(grid[0] * grid[1])
+    whole[patches] = values
+    return interpolate(whole.view(1, 1, *grid), size=size, mode="nearest-exact")[0, 0]
+
+
 def keypoints_from_match(
     keypoints2: Float[Tensor, "t 2"],
     xy21: Float[Tensor, "n2 2"],

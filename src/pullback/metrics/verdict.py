@@ -18,6 +18,8 @@ LEVELS = ("good", "doubtful", "probably wrong")
 # Energies below this are all the same: logarithms of zero are not asked for.
 FLOOR = 1e-3
 LEARNED = "features_learned"  # the energy of features of a network
+_TOLD = 2  # reasons
+_TELLING = 0.05  # a reason moves the logarithm of the expected error by at least this
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,16 @@ class Verdict:
     """What is to be thought of one map."""
 
     level: str  # of LEVELS
-    expected_error: float  # mean geodesic error in units of √area, as far as energies tell
+    expected_error: float  # mean error in the unit, as far as energies tell
     why: tuple[str, ...]
     advice: str  # what to do; empty where the map is good
     remark: str = ""  # what the map was taken to be, where that is not plain
+    unit: str = "√area"  # of a mesh; of photographs a share of their longer side
 
     @property
     def sentence(self) -> str:
         """One line: level, reasons, advice."""
-        said = f"{self.level} (expected error about {100 * self.expected_error:.1f} % of √area)"
+        said = f"{self.level} (expected error about {100 * self.expected_error:.1f} % of {self.unit})"
         if self.remark:
             said += f"; {self.remark}"
         if self.why:
@@ -45,9 +48,11 @@ class ErrorModel:
     """The expected error of a map from its energies: a weighted sum of their logarithms is that of the error.
 
     ``energies`` names each energy with ``[weight, typical, spread]`` of its logarithm. Maps are good below
-    ``good_below`` and probably wrong from ``wrong_above`` on, both expected errors in units of √area. ``points`` are
-    the weights of the signals of one point (``pullback.mapping.energies.point_signals``), of the logarithm of the
-    expected error, and a constant.
+    ``good_below`` and probably wrong from ``wrong_above`` on, both expected errors: of meshes in units of √area, of
+    photographs in shares of the longer side. ``points`` are the weights of the signals of one point
+    (``pullback.mapping.energies.point_signals``, ``patch_energies.PatchSignals``), of the logarithm of the expected
+    error, and a constant. Expected errors below ``point_floor`` say no more about single points: a map that is good as
+    a whole may be wrong in places.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class ErrorModel:
         good_below: float,
         wrong_above: float,
         points: Sequence[float],
+        point_floor: float = 0.0,
     ):
         finite(intercept=intercept)
         above(0, good_below=good_below, wrong_above=wrong_above)
@@ -66,10 +72,10 @@ class ErrorModel:
         self.energies = {name: tuple(numbers) for name, numbers in energies.items()}
         self.intercept = intercept
         self.good_below, self.wrong_above = good_below, wrong_above
-        self.points = tuple(points)
+        self.points, self.point_floor = tuple(points), point_floor
 
     def expected_error(self, energies: Mapping[str, float]) -> float:
-        """The error to expect, in units of √area."""
+        """The error to expect, in the unit of the constants."""
         return math.exp(self.intercept + sum(self.shares(energies).values()))
 
     def shares(self, energies: Mapping[str, float]) -> dict[str, float]:
@@ -84,19 +90,24 @@ class ErrorModel:
         return LEVELS[(expected_error >= self.good_below) + (expected_error >= self.wrong_above)]
 
     def confidence(self, signals: Float[Tensor, "s c"], expected_error: float) -> Float[Tensor, " s"]:
-        """The probability that each point lies within 0.10 √area of its place."""
+        """The probability that each point lies within 0.10 units of its place."""
         weights = torch.tensor(self.points).to(signals)
-        whole = torch.full_like(signals[:, :1], math.log(expected_error))
+        whole = torch.full_like(signals[:, :1], math.log(max(expected_error, self.point_floor)))
         return torch.sigmoid(torch.cat([signals, whole, torch.ones_like(whole)], dim=1) @ weights)
 
 
 class Judge:
-    """Knows what to expect of maps: by the first of its models whose energies are all at hand."""
+    """Knows what to expect of maps: by the first of its models whose energies are all at hand.
 
-    def __init__(self, *, models: Sequence[ErrorModel]):
+    ``features`` are those whose energies the constants were measured with, by name; empty where energies name their
+    features themselves.
+    """
+
+    def __init__(self, *, models: Sequence[ErrorModel], features: Sequence[str] = ()):
         if not models:
-            raise ValueError("a judge without models knows nothing; use judge=mesh")
+            raise ValueError("a judge without models knows nothing; use judge=mesh, or judge=image for photographs")
         self.models = list(models)
+        self.features = tuple(features)
 
     def model(self, energies: Mapping[str, float]) -> ErrorModel:
         """The model for these energies. Raises ValueError when no model is content with them."""
@@ -121,3 +132,22 @@ class Judge:
             plain = Judge(models=[model for model in self.models if LEARNED not in model.energies] or self.models)
             errors = [plain.expected_error(energies) for energies in candidates]
         return sorted(range(len(errors)), key=errors.__getitem__)
+
+
+def reasons_in_words(
+    energies: Mapping[str, float],
+    shares: Mapping[str, float],
+    *,
+    measured: Mapping[str, str],
+    words: Mapping[str, str],
+) -> tuple[str, ...]:
+    """In words what speaks most against a map: ``measured`` take the energy in per cent, ``words`` are bare statements,
+    both by the beginning of an energy's name.
+    """
+    said: list[str] = []
+    for name in sorted(shares, key=shares.__getitem__, reverse=True):
+        key = name.split("_")[0]
+        told = measured[key].format(100 * energies[name]) if key in measured else words.get(key, name)
+        if shares[name] >= _TELLING and told not in said:
+            said.append(told)
+    return tuple(said[:_TOLD])

@@ -32,6 +32,7 @@ def check(cfg: DictConfig) -> None:
     check_options(raw)
     check_landmark_option(raw)
     check_initial(raw)
+    check_masks(raw)
     check_points(raw)
     check_adapt(raw)
     check_kind(raw)
@@ -125,16 +126,25 @@ def check_initial(cfg: Mapping[str, Any]) -> None:
         )
 
 
+def check_masks(cfg: Mapping[str, Any]) -> None:
+    """Masks are parts of photographs."""
+    given = [f"{key}={cfg[key]}" for key in ("mask1", "mask2") if cfg.get(key) is not None]
+    if given and cfg["kind"] == "mesh":
+        raise ConfigError(f"{given[0]} is a mask of a photograph, and {cfg['source']} is a mesh; leave it out")
+    if given and cfg.get("pairs") is not None:
+        raise ConfigError(f"{given[0]} is the mask of one photograph, and pairs={cfg['pairs']} are many; leave it out")
+
+
 def check_points(cfg: Mapping[str, Any]) -> None:
-    """Points that are asked for are vertices or a file, of meshes."""
+    """Points that are asked for are vertices of meshes, places on photographs, or a file of either."""
     points = cfg.get("points")
-    if points is None:
+    if points is None or isinstance(points, str):
         return
+    listed = points if isinstance(points, list) else []
     if cfg["kind"] == "image":
-        raise ConfigError(f"points={points} are points of meshes, and {cfg['source']} is a photograph; leave them out")
-    if not isinstance(points, str) and not (
-        isinstance(points, list) and points and all(type(each) is int for each in points)
-    ):
+        if not listed or not all(isinstance(each, list) and len(each) == 2 for each in listed):
+            raise ConfigError(f"points={points}: give x, y in pixels as points=[[120,40],[33,80]], or a file of them")
+    elif not listed or not all(type(each) is int for each in listed):
         raise ConfigError(f"points={points}: give vertices as points=[12,57], counted from 1, or a file")
 
 

@@ -101,8 +101,15 @@ def check_named_files(cfg: DictConfig) -> None:
         wanted = "a text file, a line `source target` for each landmark"
         _check_file(Path(cfg.landmarks), f"landmarks={cfg.landmarks}", wanted, "landmarks=")
     if isinstance(cfg.get("points"), str):
-        wanted = "a text file with a vertex, or x y z, in each line; or vertices: points=[12,57]"
+        wanted = (
+            "a text file with x y in each line; or pixels: points=[[120,40],[33,80]]"
+            if cfg.kind == "image"
+            else "a text file with a vertex, or x y z, in each line; or vertices: points=[12,57]"
+        )
         _check_file(Path(cfg.points), f"points={cfg.points}", wanted, "points=")
+    for key in ("mask1", "mask2"):
+        if isinstance(cfg.get(key), str):
+            _check_file(Path(cfg[key]), f"{key}={cfg[key]}", "a picture, white where the object is", f"{key}=")
     if isinstance(cfg.get("initial"), str) and cfg.initial != "given":  # from Python, an array
         wanted = "a point map: text with the vertex of the source for each of the target, .npy, .npz or .mat"
         _check_file(Path(cfg.initial), f"initial={cfg.initial}", wanted, "initial=")

@@ -1,26 +1,36 @@
 """Two photographs matched as a checked configuration says: by ``match.py``, or from Python."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from omegaconf import DictConfig
+from torch import Tensor
 
 from pullback.data.image.io import read_image
+from pullback.data.image.masks import with_mask
+from pullback.data.image.query_places import listed_places, read_places
+from pullback.metrics.verdict import Judge
 from pullback.runtime.match_meshes import device_named
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.parts import class_of
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
-from pullback.tasks.image.patches import PatchLibrary
-from pullback.types import ImagePair, PatchMatch, PatchPair
+from pullback.solvers.patch_matching import closed_form
+from pullback.tasks.image.judging import ImageVerdict, judged_photographs
+from pullback.tasks.image.landing import SIDES, PlacesLanding, land_places
+from pullback.tasks.image.patches import PatchLibrary, check_masks
+from pullback.tasks.point_tables import shown_table, write_table
+from pullback.types import Image, ImagePair, PatchMatch, PatchPair
 from pullback.writing import sweep, telling_full_disks, write_text_atomically
 
 # Larger photographs are read at a fraction of their size: a match takes some 40 bytes a pixel, and networks see 0.5
 # million.
 MOST_MATCHED = 26_000_000  # pixels
+_QUICK = ("closed_form", "raw")  # modes of solvers whose other direction costs a second
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,7 +39,9 @@ class ImageMatcher:
 
     library: PatchLibrary
     solver: Any
+    judge: Judge | None  # of the verdict; None: none
     device: torch.device
+    features: str  # the backbones by name
     method: str  # in words
     config: Mapping[str, Any]  # all of it, resolved
 
@@ -40,18 +52,63 @@ class ImageMatcher:
         device = device_named(cfg.device)
         with options_at_fault():
             fusion, solver, graph = instantiate(cfg.fusion), instantiate(cfg.solver), instantiate(cfg.graph)
-        library = PatchLibrary(fusion.to(device), graph, cfg.paths.cache_dir)
-        return cls(library, solver, device, f"{cfg_names(cfg)}: {solver.describe()}", to_plain(cfg))
+            judge = instantiate(cfg.get("judge"))
+        # masks are only there where somebody gave them
+        library = PatchLibrary(fusion.to(device), replace(graph, objects_only=True), cfg.paths.cache_dir)
+        names = cfg_names(cfg)
+        return cls(library, solver, judge, device, names, f"{names}: {solver.describe()}", to_plain(cfg))
 
     @torch.no_grad()
     def match(self, pair: ImagePair) -> tuple[PatchPair, PatchMatch]:
-        """The photographs as graphs of patches, and their match; on the CPU."""
+        """The photographs as graphs of patches, and their match; on the CPU. Of masked photographs the objects alone.
+
+        With a judge and a solver that takes a second, in both directions. Raises ImageError for a mask of too few
+        patches.
+        """
         patches = self.library.pair(pair, device=self.device)
+        check_masks(pair, patches)
         (match,) = self.solver([patches])
+        if self.judge is not None and self.solver.mode in _QUICK:
+            match = replace(match.to("cpu"), reverse=self.back(patches, match))
         return patches.to("cpu"), match.to("cpu")
 
     @torch.no_grad()
-    def write(self, folder: Path, pair: ImagePair, patches: PatchPair, match: PatchMatch) -> Path:
+    def back(self, patches: PatchPair, match: PatchMatch) -> PatchMatch:
+        """The match in the other direction, by the same solver; on the CPU."""
+        return match.reverse or self.solver([patches.to(self.device).swapped()])[0].to("cpu")
+
+    @torch.no_grad()
+    def land(
+        self,
+        pair: ImagePair,
+        patches: PatchPair,
+        match: PatchMatch,
+        places: Float[Tensor, "t 2"],
+        *,
+        side: str = "source",
+        verdict: ImageVerdict | None = None,
+    ) -> PlacesLanding:
+        """Where places on the source or the target land."""
+        return land_places(pair, patches, match, self.back(patches, match), places, side=side, verdict=verdict)
+
+    @torch.no_grad()
+    def verdict(self, pair: ImagePair, patches: PatchPair, match: PatchMatch) -> ImageVerdict | None:
+        """What is to be thought of a match; None without a judge."""
+        if self.judge is None:
+            return None
+        reverse = match.reverse or closed_form()([patches.swapped()])[0]
+        return judged_photographs(pair, patches, match, reverse, self.judge, features=self.features)
+
+    @torch.no_grad()
+    def write(
+        self,
+        folder: Path,
+        pair: ImagePair,
+        patches: PatchPair,
+        match: PatchMatch,
+        verdict: ImageVerdict | None = None,
+        landing: PlacesLanding | None = None,
+    ) -> Path:
         """Writes the flow, the maps, pictures and the report into a folder; returns the path of the report."""
         from pullback.tasks.image.two_images import write_image_match  # draws, which is slow to import
 
@@ -59,7 +116,34 @@ class ImageMatcher:
         config = as_yaml({**self.config, "paths": paths})
         sweep(folder)
         write_text_atomically(folder / "config.yaml", config)
-        return write_image_match(folder, pair, patches, match, method=self.method, config=config)
+        if landing is not None:
+            write_table(folder / "points.csv", landing.rows())
+        return write_image_match(
+            folder, pair, patches, match, method=self.method, config=config, verdict=verdict, landing=landing
+        )
+
+
+@dataclass(frozen=True)
+class Done:
+    """A match whose files are written."""
+
+    patches: PatchPair
+    verdict: ImageVerdict | None
+    landing: PlacesLanding | None  # of points that were asked for
+    report: Path
+
+
+def match_and_write(cfg: DictConfig, matcher: ImageMatcher, pair: ImagePair, folder: Path) -> Done:
+    """Matches two photographs as a configuration asks, and writes all files of it."""
+    points, side = to_plain(cfg).get("points"), cfg.get("points_on")
+    photo = pair.image1 if side == SIDES[0] else pair.image2
+    places = None if points is None else places_on(photo, points, side=side)
+    patches, match = matcher.match(pair)
+    verdict = matcher.verdict(pair, patches, match)
+    landing = None
+    if places is not None:
+        landing = matcher.land(pair, patches, match, places, side=side, verdict=verdict)
+    return Done(patches, verdict, landing, matcher.write(folder, pair, patches, match, verdict, landing))
 
 
 def match_images(cfg: DictConfig) -> None:
@@ -69,23 +153,46 @@ def match_images(cfg: DictConfig) -> None:
         stopping("the features that were computed are kept, and the same command goes on from there"),
         telling_full_disks(folder),
     ):
-        source, target = (read_image(path, shrink_above=MOST_MATCHED) for path in (cfg.source, cfg.target))
+        source, target = (_photograph(cfg, side, key) for side, key in (("source", "mask1"), ("target", "mask2")))
         matcher = ImageMatcher.of(cfg)
         pair = ImagePair(f"{Path(cfg.source).stem}-{Path(cfg.target).stem}", source, target)
-        patches, match = matcher.match(pair)
-        for path, photo, image in ((cfg.source, source, patches.image1), (cfg.target, target, patches.image2)):
+        done = match_and_write(cfg, matcher, pair, folder)
+        for path, photo, image in (
+            (cfg.source, source, done.patches.image1),
+            (cfg.target, target, done.patches.image2),
+        ):
             print(
                 f"{path}: {image.size[1]} × {image.size[0]} pixels, {image.grid[0]} × {image.grid[1]} patches",
                 *photo.notes,
                 sep="; ",
             )
-        report = matcher.write(folder, pair, patches, match)
         print(f"matched with {matcher.method}")
-        print(f"report: {report}")
-        print(
-            "flow (for each pixel of the target the displacement to its match in the source, Middlebury format): "
-            f"{folder / 'flow21.flo'}"
-        )
+        _tell(folder, done)
+
+
+def _tell(folder: Path, done: Done) -> None:
+    if done.verdict is not None:
+        print(f"verdict: {done.verdict.verdict.sentence}")
+    if done.landing is not None:
+        print(f"where the points of the {done.landing.side} land, in pixels from 0:")
+        print(shown_table(done.landing.rows()))
+        print(f"points: {folder / 'points.csv'}")
+    print(f"report: {done.report}")
+    print(
+        "flow (for each pixel of the target the displacement to its match in the source, Middlebury format): "
+        f"{folder / 'flow21.flo'}"
+    )
+
+
+def _photograph(cfg: DictConfig, side: str, key: str) -> Image:
+    photo = read_image(cfg[side], shrink_above=MOST_MATCHED)
+    return photo if cfg.get(key) is None else with_mask(photo, cfg[key], key=key)
+
+
+def places_on(photo: Image, points: Any, *, side: str) -> Float[Tensor, "t 2"]:
+    """Places on a photograph: a file, lists or an array of x, y. Raises ImageError for what is none."""
+    read = read_places if isinstance(points, str | Path) else listed_places
+    return read(points, size=photo.size, side=side)
 
 
 def cfg_names(cfg: DictConfig) -> str:

@@ -22,10 +22,11 @@ from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, beside, listening, stage
 from pullback.tasks.mesh.adapting import told_of
-from pullback.tasks.mesh.landing import Landing, land, shown, write_table
+from pullback.tasks.mesh.landing import Landing, land
 from pullback.tasks.mesh.partial.detection import check_choice, likely_part
 from pullback.tasks.mesh.partial.matching import match_part, more_likely
 from pullback.tasks.mesh.two_meshes import FileMatch, Landmarks, match_shapes, write_map
+from pullback.tasks.point_tables import shown_table, write_table
 from pullback.tasks.training.weights import load_weights
 from pullback.threads import one_thread
 from pullback.writing import sweep, telling_full_disks, write_text_atomically
@@ -213,7 +214,7 @@ def match_and_write(
 def _tell_files(folder: Path, done: Done) -> None:
     if done.landing is not None:
         print(f"where the points of the {done.landing.side} land, in the numbers and coordinates of the files:")
-        print(shown(done.landing))
+        print(shown_table(done.landing.rows()))
         print(f"points: {folder / 'points.csv'}")
     for note in filter(None, (done.result.omissions(), *done.exports.notes)):
         print(note)

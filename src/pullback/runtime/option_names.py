@@ -47,6 +47,8 @@ _OTHER_NAMES = {
     "pairs": "list pair_list pairs_list batch_file",
     "adapt": "finetune fine_tune tune adaptation test_time",
     "initial": "init_map initial_map p2p start_map",
+    "mask1": "mask source_mask mask_source",
+    "mask2": "target_mask mask_target",
     "export": "exports formats write",
     "resume": "resume_from resume_from_checkpoint restart continue",
     "weights": "init init_weights pretrained_weights state_dict",

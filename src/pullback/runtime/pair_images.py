@@ -8,8 +8,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from pullback.data.image.io import read_image
-from pullback.runtime.match_images import MOST_MATCHED, ImageMatcher
+from pullback.runtime.match_images import MOST_MATCHED, ImageMatcher, match_and_write
 from pullback.runtime.pair_lists import PairRow
+from pullback.runtime.pair_meshes import verdict_columns
 from pullback.types import ImagePair
 
 
@@ -17,7 +18,7 @@ class ImagePairs:
     """Matches pairs of photographs with one configuration."""
 
     def __init__(self, cfg: DictConfig):
-        self._matcher = ImageMatcher.of(cfg)
+        self._cfg, self._matcher = cfg, ImageMatcher.of(cfg)
 
     def config(self, row: PairRow) -> Mapping[str, Any]:
         return self._matcher.config
@@ -27,7 +28,7 @@ class ImagePairs:
         matcher = replace(self._matcher, config={**self._matcher.config, **sides, "pairs": None})
         source, target = (read_image(path, shrink_above=MOST_MATCHED) for path in (row.source, row.target))
         pair = ImagePair(f"{Path(row.source).stem}-{Path(row.target).stem}", source, target)
-        patches, match = matcher.match(pair)
-        matcher.write(folder, pair, patches, match)
+        done = match_and_write(self._cfg, matcher, pair, folder)
         sizes = {f"size{i}": f"{image.size[1]}x{image.size[0]}" for i, image in enumerate((source, target), 1)}
-        return {**sizes, "n1": patches.image1.n, "n2": patches.image2.n}
+        judged = {} if done.verdict is None else verdict_columns(done.verdict.verdict)
+        return {**sizes, "n1": done.patches.image1.n, "n2": done.patches.image2.n, **judged}

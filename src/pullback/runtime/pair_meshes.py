@@ -62,7 +62,7 @@ class MeshPairs:
         source, target = (self._shelf.get(matcher, sides[side] or "", side=side) for side in ("source", "target"))
         done = match_and_write(cfg, matcher, source, target, folder)
         return {
-            **({} if done.result.verdict is None else _verdict(done.result.verdict.verdict)),
+            **({} if done.result.verdict is None else verdict_columns(done.result.verdict.verdict)),
             "coverage": round(float(coverage(done.result.p2p21, done.result.source.shape.basis.mass)), 4),
             "n1": done.result.source.shape.n,
             "n2": done.result.target.shape.n,
@@ -86,5 +86,6 @@ class MeshPairs:
         return self._matchers[kind]
 
 
-def _verdict(verdict: Any) -> dict[str, Any]:
+def verdict_columns(verdict: Any) -> dict[str, Any]:
+    """A verdict in a table of pairs."""
     return {"verdict": verdict.level, "expected_error": round(verdict.expected_error, 4), "why": "; ".join(verdict.why)}

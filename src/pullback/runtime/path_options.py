@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from pullback.errors import UsageError
 
 # Read from the configuration one by one; the others pass through parts of it that read ``${…}`` a second time.
-_OF_MATCH = ("source", "target", "landmarks", "initial", "points", "pairs", "adapt")
+_OF_MATCH = ("source", "target", "landmarks", "initial", "mask1", "mask2", "points", "pairs", "adapt")
 _READ_ONCE = (*_OF_MATCH, "ckpt", "weights", "resume", "predictions")
 _FOLDERS = re.compile(
     r"paths\.\w+|hydra\.(run|sweep)\.dir|hydra\.output_subdir|(dataset|test)\.\w+\.(root|lists)|data\.cache_dir|trainer\.default_root_dir"
@@ -33,8 +33,8 @@ def path_value(key: str, value: str, *, program: str, sweeps: bool = False) -> s
     A name that is there is taken as it is. Names that were quoted or escaped for Hydra keep working, ``~`` is the home
     folder, and with ``-m`` several names separated by commas are a sweep.
     """
-    if key == "points" and re.fullmatch(r"\[[-\d,]*\]|\d+", value) and not Path(value).exists():
-        return value  # vertices
+    if key == "points" and re.fullmatch(r"\[[-\d.,\[\]\s]*\]|\d+", value) and not Path(value).exists():
+        return value  # the points themselves
     if key == "adapt" and value.lower() in ("true", "false"):
         return value
     if value.lower() == "null" or (key == "resume" and value == "auto") or value == "???":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pullback.mapping.readout import Readout
+from pullback.solvers.closed_form import ClosedForm
 from pullback.solvers.pair_solver import PairFmap, PairSolver
 from pullback.solvers.patch_refinement import SoftMapRefinement
 from pullback.solvers.solver import ImageSolver
@@ -77,3 +78,11 @@ class PatchMatching(ImageSolver):
             return match
         k2, k1 = fmap12.shape
         return replace(match, fmap12_init=found.fmap12_init[:k2, :k1], losses=found.losses)
+
+
+def closed_form() -> PatchMatching:
+    """The solver of ``solver=closed_form``, for whoever needs a quick map beside another one."""
+    readout = Readout(
+        embedding=("spectral", "adjoint"), normalise="patch", position="window_soft_argmax", window=3, temperature=0.1
+    )
+    return PatchMatching(readout, ClosedForm(), SoftMapRefinement())

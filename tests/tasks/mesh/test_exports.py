@@ -24,8 +24,9 @@ from pullback.mapping.fmap import fmap_from_pointmap
 from pullback.tasks.mesh.barycentric import barycentric_map
 from pullback.tasks.mesh.exports.deforming import deformed
 from pullback.tasks.mesh.exports.writing import write_exports
-from pullback.tasks.mesh.landing import land, write_table
+from pullback.tasks.mesh.landing import land
 from pullback.tasks.mesh.two_meshes import FileMatch
+from pullback.tasks.point_tables import write_table
 
 trimesh = later("trimesh")
 

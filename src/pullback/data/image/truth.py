@@ -67,9 +67,9 @@ def _flow_size(path: Path, header: bytes, length: int) -> tuple[int, int]:
 
 
 def write_flo(path: str | Path, flow: Float[Tensor, "2 H W"]) -> None:
-    """A flow as a Middlebury ``.flo`` file."""
+    """A flow as a Middlebury ``.flo`` file; what is no number is written as that format's unknown, 10¹⁰."""
     _, height, width = flow.shape
-    values = flow.permute(1, 2, 0).cpu().numpy().astype("<f4")
+    values = flow.nan_to_num(nan=10 * _LARGEST_FLOW).permute(1, 2, 0).cpu().numpy().astype("<f4")
     write_atomically(Path(path), lambda file: file.write(struct.pack("<fii", _MAGIC, width, height) + values.tobytes()))
 
 

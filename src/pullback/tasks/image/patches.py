@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from pullback.data.cache import cached, cached_together, check_arrays, content_hash
+from pullback.data.image.decoding import ImageError
 from pullback.geometry.grid import grid_basis
 from pullback.nn.finite import check_features
 from pullback.nn.fusion import Fusion
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 _BASIS_VERSION = 2
 # A patch belongs to the object if the mask covers at least this share of it.
 _COVERED = 0.5
+_LEAST = 16  # patches of an object that can be matched
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ class PatchLibrary:
     def _basis(self, feat: Float[Tensor, "n c"], grid: tuple[int, int], patches: Int[Tensor, " n"]) -> Eigenbasis:
         settings = asdict(self.graph)
         settings.pop("objects_only")  # told by the patches
+        if len(patches) < grid[0] * grid[1]:  # a small object has few eigenfunctions
+            settings["k"] = min(settings["k"], len(patches))
         settings["solver"] = settings.pop("eigensolver")
 
         def compute() -> Eigenbasis:
@@ -175,12 +179,28 @@ def patches_of(mask: Bool[Tensor, "H W"] | None, grid: tuple[int, int]) -> Int[T
     everything = torch.arange(grid[0] * grid[1])
     if mask is None:
         return everything
-    share = torch.nn.functional.adaptive_avg_pool2d(mask[None, None].float(), grid).flatten().cpu()
-    covered = everything[share >= _COVERED]
+    covered = covered_patches(mask, grid)
     if len(covered) < 2:
         log.warning("a mask covers fewer than two of %d × %d patches; all patches are used", *grid)
         return everything
     return covered
+
+
+def check_masks(pair: ImagePair, patches: PatchPair) -> None:
+    """Raises ImageError where the mask of a photograph covers too few of its patches to be matched."""
+    for photo, image in ((pair.image1, patches.image1), (pair.image2, patches.image2)):
+        covered = image.n if photo.mask is None else len(covered_patches(photo.mask, image.grid))
+        if covered < _LEAST and photo.mask is not None:
+            raise ImageError(
+                f"the mask of {photo.name} covers {covered} of {image.grid[0]} × {image.grid[1]} patches, and "
+                f"{_LEAST} are needed; give a larger mask, or cut the photograph to what it is about"
+            )
+
+
+def covered_patches(mask: Bool[Tensor, "H W"], grid: tuple[int, int]) -> Int[Tensor, " n"]:
+    """The row-major indices of the patches that a mask covers at least by half."""
+    share = torch.nn.functional.adaptive_avg_pool2d(mask[None, None].float(), grid).flatten().cpu()
+    return (share >= _COVERED).nonzero()[:, 0]
 
 
 def _save_basis(file: BufferedIOBase, basis: Eigenbasis) -> None:

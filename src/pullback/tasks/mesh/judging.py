@@ -14,7 +14,7 @@ from pullback.data.mesh.shapes import PreparedShape
 from pullback.geometry.cleaning import Relabelling
 from pullback.geometry.descriptors import DescriptorError, wave_kernel_signature
 from pullback.mapping.energies import SampledMaps, point_signals
-from pullback.metrics.verdict import LEVELS, Judge, Verdict
+from pullback.metrics.verdict import LEVELS, Judge, Verdict, reasons_in_words
 from pullback.nn.backbone import Backbone, LandmarkFeatures, RawDescriptor
 from pullback.nn.descriptor import WKS, TiltedWKS
 from pullback.solvers.best_of_starts import SECOND_OPINION, BestOfStarts, Choice
@@ -45,8 +45,6 @@ _WORDS = {
     "bijectivity": "the maps there and back do not undo each other",
 }
 _OF_MAP = 60  # eigenfunctions that tell the points of an initial map apart
-_TOLD = 2  # reasons
-_TELLING = 0.05  # a reason moves the logarithm of the expected error by at least this
 
 
 @dataclass(frozen=True)
@@ -181,13 +179,7 @@ def judged(
 
 def reasons(energies: Mapping[str, float], shares: Mapping[str, float]) -> tuple[str, ...]:
     """In words what speaks most against a map."""
-    said: list[str] = []
-    for name in sorted(shares, key=shares.__getitem__, reverse=True):
-        key = name.split("_")[0]
-        words = _REASONS[key].format(100 * energies[name]) if key in _REASONS else _WORDS.get(key, name)
-        if shares[name] >= _TELLING and words not in said:
-            said.append(words)
-    return tuple(said[:_TOLD])
+    return reasons_in_words(energies, shares, measured=_REASONS, words=_WORDS)
 
 
 def _unsure(learned: bool, landmarks: bool) -> str:

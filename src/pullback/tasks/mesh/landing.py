@@ -1,10 +1,6 @@
 """Where single points of one mesh land on the other."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +19,9 @@ from pullback.mapping.near_triangles import near_points
 from pullback.mapping.triangles import PreciseMap, precise_map
 from pullback.tasks.mesh.barycentric import SurfacePoints, on_file
 from pullback.tasks.mesh.two_meshes import FileMatch
-from pullback.writing import write_text_atomically
 
 SIDES = ("source", "target")
 _FAR = 0.1  # a place farther from the surface than this share of the mesh's size is no place on it
-_SHOWN = 20  # rows of a table on the console
 
 
 @dataclass(frozen=True, repr=False)
@@ -163,27 +157,3 @@ def _nearest(prepared: PreparedShape, face: Int[ndarray, " t"], weights: Float[n
 
 def _coordinates(side: str, place: Float[ndarray, "3"]) -> dict[str, Any]:
     return {f"{side}_{axis}": float(f"{value:.9g}") for axis, value in zip("xyz", place, strict=True)}
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows of equal keys as a ``.csv`` file; what is no number is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: "" if value != value else value for key, value in row.items()} for row in rows)
-    write_text_atomically(path, text.getvalue())
-
-
-def shown(landing: Landing) -> str:
-    """The first rows for the console, as aligned columns."""
-    rows = landing.rows()[:_SHOWN]
-    heads = list(rows[0])
-    cells = [heads] + [[_cell(row[head]) for head in heads] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
-    more = len(landing.vertex) - len(rows)
-    return "\n".join(lines + ([f"and {more} more"] if more else []))
-
-
-def _cell(value: Any) -> str:
-    return "–" if value != value else f"{value:.4g}" if isinstance(value, float) else str(value)

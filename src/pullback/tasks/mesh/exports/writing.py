@@ -25,8 +25,9 @@ from pullback.stages import stage
 from pullback.tasks.mesh.barycentric import SurfacePoints, barycentric_map
 from pullback.tasks.mesh.exports.deforming import deformed
 from pullback.tasks.mesh.exports.transfer import PALE, carried_colors, carried_surface, carried_values, vertex_colors
-from pullback.tasks.mesh.landing import land, write_table
+from pullback.tasks.mesh.landing import land
 from pullback.tasks.mesh.two_meshes import FileMatch, file_ids
+from pullback.tasks.point_tables import write_table
 from pullback.writing import write_atomically, write_text_atomically
 
 
