@@ -29,13 +29,14 @@ def requirements() -> dict[str, str]:
     found: dict[str, str] = {}
     for purpose, specifiers in wanted.items():
         for specifier in specifiers:
-            found.setdefault(re.match(r"[\w.-]+", specifier)[0], purpose)
+            found.setdefault(re.split(r"[^\w.-]", specifier, maxsplit=1)[0], purpose)
     return {name: purpose for name, purpose in found.items() if name != "pullback"}
 
 
 def licence(name: str) -> str | None:
-    """The licence of an installed package by its own words, in one line; None where it says nothing,
-    or is not installed.
+    """The licence of an installed package by its own words, in one line.
+
+    None where it says nothing, or is not installed.
     """
     try:
         fields = metadata.metadata(name)
@@ -44,7 +45,8 @@ def licence(name: str) -> str | None:
     classified = [
         text.rsplit(" :: ", 1)[-1] for text in fields.get_all("Classifier") or () if text.startswith("License ::")
     ]
-    told = (fields.get("License-Expression") or "", ", ".join(classified), (fields.get("License") or "").split("\n")[0])
+    expression, text = ((fields.get_all(key) or [""])[0] for key in ("License-Expression", "License"))
+    told = (expression, ", ".join(classified), text.split("\n")[0])
     return next((text.strip()[:120] for text in told if text.strip() not in ("", "OSI Approved", "UNKNOWN")), None)
 
 

@@ -1,3 +1,4 @@
-"""Benchmarks, each a module: ``python -m experiments.benchmarks.NAME`` checks results for equality,
-times them and writes NAME.json.
+"""Benchmarks, each a module: ``python -m experiments.benchmarks.NAME``.
+
+Each checks results for equality, times them and writes NAME.json.
 """

@@ -1,5 +1,6 @@
-"""Soft maps, searches, ZoomOut and training steps on a GPU: the fused Triton kernels against KeOps,
-blocks and plain dense PyTorch.
+"""Soft maps, searches, ZoomOut and training steps on a GPU.
+
+The fused Triton kernels against KeOps, blocks and plain dense PyTorch.
 
     python -m experiments.benchmarks.gpu                     5,000 to 100,000 points; exit code 2 where there is no CUDA
     device python -m experiments.benchmarks.gpu --device cpu --tiny a rehearsal on a CPU (with TRITON_INTERPRET=1 of the
@@ -82,8 +83,9 @@ def main() -> None:
 
 
 def product_rate(report: Report, options: argparse.Namespace) -> float:
-    """Operations a second of a large TF32 product on this device, divided by three;
-    a row for it and for half precision.
+    """Operations a second of a large TF32 product on this device, divided by three.
+
+    With a row for it and for half precision.
     """
     n = 256 if options.tiny else 8192
     a, b = (torch.randn(n, n, device=options.device) for _ in range(2))
@@ -105,8 +107,9 @@ def product_rate(report: Report, options: argparse.Namespace) -> float:
 
 
 def problem_of(n: int, p: int, q: int, *, order: str, device: str) -> Problem:
-    """Smooth functions of many frequencies on two spheres of n points each, like spectral embeddings,
-    and a blur of 1 %.
+    """Smooth functions of many frequencies on two spheres of n points each, and a blur of 1 %.
+
+    They look like spectral embeddings.
 
     In local order points follow a spiral, much as vertices of a mesh have neighbours near; random order is the worst
     case.
@@ -253,9 +256,7 @@ def same_search(mine: Tensor, theirs: Tensor, problem: Problem) -> None:
 
 
 def refinements(report: Report, options: argparse.Namespace) -> None:
-    """ZoomOut from 30 to 130 eigenfunctions by the solvers of ``benchmarks.zoomout``,
-    beside the figures of the paper.
-    """
+    """ZoomOut from 30 to 130 eigenfunctions by the solvers of ``benchmarks.zoomout``, beside the paper's figures."""
     with tempfile.TemporaryDirectory() as folder:
         for n in (1_000,) if options.tiny else PAPER["hard"]:
             problem = zoomout.problem_of(n, Path(folder)).to(options.device)

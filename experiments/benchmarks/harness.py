@@ -1,5 +1,6 @@
-"""What every benchmark is made of: contenders whose results must agree before they are timed, in turn, A B A B; rows;
-a report.
+"""What every benchmark is made of: contenders, rows, a report.
+
+The results of all contenders must agree before they are timed, in turn, A B A B.
 
     parser = arguments(__doc__)
     options = start(parser)                          # reads the command line and sets the threads
@@ -74,8 +75,9 @@ def compare(
     figures: Mapping[str, Mapping[str, float | str]] | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> list[Row]:
-    """Times all contenders in turn, after one run each to warm up, in which ``same(result,
-    result of the first contender)`` must not raise.
+    """Times all contenders in turn, after one run each to warm up.
+
+    In that run ``same(result, result of the first contender)`` must not raise.
 
     The first contender is the readable reference. All that are neither ``ours`` nor in ``also_ours`` are peers. A
     contender that disagrees raises AssertionError with its name, before anything is timed.
@@ -173,9 +175,7 @@ def start(parser: argparse.ArgumentParser, command: Sequence[str] | None = None)
 
 
 def set_threads(threads: int) -> None:
-    """So many threads for PyTorch, for BLAS, and through the environment for what is loaded later: KeOps,
-    worker processes.
-    """
+    """So many threads for PyTorch, for BLAS, and through the environment for KeOps and worker processes."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     torch.set_num_threads(threads)
@@ -191,8 +191,9 @@ class Report:
         self.rows: list[Row] = []
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Keeps rows, prints each at once, and writes the file anew,
-        so that a run that is stopped leaves what it measured.
+        """Keeps rows, prints each at once, and writes the file anew.
+
+        A run that is stopped thus leaves what it measured.
         """
         for row in rows:
             print(" | ".join(cells(asdict(row))), flush=True)

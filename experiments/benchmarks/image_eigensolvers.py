@@ -23,8 +23,9 @@ Pairs = tuple[np.ndarray, np.ndarray]  # eigenvalues, eigenvectors
 
 
 def smooth_features(grid: tuple[int, int], channels: int = 64, cell: int = 4) -> torch.Tensor:
-    """Seeded features (n, channels) of a photograph-like graph: a smooth part with edges of ``cell`` patches,
-    and a little noise.
+    """Seeded features (n, channels) of a photograph-like graph.
+
+    A smooth part with edges of ``cell`` patches, and a little noise.
     """
     generator = torch.Generator().manual_seed(0)
     coarse = torch.randn(1, channels, -(-grid[0] // cell), -(-grid[1] // cell), generator=generator)

@@ -37,7 +37,7 @@ class PeakMemory:
             self._sampler = None if self.method == "VmHWM" else _Sampler()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.method == "torch.cuda":
             torch.cuda.synchronize(self.device)
             self.bytes = torch.cuda.max_memory_allocated(self.device) - self._start
@@ -47,7 +47,7 @@ class PeakMemory:
 
 
 class _Sampler:
-    def __init__(self):
+    def __init__(self) -> None:
         self._peak, self._done = resident(), threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -63,9 +63,7 @@ class _Sampler:
 
 
 def give_back() -> None:
-    """Returns freed memory to the system, so that what one contender left behind is not lent to the next one for
-    nothing.
-    """
+    """Returns freed memory to the system, so that the next contender does not get it for nothing."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
     if trim is not None:
         trim(0)

@@ -1,5 +1,6 @@
-"""``match.py`` on two meshes of a million vertices, as a user runs it: seconds and peak memory of each stage,
-and the error of the map.
+"""``match.py`` on two meshes of a million vertices, as a user runs it.
+
+Seconds and peak memory of each stage, and the error of the map.
 
     python -m experiments.benchmarks.million                 about 80,000 vertices each, a minute or two
     python -m experiments.benchmarks.million --full          a million and more (FAUST_r: 1.28 million; embedded humans:
@@ -97,8 +98,9 @@ def measured(folder: Path, pair: str, levels: int | None, full: bool, options: l
 
 
 def summed(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, int]]:
-    """Name, seconds and peak of each stage, those inside another one after a dot;
-    the steps of the refinement together.
+    """Name, seconds and peak of each stage, those inside another one after a dot.
+
+    The steps of the refinement are put together.
     """
     result: dict[str, tuple[float, int]] = {}
     outer = ""

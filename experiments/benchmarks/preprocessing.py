@@ -63,8 +63,9 @@ def stage_rows(shapes: Sequence[ShapeFiles], cache: Path, sizes: Mapping[str, in
 def geodesic_method_rows(
     files: ShapeFiles, cache: Path, sizes: Mapping[str, int | str], *, sources: int, rounds: int
 ) -> list[Row]:
-    """A row for each method: distances from ``sources`` landmarks to all vertices,
-    and what all landmarks take at that pace.
+    """A row for each method: its distances from ``sources`` landmarks to all vertices.
+
+    And what all landmarks take at that pace.
     """
     loaded = ShapeLibrary(SETTINGS, cache).load(files)
     verts, faces = loaded.shape.verts.double().numpy(), loaded.shape.faces.numpy()
@@ -122,8 +123,9 @@ def whole_rows(
 
 
 def in_parallel(jobs: Sequence[Job], total: int, cache: Path, workers: int) -> tuple[float, str]:
-    """Seconds for ``total`` shapes, and how they were found: those of the jobs,
-    and for the others the pace of the later jobs.
+    """Seconds for ``total`` shapes, and how they were found.
+
+    Some are measured; the others are taken at the pace of the later jobs.
     """
     kind = "operators/*.npz" if jobs[0].geodesics is None else "geodesics/*.npy"
     begun = time.perf_counter()

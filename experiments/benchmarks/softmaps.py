@@ -1,5 +1,6 @@
-"""Soft maps and nearest neighbours on the CPU: dense PyTorch, KeOps,
-densemaps and sklearn against the blocked map and nearest.
+"""Soft maps and nearest neighbours on the CPU against those of others.
+
+Dense PyTorch, KeOps, densemaps and sklearn against the blocked map and nearest.
 
     python -m experiments.benchmarks.softmaps [--full]
 

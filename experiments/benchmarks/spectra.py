@@ -1,5 +1,6 @@
-"""The 200 smallest eigenpairs of the cotangent Laplacian: ours against shift-invert ARPACK as scipy has it,
-called with its defaults.
+"""The 200 smallest eigenpairs of the cotangent Laplacian: ours against shift-invert ARPACK.
+
+ARPACK as scipy has it, called with its defaults.
 
     python -m experiments.benchmarks.spectra                 5,000 to 200,000 vertices; about five minutes on two cores
     python -m experiments.benchmarks.spectra --full          a million vertices too, of which ours only (scipy: half an

@@ -1,5 +1,6 @@
-"""One training pair of ``recipe=paper`` for the benchmark of that name: bodies of many sizes,
-and the step in a process of its own.
+"""One training pair of ``recipe=paper`` for the benchmark of that name.
+
+Bodies of many sizes, and the step in a process of its own.
 """
 
 import contextlib
@@ -113,8 +114,9 @@ def training_step(task: Task) -> Step:
 
 
 def step_of(task: Task, overrides: Sequence[str]) -> Step:
-    """A step of ``python train.py`` with these overrides. The same random numbers, of dropout for one,
-    in every step.
+    """A step of ``python train.py`` with these overrides.
+
+    Every step draws the same random numbers, of dropout for one.
     """
     register_resolvers()
     with initialize_config_dir(version_base="1.3", config_dir=str(ROOT / "configs")):
@@ -136,8 +138,9 @@ def step_of(task: Task, overrides: Sequence[str]) -> Step:
 
 
 class StepProcess:
-    """A process that takes steps when it is told to, so that several can be measured in turn,
-    each with memory of its own.
+    """A process that takes steps when it is told to.
+
+    Several can thus be measured in turn, each with memory of its own.
     """
 
     def __init__(self, task: Task):
@@ -203,8 +206,9 @@ WARM_UP = 1000  # vertices
 
 
 def limit_memory(most: int | None = None, *, share: float = 0.9) -> None:
-    """Forbids this process to take more than ``most`` bytes, or a share of the memory that is free now: it fails,
-    and not the machine.
+    """Forbids this process to take more than ``most`` bytes, or a share of the memory that is free now.
+
+    The process fails then, and not the machine.
     """
     free = available()
     if free is not None:

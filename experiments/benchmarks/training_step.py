@@ -140,8 +140,9 @@ def missing(backend: str) -> str:
 
 
 def too_large(backend: str, n: int, expected: Mapping[str, float], allowed: int | None) -> str:
-    """Why a backend is not tried with n vertices: what it took at a smaller size, extrapolated,
-    is more bytes than it may take.
+    """Why a backend is not tried with n vertices.
+
+    What it took at a smaller size, extrapolated, is more bytes than it may take.
     """
     needed = expected.get(backend, 0) * n**2
     if backend != "dense" or allowed is None or needed < allowed:

@@ -1,5 +1,6 @@
-"""Time and peak memory of one training pair of a two-branch network (Cao et al. 2023) against the number of vertices,
-up to 50,000.
+"""Time and peak memory of one training pair of a two-branch network (Cao et al. 2023).
+
+Against the number of vertices, up to 50,000.
 
     python -m experiments.benchmarks.two_branch [--full] [--memory 16] [--device cuda]
 

@@ -139,8 +139,9 @@ def by_pyfm(problem: Problem) -> Found:
 
 
 def same(found: Found, reference: Found) -> None:
-    """The exact ones agree but for ties within rounding;
-    approximations send points to within two edges of a mesh of 5,000 vertices.
+    """The exact ones agree except for ties within rounding.
+
+    Approximations send points to within two edges of a mesh of 5,000 vertices.
     """
     apart = (found.places - reference.places).double().norm(dim=1)
     if not (found.exact and reference.exact):

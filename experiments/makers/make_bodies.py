@@ -17,6 +17,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from embedded_humans.body import Body
@@ -61,7 +62,7 @@ def shape_of(body, index, settings):
     return *largest_piece(points, faces, owner), posed, f"{make} {face}"
 
 
-_STATE = {}
+_STATE: dict[str, Any] = {}  # of this process
 
 
 def _begin():

@@ -24,8 +24,9 @@ from scipy.sparse import coo_matrix
 
 
 def choose_landmarks(body, rest, n_pairs):
-    """Farthest-point sample of the model's left half and its mirror image: vertex ids (t,),
-    and for each row the mirrored row (t,).
+    """Farthest-point sample of the model's left half and its mirror image.
+
+    Returns vertex ids (t,), and for each row the mirrored row (t,).
     """
     half = np.flatnonzero(rest[:, 0] >= -1e-4)
     chosen, distance = [int(half[rest[half, 2].argmax()])], np.full(len(half), np.inf)

@@ -1,5 +1,6 @@
-"""Pairs with ground truth, and every start's map of each with its energies and its true error: what the constants of
-``configs/judge/mesh.yaml`` are made from, and what they are judged on.
+"""Pairs with ground truth, and every start's map of each with its energies and its true error.
+
+The constants of ``configs/judge/mesh.yaml`` are made from them and judged on them.
 
 No shape is in both parts, ``fit`` for the constants and ``report`` for the tables.
 """

@@ -1,5 +1,6 @@
-"""Commands that cannot work, and what each must say: one paragraph that names the mistake,
-without a traceback and before torch is there.
+"""Commands that cannot work, and what each must say.
+
+One paragraph that names the mistake, without a traceback and before torch is there.
 
     python -m experiments.probes.broken_commands [--only REGEX]
 
@@ -28,7 +29,8 @@ _PNG = "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
 
 @dataclass(frozen=True)
 class Case:
-    """A command with a mistake, run where `write_files` wrote its files;
+    """A command with a mistake, run where `write_files` wrote its files.
+
     ``says`` is a regular expression that its paragraph matches.
     """
 
@@ -38,9 +40,7 @@ class Case:
 
 
 def write_files(folder: Path) -> None:
-    """A mesh, the beginning of a photograph, what is called a checkpoint, an empty file, a pipe, folders,
-    and damaged runs.
-    """
+    """A mesh, the beginning of a photograph, what is called a checkpoint, an empty file, a pipe, damaged runs."""
     for name in ("body.off", "Other (1).off"):
         (folder / name).write_text(_OFF)
     (folder / "photo.png").write_bytes(bytes.fromhex(_PNG))

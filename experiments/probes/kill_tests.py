@@ -1,5 +1,6 @@
-"""What kills cost: the real commands, killed again and again at random moments and while they write,
-then left to finish.
+"""What kills cost: the real commands, killed again and again, then left to finish.
+
+They are killed at random moments and while they write.
 
 ``python experiments/probes/kill_tests.py --kills 12 --out FOLDER`` takes some minutes and prints a table. After every
 kill all files that a run had finished must be whole; at the end the result must be that of the run that nobody
@@ -72,8 +73,9 @@ class Command:
 
 @dataclass(frozen=True)
 class Running:
-    """A command at work, the leader of a session of its own. ``status`` is None until it ends,
-    and negative after a signal.
+    """A command at work, the leader of a session of its own.
+
+    ``status`` is None until it ends, and negative after a signal.
     """
 
     pid: int

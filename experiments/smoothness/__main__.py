@@ -1,5 +1,6 @@
-"""How smooth the features are that networks learned (Magnet & Ovsjanikov 2024, figure 5): Dirichlet energies,
-numbers and pictures.
+"""How smooth the features are that networks learned: Dirichlet energies, numbers and pictures.
+
+Magnet & Ovsjanikov 2024, figure 5.
 
     python -m experiments.smoothness RUN/checkpoints/best.ckpt OTHER/checkpoints/best.ckpt dataset=faust --out DIR
         [--names "with consistency" "without"] [--untrained] [--shapes 20] [overrides of eval.py, such as data.k=…]
@@ -57,8 +58,9 @@ def main(command: Sequence[str] | None = None) -> None:
 def composed(
     checkpoint: Path, changes: Sequence[str], folder: Path, *, untrained: bool
 ) -> tuple["DictConfig", list[str]]:
-    """The configuration with which eval.py would run a checkpoint, looked over before the slow imports,
-    and its overrides.
+    """The configuration with which eval.py would run a checkpoint, and its overrides.
+
+    It is looked over before the slow imports.
     """
     places = [f"ckpt={checkpoint}", f"paths.output_dir={folder}", f"untrained={str(untrained).lower()}"]
     typed = overrides([*places, *changes], "eval", ROOT / "configs")

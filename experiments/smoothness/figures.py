@@ -78,8 +78,9 @@ def principal_colours(features: Float[ndarray, "n c"]) -> Float[ndarray, "n 3"]:
 
 
 def save_energies(channels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], path: Path) -> Path:
-    """A panel for each data set, a line for each network: its channels in the order of their energies,
-    mean over shapes.
+    """A panel for each data set, a line for each network.
+
+    Channels stand in the order of their energies, which are means over shapes.
 
     ``channels[dataset][network]`` holds the energies of the channels of each shape.
     """

@@ -114,8 +114,9 @@ class Orthogonality(DirectedTerm):
 
 
 class Consistency(DirectedTerm):
-    """``‖fmap12_init - fmap12[:k, :k]‖²``: the initial map against the same block of the refined one (Magnet &
-    Ovsjanikov 2024, eq. 7).
+    """``‖fmap12_init - fmap12[:k, :k]‖²``: the initial map against the same block of the refined one.
+
+    Magnet & Ovsjanikov 2024, eq. 7.
 
     The block is itself the functional map of the refined point map at the smaller size. By default it is a fixed
     target; ``stop_gradient=False`` lets gradients flow through the refinement as well.

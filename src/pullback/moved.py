@@ -55,8 +55,9 @@ _TYPED = (
 
 
 def with_present_names(config: Any) -> Any:
-    """A copy of a plain configuration in which each ``_target_`` names its class by its present place, and options
-    and words are those of the present.
+    """A copy of a plain configuration in today's words.
+
+    Each ``_target_`` names its class by its present place; options and words are those of the present.
     """
     if isinstance(config, list):
         return [with_present_names(below) for below in config]

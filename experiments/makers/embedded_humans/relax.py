@@ -46,8 +46,9 @@ def flip_edges(points, faces):
 
 
 def relax(points, faces, surface, normals):
-    """Move each point half way to the mean of its neighbours, back onto the surface (points and unit normals);
-    no triangle may fold.
+    """Move each point half way to the mean of its neighbours, back onto the surface; no triangle may fold.
+
+    The surface is given by points and unit normals.
 
     Points at creases stay: at this size a finger is all creases, and the mean of its neighbours lies inside.
     """
@@ -72,11 +73,12 @@ def relax(points, faces, surface, normals):
 
 
 def collapse_slivers(points, faces):
-    """Collapse an edge of each sliver where the mesh stays a manifold, upright and of better quality: faces,
-    and old id -> new (n,).
+    """Collapse an edge of each sliver where the mesh stays a manifold, upright and of better quality.
+
+    Returns faces, and old id -> new (n,).
     """
     normals, onto = vertex_frames(points, faces)[0], np.arange(len(points))
-    around = [set() for _ in points]
+    around: list[set[int]] = [set() for _ in points]
     for f, corners in enumerate(faces):
         for vertex in corners:
             around[vertex].add(f)
@@ -111,8 +113,9 @@ def collapse_slivers(points, faces):
 
 
 def improve(points, faces, surface, normals):
-    """Alternate flips, collapses and relaxation on the surface; the mesh stays a closed manifold. Points, faces,
-    and old id -> new.
+    """Alternate flips, collapses and relaxation on the surface; the mesh stays a closed manifold.
+
+    Returns points, faces, and old id -> new.
     """
     onto = np.arange(len(points))
     for turn in range(ROUNDS):

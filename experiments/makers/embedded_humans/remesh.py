@@ -30,8 +30,9 @@ def dual_faces(labels, faces):
 
 
 def defects(faces, n_vertices):
-    """Vertices at which `faces` fail to be a closed manifold: on an edge without exactly two faces, with several fans,
-    or unused.
+    """Vertices at which `faces` fail to be a closed manifold.
+
+    On an edge without exactly two faces, with several fans, or unused.
     """
     edges, row, count = undirected_edges(faces)
     bad = set(edges[count != 2].ravel())
@@ -54,8 +55,9 @@ def defects(faces, n_vertices):
 
 
 def collapsed_borders(labels, edges, coarse):
-    """Clusters that touch in the surface but share no edge of the dual mesh: rings around a limb,
-    and discs in another cluster.
+    """Clusters that touch in the surface but share no edge of the dual mesh.
+
+    Rings around a limb, and discs in another cluster.
     """
     n = labels.max() + 1
     ends = np.sort(labels[edges], axis=1)
@@ -86,8 +88,9 @@ def connected_pieces(labels, edges):
 
 
 def merge_small(labels, edges, areas, smallest, candidates=None):
-    """Give clusters below the area `smallest` (of `candidates`, or all)
-    to the neighbour with the longest common border.
+    """Give clusters below the area `smallest` to the neighbour with the longest common border.
+
+    Only those in `candidates`, or all.
     """
     labels = labels.copy()
     area = np.bincount(labels, weights=areas)

@@ -110,8 +110,9 @@ def lines_of(run: Path, label: str, *, subsets: bool = False) -> Iterator[Line]:
 
 
 def with_seeds(lines: Sequence[Line], *, alone: bool = False) -> list[Line]:
-    """The lines, and after the last of those that differ by their seed alone one with the mean and the spread of their
-    figures.
+    """The lines, and mean and spread behind those that differ by their seed alone.
+
+    With ``alone`` the mean and spread take their place.
 
     With ``alone`` it takes their place.
     """
@@ -130,8 +131,9 @@ def with_seeds(lines: Sequence[Line], *, alone: bool = False) -> list[Line]:
 
 
 def over_seeds(group: Sequence[Line]) -> Line:
-    """Mean and sample standard deviation of runs that differ by their seed alone;
-    a metric that one of them lacks is left out.
+    """Mean and sample standard deviation of runs that differ by their seed alone.
+
+    A metric that one of them lacks is left out.
     """
     found = {name: [line.metrics.get(name) for line in group] for name in group[0].metrics}
     values = {name: [it for it in some if it is not None] for name, some in found.items() if None not in some}
@@ -145,8 +147,9 @@ def over_seeds(group: Sequence[Line]) -> Line:
 
 
 def method_of(record: Record) -> str:
-    """What made the figures: the method's name, fusion or backbone, solver with its mode and, if any,
-    the checkpoint's rule.
+    """What made the figures, in words.
+
+    The method's name, fusion or backbone, solver with its mode and, if any, the checkpoint's rule.
 
     Names are those typed on the command line (``.hydra/hydra.yaml``), else the classes in ``config.yaml``.
     """
@@ -167,9 +170,7 @@ def method_of(record: Record) -> str:
 
 
 def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
-    """A mark for each line whose rules differ from those of the first line on the same data set,
-    and the notes that explain the marks.
-    """
+    """A mark for each line whose rules differ from the first line's on its data set, and the notes to the marks."""
     first: dict[str, Line] = {}
     marks, notes = [], []
     for line in lines:

@@ -1,6 +1,4 @@
-"""The figures of our runs as a table takes them: grouped over seeds,
-each with its method and what is to be remarked on it.
-"""
+"""The figures of our runs as a table takes them: grouped over seeds, with method and remarks."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -138,8 +138,9 @@ def bootstrap_over_pairs(differences: Float[ndarray, " p"], *, resamples: int, s
 def bootstrap_over_shapes(
     differences: Float[ndarray, " p"], ends: Int[ndarray, "p 2"], *, resamples: int, seed: int
 ) -> Interval | None:
-    """95 % percentile interval of the mean difference, shapes drawn with replacement; a pair counts (times shape 1)
-    × (times shape 2).
+    """95 % percentile interval of the mean difference, shapes drawn with replacement.
+
+    A pair counts (times shape 1) × (times shape 2).
 
     None for fewer than three shapes. A pair of a shape with itself counts as often as the shape.
     """

@@ -1,5 +1,4 @@
-"""What finished runs left behind: a record for each data set on which a run was measured,
-and what tells two runs apart.
+"""What finished runs left behind: a record for each data set that a run was measured on.
 
 Runs that differ by their seed alone have the same `Record.identity`. It is made of everything in ``config.yaml`` that
 can change a figure (of the training's, too, where a checkpoint was evaluated), and of the protocol.

@@ -1,5 +1,6 @@
-"""The files that a run left, read with care: what somebody cut,
-edited or wrote with another program is told by its name and line.
+"""The files that a run left, read with care.
+
+What somebody cut, edited or wrote with another program is told by its name and line.
 """
 
 import csv

@@ -1,5 +1,4 @@
-"""Tables 1 and 2 of the paper with the figures of our own runs beside the published ones,
-from the metrics.json that the runs left.
+"""Tables 1 and 2 of the paper with our own figures beside the published ones, from metrics.json of the runs.
 
     pullback tables RUN_DIR … [--latex] [--out DIR]
 
@@ -84,9 +83,7 @@ class _Row:
 
 
 def sheet_of(content: Mapping[str, Any], entries: Sequence[Entry]) -> Sheet:
-    """A table of the paper: its rows, each followed by the variants of our runs,
-    then the methods that it has no row for.
-    """
+    """A table of the paper: its rows, each with our variants behind it, then methods that it has no row for."""
     tests = list(content["tests"])
     rows: list[_Row] = []
     waiting = list(entries)
@@ -179,9 +176,7 @@ def _varied(label: str, change: str, number: int) -> str:
 
 
 def _reports(row: Mapping[str, Any], entry: Entry) -> bool:
-    """Whether a published figure is of this method on this set,
-    trained on what the run was trained on as far as is known.
-    """
+    """Whether a published figure is of this method on this set, trained on the same sets as far as is known."""
     human = entry.trained_on is not None and entry.trained_on <= {"faust", "scape", "humans"}
     if "humans" in row["label"] and not human:
         return False

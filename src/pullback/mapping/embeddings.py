@@ -1,5 +1,6 @@
-"""What stands under every comparison of two sets of embeddings: full precision, panels of bounded size,
-homogeneous coordinates, and the checks of what comes in.
+"""What every comparison of two sets of embeddings needs.
+
+Full precision, panels of bounded size, homogeneous coordinates, and the checks of what comes in.
 """
 
 import threading

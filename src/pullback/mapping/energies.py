@@ -40,8 +40,10 @@ def map_energies(maps: SampledMaps, probe1: Probe, probe2: Probe) -> dict[str, f
 
 
 def nearest_point(query: Float[Tensor, "s2 p"], reference: Float[Tensor, "s1 p"]) -> Int[Tensor, " s2"]:
-    """For each query row the nearest reference row: for the few points of probes, where
-    :func:`pullback.mapping.pointmap.nearest` would spend most of its time on being exact to the last bit.
+    """For each query row the nearest reference row.
+
+    For the few points of probes: :func:`pullback.mapping.pointmap.nearest` would spend most of its time on being exact
+    to the last bit.
     """
     return torch.addmm((reference**2).sum(dim=1), query, reference.T, alpha=-2).min(dim=1).indices
 
@@ -71,9 +73,10 @@ def feature_residual(
 
 
 def point_signals(maps: SampledMaps, probe1: Probe, probe2: Probe) -> Float[Tensor, "s2 signals"]:
-    """What is known of each point of probe 2 alone: how far it returns from its way there and back, distortions of
-    area and angle there, whether orientation is turned, the difference in curvature, and how far neighbours are torn
-    apart.
+    """What is known of each point of probe 2 alone.
+
+    How far it returns from its way there and back, distortions of area and angle there, whether orientation is turned,
+    the difference in curvature, and how far neighbours are torn apart.
     """
     returns = (probe2.verts[maps.p2p12[maps.p2p21]] - probe2.verts).norm(dim=1)
     area, angle, flipped = local_distortion(maps.p2p21, probe1, probe2)
@@ -90,8 +93,10 @@ def sampled_fmap(p2p21: Int[Tensor, " s2"], probe1: Probe, probe2: Probe, *, k: 
 def local_distortion(
     p2p21: Int[Tensor, " s2"], probe1: Probe, probe2: Probe
 ) -> tuple[Float[Tensor, " s2"], Float[Tensor, " s2"], Float[Tensor, " s2"]]:
-    """``(area, angle, flipped)`` at each point of shape 2: absolute logarithm of the change of area, logarithm of the
-    quasi-conformal distortion, and whether the map turns the surface inside out.
+    """``(area, angle, flipped)`` at each point of shape 2.
+
+    Absolute logarithm of the change of area, logarithm of the quasi-conformal distortion, and whether the map turns the
+    surface inside out.
 
     Of the smooth map: positions on shape 1 are pulled back through the functional map, and their derivatives compared
     with those of shape 1's own smooth positions at the image. Its own eigenfunctions smooth both alike.

@@ -13,8 +13,9 @@ from torch import Tensor
 
 
 def consistency_matrix(fmap12: Float[Tensor, "*p k2 k1"]) -> Float[Tensor, "*p k k"]:
-    """W = [[I + CᵀC, -2Cᵀ], [-2C, I + CCᵀ]], k = k1 + k2: positive semi-definite,
-    with eigenvalues (1 ± σ)² of C's singular values σ.
+    """W = [[I + CᵀC, -2Cᵀ], [-2C, I + CCᵀ]], k = k1 + k2.
+
+    Positive semi-definite, with eigenvalues (1 ± σ)² of C's singular values σ.
 
     The map back is taken to be the transpose. The paper prints the upper left block alone, for both shapes.
     """

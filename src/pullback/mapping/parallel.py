@@ -82,8 +82,9 @@ def each(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
 
 
 def in_order(parts: Callable[[Item], Iterator[Part]], items: Sequence[Item], add: Callable[[Part], None]) -> None:
-    """``for item in items: for part in parts(item): add(part)`` by all threads of the task: ``parts`` side by side,
-    ``add`` in turn.
+    """``for item in items: for part in parts(item): add(part)`` by all threads of the task.
+
+    ``parts`` runs side by side, ``add`` in turn.
 
     A thread that is early leaves its parts to the one whose turn it is. It holds a bounded number of elements.
     """

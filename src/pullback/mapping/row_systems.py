@@ -36,8 +36,10 @@ def solve_factored(factor: Float[Tensor, "p r k1 k1"], rhs: Float[Tensor, "p k2 
 
 
 class _RowSolve(torch.autograd.Function):
-    """With ``w_a`` the solution of system a for the incoming gradient: the gradient of rhs is w,
-    of a system ``-w_a c_aᵀ``.
+    """Solves a system for each row, and has its gradients.
+
+    With ``w_a`` the solution of system a for the incoming gradient: the gradient of rhs is w, and that of a system
+    ``-w_a c_aᵀ``.
     """
 
     @staticmethod

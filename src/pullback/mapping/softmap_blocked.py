@@ -73,9 +73,7 @@ def _carried(
     values: Float[Tensor, "n1 c"],
     sigma: Float[Tensor, ""],
 ) -> tuple[Tensor, Tensor, Tensor, list[tuple[Ids, list[Ids]]]]:
-    """Means of the values, the largest logit and the sum of weights of each row,
-    and each strip's rows with the columns that count.
-    """
+    """Means of the values, largest logit and sum of weights of each row; strips with the columns that count."""
     scale = _Scale.of(reference, sigma)
     near, floor = scale.reference(reference), _log_floor(query.dtype, len(reference))
     out = values.new_empty(len(query), values.shape[1])
@@ -196,9 +194,7 @@ def _forward_strip(
     columns: Tensor | None,
     floor: float,
 ) -> tuple[Tensor, Tensor, Tensor, list[Ids]]:
-    """Means of the values, the largest logit and the sum of weights of each row, and the columns that count,
-    in blocks.
-    """
+    """Means of the values, largest logit and sum of weights of each row; the columns that count, in blocks."""
     found: tuple[Tensor, Tensor, Tensor] | None = None
     kept: list[Ids] = []
     for tile in column_tiles(len(near) if columns is None else len(columns), x.device):

@@ -24,8 +24,9 @@ _LOG2_E = 1.4426950408889634
 
 @dataclass(frozen=True, eq=False)
 class TritonSoftMap(EmbeddingMap):
-    """Soft point map by an online softmax in Triton, as FlashAttention has it,
-    in products accurate to float32 (see triton_kernels).
+    """Soft point map by an online softmax in Triton, as FlashAttention has it.
+
+    Its products are accurate to float32 (see triton_kernels).
 
     Memory O((n1 + n2)(p + q)). In float64, which its products are not accurate enough for, it is the blocked map. The
     first map of a pair of widths compiles and times its kernels for some seconds. Raises ImportError or ValueError,

@@ -69,8 +69,9 @@ class SplitRows:
         return self.halves.shape[1]
 
     def half_norms(self) -> Float[Tensor, " n"]:
-        """``|x|²/2`` in float64, of the split rows themselves: distances are then those of two sets of points,
-        however rounded.
+        """``|x|²/2`` in float64 of the split rows themselves.
+
+        Distances are then those of two sets of points, however they were rounded.
         """
         norms = [rows.double().sum(dim=0).square().sum(dim=1) for rows in self.halves.split(_NORM_ROWS, dim=1)]
         return torch.cat(norms)[: self.n] / 2

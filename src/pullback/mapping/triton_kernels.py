@@ -114,9 +114,7 @@ def absorb(
     C_TAIL: tl.constexpr,
     BN: tl.constexpr,
 ):
-    """One step of the online softmax: a tile of logits and the values there join the running maximum,
-    sum and weighted sum.
-    """
+    """One step of the online softmax: a tile of logits and values joins running maximum, sum and weighted sum."""
     m_new = tl.maximum(m, tl.max(x, 1))
     weights = tl.exp2(x - (m_new - WEIGHT_BITS)[:, None])
     shrink = tl.exp2(m - m_new)
@@ -138,8 +136,7 @@ def soft_forward(
     C_MAIN: tl.constexpr, C_TAIL: tl.constexpr, C_GROUPS: tl.constexpr,
     BM: tl.constexpr, BN: tl.constexpr, SKIP: tl.constexpr,
 ):  # fmt: skip
-    """Program (i, g): the weighted means of column group g of the values for BM query rows,
-    and the log-sum-exp of their logits.
+    """Program (i, g): for BM query rows the weighted means of column group g, and the log-sum-exp of the logits.
 
     Logits are in units of ln 2. With SKIP, tiles of the reference all of whose weights are below ``floor`` (relative to
     the largest so far, hence to the final one) are left out after their logits: on a sharp map of points in a local

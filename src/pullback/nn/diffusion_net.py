@@ -69,8 +69,9 @@ class _AtLeast(torch.autograd.Function):
 
 
 class GradientProducts(nn.Module):
-    """Learned inner products of gradients (eq. 7): ``tanh(Re⟨u,
-    A u⟩)`` with the tangent vector u of each channel as a complex number.
+    """Learned inner products of gradients (eq. 7): ``tanh(Re⟨u, A u⟩)``.
+
+    u is the tangent vector of each channel as a complex number.
 
     ``variant="complex"`` applies A = A_re + i A_im as a complex matrix: features do not depend on the choice of tangent
     frame, and tell a shape from its mirror image. ``"ulrssm"`` is the form of another published code base, ``Im(A u) :=

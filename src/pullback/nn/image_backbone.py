@@ -68,8 +68,9 @@ class ImageBackbone(nn.Module, ABC):
     def compute(
         self, images: Float[Tensor, "b 3 H W"], photos: Sequence[Image]
     ) -> dict[str, Float[Tensor, "b _c _h _w"]]:
-        """Maps of a batch of resized photographs: red, green, blue in [0, 1], on the module's device,
-        sides multiples of ``multiple``.
+        """Maps of a batch of resized photographs.
+
+        Red, green, blue in [0, 1], on the module's device, sides multiples of ``multiple``.
 
         ``photos`` are the photographs themselves, for what the pixels do not say (the category, for prompts).
         """

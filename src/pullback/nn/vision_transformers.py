@@ -1,5 +1,6 @@
-"""Vision transformers from a folder, the local cache or the hub, through ``transformers``: looked at before anything is
-built, and cut after the last block that is needed.
+"""Vision transformers from a folder, the local cache or the hub, through ``transformers``.
+
+They are looked at before anything is built, and cut after the last block that is needed.
 """
 
 from collections.abc import Callable, Sequence
@@ -95,8 +96,9 @@ def drawn_model(config: Any, seed: int, **options: Any) -> nn.Module:
 
 
 def _read(weights: str, what: str, **options: object) -> Any:
-    """Configuration, as written or as understood, or model (with the report of its loading),
-    with errors that say what to do.
+    """Configuration, as written or as understood, or model (with the report of its loading).
+
+    Errors say what to do.
     """
     try:
         import transformers

@@ -88,8 +88,9 @@ class ForeignConfigError(UserError, ValueError):
 
 
 def check_offered(part: str, content: Any, *, source: str, typed: Collection[str] = (), built: bool = True) -> None:
-    """Raises ForeignConfigError unless a part of a configuration (plain containers)
-    can be built of what the project offers.
+    """Raises ForeignConfigError for a part of a configuration that names more than the project offers.
+
+    The part is made of plain containers.
 
     ``source`` is the file, for messages; ``typed`` are the keys, such as ``solver.blur``, that the command line gives
     itself: what the file says there is not looked at. ``built`` is false where the part is described but not built: it

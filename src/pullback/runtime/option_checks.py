@@ -13,8 +13,9 @@ _PARTS = ("backbone", "fusion", "graph", "solver", "loss", "adaptation")
 
 
 def check_options(cfg: Mapping[str, Any]) -> None:
-    """Raises ConfigError for an option that its class does not have, naming what sets it: a method or an experiment
-    that is made for another class, or the command line.
+    """Raises ConfigError for an option that its class does not have.
+
+    The message names what sets it: a method or an experiment that is made for another class, or the command line.
     """
     for part in _PARTS:
         for place, written in objects_in(cfg.get(part), part):

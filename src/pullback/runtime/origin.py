@@ -134,8 +134,9 @@ def trained_on(config: Mapping[str, Any]) -> list[str]:
 
 
 def fine_tuning(made_by: Mapping[str, Any]) -> str:
-    """What was done to the weights for each pair before it was matched: ``off``, or ``15 Adam steps a pair, lr 0.001,
-    on consistency``.
+    """What was done to the weights for each pair before it was matched.
+
+    ``off``, or for example ``15 Adam steps a pair, lr 0.001, on consistency``.
 
     ``made_by`` is the fingerprint of stored predictions.
     """

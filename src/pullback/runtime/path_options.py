@@ -61,8 +61,9 @@ def expand_path(name: str) -> str:
 
 
 def quote(key: str, name: str) -> str:
-    """A name as a quoted value of Hydra's grammar in which ``${`` is text,
-    unless it is an interpolation that people use in names.
+    """A name as a quoted value of Hydra's grammar, in which ``${`` is text.
+
+    Interpolations that people use in names stay what they are.
     """
     text = name
     if "${" in name and (Path(name).exists() or not _INTERPOLATION.search(name)):

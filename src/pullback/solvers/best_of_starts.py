@@ -1,5 +1,6 @@
-"""Several starts, one choice: maps from every start at hand, each refined a little between a few points of the shapes,
-and the one kept that its energies speak for. No ground truth is seen.
+"""Several starts, one choice: every start's map is refined a little, and energies choose one.
+
+The refinement runs between a few points of the shapes. No ground truth is seen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,8 +74,9 @@ class Choice:
 
     @property
     def follows_features(self) -> bool:
-        """Whether the backbone's features lead to the best map by themselves, which a solver then reads off them at
-        full resolution.
+        """Whether the backbone's features lead to the best map by themselves.
+
+        A solver then reads it off them at full resolution.
         """
         own = [each for each in self.candidates if each.features == self.features[0].name]
         if not own:
@@ -83,8 +85,10 @@ class Choice:
         return map_distance(self.best.maps, direct.maps, self.probe1, self.probe2) < _SAME
 
     def energies(self, maps: SampledMaps) -> dict[str, float]:
-        """The energies of maps between the probes; how badly they carry each kind of features, ``features_NAME``; and,
-        where there are several opinions, how far they are from these, ``dissent``.
+        """The energies of maps between the probes.
+
+        ``features_NAME`` says how badly they carry a kind of features. Where there are several opinions, ``dissent``
+        says how far they are from these.
         """
         both = self.probe1, self.probe2
         residuals = {
@@ -104,8 +108,9 @@ class Choice:
 
 
 class BestOfStarts:
-    """Tries ``starts`` between ``points`` points of each shape, refines to ``k`` eigenfunctions, keeps what ``judge``
-    expects to be least wrong.
+    """Tries several starts between a few points of each shape and keeps what ``judge`` expects to be least wrong.
+
+    ``starts`` begin, ``points`` points of each shape take part, maps are refined to ``k`` eigenfunctions.
     """
 
     def __init__(self, *, starts: Sequence[Start], judge: Expectation, points: int = 700, k: int = 60):

@@ -35,8 +35,9 @@ class Equations(NamedTuple):
 
 
 class ClosedForm(PairSolver):
-    """Minimises ``‖C A - B‖² + lam Σ mask C² + orthogonality Σ (σ_i(C)
-    - 1)²`` over the map C from photograph 1 to photograph 2.
+    """Minimises ``‖C A - B‖² + lam Σ mask C² + orthogonality Σ (σ_i(C) - 1)²`` over maps C.
+
+    C leads from photograph 1 to photograph 2.
 
     A and B are the coefficients of the descriptors in unit-area bases, divided by the root mean square of a row of A;
     the mask is divided by its mean: ``lam`` and ``orthogonality`` mean the same for all features, basis sizes and

@@ -36,8 +36,9 @@ from pullback.types import PatchPair
 
 
 class ReleaseOptimiser(PairSolver):
-    """Adam on the map C alone, from the identity: ``0.1 ‖CA - B‖ + 5 Σ ((λ1_a - λ2_b)
-    C_ab)² + 1e-3 (‖C‖² + k from iteration 500)``.
+    """Adam on the map C alone, from the identity, as in the released code.
+
+    It minimises ``0.1 ‖CA - B‖ + 5 Σ ((λ1_a - λ2_b) C_ab)² + 1e-3 (‖C‖² + k from iteration 500)``.
 
     descriptors: ``"basis"``, as released, or ``"descriptors"``: the branch that the command-line arguments of the
     release promise. gram: False takes the literal path, with the matrices of descriptors, autograd and a drawn Y: the

@@ -85,8 +85,9 @@ class SoftMapRefinement:
 
 
 def spread(image: PatchImage, most: int) -> Int[Tensor, " q"]:
-    """Places in ``image.patches`` of those on every s-th row and column of the grid,
-    s the smallest step that leaves at most ``most``.
+    """Places in ``image.patches`` of those on every s-th row and column of the grid.
+
+    s is the smallest step that leaves at most ``most``.
 
     At least one; a thin mask may lose all of a step's patches, then the step before counts.
     """

@@ -63,8 +63,9 @@ class FeatureStart:
 
 @dataclass(frozen=True)
 class PositionStart:
-    """Nearest positions: of the shapes as they lie, and turned so that their principal axes agree, in the four ways
-    that keep left and right (Besl & McKay 1992 begin so too).
+    """Nearest positions, of the shapes as they lie and with their principal axes turned to agree.
+
+    Turned in the four ways that keep left and right (Besl & McKay 1992 begin so too).
     """
 
     k_init: int = 10

@@ -14,8 +14,9 @@ from pullback.data.image.decoding import ImageError
 
 @dataclass(frozen=True)
 class Warp:
-    """Where a pixel of image 2 lies on image 1: ``matrix @ (x, y, 1) + Σ (ax, ay)
-    sin(2π (cx x / W2 + cy y / H2 + phase))``.
+    """Where a pixel of image 2 lies on image 1.
+
+    ``matrix @ (x, y, 1) + Σ (ax, ay) sin(2π (cx x / W2 + cy y / H2 + phase))``.
 
     ``matrix`` is affine (2 rows of 3), in pixels; a row of ``waves`` is (ax, ay, cx, cy, phase): amplitudes in pixels,
     waves per width and height of image 2, and the phase in turns. ``size2`` is (H2, W2).

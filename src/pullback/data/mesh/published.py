@@ -19,8 +19,10 @@ class PublishedSet(MeshDataset):
     vts_rows: ClassVar[int | None] = None  # rows of every ``.vts`` file, where that is known
 
     def __init__(self, root: str | Path, *, lists: str | Path | None = None, allow_missing: bool = False):
-        """``lists``: a folder with train.txt and test.txt (one of them: the other split is the rest) instead of the
-        published split. ``allow_missing``: make do with the shapes that are there, instead of raising MissingDataError.
+        """Takes the published split, unless ``lists`` names another.
+
+        ``lists``: a folder with train.txt and test.txt (one of them: the other split is the rest).
+        ``allow_missing``: make do with the shapes that are there, instead of raising MissingDataError.
         """
         self.root = Path(root)
         self.lists = None if lists is None else Path(lists)

@@ -152,9 +152,7 @@ class ImageDatasetResult(Result):
         }
 
     def pck_curve(self) -> dict[str, list[float]] | None:
-        """``thresholds`` (shares κ of L) and ``pck`` (mean over pairs of the share of points correct at each),
-        for a plot.
-        """
+        """``thresholds`` (shares κ of L) and ``pck`` (mean over pairs of the share of correct points), for a plot."""
         points = [score.points for score in self.scores if score.points is not None]
         if not points:
             return None

@@ -105,7 +105,9 @@ class Dt4d(MeshDataset):
         lists: str | Path | None = None,
         allow_missing: bool = False,
     ):
-        """``protocol``: of the test pairs within a class, as data.protocol. ``lists``: the folder with train.txt and
+        """The pairs of one kind, ``intra`` or ``inter``.
+
+        ``protocol``: of the test pairs within a class, as data.protocol. ``lists``: the folder with train.txt and
         test.txt, by default ``root``. ``allow_missing``: make do with the shapes that are there, instead of raising
         MissingDataError.
         """

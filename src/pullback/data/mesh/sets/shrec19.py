@@ -88,7 +88,9 @@ class Shrec19(MeshDataset):
         landmarks: int | None = None,
         allow_missing: bool = False,
     ):
-        """``direction``, for a file A_B.map: ``paper`` asks for T: A → B at the vertices of A and measures on B, as the
+        """The data set in ``root``, and how its maps are measured.
+
+        ``direction``, for a file A_B.map: ``paper`` asks for T: A → B at the vertices of A and measures on B, as the
         official code does; ``ulrssm`` asks for T: B → A at the images of the map, with their repetitions, and measures
         on A. The figures differ.
 
