@@ -7,12 +7,15 @@ from typing import Any
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
+from tests.remembered import remember_yaml_files
 
 from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs"
+
+remember_yaml_files()
 
 
 def composed(program: str, *overrides: str, output_dir: Path | str = "unused") -> DictConfig:

@@ -33,8 +33,14 @@ def commands_of(recipe: str) -> list[list[str]]:
     return [shlex.split(line) for block in lines for line in block.splitlines()]
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """Of all recipes: their meshes are the same."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def elsewhere(tmp_path, monkeypatch) -> Path:
+def elsewhere(tmp_path, cache, monkeypatch) -> Path:
     """A folder with ten meshes and two photographs, from which Python imports."""
     for number in range(10):
         verts, faces, place = body(number)
@@ -44,6 +50,7 @@ def elsewhere(tmp_path, monkeypatch) -> Path:
     for seed, name in enumerate(("left", "right")):
         write_image(tmp_path / f"{name}.png", np.kron(scene(seed), np.ones((4, 4, 1), dtype=np.uint8)))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PULLBACK_CACHE_DIR", str(cache))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     return tmp_path
@@ -54,7 +61,7 @@ def follow(recipe: str, folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     for _, program, *arguments in commands_of(recipe):
-        run(program, *arguments, f"paths.cache_dir={folder / 'cache'}")
+        run(program, *arguments)
 
 
 def figures(folder: Path) -> dict[str, float]:

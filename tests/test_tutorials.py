@@ -13,13 +13,19 @@ PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """Of all pages: their bodies are prepared once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def at_the_desk(tmp_path, monkeypatch) -> Path:
+def at_the_desk(tmp_path, cache, monkeypatch) -> Path:
     """A folder in which the paths of the tutorials lead somewhere."""
     for name in ("data", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PULLBACK_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PULLBACK_CACHE_DIR", str(cache))
     return tmp_path
 
 

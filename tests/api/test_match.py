@@ -30,13 +30,14 @@ def folder(tmp_path_factory, icosphere, permuted_twin):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def options(folder):
     return {**OPTIONS, "paths.cache_dir": folder / "cache"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def matched(folder, options):
+    """The match of the two files."""
     return pb.match(folder / "a.off", str(folder / "b.off"), options=options)
 
 

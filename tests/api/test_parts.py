@@ -11,7 +11,7 @@ def cache(tmp_path_factory):
     return {"paths.cache_dir": tmp_path_factory.mktemp("cache")}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def prepared(icosphere, cache):
     return pb.prepare(icosphere, k=60, options=cache)
 
