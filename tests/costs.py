@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 COSTS = Path(__file__).with_name("costs.json")
-SHARE = 1.0  # seconds of one function in the fast run
+SHARE = 0.6  # seconds of one function in the fast run
 WRITTEN = 0.1  # seconds of a case from which on it is written down
 GROWN = 10.0  # seconds, and this many times its measure, at which a test of the fast run has grown too slow
 _KEY = "processor_seconds"

@@ -54,7 +54,8 @@ class Body:
         faces = every[~inside[every].all(axis=1)]
         used = np.unique(faces)
         faces = np.searchsorted(used, faces)
-        self.used, self.rims = used, []
+        self.used = used
+        self.rims: list[list[int]] = []
         self.inner = np.setdiff1d(every, used)
         edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
         twin = set(map(tuple, edges[:, ::-1]))
