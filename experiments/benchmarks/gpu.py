@@ -260,7 +260,7 @@ def refinements(report: Report, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for n in (1_000,) if options.tiny else PAPER["hard"]:
             problem = zoomout.problem_of(n, Path(folder)).to(options.device)
-            runs = {name: run for name, run in zoomout.contenders(problem).items() if "float64" not in name}
+            runs = zoomout.contenders(problem, double=False)
             report.add(
                 compare(
                     f"ZoomOut {zoomout.K_INIT} → {zoomout.K}",

@@ -8,11 +8,14 @@ import argparse
 import multiprocessing
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from numpy import ndarray
 
 from pullback.data.mesh import shapes
+from pullback.data.mesh.readers.source import FileMesh
 from pullback.data.mesh.shapes import PreparationSettings, load_shape
 
 HUMANS = Path(__file__).resolve().parents[2] / "data" / "humans" / "off"
@@ -53,10 +56,10 @@ def main() -> None:
 def _want(meshes: list[Path], settings: PreparationSettings, folder: Path) -> None:
     prepare = shapes._prepare
 
-    def counted(path: Path, settings: PreparationSettings) -> dict:
+    def counted(path: Path, read: Callable[[], FileMesh], settings: PreparationSettings) -> dict[str, ndarray]:
         with open(folder / "prepared.txt", "a") as file:
             file.write(f"{path.name}\n")
-        return prepare(path, settings)
+        return prepare(path, read, settings)
 
     shapes._prepare = counted
     for mesh in meshes:

@@ -62,9 +62,9 @@ class Command:
     def start(self, folder: Path, log: Path, *, forked: bool) -> "Running":
         log.parent.mkdir(parents=True, exist_ok=True)
         if forked:
-            process = multiprocessing.get_context("fork").Process(target=_run_here, args=(self.words(folder), log))
-            process.start()
-            return Running(process.pid, lambda: process.exitcode)
+            fork = multiprocessing.get_context("fork").Process(target=_run_here, args=(self.words(folder), log))
+            fork.start()
+            return Running(fork.pid or 0, lambda: fork.exitcode)
         with open(log, "w") as file:
             line = [sys.executable, *self.words(folder)]
             process = subprocess.Popen(line, cwd=ROOT, stdout=file, stderr=file, start_new_session=True)
@@ -83,11 +83,11 @@ class Running:
 
     def wait(self, seconds: float) -> int:
         begun = time.monotonic()
-        while self.status() is None:
+        while (status := self.status()) is None:
             if time.monotonic() - begun > seconds:
                 os.kill(self.pid, signal.SIGKILL)
             time.sleep(0.01)
-        return self.status()
+        return status
 
 
 def _run_here(words: list[str], log: Path) -> None:
