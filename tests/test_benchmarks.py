@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from experiments.benchmarks import harness, memory, table, threads, training_step
+from experiments.benchmarks import gpu, harness, memory, table, threads, training_step
 from experiments.benchmarks.harness import Contender, Report, Row, compare
 from experiments.benchmarks.training_pair import Measured
 
@@ -256,3 +256,9 @@ def test_the_dense_peer_of_the_two_branch_network_computes_the_same(tiny_pair):
         found[name] = [match.fmap12.detach(), *[feat.grad for feat in features]]
     for dense, ours in zip(found["dense"], found["ours"], strict=True):
         assert torch.allclose(ours, dense, rtol=1e-3, atol=1e-5 * float(dense.abs().max()))
+
+
+def test_the_refinements_that_a_gpu_is_timed_on_agree_where_there_is_none():
+    timed: list[Row] = []
+    gpu.refinements(Namespace(add=timed.extend), Namespace(tiny=True, device="cpu", rounds=1))
+    assert len(timed) == 5 and not any("float64" in row.backend for row in timed)
