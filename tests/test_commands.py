@@ -1,10 +1,10 @@
 """The command ``pullback``: its first word, and how it speaks of itself."""
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-import torch
 
 import pullback
 from pullback import places
@@ -75,7 +75,7 @@ def test_help_and_version_are_printed(typed, capsys):
     assert main() == 0
     printed = capsys.readouterr().out
     assert all(f"pullback {name} " in printed for name in COMMANDS)
-    assert f"\npullback {pullback.__version__}\nPyTorch {torch.__version__}, Python 3." in printed
+    assert f"\npullback {pullback.__version__}\nPyTorch {version('torch')}, Python 3." in printed
 
 
 def test_messages_name_commands_as_they_were_called(typed, called):
