@@ -108,8 +108,8 @@ def kept_vertices(
     verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], kind: str, dice: np.random.Generator
 ) -> Bool[ndarray, " n"]:
     """The vertices that a kind of cut leaves."""
-    mass = np.bincount(faces.ravel(), weights=np.repeat(face_areas(verts, faces), 3), minlength=len(verts))
-    mass /= mass.sum()
+    areas = np.bincount(faces.ravel(), weights=np.repeat(face_areas(verts, faces), 3), minlength=len(verts))
+    mass = areas / areas.sum()
     centred = verts - mass @ verts
     if kind.startswith(("half", "plane")):
         axes = np.linalg.eigh(centred.T @ (centred * mass[:, None]))[1]
