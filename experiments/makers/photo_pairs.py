@@ -1,5 +1,6 @@
-"""Pairs of photographs with ground truth, pairs without any correspondence, and turned copies, each with its match in
-both directions: what the constants of ``configs/judge/image.yaml`` are made from, and what they are judged on.
+"""Pairs of photographs for the constants of ``configs/judge/image.yaml``, and to judge them on.
+
+Pairs with ground truth, pairs without any correspondence, and turned copies, each with its match in both directions.
 
 Photographs of the first half are for the constants, those of the second for the report; no photograph is in both.
 """

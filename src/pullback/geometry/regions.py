@@ -76,8 +76,9 @@ def overlap(one: Bool[ndarray, " n"], other: Bool[ndarray, " n"], mass: Float[nd
 def cut_out(
     verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], kept: Bool[ndarray, " n"]
 ) -> tuple[Int[ndarray, " m"], Int[ndarray, "g 3"]] | None:
-    """``(vertices, faces)`` of the largest piece, connected through edges, of the faces within a region: the vertices'
-    numbers, and the faces between them. None where no face lies within.
+    """``(vertices, faces)`` of the largest piece within a region, connected through edges.
+
+    The vertices' numbers, and the faces between them. None where no face lies within.
     """
     inside = faces[kept[faces].all(axis=1)]
     if not len(inside):

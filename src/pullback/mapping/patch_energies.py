@@ -110,8 +110,9 @@ def patch_side(image: PatchImage) -> float:
 def unlikeness(
     query: Float[Tensor, "n2 c"], reference: Float[Tensor, "n1 c"], p2p21: Int[Tensor, " n2"]
 ) -> Float[Tensor, " n2"]:
-    """How dissimilar the features of each patch of image 2 are to those of its match, in units of how dissimilar those
-    of unrelated patches are; rows have length 1.
+    """How dissimilar the features of each patch of image 2 are to those of its match.
+
+    In units of how dissimilar those of unrelated patches are; rows have length 1.
     """
     joined = 1 - (query * reference[p2p21]).sum(dim=1)
     unrelated = 1 - query.mean(dim=0) @ reference.mean(dim=0)
@@ -121,8 +122,10 @@ def unlikeness(
 def patch_distortion(
     xy21: Float[Tensor, "n2 2"], image1: PatchImage, image2: PatchImage
 ) -> tuple[Float[Tensor, " n2"], Float[Tensor, " n2"], Float[Tensor, " n2"]]:
-    """``(area, angle, mirrored)`` at each patch of image 2: absolute logarithm of the change of area (in shares of the
-    photographs' areas), logarithm of the quasi-conformal distortion, and whether the map mirrors.
+    """``(area, angle, mirrored)`` at each patch of image 2.
+
+    Absolute logarithm of the change of area (in shares of the photographs' areas), logarithm of the quasi-conformal
+    distortion, and whether the map mirrors.
 
     Derivatives are slopes of planes through the places of the patches around; nothing is read across missing patches.
     """

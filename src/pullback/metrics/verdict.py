@@ -141,8 +141,9 @@ def reasons_in_words(
     measured: Mapping[str, str],
     words: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """In words what speaks most against a map: ``measured`` take the energy in per cent, ``words`` are bare statements,
-    both by the beginning of an energy's name.
+    """In words what speaks most against a map.
+
+    ``measured`` take the energy in per cent, ``words`` are bare statements, both by the beginning of an energy's name.
     """
     said: list[str] = []
     for name in sorted(shares, key=shares.__getitem__, reverse=True):
