@@ -79,7 +79,7 @@ def fitted(rows: Sequence[Row], names: Sequence[str], limits: Limits) -> dict[st
 def thresholds(expected: Float[ndarray, " r"], rows: Sequence[Row], limits: Limits) -> tuple[float, float]:
     """``good_below`` and ``wrong_above``.
 
-    ``good_below``: halfway between what is expected of right and wrong maps, or where 97 % of the wrong ones are
+    ``good_below``: between what is expected of right and wrong maps, or where 97 % of the wrong ones are
     flagged and, with a margin, all of those that would have been chosen. ``wrong_above``: where 85 % of the wrong maps
     are.
     """
