@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from pullback.waiting import load_torch
 
 if TYPE_CHECKING:
+    from pullback.api.image_results import ImageMatch
     from pullback.api.matching import match
     from pullback.api.pairs import MatchedPair, match_pairs
     from pullback.api.parts import Refined, Spectrum, features, prepare, spectrum, zoomout
-    from pullback.api.results import ImageMatch, MeshMatch
+    from pullback.api.results import MeshMatch
     from pullback.data.mesh.shapes import PreparedShape
     from pullback.errors import UserError
     from pullback.types import Eigenbasis, Shape
@@ -47,7 +48,8 @@ _HOMES = {
     "pullback.api.matching": ("match",),
     "pullback.api.pairs": ("MatchedPair", "match_pairs"),
     "pullback.api.parts": ("Refined", "Spectrum", "features", "prepare", "spectrum", "zoomout"),
-    "pullback.api.results": ("ImageMatch", "MeshMatch"),
+    "pullback.api.image_results": ("ImageMatch",),
+    "pullback.api.results": ("MeshMatch",),
     "pullback.data.mesh.shapes": ("PreparedShape",),
     "pullback.errors": ("UserError",),
     "pullback.types": ("Eigenbasis", "Shape"),

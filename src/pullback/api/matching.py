@@ -22,7 +22,8 @@ from pullback.waiting import load_torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pullback.api.results import ImageMatch, MeshMatch
+    from pullback.api.image_results import ImageMatch
+    from pullback.api.results import MeshMatch
     from pullback.data.mesh.shapes import PreparedShape
     from pullback.runtime.match_meshes import MeshMatcher
     from pullback.tasks.mesh.two_meshes import Landmarks
@@ -199,7 +200,7 @@ def _initial(given: Any, source: "PreparedShape", target: "PreparedShape") -> "T
 def _match_images(
     sides: list[Given], masks: tuple[Any, Any], options: Mapping[str, Any], config_dir: str | Path | None
 ) -> "ImageMatch":
-    from pullback.api.results import ImageMatch
+    from pullback.api.image_results import ImageMatch
     from pullback.data.image.masks import with_mask
     from pullback.runtime.match_images import ImageMatcher
     from pullback.types import ImagePair

@@ -12,7 +12,8 @@ from pullback.errors import UserError
 from pullback.waiting import load_torch
 
 if TYPE_CHECKING:
-    from pullback.api.results import ImageMatch, MeshMatch
+    from pullback.api.image_results import ImageMatch
+    from pullback.api.results import MeshMatch
     from pullback.data.mesh.shapes import PreparedShape
     from pullback.runtime.match_meshes import MeshMatcher
 
