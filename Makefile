@@ -17,7 +17,7 @@ IMAGE_RUNS ?= experiments/sweeps/quickstart_images/$(shell date +%Y-%m-%d_%H-%M-
 RUNS ?= experiments/runs
 TABLES ?= experiments/results
 
-.PHONY: help install quickstart quickstart-images test test-fast test-costs coverage lint docs check-data prepare tables bench bench-gpu clean
+.PHONY: help install quickstart quickstart-images test test-fast test-gpu test-costs coverage lint docs check-data prepare tables bench bench-gpu clean
 
 # The order in which `make bench` runs them; a script's name says what it measures.
 BENCHMARKS := softmaps threads zoomout spectra training_step two_branch preprocessing million
@@ -39,6 +39,9 @@ test: $(VENV)/.installed-test ## run the tests (ARGS="-k name" picks some)
 
 test-fast: $(VENV)/.installed-test ## run the cheap tests, some of every file (under two minutes on 2 cores)
 	$(PY) $(PYTEST) -m "not slow" $(ARGS)
+
+test-gpu: $(VENV)/.installed-test ## run the tests that need a CUDA device, in one process (VENV= an environment whose PyTorch has CUDA)
+	$(PY) -m pytest -m gpu $(ARGS)
 
 test-costs: $(VENV)/.installed-test ## measure what each test costs and write it to tests/costs.json, by which test-fast chooses
 	$(PY) $(PYTEST) --write-costs $(ARGS)

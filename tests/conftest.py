@@ -38,6 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Costs(config), "costs")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device: make test-gpu, on a machine that has one")
+
+
 def pytest_collection_finish() -> None:
     gc.freeze()  # nothing walks through all that again
     gc.enable()

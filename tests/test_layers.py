@@ -24,6 +24,7 @@ LAYERS = {
     "locks": -2,
     "places": -2,
     "ranges": -1,
+    "sheets": -2,
     "waiting": -2,
     "warned": -2,
     "writing": -1,

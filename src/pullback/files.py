@@ -3,7 +3,9 @@
 import codecs
 import json
 import os
+import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,17 @@ def read_lines(path: Path, *, what: str = "file") -> list[str]:
                 f"{path}, line {number}: a zero byte, so it is damaged or not text. Copy the {what} again"
             )
     return lines
+
+
+def worded_lines(path: Path, *, what: str = "file") -> Iterator[tuple[int, str, list[str]]]:
+    """Number, text and words of each line of a text that has words: blanks, commas and semicolons part them.
+
+    What follows a # is skipped. Raises as ``read_lines``.
+    """
+    for number, line in enumerate(read_lines(path, what=what), 1):
+        words = [word for word in re.split(r"[\s,;]+", line.split("#", 1)[0]) if word]
+        if words:
+            yield number, line.strip(), words
 
 
 def decoded(data: bytes) -> str:

@@ -75,7 +75,6 @@ def test_what_is_left_out_is_below_rounding(monkeypatch, dtype):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_gives_the_same_map_also_where_tf32_is_allowed():
     tensors = case(300, 411, 7, 5, torch.float32)
     torch.set_float32_matmul_precision("high")

@@ -34,7 +34,6 @@ from pullback.mapping.softmap_triton import TritonSoftMap
 needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="needs triton (pip install triton)"
 )
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 # (n2, n1, p, q): several tiles either way, a main and a tail piece, a whole tile and one row more, rows too wide for
 # one piece, one query.
 SIZES = [(70, 150, 3, 30), (40, 129, 130, 131), (30, 64, 200, 3), (20, 30, 290, 3), (20, 30, 3, 270), (1, 90, 1, 1)]
@@ -320,7 +319,6 @@ def test_the_backend_says_what_it_needs(monkeypatch):
 
 
 @needs_triton
-@needs_gpu
 @pytest.mark.gpu
 @pytest.mark.parametrize("size", [(300, 411, 30, 7), (500, 1300, 130, 130), (1000, 700, 32, 30), *SIZES])
 @pytest.mark.parametrize("blur", [1, 30])
@@ -331,7 +329,6 @@ def test_a_gpu_gives_the_values_and_gradients_of_the_dense_float64_map(size, blu
 
 
 @needs_triton
-@needs_gpu
 @pytest.mark.gpu
 @pytest.mark.parametrize("p", [3, 130, 290])
 def test_a_gpu_finds_nearest_rows_and_largest_distances(p):
@@ -343,7 +340,6 @@ def test_a_gpu_finds_nearest_rows_and_largest_distances(p):
 
 
 @needs_triton
-@needs_gpu
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_numbers_every_time():
     tensors = [x.cuda() for x in case(600, 900, 130, 40)]

@@ -307,8 +307,6 @@ def test_another_architecture_is_refused(weights, tmp_path):
 
 @pytest.mark.gpu
 def test_half_precision_on_a_gpu_is_close_to_full(weights):
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
     full = maps(weights, blocks=["s4", "s3"])
     half = backbone(weights, blocks=["s4", "s3"], precision="float16").cuda()([photo()])[0]
     for name, values in half.items():

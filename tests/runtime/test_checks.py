@@ -230,6 +230,8 @@ def test_an_error_can_only_be_monitored_with_ground_truth():
         (["adapt=true", "ckpt=null", "backbone=raw_wks"], "ckpt=humans"),
         (["adapt=nowhere", "ckpt=humans"], "no folder of meshes"),
         (["adapt=true", "ckpt=humans", "~starts"], "starts=several"),
+        (["adapt=true", "ckpt=humans", "starts=features"], "starts=several"),
+        (["adapt=true", "ckpt=humans", "partial=source"], "says that one is a part"),
     ],
 )
 def test_what_adapts_to_two_meshes_needs_weights_and_shapes(typed, told, tmp_path):

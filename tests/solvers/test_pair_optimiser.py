@@ -158,7 +158,6 @@ def test_an_unknown_precision_is_refused():
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_gpu_gives_what_the_cpu_gives(precision):
     pairs = mixed_pairs()

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 
 from pullback.api.pages import Page
-from pullback.api.results import Made, ValuesError
+from pullback.api.results import Made, ValuesError, check_side
 from pullback.tasks.image.judging import verdict_line
 from pullback.tasks.image.pixel_maps import pixel_confidence, pixel_flow
 from pullback.types import Eigenbasis, ImagePair, PatchMatch, PatchPair
@@ -52,8 +52,7 @@ class ImageMatch(Made["ImageMatcher"]):
         target, counted from 0; a path is a file of them. The answer has ``lands_place``, ``returns`` and
         ``confidence``, a row for each. Raises UserError for a place outside.
         """
-        if on not in ("source", "target"):
-            raise ValuesError(f"points lie on the source or on the target, and on {on!r} there are none")
+        check_side(on)
         from pullback.runtime.match_images import places_on
 
         places = places_on(self._pair.image1 if on == "source" else self._pair.image2, points, side=on)

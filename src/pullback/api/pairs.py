@@ -1,6 +1,5 @@
 """``pullback.match_pairs``: many pairs, one after the other; each shape is prepared once."""
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from pullback.api.results import MeshMatch
     from pullback.data.mesh.shapes import PreparedShape
     from pullback.runtime.match_meshes import MeshMatcher
-
-_MOST_HELD = 16  # prepared shapes
 
 
 @dataclass(frozen=True)
@@ -47,13 +44,28 @@ def match_pairs(
             yield MatchedPair(name, None, error)
 
 
+class _Itself:
+    """An object as a key that is equal to that object alone, and holds it, so that no other takes its id."""
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
 class _Held:
     """The parts and shapes of pairs that were matched before."""
 
     def __init__(self, options: Mapping[str, Any], config_dir: str | Path | None):
+        from pullback.data.mesh.shelf import Shelf
+
         self.options, self.config_dir = options, config_dir
         self.matchers: dict[tuple[Any, ...], MeshMatcher] = {}
-        self.shapes: OrderedDict[Any, tuple[Any, PreparedShape]] = OrderedDict()
+        self.shapes = Shelf()
 
     def match(self, source: Any, target: Any, landmarks: Any) -> "MeshMatch | ImageMatch":
         """Raises UserError for a pair that cannot be matched."""
@@ -82,14 +94,8 @@ class _Held:
 
     def _shape(self, matcher: "MeshMatcher", given: Any, side: Given) -> "PreparedShape":
         """The shape of a mesh, prepared unless it was among the last ones; a file by its name, others by themselves."""
-        key = Path(side).resolve() if isinstance(side, str) else id(given)
-        if key not in self.shapes:
-            label = "source" if not isinstance(side, str) else Path(side).name
-            self.shapes[key] = given, prepared(matcher, side, label)  # held, so that no other takes its id
-        self.shapes.move_to_end(key)
-        while len(self.shapes) > _MOST_HELD:
-            self.shapes.popitem(last=False)
-        return self.shapes[key][1]
+        key, label = (Path(side).resolve(), Path(side).name) if isinstance(side, str) else (_Itself(given), "source")
+        return self.shapes.get(key, lambda: prepared(matcher, side, label))
 
 
 def _rows(pairs: Any) -> Iterator[tuple[str, Any, Any, Any]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from pullback.api.pages import Page
 from pullback.errors import UserError
 from pullback.tasks.mesh.two_meshes import FileMatch, file_ids
+from pullback.tasks.point_tables import SIDES
 from pullback.types import Eigenbasis, Shape
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ Matcher = TypeVar("Matcher", "MeshMatcher", "ImageMatcher")
 
 class ValuesError(UserError, ValueError):
     """Values that do not belong to the points of what was matched."""
+
+
+def check_side(side: str) -> None:
+    """Raises ValuesError for what is neither source nor target."""
+    if side not in SIDES:
+        raise ValuesError(f"points lie on the source or on the target, and on {side!r} there are none")
 
 
 class Made(Generic[Matcher]):
@@ -133,12 +140,11 @@ class MeshMatch(Made["MeshMatcher"]):
         for each point.
         """
         from pullback.data.mesh.query_points import QueryPoints
-        from pullback.tasks.mesh.landing import SIDES, land
+        from pullback.tasks.mesh.landing import land
 
+        check_side(on)
         values = np.asarray(points)
-        n = len((self._result.source if on == "source" else self._result.target).relabel.successor)
-        if on not in SIDES:
-            raise ValuesError(f"points lie on the source or on the target, and on {on!r} there are none")
+        n = len((self._result.source if on == SIDES[0] else self._result.target).relabel.successor)
         if values.ndim == 1 and values.dtype.kind in "iu" and len(values) and 0 <= values.min() <= values.max() < n:
             return land(self._result, QueryPoints.of_vertices(values.astype(np.int64)), side=on)
         if values.ndim == 2 and values.shape[1] == 3 and len(values) and np.isfinite(values).all():

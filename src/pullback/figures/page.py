@@ -1,6 +1,7 @@
 """HTML from the templates in ``html/``. Everything that comes from outside is escaped there, and nothing is fetched."""
 
 import base64
+import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -20,6 +21,11 @@ _SHOWN = 0.6  # size of rendered pictures on the page: fine enough for dense scr
 def script(name: str) -> str:
     """The source of a script of ``html/``. It is put on a page as it is, hence holds nothing from outside."""
     return (files("pullback.figures") / "html" / name).read_text(encoding="utf-8")
+
+
+def script_data(values: Any) -> str:
+    """Values as a literal that cannot end the script that it stands in."""
+    return json.dumps(values, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def page(template: str, **values: Any) -> str:

@@ -1,7 +1,6 @@
 """Two matched photographs as one page: point at one and see the place on the other, slide from source to target."""
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy import ndarray
 
 from pullback.figures.image_pair import Flow, matched_places
 from pullback.figures.packing import packed
-from pullback.figures.page import page, script
+from pullback.figures.page import page, script, script_data
 from pullback.figures.picture import jpeg_bytes
 from pullback.figures.thumbnail import Thumbnail, rgba
 from pullback.types import Image
@@ -54,7 +53,7 @@ def photo_viewer_html(pair: ViewedPhotos) -> str:
         names=(pair.photo1.name, pair.photo2.name),
         images={name: _address(colors) for name, colors in places.items()},
         sizes=[small.pixels.shape[:2] for small in (small1, small2)],
-        data=json.dumps(_samples(matches, pair), allow_nan=False).replace("<", "\\u003c"),
+        data=script_data(_samples(matches, pair)),
         scripts=[script("viewer/data.js"), script("photos.js")],
     )
 

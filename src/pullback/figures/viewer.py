@@ -1,6 +1,5 @@
 """Two matched meshes as one page to turn and to point at: a file that needs neither network nor server."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from pullback.figures.alignment import aligning_rotation
 from pullback.figures.camera import View
 from pullback.figures.correspondence import ERROR_LIMIT
 from pullback.figures.packing import packed, packed_columns, packed_ids, packed_levels
-from pullback.figures.page import page, script
+from pullback.figures.page import page, script, script_data
 from pullback.figures.palette import CONFIDENCE_MAP, ERROR_MAP, FEATURE_MAP, MAGNITUDE_MAP, SIGNED_MAP, position_colors
 from pullback.figures.three import three_js
 from pullback.writing import write_atomically
@@ -67,7 +66,7 @@ def viewer_html(pair: ViewedPair) -> str:
         k=shown_eigenfunctions(pair),
         has_errors=pair.errors2 is not None,
         has_confidence=pair.confidence2 is not None,
-        data=_json(_data(pair)),
+        data=script_data(_data(pair)),
         library=three_js(),
         scripts=[script(f"viewer/{name}.js") for name in _SCRIPTS],
     )
@@ -156,8 +155,3 @@ def _bounds(features1: ndarray | None, features2: ndarray | None) -> list[tuple[
 
 def _stops(colormap: Colormap) -> list[int]:
     return np.round(255 * colormap(np.linspace(0, 1, _STOPS))[:, :3]).astype(int).ravel().tolist()
-
-
-def _json(data: Mapping[str, Any]) -> str:
-    """The data as a literal that cannot end the script that it stands in."""
-    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

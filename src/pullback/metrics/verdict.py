@@ -7,6 +7,7 @@ The constants come from pairs with ground truth (``python -m experiments.makers.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -42,6 +43,18 @@ class Verdict:
         if self.why:
             said += ": " + ", ".join(self.why)
         return said + (f". {self.advice}" if self.advice else "")
+
+    def metrics(self, confidence: Float[Tensor, " n"], energies: Mapping[str, float], *, unit: str) -> dict[str, Any]:
+        """As ``metrics.json`` has it, with what it rests on; ``unit`` is that of the error, written out."""
+        return {
+            "level": self.level,
+            "expected_error": {"value": self.expected_error, "unit": unit},
+            "why": list(self.why),
+            "advice": self.advice,
+            "remark": self.remark,
+            "confident": float((confidence > 0.5).float().mean()),
+            "energies": dict(energies),
+        }
 
 
 class ErrorModel:

@@ -162,8 +162,11 @@ def check_adapt(cfg: Mapping[str, Any]) -> None:
     for key in ("initial", "landmarks"):
         if cfg.get(key) is not None:
             raise ConfigError(f"adapt={wish} and {key}={cfg[key]} are two beginnings of one map; give one of them")
-    if cfg.get("starts") is None:
+    starts = (cfg.get("starts") or {}).get("starts", ())
+    if all(start.get("only_first") for start in starts):  # or there are none
         raise ConfigError(f"adapt={wish} is one start among several; use starts=several")
+    if str(cfg.get("partial")).lower() not in ("auto", "false"):
+        raise ConfigError(f"adapt={wish} is for whole shapes, and partial={cfg['partial']} says that one is a part")
     if isinstance(wish, str) and not Path(wish).is_dir():
         raise ConfigError(f"adapt={wish} is no folder of meshes; give one, or adapt=true for the two shapes alone")
 

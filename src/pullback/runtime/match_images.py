@@ -14,16 +14,16 @@ from pullback.data.image.io import read_image
 from pullback.data.image.masks import with_mask
 from pullback.data.image.query_places import listed_places, read_places
 from pullback.metrics.verdict import Judge
-from pullback.runtime.match_meshes import device_named
+from pullback.runtime.device import device_named
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.parts import class_of
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
 from pullback.solvers.patch_matching import closed_form
 from pullback.tasks.image.judging import ImageVerdict, judged_photographs
-from pullback.tasks.image.landing import SIDES, PlacesLanding, land_places
+from pullback.tasks.image.landing import PlacesLanding, land_places
 from pullback.tasks.image.patches import PatchLibrary, check_masks
-from pullback.tasks.point_tables import shown_table, write_table
+from pullback.tasks.point_tables import SIDES, shown_table, write_table
 from pullback.types import Image, ImagePair, PatchMatch, PatchPair
 from pullback.writing import sweep, telling_full_disks, write_text_atomically
 
@@ -124,7 +124,7 @@ class ImageMatcher:
 
 
 @dataclass(frozen=True)
-class Done:
+class MatchedImages:
     """A match whose files are written."""
 
     patches: PatchPair
@@ -133,7 +133,7 @@ class Done:
     report: Path
 
 
-def match_and_write(cfg: DictConfig, matcher: ImageMatcher, pair: ImagePair, folder: Path) -> Done:
+def match_and_write(cfg: DictConfig, matcher: ImageMatcher, pair: ImagePair, folder: Path) -> MatchedImages:
     """Matches two photographs as a configuration asks, and writes all files of it."""
     points, side = to_plain(cfg).get("points"), cfg.get("points_on")
     photo = pair.image1 if side == SIDES[0] else pair.image2
@@ -143,7 +143,7 @@ def match_and_write(cfg: DictConfig, matcher: ImageMatcher, pair: ImagePair, fol
     landing = None
     if places is not None:
         landing = matcher.land(pair, patches, match, places, side=side, verdict=verdict)
-    return Done(patches, verdict, landing, matcher.write(folder, pair, patches, match, verdict, landing))
+    return MatchedImages(patches, verdict, landing, matcher.write(folder, pair, patches, match, verdict, landing))
 
 
 def match_images(cfg: DictConfig) -> None:
@@ -170,7 +170,7 @@ def match_images(cfg: DictConfig) -> None:
         _tell(folder, done)
 
 
-def _tell(folder: Path, done: Done) -> None:
+def _tell(folder: Path, done: MatchedImages) -> None:
     if done.verdict is not None:
         print(f"verdict: {done.verdict.verdict.sentence}")
     if done.landing is not None:

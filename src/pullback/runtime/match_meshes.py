@@ -13,11 +13,12 @@ from torch import nn
 
 from pullback.data.mesh.readers.source import FileMesh
 from pullback.data.mesh.shapes import PreparationSettings, PreparedShape, load_shape, shape_of
+from pullback.runtime.device import device_named
 from pullback.runtime.match_adaptation import Adapting
 from pullback.runtime.mesh_questions import Questions
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import refinement, rule_of
-from pullback.runtime.parts import ConfigError, name_of
+from pullback.runtime.parts import name_of
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
 from pullback.stages import Stage, StageClock, beside, listening, stage
@@ -145,7 +146,7 @@ class MeshMatcher:
 
 
 @dataclass(frozen=True)
-class Done:
+class MatchedMeshes:
     """A match whose files are written."""
 
     result: FileMatch
@@ -198,7 +199,7 @@ def match_and_write(
     target: PreparedShape,
     folder: Path,
     stages: Sequence[Stage] = (),
-) -> Done:
+) -> MatchedMeshes:
     """Matches two shapes as a configuration asks, and writes all files of it."""
     asked = Questions.of(cfg, source, target)
     result = matcher.match(source, target, asked.landmarks, asked.initial)
@@ -208,10 +209,10 @@ def match_and_write(
         matcher.adapting.save(folder / "adapted.ckpt")
     if landing is not None:
         write_table(folder / "points.csv", landing.rows())
-    return Done(result, report, exports, landing)
+    return MatchedMeshes(result, report, exports, landing)
 
 
-def _tell_files(folder: Path, done: Done) -> None:
+def _tell_files(folder: Path, done: MatchedMeshes) -> None:
     if done.landing is not None:
         print(f"where the points of the {done.landing.side} land, in the numbers and coordinates of the files:")
         print(shown_table(done.landing.rows()))
@@ -246,12 +247,3 @@ def _size(mesh: Mesh) -> int:
 
 def _show(entry: Stage) -> None:
     print(f"{entry.begun:7.1f} s  {'  ' * entry.depth}{entry.name}", file=sys.stderr, flush=True)
-
-
-def device_named(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one. Raises ConfigError for a GPU that torch cannot use."""
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(
-            f"device={name}, but this build of torch, or its driver, finds no GPU; use device=cpu, or device=auto"
-        )
-    return torch.device(name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu")

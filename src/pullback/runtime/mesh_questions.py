@@ -13,8 +13,8 @@ from pullback.data.mesh.point_maps import read_point_map
 from pullback.data.mesh.query_points import QueryPoints, listed_points, read_points
 from pullback.data.mesh.shapes import PreparedShape
 from pullback.runtime.settings import to_plain
-from pullback.tasks.mesh.landing import SIDES
 from pullback.tasks.mesh.two_meshes import Landmarks, between_shapes
+from pullback.tasks.point_tables import SIDES
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from pullback.data.image.io import read_image
 from pullback.runtime.match_images import MOST_MATCHED, ImageMatcher, match_and_write
 from pullback.runtime.pair_lists import PairRow
-from pullback.runtime.pair_meshes import verdict_columns
+from pullback.tasks.pairs_overview import verdict_columns
 from pullback.types import ImagePair
 
 
@@ -30,5 +30,5 @@ class ImagePairs:
         pair = ImagePair(f"{Path(row.source).stem}-{Path(row.target).stem}", source, target)
         done = match_and_write(self._cfg, matcher, pair, folder)
         sizes = {f"size{i}": f"{image.size[1]}x{image.size[0]}" for i, image in enumerate((source, target), 1)}
-        judged = {} if done.verdict is None else verdict_columns(done.verdict.verdict)
+        judged = verdict_columns(None if done.verdict is None else done.verdict.verdict)
         return {**sizes, "n1": done.patches.image1.n, "n2": done.patches.image2.n, **judged}

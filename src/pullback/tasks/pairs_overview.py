@@ -1,7 +1,5 @@
 """All pairs of a list in one place: a table on the terminal, one to compute with, and a page with pictures."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pullback.figures.page import page
-from pullback.metrics.verdict import LEVELS
+from pullback.metrics.verdict import LEVELS, Verdict
+from pullback.sheets import csv_text
 from pullback.tasks.provenance import run_facts
 from pullback.writing import write_text_atomically
 
@@ -21,7 +20,16 @@ Row = Mapping[str, Any]
 
 _COLORS = {"failed": "red", LEVELS[0]: "green", LEVELS[1]: "yellow", LEVELS[2]: "red"}
 # The columns of pairs.csv that every row may have, in their order; others follow.
-_COLUMNS = ("name", "source", "target", "status", "verdict", "expected_error", "coverage", "n1", "n2", "seconds")
+_VERDICT = ("verdict", "expected_error", "unit")
+_COLUMNS = ("name", "source", "target", "status", *_VERDICT, "coverage", "n1", "n2", "seconds")
+
+
+def verdict_columns(verdict: Verdict | None) -> dict[str, Any]:
+    """A verdict in a row of pairs; nothing where there is none."""
+    if verdict is None:
+        return {}
+    expected = {"expected_error": round(verdict.expected_error, 4), "unit": verdict.unit}
+    return {"verdict": verdict.level, **expected, "why": "; ".join(verdict.why)}
 
 
 def print_pairs(rows: Sequence[Row], *, console: Console | None = None) -> None:
@@ -31,7 +39,9 @@ def print_pairs(rows: Sequence[Row], *, console: Console | None = None) -> None:
         console.width = max(console.width, 140)
     table = Table(title="Pairs")
     table.add_column("pair")
-    for heading in ("verdict", "expected error, % of √area", "covers %", "seconds", "status"):
+    unit = next((row["unit"] for row in rows if "unit" in row), "")
+    expected = f"expected error, % of {unit}" if unit else "expected error, %"
+    for heading in ("verdict", expected, "covers %", "seconds", "status"):
         table.add_column(heading, justify="right")
     for row in rows:
         told = str(row.get("verdict", "–"))
@@ -62,11 +72,7 @@ def summary(rows: Sequence[Row]) -> str:
 def write_overview(folder: Path, rows: Sequence[Row], *, title: str) -> Path:
     """Writes ``pairs.csv``, ``summary.json`` and ``index.html``: its path."""
     names = [*_COLUMNS, *dict.fromkeys(name for row in rows for name in row if name not in _COLUMNS)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text_atomically(folder / "pairs.csv", text.getvalue())
+    write_text_atomically(folder / "pairs.csv", csv_text(rows, names))
     facts = run_facts()
     counts = {what: sum(row["status"] == what for row in rows) for what in ("done", "done before", "failed")}
     told = {"summary": summary(rows), "counts": counts, "pairs": [dict(row) for row in rows], "run": facts}
@@ -90,7 +96,7 @@ def write_overview(folder: Path, rows: Sequence[Row], *, title: str) -> Path:
 def _figures(row: Row) -> list[str]:
     found = []
     if "expected_error" in row:
-        found.append(f"expected error {100 * row['expected_error']:.1f} % of √area")
+        found.append(f"expected error {100 * row['expected_error']:.1f} % of {row.get('unit', 'its unit')}")
     if "coverage" in row:
         found.append(f"covers {100 * row['coverage']:.0f} %")
     if "seconds" in row:

@@ -1,23 +1,24 @@
 """Tables of points that were asked for: as a file, and on the console."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pullback.sheets import csv_text
 from pullback.writing import write_text_atomically
 
+SIDES = ("source", "target")  # that points are on
 _SHOWN = 20  # rows on the console
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows of equal keys as a ``.csv`` file; what is no number is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: "" if value != value else value for key, value in row.items()} for row in rows)
-    write_text_atomically(path, text.getvalue())
+    write_text_atomically(path, csv_text(rows))
+
+
+def opposite(side: str) -> str:
+    """The target for the source, and the other way round."""
+    return SIDES[side == SIDES[0]]
 
 
 def shown_table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import math
-import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pullback.errors import UserError
 from pullback.files import read_json, read_text
+from pullback.sheets import guarded, unguarded
 from pullback.tasks.provenance import run_facts
 from pullback.writing import write_atomically
 
@@ -26,8 +26,6 @@ METRICS_FILE = "metrics.json"
 PAIRS_FILE = "pairs.csv"
 # other columns are numbers
 _WORDS = {"dataset", "split", "subset", "pair", "shape1", "shape2", "image1", "image2", "status", "message"}
-# How words begin that a spreadsheet would compute; one more ' before them makes it show them.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 class FailedPairs(UserError, RuntimeError):
@@ -216,7 +214,7 @@ def _pair_row(result: Result, pair: PairOutcome) -> dict[str, str]:
         "status": pair.status,
         "message": pair.message,
     }
-    words = {name: f"'{word}" if _FORMULA.match(word) else word for name, word in words.items()}
+    words = {name: guarded(word) for name, word in words.items()}
     numbers = {} if pair.score is None else dict(zip(pair.figures, pair.values(), strict=True))
     return words | {name: _cell(value) for name, value in {**numbers, "seconds": pair.seconds}.items()}
 
@@ -233,7 +231,7 @@ def _names(pair: PairOutcome) -> dict[str, str]:
 
 def _parsed(column: str, text: str) -> str | float | None:
     if column in _WORDS:
-        return text[1:] if text.startswith("'") and _FORMULA.match(text[1:]) else text
+        return unguarded(text)
     return float(text) if text else None
 
 

@@ -1,6 +1,5 @@
 """Places on a photograph that somebody asks for, in pixels: x to the right, y down, (0, 0) the middle of the first."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pullback.data.image.decoding import ImageError
-from pullback.files import read_lines
+from pullback.files import worded_lines
 
 _WANTED = "write x y in each line, in pixels from the left and from the top, counted from 0"
 
@@ -23,17 +22,14 @@ def read_places(path: str | Path, *, size: tuple[int, int], side: str) -> Float[
     anything else, for a place outside, and for an empty file.
     """
     places = []
-    for number, line in enumerate(read_lines(Path(path), what="file of points"), 1):
-        words = re.split(r"[\s,;]+", line.split("#", 1)[0].strip(" \t,;"))
-        if words == [""]:
-            continue
+    for number, line, words in worded_lines(Path(path), what="file of points"):
         where = f"{path}, line {number}"
         try:
             place = [float(word) for word in words]
         except ValueError:
             place = []
         if len(place) != 2:
-            raise ImageError(f"{where}: {line.strip()[:40]!r} is no place on a photograph; {_WANTED}")
+            raise ImageError(f"{where}: {line[:40]!r} is no place on a photograph; {_WANTED}")
         _check_inside(place, size, side, where)
         places.append(place)
     if not places:

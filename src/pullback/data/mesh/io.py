@@ -1,6 +1,5 @@
 """Reading and writing meshes and ground truth. The only place where 1-based vertex numbers become 0-based."""
 
-import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy import ndarray
 from pullback.data.mesh.formats import READERS, read_file
 from pullback.data.mesh.readers.source import FileMesh, bare_name, inner_suffix
 from pullback.data.mesh.readers.text import integers, number, number_lines, whole
-from pullback.files import MissingFileError, read_lines, read_text
+from pullback.files import MissingFileError, read_text, worded_lines
 from pullback.geometry.cleaning import MeshError
 from pullback.stages import stage
 from pullback.writing import write_text_atomically
@@ -79,16 +78,11 @@ def read_landmarks(path: str | Path, *, n1: int, n2: int) -> tuple[Int[ndarray, 
             f"there is no file of landmarks {path}; write one with a line `source target` for each, counted from 1"
         )
     used: tuple[dict[int, int], dict[int, int]] = ({}, {})  # vertex → the line that named it
-    for line_number, line in enumerate(read_lines(path, what="file of landmarks"), 1):
-        words = re.split(r"[\s,;]+", line.split("#", 1)[0].strip(" \t,;"))
-        if words == [""]:
-            continue
+    for line_number, line, words in worded_lines(path, what="file of landmarks"):
         where = f"{path}, line {line_number}"
         vertices = integers(words)
         if vertices is None or len(vertices) != 2:
-            raise MeshError(
-                f"{where}: {line.strip()[:40]!r} is not two vertex numbers; write `source target`, counted from 1"
-            )
+            raise MeshError(f"{where}: {line[:40]!r} is not two vertex numbers; write `source target`, counted from 1")
         for side, vertex, n, known in zip(("source", "target"), vertices, (n1, n2), used, strict=True):
             if not 1 <= vertex <= n:
                 hint = (

@@ -1,6 +1,5 @@
 """Points of a mesh that somebody asks for: vertex numbers or places in space."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from pullback.data.mesh.readers.text import integer, numbers
-from pullback.files import MissingFileError, read_lines
+from pullback.files import MissingFileError, worded_lines
 from pullback.geometry.cleaning import MeshError
 
 _WANTED = "write a vertex number, counted from 1, or three coordinates x y z in each line"
@@ -41,14 +40,11 @@ def read_points(path: str | Path, *, n: int, side: str) -> QueryPoints:
     if not path.is_file():
         raise MissingFileError(f"there is no file of points {path}; {_WANTED}, or name vertices: points=[12,57]")
     vertices, places = list[int](), list[list[float]]()
-    for line_number, line in enumerate(read_lines(path, what="file of points"), 1):
-        words = re.split(r"[\s,;]+", line.split("#", 1)[0].strip(" \t,;"))
-        if words == [""]:
-            continue
+    for line_number, line, words in worded_lines(path, what="file of points"):
         where = f"{path}, line {line_number}"
         vertex, place = integer(words[0]) if len(words) == 1 else None, numbers(words) if len(words) == 3 else None
         if vertex is None and (place is None or not np.isfinite(place).all()):
-            raise MeshError(f"{where}: {line.strip()[:40]!r} is no point; {_WANTED}")
+            raise MeshError(f"{where}: {line[:40]!r} is no point; {_WANTED}")
         if vertex is not None:
             check_vertex(vertex, n=n, side=side, where=where)
         vertices.append(-1 if vertex is None else vertex - 1)

@@ -67,17 +67,7 @@ class ImageVerdict(OneLine):
 
     def metrics(self) -> dict[str, Any]:
         """The verdict as ``metrics.json`` has it."""
-        told = self.verdict
-        return {
-            "verdict": {
-                "level": told.level,
-                "expected_error": {"value": told.expected_error, "unit": told.unit},
-                "why": list(told.why),
-                "advice": told.advice,
-                "confident": float((self.confidence2 > 0.5).float().mean()),
-                "energies": dict(self.energies),
-            }
-        }
+        return {"verdict": self.verdict.metrics(self.confidence2, self.energies, unit=self.verdict.unit)}
 
 
 @torch.no_grad()

@@ -11,9 +11,8 @@ from torch import Tensor
 from pullback.brief import OneLine
 from pullback.mapping.grid_match import keypoints_from_match, patch_of
 from pullback.tasks.image.judging import ImageVerdict
+from pullback.tasks.point_tables import SIDES, opposite
 from pullback.types import Image, ImagePair, PatchImage, PatchMatch, PatchPair
-
-SIDES = ("source", "target")
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,7 +28,7 @@ class PlacesLanding(OneLine):
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each place."""
-        other = SIDES[self.side == SIDES[0]]
+        other = opposite(self.side)
         return [
             {
                 "point": i + 1,

@@ -64,17 +64,9 @@ class MeshVerdict:
 
     def metrics(self) -> dict[str, Any]:
         """The verdict as ``metrics.json`` has it."""
-        told = self.verdict
+        unit = "sqrt(area of the source)"
         return {
-            "verdict": {
-                "level": told.level,
-                "expected_error": {"value": told.expected_error, "unit": "sqrt(area of the source)"},
-                "why": list(told.why),
-                "advice": told.advice,
-                "remark": told.remark,
-                "confident": float((self.confidence2 > 0.5).float().mean()),
-                "energies": dict(self.energies),
-            },
+            "verdict": self.verdict.metrics(self.confidence2, self.energies, unit=unit),
             "starts": [
                 {"start": each.name, "expected_error": round(each.expected_error, 4)} for each in self.choice.candidates
             ],
@@ -91,9 +83,7 @@ def named_features(backbone: nn.Module, shape: Shape, feat: Float[Tensor, "n c"]
     if isinstance(backbone, Backbone) and isinstance(backbone.descriptor, WKS):
         tilted = TiltedWKS(backbone.descriptor.channels, k=backbone.descriptor.k)
         found[SECOND_OPINION] = Backbone(tilted, backbone.network, normalise=backbone.normalise)(shape)
-    with suppress(DescriptorError):  # too few eigenvalues that differ: the choice has to do without
-        found["wks"] = wave_kernel_signature(shape.basis.first(min(128, shape.basis.k)))
-    return found
+    return found | _wave_kernels(shape)
 
 
 def plain_features(backbone: nn.Module, shape: Shape) -> dict[str, Tensor]:
@@ -101,9 +91,14 @@ def plain_features(backbone: nn.Module, shape: Shape) -> dict[str, Tensor]:
     if isinstance(backbone, RawDescriptor) and isinstance(backbone.descriptor, WKS):
         return {"wks": backbone(shape)}
     found = {} if isinstance(backbone, LandmarkFeatures | RawDescriptor) else {"learned": backbone(shape)}
+    return found | _wave_kernels(shape)
+
+
+def _wave_kernels(shape: Shape) -> dict[str, Tensor]:
+    """Wave kernel signatures; none where too few eigenvalues differ: the choice has to do without."""
     with suppress(DescriptorError):
-        found["wks"] = wave_kernel_signature(shape.basis.first(min(128, shape.basis.k)))
-    return found
+        return {"wks": wave_kernel_signature(shape.basis.first(min(128, shape.basis.k)))}
+    return {}
 
 
 def together(features1: Mapping[str, Tensor], features2: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:

@@ -19,8 +19,8 @@ from pullback.mapping.near_triangles import near_points
 from pullback.mapping.triangles import PreciseMap, precise_map
 from pullback.tasks.mesh.barycentric import SurfacePoints, on_file
 from pullback.tasks.mesh.two_meshes import FileMatch
+from pullback.tasks.point_tables import SIDES, opposite
 
-SIDES = ("source", "target")
 _FAR = 0.1  # a place farther from the surface than this share of the mesh's size is no place on it
 
 
@@ -40,7 +40,7 @@ class Landing(OneLine):
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each point; vertices count from 1, 0 is none."""
-        other = SIDES[self.side == SIDES[0]]
+        other = opposite(self.side)
         return [
             {
                 "point": i + 1,
@@ -75,7 +75,7 @@ def land(result: FileMatch, points: QueryPoints, *, side: str = "source") -> Lan
     known = known[on_target] & result.matched()[SIDES.index(side)][asked]
     lands = on_file(np.where(known, landed[0], -1), landed[1], back, meshes[1])
     place = np.where(np.isfinite(points.place), points.place, given.interpolate(meshes[0].verts))
-    returned = _landed(result, *landed, SIDES[side == SIDES[0]])
+    returned = _landed(result, *landed, opposite(side))
     verts = there.shape.verts.double().numpy()
     ends = [(w[:, None, :] @ verts[there.shape.faces.numpy()[f]])[:, 0] for f, w in ((face, weights), returned)]
     verdict = result.verdict

@@ -24,7 +24,6 @@ from pullback.figures.surface import Surface, as_array, simplification
 from pullback.figures.three import ViewerError
 from pullback.figures.viewer import write_viewer
 from pullback.geometry.mesh import face_areas
-from pullback.mapping.pointmap import coverage
 from pullback.stages import Stage, stage
 from pullback.tasks.mesh.exports.writing import Exports
 from pullback.tasks.mesh.two_meshes import FileMatch, file_ids
@@ -143,10 +142,9 @@ def _metrics(result: FileMatch) -> dict[str, Any]:
     """What is known of a match without ground truth."""
     shape1, shape2 = result.source.shape, result.target.shape
     metrics: dict[str, Any] = {} if result.verdict is None else result.verdict.metrics()
-    used = result.p2p21 if result.matched2 is None else result.p2p21[result.matched2]
     sides = (("matched1", shape1, result.matched1), ("matched2", shape2, result.matched2))
     metrics |= {
-        "coverage": float(coverage(used, shape1.basis.mass)),
+        "coverage": result.coverage(),
         # shares of the area that have a partner
         **{name: 1.0 if part is None else float(shape.basis.mass[part].sum()) for name, shape, part in sides},
         "n1": shape1.n,

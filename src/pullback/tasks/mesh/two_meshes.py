@@ -16,6 +16,7 @@ from pullback.brief import OneLine
 from pullback.data.mesh.io import write_vts
 from pullback.data.mesh.shapes import PreparedShape
 from pullback.geometry.cleaning import MeshError
+from pullback.mapping.pointmap import coverage
 from pullback.metrics.verdict import Judge
 from pullback.nn.finite import check_features
 from pullback.solvers.best_of_starts import BestOfStarts
@@ -81,6 +82,11 @@ class FileMatch(OneLine):
             for side, matched in sides
         ]
         return found[0], found[1]
+
+    def coverage(self) -> float:
+        """Share of the source's area that vertices of the target with a partner are mapped to."""
+        used = self.p2p21 if self.matched2 is None else self.p2p21[self.matched2]
+        return float(coverage(used, self.source.shape.basis.mass))
 
     def dropped(self) -> tuple[int, int]:
         """How many vertices of the source's and of the target's file the map leaves out."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pullback.data.mesh.shapes import PreparedShape
 from pullback.errors import UserError
 from pullback.tasks.mesh.boundaries import OPEN, boundaries, surface_area
+from pullback.tasks.point_tables import SIDES
 
-CHOICES = ("auto", "true", "false", "source", "target")
+CHOICES = ("auto", "true", "false", *SIDES)
 _SHARES = (0.03, 1.2)  # of the areas of the files: others mean that these have other units of length
 _UNKNOWN = (0.5, 0.25, 0.8)  # what is tried then
 _MOST = 0.97
@@ -45,14 +46,14 @@ def likely_part(source: PreparedShape, target: PreparedShape, partial: str = "au
     """
     if partial == "false" or min(source.shape.n, target.shape.n) < _FEWEST:
         return None
-    areas = surface_area(source), surface_area(target)
-    if partial in ("source", "target"):
-        side = ("source", "target").index(partial)
+    open_ = (0.0, 0.0) if partial in SIDES else boundaries(source, target)
+    if partial == "auto" and max(open_) < OPEN:
+        return None
+    areas = surface_area(source), surface_area(target)  # read from the files
+    if partial in SIDES:
+        side = SIDES.index(partial)
     else:
-        open_ = boundaries(source, target)
         smaller = int(areas[1] < areas[0])
-        if partial == "auto" and max(open_) < OPEN:
-            return None
         side = smaller if min(open_) >= OPEN or max(open_) == 0 else int(open_[1] > open_[0])
         if partial == "auto" and min(open_) >= OPEN and areas[side] > 0.8 * areas[1 - side]:
             return None  # two scans that may overlap: neither is known to lie in the other
