@@ -21,7 +21,7 @@ from experiments.makers.photo_pairs import Found, found_in
 
 from pullback.api.matching import configured
 from pullback.mapping.grid_match import patch_of
-from pullback.mapping.patch_energies import match_signals, patch_energies
+from pullback.mapping.patch_energies import OF_MAPS, match_signals, patch_energies
 from pullback.runtime.match_images import ImageMatcher
 from pullback.runtime.settings import instantiate
 from pullback.tasks.image.judging import without_features
@@ -77,12 +77,11 @@ def without_fmaps(rows: Sequence[Row]) -> list[Row]:
 def of_other_features(rows: Sequence[Row]) -> list[Row]:
     """The rows as they are where features are not those of the constants."""
     return [
-        replace(row, energies=without_features(row.energies), signals=row.signals * row.signals.new_tensor(_OF_MAPS))
+        replace(row, energies=without_features(row.energies), signals=row.signals * row.signals.new_tensor(OF_MAPS))
         for row in without_fmaps(rows)
     ]
 
 
-_OF_MAPS = [1, 1, 1, 1, 0, 0, 0, 0]  # the signals of a patch that ask no features
 _KINDS: tuple[Callable[[Sequence[Row]], list[Row]], ...] = (list, without_fmaps, of_other_features)
 _HEADER = (
     "# What to expect of a match of photographs from its energies, as a share of the longer side of the source. Made\n"

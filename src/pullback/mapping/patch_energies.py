@@ -23,6 +23,9 @@ _REACH = 2  # patches around an image that count as reached
 _SMOOTH = 2  # patches on each side over which derivatives of a map are taken
 
 
+OF_MAPS = (1, 1, 1, 1, 0, 0, 0, 0)  # the signals of a patch that ask no features
+
+
 class PatchSignals(NamedTuple):
     """What is known of each patch of image 2 alone."""
 
@@ -38,7 +41,7 @@ class PatchSignals(NamedTuple):
     def stacked(self, *, features: bool = True) -> Float[Tensor, "n2 signals"]:
         """The signals side by side; without ``features`` those that ask them are 0."""
         signals = torch.stack(list(self), dim=1)
-        return signals if features else signals * signals.new_tensor([1, 1, 1, 1, 0, 0, 0, 0])
+        return signals if features else signals * signals.new_tensor(OF_MAPS)
 
 
 class MatchSignals(NamedTuple):
