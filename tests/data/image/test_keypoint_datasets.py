@@ -146,6 +146,16 @@ def test_an_incomplete_willow_says_what_is_short(tmp_path):
         PFWillow(tmp_path / "none").check()
 
 
+def test_willow_takes_some_kinds_of_object_alone(tmp_path):
+    write_willow(tmp_path, CLASSES, photos=10)
+    some = PFWillow(tmp_path, categories=["car", "duck"])
+    assert some.subsets == CLASSES[:4]
+    assert "of car, duck" in some.protocol
+    for categories, said in ((["cat"], "cat is not among car, duck"), ([], "an empty list")):
+        with pytest.raises(ValueError, match=rf"dataset\.pf_willow\.categories: {said}"):
+            PFWillow(tmp_path, categories=categories)
+
+
 def test_pascal_reads_its_list(tmp_path):
     write_pascal(tmp_path, [("2008_1", "2008_2", 20), ("2008_2", "2008_1", 20), ("2009_1", "2009_2", 1)])
     pascal = PFPascal(tmp_path)
