@@ -97,8 +97,10 @@ def _told(match: FileMatch) -> dict[str, Any]:
 
 
 def _errors(case: Cut, whole: PreparedShape, small: PreparedShape) -> Any:
-    some = np.random.default_rng(0).permutation(len(case.part_ids))[:_LANDMARKS]
-    here, there = small.relabel(case.part_ids[some]), whole.relabel(case.whole_ids[some])
+    stands = ~small.relabel.dropped[case.part_ids]  # a cut leaves slivers, which cleaning drops
+    part_ids, whole_ids = case.part_ids[stands], case.whole_ids[stands]
+    some = np.random.default_rng(0).permutation(len(part_ids))[:_LANDMARKS]
+    here, there = small.relabel(part_ids[some]), whole.relabel(whole_ids[some])
     rows = torch.from_numpy(geodesic_rows(whole.shape.verts.double().numpy(), whole.shape.faces.numpy(), there))
     return lambda p2p21: float(rows[torch.arange(len(here)), p2p21[here]].mean())
 
