@@ -138,3 +138,25 @@ def names(dataset):
 def by_name(dataset, name):
     """The pair of that name."""
     return dataset.load(names(dataset).index(name))
+
+
+def write_tools(
+    root: Path, categories: Sequence[str] = ("hammer", "saw"), tools: int = 3, *, ranks: bool = True
+) -> None:
+    """Tools of RGB-D Part Affordance, three frames each: a handle on the left to grasp, a head on the right."""
+    height, width = 24, 32
+    for seed, category in enumerate(categories):
+        for number in range(1, tools + 1):
+            for frame in range(1, 4):
+                folder, stem = root / "tools" / f"{category}_{number:02}", f"{category}_{number:02}_{frame:08}"
+                write_image(folder / f"{stem}_rgb.jpg", scene(10 * seed + number, height, width))
+                write_image(folder / f"{stem}_depth.png", np.full((height, width), 900, np.uint16))
+                handle, head = rectangle(height, width, (4, 8, 16, 14)), rectangle(height, width, (16, 4, 26, 18))
+                label = handle * 1 + head * (5 if category == "hammer" else 2)
+                savemat(folder / f"{stem}_label.mat", {"gt_label": label.astype(np.uint8)})
+                if ranks:
+                    rank = np.zeros((height, width, 7), np.uint8)
+                    rank[handle, 0] = 1
+                    rank[head, 0] = 3
+                    rank[head, 4 if category == "hammer" else 1] = 1
+                    savemat(folder / f"{stem}_label_rank.mat", {"gt_label": rank}, do_compression=True)

@@ -208,6 +208,9 @@ class ImagePair(Movable):
     # for each pixel of image 2 the displacement to its match in image 1; channel 0 is x
     flow21: Float[Tensor, "2 H2 W2"] | None = None
     known2: Bool[Tensor, "H2 W2"] | None = None  # the pixels of image 2 whose flow is known and counts
+    heats1: Float[Tensor, "a H1 W1"] | None = None  # functions >= 0 on image 1, to be carried to image 2
+    heats2: Float[Tensor, "a H2 W2"] | None = None  # what they are on image 2
+    heat_names: tuple[str, ...] = ()  # of each of them, in words
     mirrored: bool = False  # the object is seen from the other side: left and right are exchanged
 
     @property

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from pullback.mapping.grid_match import flow_from_match, heatmap_transfer, keypoints_from_match, patch_centres, patch_of
-from pullback.types import Eigenbasis, PatchImage
+from pullback.mapping.grid_match import flow_from_match, keypoints_from_match, patch_centres, patch_of
 
 GRID2, SIZE2 = (5, 8), (70, 96)
 AFFINE, SHIFT = torch.tensor([[0.9, 0.2], [-0.1, 1.3]]), torch.tensor([4.0, -7.0])
@@ -112,37 +111,3 @@ def test_an_unknown_interpolation_and_a_wrong_number_of_places_are_refused():
         keypoints_from_match(torch.zeros(1, 2), xy21, GRID2, SIZE2, interpolation="cubic")
     with pytest.raises(ValueError, match="40 places but the graph of image 2 has 12 patches"):
         flow_from_match(xy21, (3, 4), SIZE2)
-
-
-def photo(grid, size, patches=None):
-    """A photograph whose basis is complete: one function for each patch."""
-    patches = torch.arange(grid[0] * grid[1]) if patches is None else patches
-    n = len(patches)
-    mixed = torch.linalg.qr(torch.randn(n, n, generator=torch.Generator().manual_seed(n))).Q
-    basis = Eigenbasis(torch.arange(n).float(), mixed, torch.ones(n))
-    return PatchImage("photo", grid, size, patches, basis, torch.zeros(n, 1), torch.zeros(n, 1))
-
-
-def test_a_heat_map_follows_the_functional_map_of_a_flip():
-    image = photo((4, 6), (8, 12))
-    flipped = torch.arange(24).view(4, 6).flip(1).flatten()
-    fmap12 = image.basis.project(image.basis.evecs[flipped])
-    heat1 = torch.rand(4, 6, generator=torch.Generator().manual_seed(0)).repeat_interleave(2, 0).repeat_interleave(2, 1)
-    carried = heatmap_transfer(heat1, fmap12, image, image)
-    assert carried.shape == (8, 12)
-    means = carried.view(4, 2, 6, 2).mean(dim=(1, 3))
-    assert torch.corrcoef(torch.stack([means.flatten(), heat1[::2, ::2].flip(1).flatten()]))[0, 1] > 0.95
-
-
-def test_a_heat_map_is_cut_off_below_zero_and_zero_outside_the_graph():
-    image1, image2 = photo((4, 6), (8, 12)), photo((3, 3), (9, 9), torch.tensor([0, 1, 3]))
-    fmap12 = image2.basis.evecs.T @ torch.tensor([[1.0] + 23 * [0.0], 24 * [-1.0], 24 * [1.0]]) @ image1.basis.evecs
-    carried = heatmap_transfer(torch.ones(8, 12), fmap12, image1, image2)
-    assert carried.min() == 0
-    assert (
-        carried[1, 1] == pytest.approx(1, abs=1e-4)
-        and carried[7, 1] == 0
-        and carried[1, 4] == pytest.approx(0, abs=1e-5)
-    )
-    with pytest.raises(ValueError, match=r"heat1 has size \(9, 9\) but photograph photo has \(8, 12\)"):
-        heatmap_transfer(torch.ones(9, 9), fmap12, image1, image2)

@@ -78,16 +78,31 @@ IMAGES = ReportKind(
         "smoothness_truth": Metric("of truth", "{:.2f}"),
         "mean_keypoint_error": Metric("kp. error px", "{:.1f}", unit=" px"),
         "keypoint_mse": Metric("squared px²", "{:.0f}"),
+        **{
+            f"heat_{measure}_{way}": Metric(f"{short} {carrier}", form)
+            for measure, short, form in (
+                ("kl", "KL", "{:.2f}"),
+                ("similarity", "sim.", "{:.3f}"),
+                ("iou", "IoU", "{:.3f}"),
+            )
+            for way, carrier in (("functional_map", "fmap"), ("nearest_neighbours", "NN"), ("point_map", "points"))
+        },
         **{name: Metric(name, "{:.0f}") for name in ("points", "excluded_pixels", "pck_length", "mirrored")},
         "seconds": Metric("seconds", "{:.2f}"),
     },
-    headlines={"pck@0.10": "PCK@0.10", "smoothness": "smoothness"},
+    headlines={
+        "pck@0.10": "PCK@0.10",
+        "heat_iou_functional_map": "IoU of functions carried by the functional map",
+        "smoothness": "smoothness",
+    },
     worst=("pck@0.10", -1.0),
     note="PCK is the share of pixels or keypoints that arrive within 0.05, 0.10 or 0.20 of the length that the "
     "protocol names: a mean "
     "over pairs; /pt is over the points of all pairs. EPE: end-point error of the flow; errors are in pixels of "
     "image 1. Smoothness: mean "
-    "change of the flow from pixel to pixel, lower is smoother; the true flow's own value stands beside it.",
+    "change of the flow from pixel to pixel, lower is smoother; the true flow's own value stands beside it. Functions "
+    "carried from image 1 to image 2: Kullback-Leibler divergence (lower is better), similarity, and overlap (IoU) of "
+    "what is hotter than half of the maximum.",
     correspondences="Image 1 is painted in rainbow colours about the centre of its object; every pixel of image 2 "
     "wears the colour of the "
     "place that it is mapped to, so equal parts should have equal colours.",

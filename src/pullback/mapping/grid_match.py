@@ -1,4 +1,4 @@
-"""From patches to pixels: what a match of two patch grids says about pixels, keypoints and heat maps.
+"""From patches to pixels: what a match of two patch grids says about pixels and keypoints.
 
 A grid (rows, columns) covers its photograph evenly, patches are numbered row by row. All interpolation is of the
 displacement ``xy21 - centre``, not of the place: beyond the outermost patch centres it stays constant, so the identity
@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate
 
 from pullback.mapping.pointmap import nearest
-from pullback.types import PatchImage
 
 
 def patch_centres(
@@ -94,26 +93,6 @@ def keypoints_from_match(
     at = (2 * keypoints2 + 1) / keypoints2.new_tensor([width, height]) - 1
     sampled = grid_sample(field[None], at[None, None], mode="bilinear", padding_mode="border", align_corners=False)
     return keypoints2 + sampled[0, :, 0].T
-
-
-def heatmap_transfer(
-    heat1: Float[Tensor, "H1 W1"], fmap12: Float[Tensor, "k2 k1"], image1: PatchImage, image2: PatchImage
-) -> Float[Tensor, "H2 W2"]:
-    """A heat map on photograph 1 carried to photograph 2 by the functional map alone, without a point map.
-
-    Patch means on grid 1, their coefficients, ``fmap12``, synthesis on grid 2, negative values cut off, bilinear to
-    pixels; zero on patches outside the graph. Raises ValueError when ``heat1`` has another size than photograph 1.
-    """
-    if tuple(heat1.shape) != tuple(image1.size):
-        raise ValueError(
-            f"heat1 has size {tuple(heat1.shape)} but photograph {image1.name} has {tuple(image1.size)} (height, width)"
-        )
-    k2, k1 = fmap12.shape
-    means = interpolate(heat1[None, None], size=image1.grid, mode="area").flatten()
-    coeffs2 = fmap12 @ image1.basis.first(k1).project(means[image1.patches])
-    carried = heat1.new_zeros(image2.grid[0] * image2.grid[1])
-    carried[image2.patches] = image2.basis.first(k2).synthesise(coeffs2).clamp_min(0)
-    return interpolate(carried.view(1, 1, *image2.grid), size=image2.size, mode="bilinear", align_corners=False)[0, 0]
 
 
 def _displacement_field(

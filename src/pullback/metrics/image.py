@@ -4,12 +4,14 @@ Answers lie on image 1, so errors are in pixels of image 1. A point is correct a
 L is the longer side of what the protocol names (`reference_length`): papers on the same data differ in it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from pullback.metrics.heat import HeatScore
 from pullback.types import Image, ImagePair
 
 CURVE = tuple(i / 400 for i in range(81))  # the κ at which points are counted, 0 … 0.2; holds those of every table
@@ -50,6 +52,8 @@ class ImageScore:
     smoothness_truth: float | None  # of the true flow over the same pixels
     region: str  # where the smoothness is measured: "known pixels", "box", "mask" or "image"
     excluded_pixels: int | None = None  # pixels of the mask (of the image without one) whose true flow is unknown
+    # means over the functions that the pair carries from image 1 to image 2, by the way they are carried
+    heats: Mapping[str, HeatScore] = field(default_factory=dict)
 
     @property
     def points(self) -> PointScore | None:
@@ -58,8 +62,13 @@ class ImageScore:
 
     @property
     def mean(self) -> float | None:
-        """Mean error as a share of L, to rank pairs of photographs of different sizes."""
-        return None if self.points is None else self.points.mean / self.points.length
+        """Mean error as a share of L, to rank pairs of photographs of different sizes.
+
+        Of pairs with functions alone: what is missing to the overlap of the best way.
+        """
+        if self.points is None:
+            return 1 - max(heat.iou for heat in self.heats.values()) if self.heats else None
+        return self.points.mean / self.points.length
 
 
 def score_keypoints(predicted1: Float[Tensor, "t 2"], truth1: Float[Tensor, "t 2"], *, length: float) -> PointScore:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 
+from pullback.metrics.heat import HEAT_METRICS, HeatMetric
 from pullback.metrics.image import ImageScore
 
 
@@ -101,6 +102,17 @@ class KeypointError(_ImageMetric):
             self.add(score.keypoints.mean_square if self.squared else score.keypoints.mean)
 
 
+class HeatFigure(_ImageMetric):
+    """Mean over pairs of a figure of the functions that they carry."""
+
+    def __init__(self, metric: HeatMetric) -> None:
+        super().__init__()
+        self.metric = metric
+
+    def update(self, score: ImageScore) -> None:
+        self.add(self.metric.of(score.heats))
+
+
 def image_metrics() -> dict[str, _ImageMetric]:
     """The metrics of every table of photographs, by the names they bear in ``metrics.json``; PCK as shares."""
     thresholds = (0.05, 0.10, 0.20)
@@ -112,6 +124,7 @@ def image_metrics() -> dict[str, _ImageMetric]:
         "smoothness_truth": Smoothness(truth=True),
         "mean_keypoint_error": KeypointError(),
         "keypoint_mse": KeypointError(squared=True),
+        **{each.name: HeatFigure(each) for each in HEAT_METRICS},
     }
 
 

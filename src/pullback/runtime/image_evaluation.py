@@ -1,9 +1,12 @@
 """What is particular to the evaluation of photographs."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.progress import Progress
 
@@ -16,11 +19,14 @@ from pullback.runtime.origin import description_of
 from pullback.runtime.parts import class_of
 from pullback.runtime.settings import instantiate, located
 from pullback.tasks.evaluated import Evaluated
+from pullback.tasks.image.patches import PatchLibrary
 from pullback.tasks.image.reporting import report_images
 from pullback.tasks.image.results import ImageProtocol
 from pullback.tasks.image.scoring import score_image_store
 from pullback.tasks.store import PredictionStore
 from pullback.types import ImagePair, PatchPair
+
+_SHOWN = 51  # eigenfunctions that a report may show
 
 
 class ImageEvaluation:
@@ -88,13 +94,25 @@ class ImageEvaluation:
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
         """Writes the report, with pictures of eigenfunctions where a model is at hand."""
-        return report_images(
-            run.folder, evaluated, title=run.title, patches=self._patches(run) if run.module is not None else None
-        )
+        return report_images(run.folder, evaluated, title=run.title, graphs=self._graphs(run))
 
-    def _patches(self, run: Run) -> Callable[[ImagePair], PatchPair]:
+    def _graphs(self, run: Run) -> dict[str, Callable[[ImagePair], PatchPair]]:
+        """The patch graphs of a pair: the one in use, and the one whose edges weigh the content as the paper prints."""
+        if run.module is None:
+            return {}
         module = run.module.to("cpu")
-        return lambda pair: module.library.pair(pair, device=module.device)
+        library: PatchLibrary = module.library
+        printed = replace(library.graph, weights="exponential", normalisation="sym", k=min(library.graph.k, _SHOWN))
+        libraries = {"the graph in use": library}
+        if library.graph.weights != printed.weights:
+            libraries["the graph as the paper prints it"] = PatchLibrary(
+                library.fusion, printed, library.cache_dir, memory_images=1
+            )
+        return {name: partial(_patches, each) for name, each in libraries.items()}
+
+
+def _patches(library: PatchLibrary, pair: ImagePair) -> PatchPair:
+    return library.pair(pair, device=torch.device("cpu"))
 
 
 def fusion_line(fusion: Mapping[str, Any]) -> str:

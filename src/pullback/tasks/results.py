@@ -74,7 +74,8 @@ class Result(ABC):
     """An evaluation on one data set. The figures are those of the pairs that did not fail."""
 
     outcome: ClassVar[type[PairOutcome]]  # the class of ``pairs``
-    columns: ClassVar[Mapping[str, tuple[str, str]]]  # the table on the terminal: metric → (heading, format)
+    # The table on the terminal: metric → (heading, format). What no row knows is left out.
+    columns: ClassVar[Mapping[str, tuple[str, str]]]
     legend: ClassVar[str]  # the line under that table
 
     dataset: str

@@ -1,6 +1,6 @@
 """Results on the terminal: one table, and under it the protocol that its figures obey."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -33,19 +33,24 @@ def _table(kind: type[Result], results: Sequence[Result]) -> Table:
     table = Table(title="Results")
     table.add_column("data set")
     further = list(dict.fromkeys(name for result in results for name in result.further))
-    for heading in ("pairs", *(heading for heading, _ in kind.columns.values()), *map(escape, further)):
+    every = [result.rows() for result in results]
+    columns = {
+        name: column
+        for name, column in kind.columns.items()
+        if any(row.metrics.get(name) is not None for rows in every for row in rows)
+    }
+    for heading in ("pairs", *(heading for heading, _ in columns.values()), *map(escape, further)):
         table.add_column(heading, justify="right")
-    for result in results:
-        rows = result.rows()
+    forms = {name: form for name, (_, form) in columns.items()} | dict.fromkeys(further, "{:.4g}")
+    for rows in every:
         for row in rows:
-            table.add_row(escape(row.label), *_cells(row, kind, further))
+            table.add_row(escape(row.label), *_cells(row, forms))
         if len(rows) > 1:
             table.add_section()
     return table
 
 
-def _cells(row: TableRow, kind: type[Result], further: Sequence[str]) -> list[str]:
-    forms = {name: form for name, (_, form) in kind.columns.items()} | dict.fromkeys(further, "{:.4g}")
+def _cells(row: TableRow, forms: Mapping[str, str]) -> list[str]:
     values = ((form, row.metrics.get(name)) for name, form in forms.items())
     figures = ["–" if value is None else form.format(value) for form, value in values]
     return [f"{row.pairs}" + (f" [red](+{row.failed} failed)[/red]" if row.failed else ""), *figures]

@@ -15,8 +15,6 @@ from pullback.tasks.evaluated import Evaluated
 from pullback.tasks.image.pictures import (
     ShownPair,
     correspondence_picture,
-    heat_at_matches,
-    heat_by_nearest,
     keypoints_picture,
 )
 from pullback.tasks.image.reporting import report_images
@@ -91,7 +89,8 @@ def run(tmp_path):
 def test_a_run_on_photographs_becomes_a_page_with_all_its_pictures(run, tmp_path):
     evaluated = [run([dense_pair(f"dense {i}", "ab"[i % 2]) for i in range(2)]), run([keypoint_pair()], "points")]
     write_results(tmp_path, [part.result for part in evaluated], started=time.time())
-    page = Page(report_images(tmp_path, evaluated, title="photographs", patches=patches).read_text(encoding="utf-8"))
+    report = report_images(tmp_path, evaluated, title="photographs", graphs={"the graph in use": patches})
+    page = Page(report.read_text(encoding="utf-8"))
     sections = [value for tag, name, value in page.attributes if (tag, name) == ("section", "id")]
     pictures = ["correspondences", "texture", "keypoints", "flow", "heat", "eigenfunctions"]
     assert sections == ["results", *pictures, "pck", "fmap", "pairs", "origin"]
@@ -144,22 +143,3 @@ def test_keypoints_are_judged_by_the_length_of_the_protocol(run):
     part = run(pairs)  # moved by 0, 3 and 6 pixels; 0.10 of the longer side is 6
     notes = {pair.name: keypoints_picture(shown(pair, part)).note for pair in pairs}
     assert notes == {"still": "3 of 3 right", "near": "3 of 3 right", "far": "0 of 3 right"}
-
-
-def test_heat_follows_the_point_map():
-    heat1 = torch.zeros(40, 60)
-    heat1[10, 20] = 1.0
-    carried = heat_at_matches(heat1, shift(5.0, -3.0))
-    assert carried[13, 15] == pytest.approx(1, abs=1e-4) and carried.sum() == pytest.approx(1, abs=1e-3)
-    assert (heat_at_matches(heat1, shift(200.0, 0.0)) == 0).all()
-
-
-def test_heat_follows_the_nearest_neighbours_of_the_descriptors():
-    pair = patches(bare_pair())
-    order = torch.arange(24).flip(0)
-    # patch i of image 2 matches patch 23 - i of image 1
-    turned = replace(pair, image1=replace(pair.image1, feat=pair.image1.feat[order]))
-    heat1 = torch.zeros(40, 60)
-    heat1[:10, :10] = 1.0
-    carried = heat_by_nearest(heat1, turned)
-    assert carried[35, 55] == pytest.approx(1, abs=0.05) and carried[:20].max() == 0

@@ -40,6 +40,8 @@ def crop_pair(pair: ImagePair, crop: str, *, margin: float = 0.0) -> ImagePair:
         keypoints2=_moved(pair.keypoints2, corner2),
         flow21=flow21,
         known2=None if pair.known2 is None else _cut(pair.known2, window2),
+        heats1=None if pair.heats1 is None else _cut(pair.heats1, window1),
+        heats2=None if pair.heats2 is None else _cut(pair.heats2, window2),
     )
 
 

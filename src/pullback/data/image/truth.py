@@ -1,4 +1,4 @@
-"""Ground truth of photographs in other people's formats: flows and keypoints.
+"""Ground truth of photographs in other people's formats: flows, keypoints and labels.
 
 The only place where Matlab's pixels become ours.
 """
@@ -9,11 +9,12 @@ import math
 import struct
 import warnings
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
@@ -25,8 +26,6 @@ from pullback.writing import write_atomically
 _MAGIC = 202021.25  # begins every .flo file; spells PIEH in little-endian ASCII
 _LARGEST_FLOW = 1e9  # the format's own limit: components beyond it mean "unknown"
 _COMPRESSED = 15  # Matlab's number for a part that zlib packed
-_MOST_MATLAB = 16 * 2**20  # bytes
-_MOST_VALUES = 200_000  # of an array of keypoints
 
 
 def read_flo(path: str | Path) -> Float[Tensor, "2 H W"]:
@@ -86,33 +85,64 @@ def read_mat_keypoints(path: str | Path, *, key: str = "pts_coord") -> Float[Ten
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"there is no keypoint file {path}")
-    points = _matlab_array(path, key)
+    points = _matlab_array(path, key, _KEYPOINTS)
     rows = "two rows of finite numbers, x and y"
     if points.ndim != 2 or points.shape[0] != 2 or points.dtype.kind not in "iuf" or not np.isfinite(points).all():
         raise ImageError(f"{path}: {key} should hold {rows}, but is {points.dtype} of shape {points.shape}")
     return keypoints_of((points.T.astype(np.float64) - 1).tolist(), f"{path}: {key}")
 
 
-def _matlab_array(path: Path, key: str) -> ndarray:
+def read_mat_labels(path: str | Path, *, key: str = "gt_label") -> Int[Tensor, "H W"] | Int[Tensor, "H W l"]:
+    """Numbers of the pixels of a photograph from a Matlab file, perhaps in several layers.
+
+    Raises FileNotFoundError, and ImageError for another kind of file and for values that are no whole numbers >= 0.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"there is no label file {path}")
+    labels = _matlab_array(path, key, _LABELS)
+    if labels.ndim not in (2, 3) or labels.dtype.kind not in "biuf" or not (labels == np.floor(labels)).all():
+        raise ImageError(
+            f"{path}: {key} should hold whole numbers, height × width, but is {labels.dtype} of shape {labels.shape}"
+        )
+    if labels.size == 0 or labels.min() < 0:
+        raise ImageError(f"{path}: {key} should hold numbers of 0 and more for each pixel. Copy it again")
+    return torch.from_numpy(labels.astype(np.int64))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What an array of a Matlab file is to be, and how large it can be."""
+
+    noun: str
+    needs: str  # how much such values need
+    form: str
+    values: int
+    megabytes: int
+
+
+_KEYPOINTS = _Wanted("keypoints", "a few hundred bytes", "two rows of finite numbers, x and y", 200_000, 16)
+_LABELS = _Wanted("labels", "some megabytes", "whole numbers, height × width", 40_000_000, 320)
+
+
+def _matlab_array(path: Path, key: str, wanted: _Wanted) -> ndarray:
     """The values under ``key``.
 
-    What else the file holds is not unpacked, and neither is more than keypoints can need.
+    What else the file holds is not unpacked, and neither is more than such values can need.
     """
     from scipy.io import loadmat, whosmat
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of scipy, on names that occur twice
         try:
-            content = _bounded(path)
+            content = _bounded(path, wanted)
             there = {name: (shape, kind) for name, shape, kind in whosmat(io.BytesIO(content))}
             if key not in there:
                 names = ", ".join(there) or "nothing"
-                raise ImageError(f"{path}: keypoints are looked for under {key}, but the file holds {names[:200]}")
+                raise ImageError(f"{path}: {wanted.noun} are looked for under {key}, but the file holds {names[:200]}")
             shape, kind = there[key]
-            if kind in ("cell", "struct", "object", "opaque", "function", "sparse") or math.prod(shape) > _MOST_VALUES:
-                raise ImageError(
-                    f"{path}: {key} should hold two rows of finite numbers, x and y, but is a {kind} of shape {shape}"
-                )
+            if kind in ("cell", "struct", "object", "opaque", "function", "sparse") or math.prod(shape) > wanted.values:
+                raise ImageError(f"{path}: {key} should hold {wanted.form}, but is a {kind} of shape {shape}")
             return np.asarray(loadmat(io.BytesIO(content), variable_names=[key])[key])
         except ImageError:
             raise
@@ -122,17 +152,18 @@ def _matlab_array(path: Path, key: str) -> ndarray:
             ) from None
 
 
-def _bounded(path: Path) -> bytes:
-    """The bytes of a Matlab file, none of whose compressed parts unpacks to more than keypoints can need."""
+def _bounded(path: Path, wanted: _Wanted) -> bytes:
+    """The bytes of a Matlab file, none of whose compressed parts unpacks to more than such values can need."""
+    most = wanted.megabytes * 2**20
     too_large = (
-        f"{path}: unpacked, it holds more than {_MOST_MATLAB // 2**20} MiB, but keypoints a few hundred "
-        "bytes. Is it another file?"
+        f"{path}: unpacked, it holds more than {wanted.megabytes} MiB, but {wanted.noun} {wanted.needs}. "
+        "Is it another file?"
     )
-    if path.stat().st_size > _MOST_MATLAB:
+    if path.stat().st_size > most:
         raise ImageError(too_large)
     content = path.read_bytes()
     order = "<" if content[126:128] == b"IM" else ">"
-    at, left = 128, _MOST_MATLAB
+    at, left = 128, most
     while at + 8 <= len(content):
         kind, length = struct.unpack(order + "II", content[at : at + 8])
         if kind == _COMPRESSED:

@@ -10,9 +10,10 @@ import torch
 from lightning.pytorch import LightningModule
 
 from pullback.data.image.datamodule import UnreadPair
+from pullback.mapping.heats import heats_by_features, heats_by_fmap, patch_means
 from pullback.nn.fusion import Fusion
 from pullback.tasks.image.patches import GraphSettings, PatchLibrary
-from pullback.tasks.image.scoring import stored_match
+from pullback.tasks.image.scoring import CARRIED, stored_match
 from pullback.tasks.store import PredictionStore
 from pullback.tasks.stored_arrays import check_finite
 from pullback.types import ImagePair, PatchMatch, PatchPair
@@ -75,10 +76,28 @@ class ImageMatching(LightningModule):
         self.library.prepare([photo for pair in pairs for photo in (pair.image1, pair.image2)])
         start = time.perf_counter()
         patch_pairs, matches = self.match(pairs)
-        found = [stored(pair, match) for pair, match in zip(patch_pairs, matches, strict=True)]  # waits for the device
+        found = [  # waits for the device
+            stored(patches, match) | carried_heats(pair, patches, match)
+            for pair, patches, match in zip(pairs, patch_pairs, matches, strict=True)
+        ]
         seconds = (time.perf_counter() - start) / len(pairs)
         for pair, arrays in zip(pairs, found, strict=True):
             store.save(pair.name, **arrays, seconds=seconds)
+
+
+def carried_heats(pair: ImagePair, patches: PatchPair, match: PatchMatch) -> dict[str, Any]:
+    """The functions of a pair at the patches of image 2, by functional map and by nearest neighbours of descriptors.
+
+    The point map's can be read off the match at any time.
+    """
+    if pair.heats1 is None:
+        return {}
+    image1, image2 = patches.image1, patches.image2
+    means1 = patch_means(pair.heats1.to(image1.feat.device), image1)
+    arrays = {CARRIED["nearest neighbours"]: heats_by_features(means1, image1, image2)}
+    if match.fmap12 is not None:
+        arrays[CARRIED["functional map"]] = heats_by_fmap(means1, match.fmap12.to(means1), image1, image2)
+    return {name: values.cpu() for name, values in arrays.items()}
 
 
 def _fail(store: PredictionStore, pair: str, reason: str) -> None:

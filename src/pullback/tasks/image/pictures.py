@@ -10,15 +10,16 @@ import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from torch import Tensor
-from torch.nn.functional import grid_sample, interpolate, max_pool2d, normalize
+from torch.nn.functional import max_pool2d
 
 from pullback.figures.flow import draw_flow
 from pullback.figures.heat import blob, draw_heat_transfer
 from pullback.figures.image_pair import dense_errors, draw_dense_correspondence, draw_texture_transfer
 from pullback.figures.keypoints import draw_keypoints
-from pullback.figures.picture import Picture
-from pullback.mapping.grid_match import flow_from_match, heatmap_transfer, keypoints_from_match
-from pullback.mapping.pointmap import nearest
+from pullback.figures.picture import Panel, Picture
+from pullback.mapping.grid_match import flow_from_match, keypoints_from_match
+from pullback.mapping.heats import heats_at_matches, heats_by_features, heats_by_fmap, patch_means, pixels_of_patches
+from pullback.mapping.readout import Readout
 from pullback.metrics.image import ImageScore, evaluated_pixels, object_region
 from pullback.types import Image, ImagePair, PatchPair
 
@@ -37,10 +38,17 @@ class ShownPair:
     arrays: dict[str, Any]  # as stored
     match: dict[str, Any]  # xy21, grid2, size2, patches2
     interpolation: str  # of keypoints
+    method: str = "this run"  # what made the match, in a word
+    baseline: dict[str, Any] | None = None  # the match of concatenated features, where it is shown beside
 
     @cached_property
     def flow21(self) -> Float[Tensor, "2 H2 W2"]:
         return flow_from_match(**self.match)
+
+    @property
+    def matches(self) -> dict[str, dict[str, Any]]:
+        """The stored match, and the one beside it, by what made them."""
+        return {self.method: self.match} | ({} if self.baseline is None else {"concatenated features": self.baseline})
 
     @cached_property
     def known2(self) -> Bool[Tensor, "H2 W2"]:
@@ -105,29 +113,60 @@ def _surroundings(photo: Image) -> Bool[Tensor, "H W"] | None:
     return object_region(replace(photo, box=photo.box + margin * photo.box.new_tensor([-1, -1, 1, 1])))[0]
 
 
+def with_baseline(shown: ShownPair, patches: PatchPair) -> ShownPair:
+    """The pair with the match of concatenated features beside its own: nearest neighbours of both branches' features.
+
+    As it is where the stored match has no functional map, which makes it a baseline itself.
+    """
+    if "fmap12" not in shown.arrays:
+        return shown
+    _, xy21 = Readout(embedding=["basis", "descriptors"], normalise="patch")(patches)
+    image2 = patches.image2
+    beside = {"xy21": xy21.float().cpu(), "grid2": image2.grid, "size2": image2.size, "patches2": image2.patches.cpu()}
+    return replace(shown, baseline=beside)
+
+
 def correspondence_picture(shown: ShownPair) -> Picture:
     """Rainbow colours by place, carried 2 → 1, and the errors where the truth is dense."""
     pair, errors2 = shown.pair, None
     if pair.flow21 is not None:
         errors2 = dense_errors(shown.flow21, pair.flow21, size1=pair.image1.size, known2=shown.known2)
-    return replace(
-        draw_dense_correspondence(*shown.photos(), shown.flow21, title=shown.title, errors2=errors2), note=shown.note
-    )
+    picture = draw_dense_correspondence(*shown.photos(), shown.flow21, title=shown.title, errors2=errors2)
+    return replace(picture, note=shown.note)
 
 
 def texture_picture(shown: ShownPair) -> Picture:
-    """Image 2 in the colours of image 1."""
-    return draw_texture_transfer(*shown.photos(), shown.flow21, title=shown.title)
+    """Image 2 in the rainbow colours and in the look of image 1, by the stored match and by the one beside it."""
+    photos = shown.photos()
+    drawn: list[Panel] = []
+    for method, match in shown.matches.items():
+        flow21 = flow_from_match(**match)
+        rainbow = draw_dense_correspondence(*photos, flow21, title="").panels
+        looks = draw_texture_transfer(*photos, flow21, title="").panels
+        if not drawn:
+            drawn = [*looks[:2], rainbow[0]]
+        drawn += [replace(rainbow[1], label=f"image 2: {method}"), replace(looks[2], label=f"image 2: {method}")]
+    return Picture(shown.title, tuple(drawn))
 
 
 def keypoints_picture(shown: ShownPair) -> Picture:
-    """Keypoints of image 2 where the stored match puts them on image 1, right or wrong."""
-    pair, score = shown.pair, shown.score.keypoints
+    """Keypoints of image 2 where the stored match puts them on image 1, right or wrong, and the one beside it."""
+    pair, score, drawn = shown.pair, shown.score.keypoints, []
     assert pair.keypoints2 is not None  # asked of pairs with keypoints
-    predicted1 = keypoints_from_match(pair.keypoints2, **shown.match, interpolation=shown.interpolation)
     truth1, threshold = (None, None) if score is None else (pair.keypoints1, KAPPA * score.length)
-    photos = pair.image1, pair.image2
-    return draw_keypoints(*photos, pair.keypoints2, predicted1, title=shown.title, truth1=truth1, threshold=threshold)
+    for match in shown.matches.values():
+        predicted1 = keypoints_from_match(pair.keypoints2, **match, interpolation=shown.interpolation)
+        photos = pair.image1, pair.image2
+        drawn.append(
+            draw_keypoints(*photos, pair.keypoints2, predicted1, title=shown.title, truth1=truth1, threshold=threshold)
+        )
+    if len(drawn) == 1:
+        return drawn[0]
+    panels = (
+        replace(each.panels[0], label=f"{method}: {each.note or 'no ground truth'}")
+        for method, each in zip(shown.matches, drawn, strict=True)
+    )
+    return Picture(shown.title, tuple(panels), note=drawn[0].note)
 
 
 def flow_picture(shown: ShownPair) -> Picture:
@@ -141,35 +180,24 @@ def flow_picture(shown: ShownPair) -> Picture:
 
 
 def heat_picture(shown: ShownPair, patches: Patches | None) -> Picture:
-    """A spot of heat on image 1, carried by all that is at hand."""
-    photo1, photo2 = shown.pair.image1, shown.pair.image2
-    place1, place2 = shown.place()
-    heat1 = torch.from_numpy(blob(photo1.size, place1, sigma=0.05 * max(photo1.size))).float()
+    """Heat on image 1, carried by all that is at hand: the data set's own, else a spot."""
+    photo1, photo2, place2, truth = shown.pair.image1, shown.pair.image2, None, {}
+    if shown.pair.heats1 is not None:
+        heat1, name = shown.pair.heats1[:1], shown.pair.heat_names[0]
+        truth = {} if shown.pair.heats2 is None else {"true": shown.pair.heats2[0]}
+    else:
+        place1, place2 = shown.place()
+        heat1, name = torch.from_numpy(blob(photo1.size, place1, sigma=0.05 * max(photo1.size))).float()[None], ""
     heats2 = {}
     if patches is not None:
-        graphs = patches(shown.pair)
+        pair = patches(shown.pair)
+        means1, shape = patch_means(heat1, pair.image1), (pair.image2.patches, pair.image2.grid, pair.image2.size)
         if "fmap12" in shown.arrays:
             fmap12 = torch.as_tensor(shown.arrays["fmap12"]).float()
-            heats2["functional map"] = heatmap_transfer(heat1, fmap12, graphs.image1, graphs.image2)
-        heats2["nearest neighbours of features"] = heat_by_nearest(heat1, graphs)
-    heats2["point map of this run"] = heat_at_matches(heat1, shown.flow21)
-    return draw_heat_transfer(photo1, photo2, heat1, heats2, title=shown.title, place2=place2)
-
-
-def heat_by_nearest(heat1: Float[Tensor, "H1 W1"], pair: PatchPair) -> Float[Tensor, "H2 W2"]:
-    """Heat on photograph 1 carried to photograph 2, each patch from the one with the most similar descriptor."""
-    means = interpolate(heat1[None, None], size=pair.image1.grid, mode="area").flatten()
-    p2p21 = nearest(normalize(pair.image2.feat.float(), dim=1), normalize(pair.image1.feat.float(), dim=1))
-    carried = means.new_zeros(pair.image2.grid[0] * pair.image2.grid[1])
-    carried[pair.image2.patches.cpu()] = means[pair.image1.patches.cpu()[p2p21.cpu()]]
-    return interpolate(
-        carried.view(1, 1, *pair.image2.grid), size=pair.image2.size, mode="bilinear", align_corners=False
-    )[0, 0]
-
-
-def heat_at_matches(heat1: Float[Tensor, "H1 W1"], flow21: Float[Tensor, "2 H2 W2"]) -> Float[Tensor, "H2 W2"]:
-    """The heat of photograph 1 at the match of each pixel of photograph 2; zero where the match lies outside."""
-    y, x = torch.meshgrid(*(torch.arange(n, dtype=flow21.dtype) for n in flow21.shape[1:]), indexing="ij")
-    size = flow21.new_tensor([heat1.shape[1], heat1.shape[0]])
-    at = (2 * (torch.stack([x, y], dim=-1) + flow21.permute(1, 2, 0)) + 1) / size - 1
-    return grid_sample(heat1.to(flow21.dtype)[None, None], at[None], align_corners=False)[0, 0]
+            carried = heats_by_fmap(means1, fmap12, pair.image1, pair.image2)
+            heats2["functional map"] = pixels_of_patches(carried, *shape)[0]
+        carried = heats_by_features(means1, pair.image1, pair.image2)
+        heats2["nearest neighbours of features"] = pixels_of_patches(carried, *shape)[0]
+    heats2["point map of this run"] = heats_at_matches(heat1, shown.flow21)[0]
+    title = shown.title + (f", {name}" if name else "")
+    return draw_heat_transfer(photo1, photo2, heat1[0], heats2 | truth, title=title, place2=place2)

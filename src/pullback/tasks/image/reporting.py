@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pullback.figures.eigenfunctions import draw_eigenfunctions
@@ -21,15 +22,16 @@ from pullback.tasks.image.pictures import (
     heat_picture,
     keypoints_picture,
     texture_picture,
+    with_baseline,
 )
 from pullback.tasks.image.scoring import stored_match
 
 _LEADS = {
-    "texture": "Every pixel of image 2 in the colour that image 1 has at the place it is mapped to. Where the map "
-    "is right and smooth, "
-    "image 2 keeps its form and wears the look of image 1.",
-    "keypoints": "Lines join each keypoint of image 2 with the place on image 1 that it is mapped to: blue where "
-    "that is within "
+    "texture": "Every pixel of image 2 in the rainbow colour and in the look of the place on image 1 that it is mapped "
+    "to, by this run and by nearest neighbours of concatenated features. Where the map is right and smooth, image 2 "
+    "keeps its form and wears the look of image 1.",
+    "keypoints": "Lines join each keypoint of image 2 with the place on image 1 that it is mapped to, by this run "
+    "and by nearest neighbours of concatenated features: blue where that is within "
     f"{KAPPA:.2f} of the length of PCK, red where not. A dotted line leads on to the true place, a yellow ring.",
     "flow": "Hue is the direction in which a pixel of image 2 moves to reach its match, strength the distance; the "
     "disc is the key. "
@@ -37,19 +39,28 @@ _LEADS = {
     "heat": "Heat given on image 1, carried to image 2 by the functional map alone, by nearest neighbours of the "
     "raw features, and by the "
     "point map of this run. The ring is the place where the peak belongs, where that is known.",
-    "eigenfunctions": "Of the Laplacians of the two patch graphs, from low to high frequency: the bases between "
-    "which the functional map "
-    "translates.",
+    "eigenfunctions": "Of the Laplacians of the two patch graphs, from low to high frequency: the bases between which "
+    "the functional map translates. Weights that differ little give nearly the cosines of a plain grid; those of the "
+    "paper's equation follow the content, and stick to it.",
 }
 
 
-def report_images(folder: Path, evaluated: Sequence[Evaluated], *, title: str, patches: Patches | None = None) -> Path:
+def report_images(
+    folder: Path,
+    evaluated: Sequence[Evaluated],
+    *,
+    title: str,
+    graphs: Mapping[str, Patches] = MappingProxyType({}),
+) -> Path:
     """Writes ``report/index.html`` into a run's folder, next to its metrics.json; returns its path.
 
-    ``patches`` gives the patch graphs of a pair, for eigenfunctions and for heat that the functional map carries; None
-    where there is no model at hand.
+    ``graphs`` give the patch graphs of a pair by what is said of them, the one in use first: for eigenfunctions, for
+    the match of concatenated features, and for heat that the functional map carries. None without a model at hand.
     """
+    patches = next(iter(graphs.values()), None)
     shown = [list(_shown(part)) for part in evaluated]
+    if patches is not None:
+        shown = [[with_baseline(one, patches(one.pair)) for one in part] for part in shown]
     every = [one for part in shown for one in part]
     # the median pair of the first data set
     middle = next((part[min(1, len(part) - 1)] for part in shown if part), None)
@@ -63,7 +74,7 @@ def report_images(folder: Path, evaluated: Sequence[Evaluated], *, title: str, p
         ),
         Gallery("flow", "Flow and smoothness", [flow_picture(one) for one in every], _LEADS["flow"]),
         Gallery("heat", "Heat-map transfer", [heat_picture(one, patches) for one in every], _LEADS["heat"]),
-        Gallery("eigenfunctions", "Eigenfunctions", _eigenfunctions(middle, patches), _LEADS["eigenfunctions"]),
+        Gallery("eigenfunctions", "Eigenfunctions", _eigenfunctions(middle, graphs), _LEADS["eigenfunctions"]),
     ]
     content = run_content(folder, title=title)
     noted = [note for part in evaluated for note in part.result.notes().values()]
@@ -105,13 +116,20 @@ def _shown(part: Evaluated) -> Iterator[ShownPair]:
                 f"{score.points.mean:.1f}\u00a0px"
             )
         interpolation = part.result.protocol.interpolation
-        yield ShownPair(title, pair, score, dict(prediction.arrays), stored_match(prediction, pair), interpolation)
+        arrays, match = dict(prediction.arrays), stored_match(prediction, pair)
+        yield ShownPair(title, pair, score, arrays, match, interpolation, method=part.result.protocol.mode)
 
 
-def _eigenfunctions(shown: ShownPair | None, patches: Patches | None) -> list[Picture]:
-    if shown is None or patches is None:
+def _eigenfunctions(shown: ShownPair | None, graphs: Mapping[str, Patches]) -> list[Picture]:
+    """Those of each graph of the pair, by what is said of it."""
+    if shown is None:
         return []
-    return draw_eigenfunctions(patches(shown.pair), shown.pair.image1, shown.pair.image2, title=shown.title)
+    photos = shown.pair.image1, shown.pair.image2
+    return [
+        picture
+        for name, patches in graphs.items()
+        for picture in draw_eigenfunctions(patches(shown.pair), *photos, title=f"{shown.title}: {name}")
+    ]
 
 
 def fmaps_by_name(arrays: Mapping[str, Any]) -> dict[str, Matrix]:

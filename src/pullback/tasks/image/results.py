@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from pullback.metrics.heat import HEAT_METRICS
 from pullback.metrics.image import CURVE, ImageScore
 from pullback.tasks.results import PairOutcome, Result, TableRow
 
@@ -64,6 +65,7 @@ class ImagePairResult(PairOutcome):
     figures: ClassVar = (
         *("pck@0.05", "pck@0.10", "pck@0.20", "epe", "smoothness", "smoothness_truth", "mean_keypoint_error"),
         *("points", "excluded_pixels", "pck_length", "mirrored"),
+        *(each.name for each in HEAT_METRICS),
     )
 
     subset: str
@@ -93,6 +95,7 @@ class ImagePairResult(PairOutcome):
             score.excluded_pixels,
             None if points is None else points.length,
             int(self.mirrored),
+            *(each.of(score.heats) for each in HEAT_METRICS),
         ]
 
 
@@ -110,10 +113,13 @@ class ImageDatasetResult(Result):
         "mean_keypoint_error": ("kp. error", "{:.2f}"),
         "smoothness": ("smoothn.", "{:.2f}"),
         "smoothness_truth": ("of truth", "{:.2f}"),
+        **{each.name: (each.heading, each.form) for each in HEAT_METRICS},
     }
     legend: ClassVar = (
         "PCK: mean over pairs (per image); /pt: points of a subset pooled; EPE, keypoint error: pixels of image 1; "
-        "smoothness: pixels per pixel, less is smoother, the ground truth's own beside it"
+        "smoothness: pixels per pixel, less is smoother, the ground truth's own beside it; "
+        "KL (less is better), similarity, IoU: of functions carried from image 1 by functional map, by nearest "
+        "neighbours of features, by the point map"
     )
 
     protocol: ImageProtocol

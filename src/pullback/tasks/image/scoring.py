@@ -1,11 +1,15 @@
 """Scores of stored matches of photographs: from patches to pixels, and to figures under a protocol."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from pullback.mapping.grid_match import flow_from_match, keypoints_from_match
+from pullback.mapping.heats import heats_at_matches, pixels_of_patches
+from pullback.metrics.heat import HeatScore, score_heat
 from pullback.metrics.image import (
     ImageScore,
     evaluated_pixels,
@@ -19,6 +23,9 @@ from pullback.tasks.image.results import ImageDatasetResult, ImagePairResult, Im
 from pullback.tasks.scoring import score_pairs
 from pullback.tasks.store import Prediction, PredictionStore
 from pullback.types import ImagePair
+
+# Ways of carrying functions, and the arrays of a prediction that hold what they give at the patches of image 2.
+CARRIED = {"functional map": "heats_fmap", "nearest neighbours": "heats_features"}
 
 
 @runtime_checkable
@@ -86,8 +93,29 @@ def score_image_pair(prediction: Prediction, pair: ImagePair, *, pck_reference: 
     if pair.keypoints1 is not None and pair.keypoints2 is not None:
         predicted1 = keypoints_from_match(pair.keypoints2, **match, interpolation=interpolation)
         keypoints = score_keypoints(predicted1, pair.keypoints1, length=reference_length(pck_reference, pair))
+    heats = {} if pair.heats1 is None or pair.heats2 is None else _heat_scores(prediction, pair, flow21, match)
     smooth, smooth_truth = smoothness(flow21, pixels), None if truth21 is None else smoothness(truth21, pixels)
-    return ImageScore(flow, keypoints, smooth, smooth_truth, region, excluded)
+    return ImageScore(flow, keypoints, smooth, smooth_truth, region, excluded, heats)
+
+
+def _heat_scores(
+    prediction: Prediction, pair: ImagePair, flow21: Float[Tensor, "2 H2 W2"], match: Mapping[str, Any]
+) -> dict[str, HeatScore]:
+    """The figures of the functions of a pair, by each way in which they were carried."""
+    assert pair.heats1 is not None and pair.heats2 is not None  # asked of such pairs
+    carried = {"point map": heats_at_matches(pair.heats1, flow21)}
+    for way, name in CARRIED.items():
+        if name in prediction.arrays:
+            values = torch.as_tensor(prediction.arrays[name])
+            carried[way] = pixels_of_patches(values, match["patches2"], match["grid2"], match["size2"])
+    scores = {}
+    for way, maps in carried.items():
+        if len(maps) != len(pair.heats2):
+            raise ValueError(
+                f"{pair.name}: the match carries {len(maps)} functions and the pair has {len(pair.heats2)}: match anew"
+            )
+        scores[way] = HeatScore.mean([score_heat(one, truth) for one, truth in zip(maps, pair.heats2, strict=True)])
+    return scores
 
 
 def stored_match(prediction: Prediction, pair: ImagePair) -> dict[str, Any]:

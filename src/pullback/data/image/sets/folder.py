@@ -2,12 +2,17 @@
 
 import itertools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from pullback.data.errors import MissingDataError, shorten
 from pullback.data.image.dataset import ImageDataset, ImagePairFiles
 from pullback.data.image.decoding import ImageError
+from pullback.data.image.heat_files import common_heats, heat_files_of, read_heat
 from pullback.data.image.io import read_image, read_mask
 from pullback.data.kinds import FOREIGN, IMAGE_ENDINGS, kind_of_file
 from pullback.files import read_lines
@@ -27,7 +32,8 @@ class ImageFolder(ImageDataset):
 
     ``root/pairs.txt`` says which two make a pair, two file names a line: image 1, on which answers are looked for, and
     image 2. Without it, each photograph is paired with the next one in alphanumeric order. ``root/masks/STEM.png``,
-    where it exists, marks the object.
+    where it exists, marks the object. ``root/heats/STEM.png`` or ``.npy`` (``STEM.NAME.png`` of several) is heat on it:
+    that of image 1 is carried to image 2, and measured where image 2 has heat of the same name.
     """
 
     def __init__(self, root: str | Path, *, name: str = "image_folder", category: str = ""):
@@ -54,7 +60,19 @@ class ImageFolder(ImageDataset):
         return [FolderFiles(f"{Path(one).stem}-{Path(two).stem}", "", photos[one], photos[two]) for one, two in pairs]
 
     def read(self, files: FolderFiles) -> ImagePair:
-        return ImagePair(files.name, self._photo(files.first), self._photo(files.second), files.subset)
+        image1, image2 = self._photo(files.first), self._photo(files.second)
+        pair = ImagePair(files.name, image1, image2, files.subset)
+        heats1, heats2 = self._heats(files.first, image1), self._heats(files.second, image2)
+        if not heats1:
+            return pair
+        if not heats2:
+            return replace(pair, heats1=torch.stack(list(heats1.values())), heat_names=tuple(heats1))
+        stacked1, stacked2, names = common_heats(heats1, heats2, where=f"{self.root / 'heats'}: {files.name}")
+        return replace(pair, heats1=stacked1, heats2=stacked2, heat_names=names)
+
+    def _heats(self, path: Path, photo: Image) -> dict[str, Float[Tensor, "H W"]]:
+        files = heat_files_of(self.root / "heats", path.stem)
+        return {name: read_heat(file, photo) for name, file in files.items()}
 
     def _photos(self) -> dict[str, Path]:
         if not self.root.is_dir():
