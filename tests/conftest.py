@@ -10,6 +10,7 @@ from pathlib import Path
 
 # Tests leave room for each other, and their last digits do not depend on the number of cores; so do programs that they
 # start. Beside other workers of pytest-xdist, each has one thread.
+os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is looked for on the hub
 ALONE = "PYTEST_XDIST_WORKER" not in os.environ
 if not ALONE:
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))

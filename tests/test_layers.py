@@ -59,7 +59,8 @@ HOMES = {
     "fast_simplification": ["geometry/"],
     "cholespy": ["geometry/factor.py"],
     "torch_geometric": ["geometry/grid.py"],
-    "transformers": ["nn/vision_transformers.py", "nn/stable_diffusion.py"],
+    "transformers": ["nn/vision_transformers.py", "nn/packaged_vit.py", "nn/stable_diffusion.py"],
+    "onnx": ["nn/packaged_vit.py"],
     "diffusers": ["nn/stable_diffusion.py"],
     "PIL": [
         *("data/image/decoding.py", "data/image/pixels.py", "data/image/io.py", "data/image/tiff_values.py"),
@@ -77,7 +78,7 @@ KERNELS = "mapping/triton_kernels"
 # Imported by the code that needs them, when it needs them.
 OPTIONAL = {
     *("pillow_heif", "meshio", "cholespy", "robust_laplacian", "pykeops", "triton", "wandb"),
-    *("torch_geometric", "transformers", "diffusers"),
+    *("torch_geometric", "transformers", "diffusers", "onnx"),
 }
 
 

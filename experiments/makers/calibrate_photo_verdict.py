@@ -1,11 +1,12 @@
 """Makes the constants of the verdict on matches of photographs, and the tables that say how far they are to be trusted.
 
-    python -m experiments.makers.calibrate_photo_verdict --data DIR --work DIR [--out configs/judge/image.yaml]
+    python -m experiments.makers.calibrate_photo_verdict --data DIR --work DIR [--fusion NAME] [--out FILE]
 
 DIR of the data holds PF-dataset-WILLOW and TSS_CVPR2016 (the authors' sample of 7 pairs); the embedded photographs are
 read from data/photos. The constants come from one half of the photographs, the tables from the other
-(``experiments.makers.photo_pairs``), all by ``pullback match`` as it is without options. Ten minutes; an interrupted
-run goes on with the same --work.
+(``experiments.makers.photo_pairs``), all by ``pullback match`` with the features of that fusion. FILE is
+configs/judge/image.yaml, where the calibrations of other features stay as they are. Half an hour; an interrupted run
+goes on with the same --work, which is that of one fusion.
 """
 
 import argparse
@@ -42,16 +43,26 @@ def main(command: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="the folder of PF-dataset-WILLOW and TSS_CVPR2016")
     parser.add_argument("--work", type=Path, required=True, help="a folder for what is kept between runs")
+    parser.add_argument("--fusion", default="gradients_cnn", help="the features: a name of configs/fusion")
     parser.add_argument("--out", type=Path, help="the file that the constants are written to")
     options = parser.parse_args(command)
-    with configured(None, {"files": "image", "solver.two_way": True}, None) as cfg:
+    with configured(None, {"files": "image", "fusion": options.fusion, "solver.two_way": True}, None) as cfg:
         matcher = ImageMatcher.of(cfg)
     fit, report = (rows_of(part, matcher, options.data, options.work) for part in ("fit", "report"))
     content = calibrated(fit, matcher.features)
     if options.out is not None:
-        text = yaml.safe_dump(content, sort_keys=False, width=120, default_flow_style=None, allow_unicode=True)
-        options.out.write_text(_HEADER + text)
+        options.out.write_text(with_calibration(options.out, content))
     print(tables(content, report))
+
+
+def with_calibration(path: Path, content: dict[str, Any]) -> str:
+    """The file of all calibrations with this one, in the place of an earlier one of the same features."""
+    before = yaml.safe_load(path.read_text()) if path.is_file() else {"calibrations": []}
+    names = [each["features"] for each in before["calibrations"]]
+    place = names.index(content["features"]) if content["features"] in names else len(names)
+    before["calibrations"][place : place + 1] = [content]
+    whole = {"_target_": "pullback.metrics.verdict.Judges", "calibrations": before["calibrations"]}
+    return _HEADER + yaml.safe_dump(whole, sort_keys=False, width=120, default_flow_style=None, allow_unicode=True)
 
 
 def calibrated(rows: Sequence[Row], features: str) -> dict[str, Any]:
@@ -85,8 +96,9 @@ def of_other_features(rows: Sequence[Row]) -> list[Row]:
 _KINDS: tuple[Callable[[Sequence[Row]], list[Row]], ...] = (list, without_fmaps, of_other_features)
 _HEADER = (
     "# What to expect of a match of photographs from its energies, as a share of the longer side of the source. Made\n"
-    "# by: python -m experiments.makers.calibrate_photo_verdict --data DIR --work DIR --out configs/judge/image.yaml.\n"
-    "# Logarithms of energies: weight, typical value, spread. With other features no match is called good.\n"
+    "# for each of the features by: python -m experiments.makers.calibrate_photo_verdict --data DIR --work DIR\n"
+    "# --fusion NAME --out configs/judge/image.yaml. Logarithms of energies: weight, typical value, spread.\n"
+    "# With other features no match is called good.\n"
 )
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pullback.waiting import load_torch
 
 if TYPE_CHECKING:
+    from pullback.api.feature_grids import PhotoFeatures
     from pullback.api.image_results import ImageMatch
     from pullback.api.matching import match
     from pullback.api.pairs import MatchedPair, match_pairs
@@ -31,6 +32,7 @@ __all__ = [
     "ImageMatch",
     "MatchedPair",
     "MeshMatch",
+    "PhotoFeatures",
     "PreparedShape",
     "Refined",
     "Shape",
@@ -49,6 +51,7 @@ _HOMES = {
     "pullback.api.pairs": ("MatchedPair", "match_pairs"),
     "pullback.api.parts": ("Refined", "Spectrum", "features", "prepare", "spectrum", "zoomout"),
     "pullback.api.image_results": ("ImageMatch",),
+    "pullback.api.feature_grids": ("PhotoFeatures",),
     "pullback.api.results": ("MeshMatch",),
     "pullback.data.mesh.shapes": ("PreparedShape",),
     "pullback.errors": ("UserError",),

@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str, list[str]]] = {
     "train": ("learn features of meshes, evaluate them, write the report", "runtime.programs.train", []),
     "eval": ("evaluate a checkpoint, a baseline or stored maps", "runtime.programs.eval", []),
     "prepare": ("compute and cache operators, geodesics and features", "runtime.programs.eval", ["run=[prepare]"]),
+    "features": ("features of photographs in files, for other programs", "api.features_command", []),
     "check-data": ("which data sets are there, whole or damaged", "data.check", []),
     "compare": ("one table of several runs", "comparison.compare", []),
     "paired": ("do two runs differ? a paired test", "comparison.paired", []),

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from tests.composing import yaml_of
 from tests.nn.photo_fakes import embedded_cat, photo, photo_of
 from tests.nn.vit_fakes import FAMILIES, needs_transformers, transformers
 
@@ -181,3 +182,55 @@ def test_projections_are_found_under_old_and_new_names():
         inner = torch.nn.ModuleDict({name: torch.nn.Linear(2, 2), "other": torch.nn.Linear(2, 2)})
         block = torch.nn.ModuleDict({"attention": inner if new else torch.nn.ModuleDict({"attention": inner})})
         assert projection(block, "key") is inner[name]
+
+
+# What was published: width, hidden width, heads, gated units; all with patches of 16 pixels and four registers.
+DINOV3 = {
+    "dinov3_s16": (384, 1536, 6, False),
+    "dinov3_s16plus": (384, 1536, 6, True),
+    "dinov3_b16": (768, 3072, 12, False),
+    "dinov3_l16": (1024, 4096, 16, False),
+}
+REGISTERS = {"dinov2_s14_registers": (384, 6), "dinov2_b14_registers": (768, 12)}
+
+
+def architecture(branch: str):
+    """The published configuration of a branch, two blocks deep."""
+    shared = {"num_hidden_layers": 2, "num_register_tokens": 4}
+    if branch in REGISTERS:
+        width, heads = REGISTERS[branch]
+        sizes = {"hidden_size": width, "num_attention_heads": heads, "patch_size": 14, "image_size": 518}
+        return transformers.Dinov2WithRegistersConfig(**sizes, **shared)
+    width, hidden, heads, gated = DINOV3[branch]
+    sizes = {"hidden_size": width, "intermediate_size": hidden, "num_attention_heads": heads, "patch_size": 16}
+    return transformers.DINOv3ViTConfig(
+        **sizes, **shared, use_gated_mlp=gated, hidden_act="silu" if gated else "gelu", image_size=224
+    )
+
+
+@pytest.mark.parametrize("branch", [*DINOV3, *REGISTERS])
+def test_the_patches_of_a_variant_follow_its_class_token_and_registers(branch, tmp_path):
+    written = yaml_of("branch", branch)
+    config = architecture(branch)
+    config.save_pretrained(tmp_path)
+    size = 4 * config.patch_size
+    backbone = Dino(tmp_path, layer=1, size=size, random_seed=0)
+    one = photo(30, 40)
+    found = backbone([one])[0]["layer1"]
+    assert found.shape == (config.hidden_size, 3, 4)
+    assert written["size"] % config.patch_size == 0 and written["size"] // config.patch_size == 60
+    image = (resize(one.pixels, (3 * config.patch_size, size))[None] - backbone.mean) / backbone.std
+    with torch.no_grad():
+        tokens = backbone.model(image, output_hidden_states=True).hidden_states[2][0]
+    assert len(tokens) == 1 + 4 + 12
+    assert torch.allclose(found.flatten(1).T, tokens[5:], atol=1e-4)
+
+
+@pytest.mark.parametrize("branch", ["dinov3_s16", "dinov3_s16plus"])
+def test_the_position_bias_of_every_dinov3_can_be_taken_out(branch, tmp_path):
+    architecture(branch).save_pretrained(tmp_path)
+    backbone = Dino(tmp_path, layer=1, size=96, random_seed=0, debias=yaml_of("branch", branch)["debias"])
+    found = backbone([photo(40, 40)])[0]["layer1"].flatten(1).T
+    directions = backbone._bias_directions((96, 96))["layer1"]
+    assert directions.shape[1] == 20
+    assert (found @ directions).abs().max() < 1e-3 * found.norm(dim=1).max()

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 import torch
+from tests.composing import yaml_of
 from tests.tiny_diffusion import WIDTHS, write_stable_diffusion
 
 from pullback.nn.diffusion_features import decoder_features, fixed_noise
@@ -280,12 +281,60 @@ def test_an_id_out_of_reach_says_how_to_get_it(monkeypatch):
         asked.append(local_files_only)
         raise OSError("We couldn't connect")
 
+    monkeypatch.setattr("pullback.nn.stable_diffusion.hub_answers", lambda weights: True)
     monkeypatch.setattr(UNet2DConditionModel, "from_pretrained", unreachable)
     with pytest.raises(
         WeightsNotFound, match=r"'owner/name': part unet: We couldn't connect\. .*local cache or can be downloaded"
     ):
         backbone("owner/name")
     assert asked == [True, False]
+    monkeypatch.setattr("pullback.nn.stable_diffusion.hub_answers", lambda weights: False)
+    with pytest.raises(WeightsNotFound, match=r"part unet is not in the local cache, and HF_HUB_OFFLINE"):
+        backbone("owner/name")
+    assert asked == [True, False, True]
+
+
+def test_the_shortest_side_can_be_the_one_that_is_scaled(weights):
+    wide = photo(size=(140, 280))
+    longest, shortest = (lasting(weights, size_of=side) for side in ("longest", "shortest"))
+    assert longest.input_size(photo(size=(280, 280))) == shortest.input_size(photo(size=(280, 280))) == (128, 128)
+    assert shortest.input_size(wide) == (128, 256)
+    assert shortest([wide])[0]["s3"].shape[1:] == (8, 16)
+    assert "size_of" not in longest.fingerprint() and shortest.fingerprint()["size_of"] == "shortest"
+    with pytest.raises(ValueError, match=r"one side is more than 4 times the other.*size_of=longest"):
+        shortest([photo(size=(40, 200))])
+    with pytest.raises(ValueError, match="size_of='both' is unknown; use longest or shortest"):
+        lasting(weights, size_of="both")
+
+
+def test_the_noise_of_sd_turbo_is_that_of_its_own_scheduler(weights, tmp_path):
+    """Its folder names another scheduler, whose steps of noise are the same."""
+    from diffusers import EulerDiscreteScheduler
+
+    turbo = shutil.copytree(weights, tmp_path / "turbo")
+    shutil.rmtree(turbo / "scheduler")
+    EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="epsilon",
+        timestep_spacing="trailing",
+        steps_offset=1,
+    ).save_pretrained(turbo / "scheduler")
+    written = yaml_of("branch", "sd_turbo")
+    names = ("t", "blocks", "keep_skip", "prompt", "ensemble", "seed")
+    found = backbone(str(turbo), **{name: written[name] for name in names})
+    assert found.scheduler.config.prediction_type == "epsilon"
+    spaced = EulerDiscreteScheduler.from_pretrained(turbo / "scheduler")
+    spaced.set_timesteps(4)
+    assert spaced.timesteps.tolist() == [999, 749, 499, 249] and found.t == 249
+    assert float(found.scheduler.alphas_cumprod[249]) == pytest.approx(float(spaced.alphas_cumprod[249]))
+    grids = {name: tuple(values.shape[1:]) for name, values in found([photo()])[0].items()}
+    assert grids == {
+        "s3": (8, 8),
+        "s4": (4, 4),
+        "s5": (2, 2),
+    }
 
 
 def test_another_architecture_is_refused(weights, tmp_path):

@@ -8,6 +8,7 @@ import torch
 from tests.nn.photo_fakes import photo
 from tests.nn.vit_fakes import FAMILIES, needs_transformers, transformers
 
+from pullback.nn import vision_transformers
 from pullback.nn.dino import Dino
 from pullback.nn.image_backbone import WeightsNotFound
 
@@ -49,6 +50,7 @@ def test_a_control_has_the_architecture_and_weights_of_its_seed(folder_of, famil
 def test_weights_that_are_nowhere_say_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(WeightsNotFound, match=r"absent.*no such folder.*weights=FOLDER"):
         Dino(tmp_path / "absent")
+    monkeypatch.setattr(vision_transformers, "hub_answers", lambda weights: True)
     monkeypatch.setattr(transformers.PretrainedConfig, "get_config_dict", staticmethod(unreachable))
     with pytest.raises(
         WeightsNotFound, match=r"facebook/dinov2-small.*no connection.*hf download facebook/dinov2-small"
@@ -62,6 +64,7 @@ def unreachable(source, **options):
 
 def test_the_local_cache_is_asked_before_the_hub(folder_of, monkeypatch):
     asked = []
+    monkeypatch.setattr(vision_transformers, "hub_answers", lambda weights: True)
     config = transformers.AutoConfig.from_pretrained(folder_of("dinov2"))
 
     def load(source, *, local_files_only=False, **options):

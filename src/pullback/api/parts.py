@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from pullback.api.feature_grids import PhotoFeatures
 from pullback.api.inputs import Given, GivenError, as_numpy, is_image, read_given
 from pullback.api.matching import matcher_for, prepared, random_numbers_apart
 from pullback.data.mesh.shapes import PreparedShape
@@ -53,24 +54,34 @@ def prepare(
 
 def features(
     mesh: Any,
+    branch: str | None = None,
     *,
     landmarks: Any = None,
     options: Mapping[str, Any] | None = None,
     config_dir: str | Path | None = None,
     **named: Any,
-) -> Float[ndarray, "m c"]:
+) -> Float[ndarray, "m c"] | PhotoFeatures:
     """Features at the vertices of a mesh (as in ``match``): wave kernel signatures, or those of a trained network,
-    ``ckpt=FILE``.
+    ``ckpt=FILE``. Or features of a photograph on a grid of patches, with the places of these.
 
     ``landmarks`` are vertices, counted from 0, for the features of ``backbone="landmarks"``. Options as in ``match``.
+    Of a photograph, ``branch`` names the network, a file of ``configs/branch`` (``"dinov2_s14"``; by default the best
+    at hand), and options are those of that file (``size=560``, ``layer=[9, 11]``) and ``device``.
     """
-    chosen, given = {**_UNSOLVED, **(options or {}), **named}, {}
+    given = read_given(mesh, name="mesh")
+    if is_image(given):
+        from pullback.api.photo_features import photo_features
+
+        more = {} if landmarks is None else {"landmarks": landmarks}
+        return photo_features(given, branch, {**(options or {}), **named, **more}, config_dir)
+    if branch is not None:
+        raise GivenError("a branch is a network for photographs; leave it out for a mesh, whose network is ckpt=FILE")
+    chosen, known = {**_UNSOLVED, **(options or {}), **named}, {}
     if landmarks is not None:
-        chosen, given = {"backbone": "landmarks", **chosen}, {"landmarks": max(1, as_numpy(landmarks).size)}
-    side = _mesh(mesh, "mesh")
+        chosen, known = {"backbone": "landmarks", **chosen}, {"landmarks": max(1, as_numpy(landmarks).size)}
     with random_numbers_apart(), torch.no_grad():
-        matcher = matcher_for(None, chosen, config_dir, given=given)
-        shape = prepared(matcher, side, "mesh")
+        matcher = matcher_for(None, chosen, config_dir, given=known)
+        shape = prepared(matcher, given, "mesh")
         points = () if landmarks is None else (_vertices(landmarks, shape).to(matcher.device),)
         found = matcher.backbone.to(matcher.device).eval()(shape.shape.to(matcher.device), *points)
     return _for_given(found.cpu().numpy(), shape)

@@ -147,6 +147,19 @@ class Judge:
         return sorted(range(len(errors)), key=errors.__getitem__)
 
 
+class Judges:
+    """Several judges, each for the features that its constants were measured with."""
+
+    def __init__(self, *, calibrations: Sequence[Judge]):
+        if not calibrations:
+            raise ValueError("judges without calibrations know nothing; use judge=mesh, or judge=image for photographs")
+        self.calibrations = list(calibrations)
+
+    def of(self, features: str) -> Judge:
+        """The judge for these features; the first for features that none knows, which says so then."""
+        return next((each for each in self.calibrations if features in each.features), self.calibrations[0])
+
+
 def reasons_in_words(
     energies: Mapping[str, float],
     shares: Mapping[str, float],

@@ -25,6 +25,8 @@ FeatureMaps = dict[str, Float[Tensor, "_c _h _w"]]
 Scalar = str | int | float | bool | None
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+SIDES = ("longest", "shortest")
+LONGEST = 4  # times the shortest side, where that is scaled to a size: a longer one would fill the memory
 FEWEST_PATCHES = 2  # a side of one patch has no neighbours: no graph, no position
 
 
@@ -39,7 +41,8 @@ class ImageTooNarrow(UserError, ValueError):
 class ImageBackbone(nn.Module, ABC):
     """A frozen network (or a formula): photographs in, named feature maps out.
 
-    ``size`` is the longest side of the network's input in pixels, ``multiple`` what both sides are a multiple of.
+    ``size`` is the longest side of the network's input in pixels (or the shortest, ``size_of``), ``multiple`` what both
+    sides are a multiple of.
     Photographs of one input size go through together, at most ``max_batch`` at once. ``precision`` (float32, float16,
     bfloat16) is that of the matrix products on a GPU; on the CPU everything is float32, which is faster there. Maps
     come back in float32 on the module's device.
@@ -50,10 +53,14 @@ class ImageBackbone(nn.Module, ABC):
     version = 1  # counts changes of the code that change the features: part of the cache key
     anchor: Tensor  # knows the device, also of a backbone without weights
 
-    def __init__(self, *, size: int, multiple: int, precision: str = "float32", max_batch: int = 4):
+    def __init__(
+        self, *, size: int, multiple: int, precision: str = "float32", max_batch: int = 4, size_of: str = "longest"
+    ):
         super().__init__()
         if precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r} is unknown; use {', '.join(PRECISIONS)}")
+        if size_of not in SIDES:
+            raise ValueError(f"size_of={size_of!r} is unknown; use {' or '.join(SIDES)}")
         at_least(1, size=size, max_batch=max_batch)
         if size < FEWEST_PATCHES * multiple:
             raise ValueError(
@@ -61,6 +68,7 @@ class ImageBackbone(nn.Module, ABC):
                 f"size={16 * multiple} or so"
             )
         self.size, self.multiple, self.precision, self.max_batch = size, multiple, precision, max_batch
+        self.size_of = size_of
         self.register_buffer("anchor", torch.empty(0), persistent=False)
         self._weights_sha256: str | None = None
 
@@ -109,7 +117,7 @@ class ImageBackbone(nn.Module, ABC):
         """
         by_size: dict[tuple[int, int], list[int]] = {}
         for i, photo in enumerate(photos):
-            by_size.setdefault(input_size(photo, size=self.size, multiple=self.multiple), []).append(i)
+            by_size.setdefault(self.input_size(photo), []).append(i)
         found: dict[int, FeatureMaps] = {}
         for size, members in by_size.items():
             for start in range(0, len(members), self.max_batch):
@@ -126,6 +134,10 @@ class ImageBackbone(nn.Module, ABC):
             with torch.autocast(self.device.type, dtype=PRECISIONS[self.precision] if half else None, enabled=half):
                 maps = self.compute(images, photos)
             return [{name: values[i].float().contiguous() for name, values in maps.items()} for i in range(len(photos))]
+
+    def input_size(self, photo: Image) -> tuple[int, int]:
+        """Height and width at which the network sees a photograph. Raises ImageTooNarrow."""
+        return input_size(photo, size=self.size, multiple=self.multiple, size_of=self.size_of)
 
     def fingerprint(self) -> dict[str, Scalar]:
         """Everything that the features of a photograph depend on; runs no network.
@@ -144,12 +156,20 @@ class ImageBackbone(nn.Module, ABC):
         return {**shared, **self.options(), "weights_sha256": self._weights_sha256}
 
 
-def input_size(photo: Image, *, size: int, multiple: int) -> tuple[int, int]:
-    """Height and width of the network's input: longest side ``size``, each side a multiple, rounded down.
+def input_size(photo: Image, *, size: int, multiple: int, size_of: str = "longest") -> tuple[int, int]:
+    """Height and width of the network's input: longest (or shortest) side ``size``, each a multiple, rounded down.
 
-    Raises ImageTooNarrow when a side gets fewer than ``FEWEST_PATCHES`` patches.
+    Raises ImageTooNarrow when a side gets fewer than ``FEWEST_PATCHES`` patches, or where the shortest is scaled and
+    the longest gets more than ``LONGEST`` times its length.
     """
     longest = max(photo.size)
+    if size_of == "shortest":
+        if longest > LONGEST * min(photo.size):
+            raise ImageTooNarrow(
+                f"{photo.path or photo.name}: of {photo.size[1]} × {photo.size[0]} pixels (width × height) one side is "
+                f"more than {LONGEST} times the other; cut it to a less narrow one, or use size_of=longest"
+            )
+        longest = min(photo.size)
     height, width = (side * size // longest // multiple * multiple for side in photo.size)
     if min(height, width) < FEWEST_PATCHES * multiple:
         rows, cols = height // multiple, width // multiple

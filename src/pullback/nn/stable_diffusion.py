@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pullback.nn.at_hand import hub_answers, why_not_from_hub
 from pullback.nn.diffusion_features import (
     assemble,
     check_blocks,
@@ -44,11 +45,18 @@ class StableDiffusion(ImageBackbone):
     s5 … as in ``diffusion_features``, each one map, in that order. ``keep_skip=False`` cuts the encoder's skip off s2
     to s5 (the "decoder only" of sd-dino). ``window``: side in pixels of sliding windows, whose features are averaged
     where they overlap; null: the whole photograph at once. ``prompt``: the text, in which ``{category}`` stands for the
-    photograph's. ``early_exit=False`` runs the U-Net to its end, for the same features.
+    photograph's. ``early_exit=False`` runs the U-Net to its end, for the same features. ``size_of``: the side that
+    ``size`` is the length of, longest or shortest.
+
+    What sd-dino and the paper on photographs read goes through ODISE, and is not reproduced in two things: ODISE gives
+    the U-Net a caption that CLIP makes of the photograph, with an offset, in the place of a text, and adds an offset to
+    the embedding of the time step. It also scales the shortest side to 960 pixels, as ``size_of=shortest`` does.
 
     Raises ImportError without the packages of the extra ``diffusion``, WeightsNotFound, and ValueError for options that
     do not fit.
     """
+
+    told = (*ImageBackbone.told, "size_of")
 
     def __init__(
         self,
@@ -58,6 +66,7 @@ class StableDiffusion(ImageBackbone):
         blocks: Sequence[str] = ("s3", "s4", "s5"),
         keep_skip: bool = True,
         size: int = 960,
+        size_of: str = "longest",
         window: int | None = None,
         prompt: str = "",
         ensemble: int = 1,
@@ -66,7 +75,7 @@ class StableDiffusion(ImageBackbone):
         precision: str = "float16",
         max_batch: int = 4,
     ):
-        super().__init__(size=size, multiple=COARSEST, precision=precision, max_batch=max_batch)
+        super().__init__(size=size, multiple=COARSEST, precision=precision, max_batch=max_batch, size_of=size_of)
         check_blocks(blocks)
         if window is not None and (window < COARSEST or window % COARSEST):
             raise ValueError(
@@ -102,6 +111,7 @@ class StableDiffusion(ImageBackbone):
             "ensemble": self.ensemble,
             "seed": self.seed,
             "alpha_bar": float(self.scheduler.alphas_cumprod[self.t]),
+            **({} if self.size_of == "longest" else {"size_of": self.size_of}),  # keys of before stay valid
         }
 
     def compute(
@@ -208,6 +218,8 @@ def load_part(kind: Any, source: str, part: str) -> Any:
     """
     reason = ""
     for local_only in (True, False):
+        if not (local_only or Path(source).is_dir() or hub_answers(source)):
+            raise WeightsNotFound(not_found(source, f"part {part} is not in the local cache, and {why_not_from_hub()}"))
         try:
             if part in NETWORKS:
                 loaded, info = kind.from_pretrained(

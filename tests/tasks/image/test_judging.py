@@ -92,10 +92,11 @@ def test_features_that_the_constants_do_not_know_leave_it_doubtful(same):
 
 def test_the_shipped_constants_ask_energies_that_there_are(same):
     shipped = instantiate(yaml.safe_load((ROOT / "configs" / "judge" / "image.yaml").read_text()))
+    known = [features for judge in shipped.calibrations for features in judge.features]
     patches, p2p21 = same
     match = PatchMatch(p2p21, patch_centres(GRID, SIZE), fmap12=torch.eye(20))
     pair = ImagePair("pair", photograph(), photograph())
     for made_of in (match, replace(match, fmap12=None)):
-        for features in (*shipped.features, "others"):
-            found = judged_photographs(pair, patches, made_of, made_of, shipped, features=features)
-            assert found.verdict.level == ("good" if features in shipped.features else "doubtful")
+        for features in (*known, "others"):
+            found = judged_photographs(pair, patches, made_of, made_of, shipped.of(features), features=features)
+            assert found.verdict.level == ("good" if features in known else "doubtful")
