@@ -65,7 +65,7 @@ prepare: $(VENV)/.installed ## compute and cache operators and geodesics (ARGS="
 check-data: $(VENV)/.installed ## tell which data sets are there, whole or damaged, and where to get the others (ARGS="DIR --deep")
 	$(PY) -m pullback.data.check $(ARGS)
 
-tables: $(VENV)/.installed ## the paper's tables, published beside obtained, from the runs in RUNS=…; Markdown and LaTeX into TABLES=…
+tables: $(VENV)/.installed ## the papers' tables of meshes and photographs, published beside obtained, from RUNS=…; Markdown, LaTeX into TABLES=…
 	$(PY) -m experiments.tables $(RUNS) --out $(TABLES)
 
 bench: $(VENV)/.installed-bench ## time everything against its peers on the CPU, print tables (25 minutes on 2 quiet cores, more when KeOps compiles)

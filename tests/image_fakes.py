@@ -92,6 +92,45 @@ def write_spair_pair(root: Path, number: int, category: str, *, split: str = "te
     path.write_text(json.dumps(annotation))
 
 
+def write_spair_photo(root: Path, category: str, name: str, shown: Sequence[int]) -> None:
+    """The annotation of one photograph of SPair-71k: thirty keypoints, null where the photograph does not show them."""
+    path = _made(root / "ImageAnnotation" / category) / f"{name}.json"
+    places = {str(i): [5 + i % 3, 6 + i % 5] if i in shown else None for i in range(30)}
+    path.write_text(json.dumps({"filename": f"{name}.jpg", "category": category, "kps": places}))
+
+
+def write_animals(root: Path, species: Sequence[str] = ("canidae/fox", "canidae/wolf", "felidae/cat")) -> None:
+    """AP-10K as a benchmark: three photographs of each species, pairs within species, families and across them."""
+    for rank, place in enumerate(species):
+        for number in range(3):
+            name = f"{place}/{rank}{number:011d}"
+            write_image(root / "JPEGImages" / f"{name}.jpg", scene(10 * rank + number, 24 + number, 32))
+            points = np.random.default_rng(10 * rank + number).uniform(2, 20, (17, 3)).round(1)
+            points[:, 2] = [2, 1, 0, 2, 2, 0, 1, *[2] * 10] if number else [0, 2, 2, 1, 2, 0, 2, *[2] * 10]
+            points[points[:, 2] == 0] = 0
+            known = {"bbox": [2, 3, 28, 19], "width": 32, "height": 24 + number, "keypoints": points.flatten().tolist()}
+            path = root / "ImageAnnotation" / f"{name}.json"
+            _made(path.parent)
+            path.write_text(json.dumps(known))
+    last = [f"{place}/{rank}{2:011d}" for rank, place in enumerate(species)]
+    for rank, place in enumerate(species):
+        first = [f"{place}/{rank}{number:011d}" for number in range(3)]
+        _write_animal_pair(root, "test", first[0], first[1], place.split("/")[1])
+        _write_animal_pair(root, "test", first[1], first[2], place.split("/")[1])
+    _write_animal_pair(root, "test_cross_species", last[0], last[1], "canidae")
+    _write_animal_pair(root, "test_cross_family", last[0], last[2], "all")
+
+
+def _write_animal_pair(root: Path, split: str, source: str, target: str, category: str) -> None:
+    paths = {
+        f"{side}_json_path": f"data/ap-10k/ImageAnnotation/{name}.json"
+        for side, name in (("src", source), ("trg", target))
+    }
+    stems = [name.rpartition("/")[2] for name in (source, target)]
+    path = _made(root / "PairAnnotation" / split) / f"{stems[0]}-{stems[1]}:{category}.json"
+    path.write_text(json.dumps(paths))
+
+
 def write_willow(root: Path, classes: Sequence[str], *, photos: int = 2) -> None:
     """PF-WILLOW: photographs of different heights, ten keypoints on each, whose first pixel Matlab calls (1, 1)."""
     for rank, name in enumerate(classes):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tests.composing import ROOT
+from tests.image_fakes import write_willow
 from tests.test_entry_points import figures, metrics, run
 
 from pullback.data.image.io import read_image, save_image
@@ -100,6 +101,30 @@ def test_stored_matches_are_scored_again_without_a_network(home, photos, evaluat
     run("eval", *again, folder=home / "scored")
     assert figures(home / "scored") == figures(evaluated)
     assert metrics(home / "scored")["results"][0]["protocol"] == metrics(evaluated)["results"][0]["protocol"]
+
+
+def test_exported_flows_are_scored_as_the_matches_that_they_were(home, evaluated):
+    again = ["dataset=photos", "data.test_pairs=3", "trainer=cpu"]
+    run("eval", *again, "run=[score,export]", f"predictions={evaluated}/predictions", folder=home / "exported")
+    foreign = f"predictions={home}/exported/exported"
+    run("eval", *again, "run=[score,report]", foreign, "method_name=Theirs", folder=home / "foreign")
+    for name, value in metrics(evaluated)["results"][0]["metrics"].items():
+        assert metrics(home / "foreign")["results"][0]["metrics"][name] == pytest.approx(value, rel=1e-4), name
+    assert metrics(home / "foreign")["results"][0]["protocol"]["solver"] == "Theirs"
+    assert (home / "foreign" / "report" / "index.html").is_file()
+
+
+def test_exported_keypoints_are_scored_as_the_matches_that_they_were(home):
+    write_willow(home / "willow", ["car(S)"])
+    chosen = ["dataset=pf_willow", f"dataset.pf_willow.root={home / 'willow'}", "dataset.pf_willow.allow_missing=true"]
+    run("eval", *chosen, *SMALL, "graph.k=8", "run=[match,score,export]", folder=home / "keyed")
+    foreign = f"predictions={home}/keyed/exported/pf_willow.csv"
+    run("eval", *chosen, "trainer=cpu", "run=[score,report]", foreign, folder=home / "keyed_again")
+    (ours,), (again,) = (metrics(home / name)["results"] for name in ("keyed", "keyed_again"))
+    for name in ("pck@0.05", "pck@0.10_per_point", "mean_keypoint_error"):
+        assert again["metrics"][name] == pytest.approx(ours["metrics"][name], rel=1e-4), name
+    assert again["metrics"]["smoothness"] is None
+    assert (home / "keyed_again" / "report" / "index.html").is_file()
 
 
 def test_features_can_be_prepared_ahead(home, photos):

@@ -1,36 +1,52 @@
 """Every value of every sweep composes, and passes the checks of a training or an evaluation."""
 
+import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 from tests.composing import composed, options, yaml_of
 
 from pullback.runtime.checks import check
 from pullback.runtime.settings import to_plain
 
+CONFIGS = Path(__file__).parents[1] / "configs"
+
 # Sweeps over photographs, and what has to be chosen for their keys to exist.
 OF_PHOTOGRAPHS = {
-    "backbone_pairs": [],
-    "graph": [],
-    "image_methods": [],
-    "layer_pairs": ["fusion=dinov2_layers9_11"],
-    "pair_losses": ["solver=paper"],
+    "graph": ["dataset=tss"],
+    "image_methods": ["dataset=tss"],
+    "layer_pairs": ["dataset=tss", "fusion=dinov2_layers9_11"],
 }
+# Tables of the image paper: each says itself on which photographs.
+OF_TABLES = ("backbone_pairs", "categories", "facets", "pair_losses", "roles", "two_layers")
 
 
-def jobs(sweep: str) -> list[list[str]]:
-    """The overrides of each job of a sweep, in the order in which Hydra's own sweeper makes them."""
-    params = yaml_of("sweep", sweep)["hydra"]["sweeper"]["params"]
+def jobs(sweep: str, *typed: str) -> list[list[str]]:
+    """The overrides of each job of a sweep, in the order in which Hydra's own sweeper makes them.
+
+    What is typed takes the place of what the sweep says of the same key, as it does there.
+    """
+    params = dict(yaml_of("sweep", sweep)["hydra"]["sweeper"]["params"])
+    params |= dict(override.split("=", 1) for override in typed)
     parsed = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
-    values = [[f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()] for override in parsed]
+    values = [[f"{override.key_or_group}={value}" for value in values_of(override)] for override in parsed]
     return [list(job) for job in product(*values)]
 
 
-def cover(sweep: str) -> list[list[str]]:
+def values_of(override: Override) -> list[str]:
+    """What an override takes in turn: one value, or several."""
+    if override.is_sweep_override():
+        return list(override.sweep_string_iterator())
+    return [override.get_value_element_as_str()]
+
+
+def cover(sweep: str, *typed: str) -> list[list[str]]:
     """Jobs that hold every value of every parameter, as few as there are values of the longest."""
-    values = [list(dict.fromkeys(column)) for column in zip(*jobs(sweep), strict=True)]
+    values = [list(dict.fromkeys(column)) for column in zip(*jobs(sweep, *typed), strict=True)]
     return [[column[i % len(column)] for column in values] for i in range(max(map(len, values)))]
 
 
@@ -39,11 +55,40 @@ CASES = [(sweep, job) for sweep in options("sweep") for job in cover(sweep)]
 
 @pytest.mark.parametrize(("sweep", "job"), CASES, ids=[f"{sweep}: {' '.join(job)}" for sweep, job in CASES])
 def test_every_value_of_a_sweep_composes_and_passes_the_checks(sweep, job):
-    program = ["eval", "dataset=tss", *OF_PHOTOGRAPHS[sweep]] if sweep in OF_PHOTOGRAPHS else ["train", "dataset=faust"]
+    image = sweep in OF_TABLES or sweep in OF_PHOTOGRAPHS
+    program = ["eval", *OF_PHOTOGRAPHS.get(sweep, ())] if image else ["train", "dataset=faust"]
     cfg = composed(*program, f"sweep={sweep}", *job)
     check(cfg)
     resolved = to_plain(cfg)
     assert resolved["module"]["solver"] == resolved["solver"]
+
+
+def typed_at_hand(sweep: str) -> list[str]:
+    """The overrides that the comment of a table's sweep gives for a CPU and the weights of this project."""
+    text = (CONFIGS / "sweep" / f"{sweep}.yaml").read_text(encoding="utf-8").split("hydra:")[0]
+    return re.findall(r"[\w.]+=\S+", text.split("and a CPU:")[1])
+
+
+@pytest.mark.parametrize("sweep", OF_TABLES)
+def test_every_table_can_be_made_with_the_weights_at_hand_as_its_sweep_says(sweep):
+    typed = typed_at_hand(sweep)
+    for job in cover(sweep, *typed):
+        cfg = composed("eval", f"sweep={sweep}", *job)
+        check(cfg)
+        weights = [branch.backbone.get("weights") for branch in (cfg.fusion.basis, cfg.fusion.descriptors)]
+        assert not [name for name in weights if name is not None and not name.startswith(cfg.paths.weights_dir)]
+        assert cfg.solver.optimiser is None or cfg.solver.optimiser.get("steps", 0) <= 100
+
+
+def test_tables_of_the_image_paper_are_numbered_in_their_comments():
+    comments = [(CONFIGS / "sweep" / f"{sweep}.yaml").read_text(encoding="utf-8") for sweep in OF_TABLES]
+    told = {number for text in comments for number in re.findall(r"\b(A?\d)\b", text.split(" of the image paper")[0])}
+    assert told == {"1", "2", "3", "4", "5", "6", "A1", "A2"}
+
+
+def test_the_ablation_of_the_loss_has_the_four_rows_of_its_table():
+    losses = [composed("eval", "sweep=pair_losses", *job).solver.optimiser.loss for job in jobs("pair_losses")]
+    assert [(bool(loss.diag), bool(loss.cons)) for loss in losses] == list(product((False, True), repeat=2))
 
 
 def test_step_sizes_all_end_at_the_same_size():

@@ -43,7 +43,8 @@ from pullback.runtime.truth_checks import check_ground_truth, check_known_points
         ),
         (["method=ulrssm", "solver.two_way=false"], r"loss\.bijectivity .*solver\.two_way=false"),
         (["recipe=paper", "solver=discrete"], r"solver DiscreteOptimisation passes none"),
-        (["run=[match,draw]"], r"names draw; the stages are prepare, match, score, report"),
+        (["run=[match,draw]"], r"names draw; the stages are prepare, match, score, report, export"),
+        (["run=[match,score,export]"], "export writes the scored matches of photographs"),
         (["run=[report]"], r"report.*run=\[score,report\]"),
         (
             ["backbone=raw_wks"],

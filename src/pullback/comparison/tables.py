@@ -1,4 +1,4 @@
-"""Tables 1 and 2 of the paper with our own figures beside the published ones, from metrics.json of the runs.
+"""The papers' tables with our own figures beside the published ones, from metrics.json of the runs.
 
     pullback tables RUN_DIR … [--latex] [--out DIR]
 
@@ -9,6 +9,10 @@ with the same settings and seed the newer counts. A variant of a method (another
 a row of its own; the method is the run with the fewest overrides of its parts. What has no place in tables 1 and 2
 follows in a third table, with published figures on those sets where there are some. --out writes tables.md and
 tables.tex.
+
+Runs on photographs follow in the tables of the image paper (1 to 6, A1, A2), each row with the letters of what its
+protocol differs in; numbers mark published figures that contradict others. Sets that it has no table for get its forms.
+Tables without any figure of ours are left out there.
 """
 
 import argparse
@@ -18,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from pullback.comparison.entries import Entry, entries_of
+from pullback.comparison.photograph_sheets import photo_origin, photo_sheets
+from pullback.comparison.photographs import PublishedPhotographs, photo_entries
 from pullback.comparison.published import Published
-from pullback.comparison.records import labels, records_of, run_folders
-from pullback.comparison.sheet import Cell, Sheet, sheets_latex, sheets_markdown
+from pullback.comparison.records import Record, labels, records_of, run_folders
+from pullback.comparison.sheet import PHOTOGRAPHS, Cell, Sheet, sheets_latex, sheets_markdown
 from pullback.places import results
 from pullback.runtime.doorway import telling
 
@@ -47,9 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def tables(folders: Sequence[Path]) -> tuple[str, str]:
     """The tables as Markdown and as LaTeX. Raises MissingRun when a folder holds no finished run."""
-    published = Published()
     runs = run_folders(folders)
     records = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]
+    meshes = [record for record in records if "geodesics" in record.protocol]
+    photographs = [record for record in records if "geodesics" not in record.protocol]
+    parts = [mesh_tables(meshes)] if meshes else []
+    parts += [photograph_tables(photographs)] if photographs else []
+    return "\n\n".join(markdown for markdown, _ in parts), "\n\n".join(latex for _, latex in parts)
+
+
+def mesh_tables(records: Sequence[Record]) -> tuple[str, str]:
+    """Tables 1 and 2 of Magnet and Ovsjanikov 2024, and what has no place there."""
+    published = Published()
     entries, left_out = entries_of(records, published)
     sheets, rest = [], entries
     for content in published.sheets:
@@ -63,6 +78,19 @@ def tables(folders: Sequence[Path]) -> tuple[str, str]:
     )
     behind = [origin(entry) for entry in entries]
     return sheets_markdown(sheets, source, behind, left_out), sheets_latex(sheets, source)
+
+
+def photograph_tables(records: Sequence[Record]) -> tuple[str, str]:
+    """The tables of Cheng et al. 2024 that have a figure of ours, and their forms on other sets."""
+    published = PublishedPhotographs()
+    entries = photo_entries(records, published)
+    sheets = photo_sheets(entries, published)
+    source = (
+        f"Photographs. Published: {published.content['source']}. Published / ours; PCK in percent (the mean over pairs "
+        "unless per point), EPE and keypoint errors in pixels, Smth. in pixels per pixel."
+    )
+    behind = [photo_origin(entry) for entry in entries]
+    return sheets_markdown(sheets, source, behind, [], heads=PHOTOGRAPHS), sheets_latex(sheets, source)
 
 
 def column_of(entry: Entry, content: Mapping[str, Any]) -> tuple[str, str] | None:

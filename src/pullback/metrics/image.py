@@ -48,7 +48,7 @@ class ImageScore:
 
     flow: PointScore | None  # over the pixels of image 2 with known flow, inside its mask if it has one
     keypoints: PointScore | None
-    smoothness: float  # of the predicted flow, pixels per pixel
+    smoothness: float | None  # of the predicted flow, pixels per pixel; None where keypoints alone were predicted
     smoothness_truth: float | None  # of the true flow over the same pixels
     region: str  # where the smoothness is measured: "known pixels", "box", "mask" or "image"
     excluded_pixels: int | None = None  # pixels of the mask (of the image without one) whose true flow is unknown

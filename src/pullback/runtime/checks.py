@@ -16,7 +16,7 @@ from pullback.runtime.settings import as_written
 from pullback.runtime.size_checks import check_eigenfunctions, check_preparation
 
 EXPORTS = ("ply", "obj", "deformed", "landmarks", "confidence", "glb", "barycentric", "mat")
-STAGES = ("prepare", "match", "score", "report")
+STAGES = ("prepare", "match", "score", "report", "export")
 
 __all__ = ["ConfigError", "check", "check_stages", "check_weights"]
 
@@ -259,6 +259,11 @@ def check_stages(cfg: Mapping[str, Any]) -> None:
     if unknown:
         raise ConfigError(
             f"run=[{','.join(run)}] names {', '.join(unknown)}; the stages are {', '.join(STAGES)}, as in run=[score]"
+        )
+    if "export" in run and (cfg.get("kind") != "image" or "score" not in run):
+        raise ConfigError(
+            f"run=[{','.join(run)}]: export writes the scored matches of photographs for other programs; "
+            "use run=[match,score,export], with a data set of photographs"
         )
     if "report" in run and "score" not in run:
         raise ConfigError(f"run=[{','.join(run)}] has no scores to report; use run=[score,report]")

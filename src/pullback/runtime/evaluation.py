@@ -14,9 +14,11 @@ from rich.progress import Progress
 
 from pullback.data.cache import storing_required
 from pullback.runtime.build import Run
+from pullback.runtime.foreign_predictions import foreign_store
 from pullback.runtime.origin import check_described, description_of, fine_tuning
 from pullback.runtime.signals import stopping
 from pullback.tasks.results import check_complete, write_results
+from pullback.tasks.scoring import Predictions
 from pullback.tasks.store import PredictionStore
 from pullback.tasks.tables import print_table
 from pullback.writing import sweep, telling_full_disks
@@ -34,9 +36,7 @@ class Evaluation(Protocol):
         """What the predictions of a pair depend on, beside its files: plain containers."""
         ...
 
-    def score(
-        self, run: Run, pairs: Any, store: PredictionStore, *, dataset: str, progress: Callable[[int], None]
-    ) -> Any:
+    def score(self, run: Run, pairs: Any, store: Any, *, dataset: str, progress: Callable[[int], None]) -> Any:
         """The evaluated data set, with fields ``pairs``, ``store`` and ``result``.
 
         ``progress`` is called with 1 after each pair.
@@ -78,6 +78,9 @@ def _evaluate(run: Run) -> None:
     print_table(results)
     if "report" in stages:
         print("report:", run.evaluation.report(run, evaluated))
+    if "export" in stages:
+        for exported in run.evaluation.export(run, evaluated):
+            print("exported:", exported)
     check_complete(results)
     print("metrics:", path)
 
@@ -96,7 +99,7 @@ def score(run: Run) -> list[Any]:
     """Scores the stored predictions of every data set, of those pairs that the trainer's limit lets through."""
     evaluated = []
     for pairs, name in zip(limit_pairs(run), run.data.test_names, strict=True):
-        store = PredictionStore.open(store_folder(run, name))
+        store = foreign_store(run.cfg, pairs, name) or PredictionStore.open(store_folder(run, name))
         check_described(store.fingerprint, run.config, source=str(store.signature))
         with Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task(f"scoring {name}", total=len(pairs))
@@ -119,7 +122,7 @@ def store_folder(run: Run, dataset: str) -> Path:
     return Path(run.cfg.predictions) / dataset
 
 
-def facts(run: Run, store: PredictionStore) -> dict[str, Any]:
+def facts(run: Run, store: Predictions) -> dict[str, Any]:
     """Further entries of metrics.json. What concerns the predictions is told by the store that holds them."""
     made_by = store.fingerprint
     with description_of(str(store.signature)):

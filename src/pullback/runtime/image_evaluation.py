@@ -15,15 +15,18 @@ from pullback.data.image.datamodule import TestPairs
 from pullback.data.image.decoding import ImageError
 from pullback.errors import UserError
 from pullback.runtime.build import Run
+from pullback.runtime.foreign_predictions import warn_of_exchanged_directions
 from pullback.runtime.origin import description_of
 from pullback.runtime.parts import class_of
 from pullback.runtime.settings import instantiate, located
 from pullback.tasks.evaluated import Evaluated
+from pullback.tasks.image.exporting import export_predictions
+from pullback.tasks.image.foreign import ForeignStore
 from pullback.tasks.image.patches import PatchLibrary
 from pullback.tasks.image.reporting import report_images
 from pullback.tasks.image.results import ImageProtocol
 from pullback.tasks.image.scoring import score_image_store
-from pullback.tasks.store import PredictionStore
+from pullback.tasks.scoring import Predictions
 from pullback.types import ImagePair, PatchPair
 
 _SHOWN = 51  # eigenfunctions that a report may show
@@ -65,36 +68,38 @@ class ImageEvaluation:
 
     def origin(self, run: Run) -> dict[str, Any]:
         """Crop, fusion, weights, graph, solver and precision."""
-        data = {key: run.config["data"][key] for key in ("crop", "margin")}
+        crops = {pairs.crop for pairs in run.data.test_sets}
+        # null of several sets that are cropped each in its own way
+        data = {"crop": crops.pop() if len(crops) == 1 else None, "margin": float(run.config["data"]["margin"])}
         branches = {"basis": run.module.fusion.basis, "descriptors": run.module.fusion.descriptors}
         weights = {name: branch.backbone.fingerprint()["weights_sha256"] for name, branch in branches.items()}
         parts = {part: run.config[part] for part in ("fusion", "graph", "solver")}
         return {"data": data, **parts, "weights": weights, "seed": run.cfg.seed}
 
     def score(
-        self, run: Run, pairs: TestPairs, store: PredictionStore, *, dataset: str, progress: Callable[[int], None]
+        self, run: Run, pairs: TestPairs, store: Predictions, *, dataset: str, progress: Callable[[int], None]
     ) -> Evaluated:
-        """Scores the stored matches of a data set."""
-        made_by, settings = store.fingerprint, run.data.settings
+        """Scores the stored matches of a data set, or what another program wrote."""
         with description_of(str(store.signature)):
-            solver = instantiate(made_by["solver"])
-            protocol = ImageProtocol(
-                pairs=pairs.protocol,
-                pck_reference=pairs.dataset.pck_reference,
-                interpolation=self.interpolation,
-                crop=settings.crop,
-                mode=solver.mode,
-                solver=solver.describe(),
-                fusion=fusion_line(made_by["fusion"]),
-                seed=made_by["seed"],
-                notes=graph_line(made_by["graph"]) if solver.mode != "raw" else "",
-            )
+            told = foreign_method(store.fingerprint) if "foreign" in store.fingerprint else method(store.fingerprint)
+        rules: dict[str, Any] = {
+            "pck_reference": pairs.dataset.pck_reference,
+            "interpolation": self.interpolation,
+            "crop": pairs.crop,
+        }
+        protocol = ImageProtocol(pairs=pairs.protocol, **rules, **told)
         result = score_image_store(store, pairs, dataset=dataset, split="test", protocol=protocol, progress=progress)
+        if isinstance(store, ForeignStore) and store.what == "flows":
+            warn_of_exchanged_directions(store, pairs)
         return Evaluated(pairs, store, result)
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
         """Writes the report, with pictures of eigenfunctions where a model is at hand."""
         return report_images(run.folder, evaluated, title=run.title, graphs=self._graphs(run))
+
+    def export(self, run: Run, evaluated: Sequence[Evaluated]) -> list[Path]:
+        """Writes what was matched for other programs, below ``exported/``; returns a folder or file for each set."""
+        return [export_predictions(run.folder / "exported", part) for part in evaluated]
 
     def _graphs(self, run: Run) -> dict[str, Callable[[ImagePair], PatchPair]]:
         """The patch graphs of a pair: the one in use, and the one whose edges weigh the content as the paper prints."""
@@ -113,6 +118,20 @@ class ImageEvaluation:
 
 def _patches(library: PatchLibrary, pair: ImagePair) -> PatchPair:
     return library.pair(pair, device=torch.device("cpu"))
+
+
+def method(made_by: Mapping[str, Any]) -> dict[str, Any]:
+    """What a protocol says of the method that stored predictions come from."""
+    solver = instantiate(made_by["solver"])
+    notes = graph_line(made_by["graph"]) if solver.mode != "raw" else ""
+    named = {"mode": solver.mode, "solver": solver.describe(), "fusion": fusion_line(made_by["fusion"])}
+    return {**named, "seed": made_by["seed"], "notes": notes}
+
+
+def foreign_method(made_by: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of predictions that another program wrote, of which no more is known."""
+    named = made_by["method_name"] or f"{made_by['foreign']['what']} in {made_by['foreign']['name']}"
+    return {"mode": "foreign", "solver": named, "fusion": "not told", "seed": 0, "notes": "of another program"}
 
 
 def fusion_line(fusion: Mapping[str, Any]) -> str:

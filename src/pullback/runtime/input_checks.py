@@ -119,10 +119,13 @@ def check_named_files(cfg: DictConfig) -> None:
         and not cfg.get("optimizer")
         and not Path(cfg.predictions).is_dir()
     ):
-        raise MissingFile(
-            f"run=[{','.join(cfg.run)}] scores stored predictions, but predictions={cfg.predictions} is no folder; "
-            "give that of a run, predictions=RUN/predictions, or match first: run=[match,score]"
-        )
+        table = cfg.kind == "image" and Path(cfg.predictions).is_file()
+        if not (table and Path(cfg.predictions).suffix.lower() in (".csv", ".json")):
+            raise MissingFile(
+                f"run=[{','.join(cfg.run)}] scores stored predictions, but predictions={cfg.predictions} is no "
+                f"{'table (.csv, .json) of keypoints' if table else 'folder'}; "
+                "give that of a run, predictions=RUN/predictions, or match first: run=[match,score]"
+            )
 
 
 def _check_file(path: Path, given: str, wanted: str, option: str, otherwise: str = "") -> None:

@@ -67,7 +67,10 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
     "loss": _LOSSES,
 }
 # Parts that are one value.
-VALUES: Mapping[str, type] = {"data.k": int, "data.laplacian": str, "method_name": str, "landmarks": int}
+VALUES: Mapping[str, type] = {
+    **{"data.k": int, "data.laplacian": str, "data.crop": str, "data.margin": float},
+    **{"method_name": str, "landmarks": int},
+}
 # Networks that the project's own branches name. Any other, and every path, is the user's to type.
 PUBLISHED_WEIGHTS = (
     "facebook/dino-vits8",

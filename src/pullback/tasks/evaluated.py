@@ -9,8 +9,8 @@ from pullback.figures.correspondence import representative_pairs
 from pullback.figures.report import ReportContent
 from pullback.files import MissingFileError
 from pullback.tasks.results import Result, load_results
-from pullback.tasks.scoring import Pairs
-from pullback.tasks.store import Prediction, PredictionStore
+from pullback.tasks.scoring import Pairs, Predictions
+from pullback.tasks.store import Prediction
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Evaluated:
     """
 
     pairs: Pairs[Any]
-    store: PredictionStore
+    store: Predictions
     result: Result
     view: View = field(default_factory=View)  # the camera of its pictures, where its shapes are meshes
 

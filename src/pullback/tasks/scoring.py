@@ -1,13 +1,14 @@
 """Scores of stored predictions of any kind: pair by pair, failures included."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pullback.errors import UserError
 from pullback.plain_data import printable
 from pullback.tasks.results import PairOutcome
-from pullback.tasks.store import Prediction, PredictionStore
+from pullback.tasks.store import Prediction
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,28 @@ class Pairs(Protocol[Pair]):
     def __getitem__(self, index: int, /) -> Pair: ...
 
 
+@runtime_checkable
+class Predictions(Protocol):
+    """Predictions of one method on one data set, by the names of pairs: a `PredictionStore`, or another's files."""
+
+    directory: Path
+    fingerprint: Mapping[str, Any]
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def signature(self) -> Path: ...
+
+    def path(self, pair: str, /) -> Path: ...
+
+    def read(self, pair: str, /) -> Prediction | None: ...
+
+    def failure(self, pair: str, /) -> str | None: ...
+
+
 def score_pairs(
-    store: PredictionStore,
+    store: Predictions,
     pairs: Pairs[Any],
     score: Callable[[Prediction, Any], Any],
     outcome: Callable[..., Outcome],
@@ -57,7 +78,7 @@ def score_pairs(
 
 
 def _outcome(
-    store: PredictionStore, pair: Any, score: Callable[[Prediction, Any], Any], outcome: Callable[..., Outcome]
+    store: Predictions, pair: Any, score: Callable[[Prediction, Any], Any], outcome: Callable[..., Outcome]
 ) -> Outcome:
     try:
         prediction = store.read(pair.name)
@@ -72,5 +93,5 @@ def _outcome(
     return outcome(pair, score_of_pair, seconds=None if seconds is None else float(seconds))
 
 
-def _none_in(store: PredictionStore) -> str:
+def _none_in(store: Predictions) -> str:
     return f"no stored prediction in {store.directory}; run=[match,score] makes it"

@@ -37,7 +37,7 @@ class TestPairs(Dataset):
         return len(self.indices)
 
     def __getitem__(self, i: int) -> ImagePair:
-        return crop_pair(self.dataset.load(self.indices[i]), self.settings.crop, margin=self.settings.margin)
+        return crop_pair(self.dataset.load(self.indices[i]), self.crop, margin=self.settings.margin)
 
     def __iter__(self) -> Iterator[ImagePair]:
         return (self[i] for i in range(len(self)))
@@ -45,6 +45,10 @@ class TestPairs(Dataset):
     def name(self, i: int) -> str:
         """The name of pair ``i``, without reading it."""
         return self.dataset.pair_name(self.indices[i])
+
+    def flow_places(self) -> dict[str, Sequence[str]]:
+        """By the name of each pair, where its flow may lie in a folder that another program wrote."""
+        return {self.name(i): self.dataset.flow_places(j) for i, j in enumerate(self.indices)}
 
     def subset(self, i: int) -> str:
         return self.dataset.subset(self.indices[i])
@@ -55,6 +59,11 @@ class TestPairs(Dataset):
         return tuple(dict.fromkeys(self.subset(i) for i in range(len(self))))
 
     @property
+    def crop(self) -> str:
+        """What both photographs are cropped to: data.crop, else what the data set's benchmark crops to."""
+        return self.dataset.crop if self.settings.crop is None else self.settings.crop
+
+    @property
     def protocol(self) -> str:
         """Which pairs these are and what is shown of them."""
         chosen = self.first_of or len(self)
@@ -62,7 +71,9 @@ class TestPairs(Dataset):
             f"{chosen} of {len(self.dataset)} pairs, seed {self.settings.seed}" if chosen < len(self.dataset) else ""
         )
         first = f"the first {len(self)} of {chosen}" if self.first_of else ""
-        return ", ".join(part for part in (self.dataset.protocol, drawn, first, self.settings.protocol) if part)
+        return ", ".join(
+            part for part in (self.dataset.protocol, drawn, first, self.settings.cropped(self.crop)) if part
+        )
 
     def first(self, count: int) -> "TestPairs":
         """The first pairs only; the protocol says so."""

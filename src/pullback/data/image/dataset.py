@@ -39,6 +39,7 @@ class ImageDataset(ABC):
     name: str
     # whose longer side PCK is measured in: image1 | image2 | both | box1 (the object's box)
     pck_reference: str = "image1"
+    crop: ClassVar[str] = "none"  # of both photographs, unless data.crop says otherwise: none | box | mask
 
     @property
     @abstractmethod
@@ -88,6 +89,10 @@ class ImageDataset(ABC):
     def subset(self, i: int) -> str:
         """The subset of pair ``i``."""
         return self.pairs[i].subset
+
+    def flow_places(self, i: int) -> Sequence[str]:
+        """Where the flow 2 → 1 of pair ``i`` may lie in a folder that another program wrote."""
+        return [f"{self.pair_name(i)}.flo"]
 
     def load(self, i: int) -> ImagePair:
         """Pair ``i``, read from its files."""

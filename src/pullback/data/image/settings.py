@@ -10,7 +10,8 @@ from pullback.ranges import at_least
 class ImageDataSettings:
     """The keys of ``data.``: which pairs are matched, and what of them is shown."""
 
-    crop: str = "none"  # of both photographs: none | box | mask (the bounding box of the object's mask)
+    # of both photographs: none | box | mask (the bounding box of the object's mask); None: as each data set is cropped
+    crop: str | None = None
     margin: float = 0.0  # around a crop, as a share of its longer side
     test_pairs: int | None = None  # of each data set, drawn with the seed; None: all
     seed: int = 0
@@ -18,14 +19,13 @@ class ImageDataSettings:
     num_workers: int = 0  # processes that read photographs
 
     def __post_init__(self) -> None:
-        if self.crop not in CROPS:
+        if self.crop not in (None, *CROPS):
             raise ValueError(f"data.crop={self.crop} is unknown; use one of {', '.join(CROPS)}")
         at_least(0, margin=self.margin, seed=self.seed, num_workers=self.num_workers)
         at_least(1, batch_pairs=self.batch_pairs, test_pairs=self.test_pairs)
 
-    @property
-    def protocol(self) -> str:
-        """What these settings change of the data sets' own protocols; empty where they change nothing."""
-        if self.crop == "none":
+    def cropped(self, crop: str) -> str:
+        """What a crop makes of the data set's own protocol, in words; empty where it is none."""
+        if crop == "none":
             return ""
-        return f"cropped to the {self.crop}" + (f" with a margin of {self.margin:g}" if self.margin else "")
+        return f"cropped to the {crop}" + (f" with a margin of {self.margin:g}" if self.margin else "")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class ShownPair:
     pair: ImagePair
     score: ImageScore
     arrays: dict[str, Any]  # as stored
-    match: dict[str, Any]  # xy21, grid2, size2, patches2
+    match: dict[str, Any]  # xy21, grid2, size2, patches2; empty where there are keypoints alone
     interpolation: str  # of keypoints
     method: str = "this run"  # what made the match, in a word
     baseline: dict[str, Any] | None = None  # the match of concatenated features, where it is shown beside
@@ -57,6 +57,18 @@ class ShownPair:
         if pair.flow21 is None:
             return object_region(pair.image2)[0]
         return evaluated_pixels(pair.flow21, pair.known2, pair.image2.mask)
+
+    @property
+    def predicted1(self) -> dict[str, Float[Tensor, "t 2"]]:
+        """Where the keypoints of image 2 land on image 1: as a table of another program says, or by each match."""
+        if "foreign_xy1" in self.arrays:
+            return {self.method: torch.as_tensor(self.arrays["foreign_xy1"])}
+        keypoints2 = self.pair.keypoints2
+        assert keypoints2 is not None  # asked of pairs with keypoints
+        return {
+            method: keypoints_from_match(keypoints2, **match, interpolation=self.interpolation)
+            for method, match in self.matches.items()
+        }
 
     @property
     def has_keypoints(self) -> bool:
@@ -151,31 +163,26 @@ def texture_picture(shown: ShownPair) -> Picture:
 
 def keypoints_picture(shown: ShownPair) -> Picture:
     """Keypoints of image 2 where the stored match puts them on image 1, right or wrong, and the one beside it."""
-    pair, score, drawn = shown.pair, shown.score.keypoints, []
+    pair, score = shown.pair, shown.score.keypoints
     assert pair.keypoints2 is not None  # asked of pairs with keypoints
     truth1, threshold = (None, None) if score is None else (pair.keypoints1, KAPPA * score.length)
-    for match in shown.matches.values():
-        predicted1 = keypoints_from_match(pair.keypoints2, **match, interpolation=shown.interpolation)
-        photos = pair.image1, pair.image2
-        drawn.append(
-            draw_keypoints(*photos, pair.keypoints2, predicted1, title=shown.title, truth1=truth1, threshold=threshold)
-        )
+    draw = partial(draw_keypoints, pair.image1, pair.image2, pair.keypoints2, truth1=truth1, threshold=threshold)
+    drawn = {method: draw(predicted1, title=shown.title) for method, predicted1 in shown.predicted1.items()}
+    own = next(iter(drawn.values()))
     if len(drawn) == 1:
-        return drawn[0]
+        return own
     panels = (
-        replace(each.panels[0], label=f"{method}: {each.note or 'no ground truth'}")
-        for method, each in zip(shown.matches, drawn, strict=True)
+        replace(each.panels[0], label=f"{method}: {each.note or 'no ground truth'}") for method, each in drawn.items()
     )
-    return Picture(shown.title, tuple(panels), note=drawn[0].note)
+    return Picture(shown.title, tuple(panels), note=own.note)
 
 
 def flow_picture(shown: ShownPair) -> Picture:
     """The flow and its roughness, the true one beside it where it is known."""
     truth, score = shown.pair.flow21, shown.score
     flows = {"predicted": shown.flow21} | ({} if truth is None else {"true": truth})
-    note = f"smoothness {score.smoothness:.2f}" + (
-        "" if score.smoothness_truth is None else f", of the truth {score.smoothness_truth:.2f}"
-    )
+    parts = {"smoothness": score.smoothness, "of the truth": score.smoothness_truth}
+    note = ", ".join(f"{name} {value:.2f}" for name, value in parts.items() if value is not None)
     return draw_flow(shown.pair.image2, flows, title=shown.title, known2=shown.known2, note=note)
 
 

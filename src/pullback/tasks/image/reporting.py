@@ -61,6 +61,8 @@ def report_images(
     shown = [list(_shown(part)) for part in evaluated]
     if patches is not None:
         shown = [[with_baseline(one, patches(one.pair)) for one in part] for part in shown]
+    keyed = [one for part in shown for one in part if one.has_keypoints]
+    shown = [[one for one in part if one.match] for part in shown]  # keypoints of another program are no flow
     every = [one for part in shown for one in part]
     # the median pair of the first data set
     middle = next((part[min(1, len(part) - 1)] for part in shown if part), None)
@@ -69,7 +71,7 @@ def report_images(
         Gallery(
             "keypoints",
             "Keypoints",
-            [keypoints_picture(one) for one in every if one.pair.keypoints2 is not None],
+            [keypoints_picture(one) for one in keyed],
             _LEADS["keypoints"],
         ),
         Gallery("flow", "Flow and smoothness", [flow_picture(one) for one in every], _LEADS["flow"]),
@@ -116,7 +118,8 @@ def _shown(part: Evaluated) -> Iterator[ShownPair]:
                 f"{score.points.mean:.1f}\u00a0px"
             )
         interpolation = part.result.protocol.interpolation
-        arrays, match = dict(prediction.arrays), stored_match(prediction, pair)
+        arrays = dict(prediction.arrays)
+        match = {} if "foreign_xy1" in arrays else stored_match(prediction, pair)
         yield ShownPair(title, pair, score, arrays, match, interpolation, method=part.result.protocol.mode)
 
 

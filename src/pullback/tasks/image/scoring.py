@@ -12,6 +12,7 @@ from pullback.mapping.heats import heats_at_matches, pixels_of_patches
 from pullback.metrics.heat import HeatScore, score_heat
 from pullback.metrics.image import (
     ImageScore,
+    PointScore,
     evaluated_pixels,
     object_region,
     reference_length,
@@ -19,9 +20,10 @@ from pullback.metrics.image import (
     score_keypoints,
     smoothness,
 )
+from pullback.tasks.image.foreign import keypoints_of_table, lacks_flow, match_of_flow
 from pullback.tasks.image.results import ImageDatasetResult, ImagePairResult, ImageProtocol
-from pullback.tasks.scoring import score_pairs
-from pullback.tasks.store import Prediction, PredictionStore
+from pullback.tasks.scoring import Predictions, score_pairs
+from pullback.tasks.store import Prediction
 from pullback.types import ImagePair
 
 # Ways of carrying functions, and the arrays of a prediction that hold what they give at the patches of image 2.
@@ -42,7 +44,7 @@ class ImagePairs(Protocol):
 
 
 def score_image_store(
-    store: PredictionStore,
+    store: Predictions,
     pairs: ImagePairs,
     *,
     dataset: str,
@@ -80,6 +82,9 @@ def score_image_pair(prediction: Prediction, pair: ImagePair, *, pck_reference: 
 
     ``interpolation`` carries the keypoints ("nearest", "bilinear"); ``pck_reference`` names L (see `reference_length`).
     """
+    if "foreign_xy1" in prediction.arrays:
+        predicted1 = keypoints_of_table(prediction, pair)
+        return ImageScore(None, _keypoint_score(predicted1, pair, pck_reference), None, None, "none")
     match = stored_match(prediction, pair)
     flow21, truth21 = flow_from_match(**match), pair.flow21
     flow = keypoints = excluded = None
@@ -92,9 +97,10 @@ def score_image_pair(prediction: Prediction, pair: ImagePair, *, pck_reference: 
         excluded = int((~pixels if mask2 is None else mask2 & ~pixels).sum())
     if pair.keypoints1 is not None and pair.keypoints2 is not None:
         predicted1 = keypoints_from_match(pair.keypoints2, **match, interpolation=interpolation)
-        keypoints = score_keypoints(predicted1, pair.keypoints1, length=reference_length(pck_reference, pair))
+        keypoints = _keypoint_score(predicted1, pair, pck_reference)
+    smooth = None if lacks_flow(prediction, pixels) else smoothness(flow21, pixels)
+    smooth_truth = None if truth21 is None else smoothness(truth21, pixels)
     heats = {} if pair.heats1 is None or pair.heats2 is None else _heat_scores(prediction, pair, flow21, match)
-    smooth, smooth_truth = smoothness(flow21, pixels), None if truth21 is None else smoothness(truth21, pixels)
     return ImageScore(flow, keypoints, smooth, smooth_truth, region, excluded, heats)
 
 
@@ -118,12 +124,19 @@ def _heat_scores(
     return scores
 
 
+def _keypoint_score(predicted1: Float[Tensor, "t 2"], pair: ImagePair, pck_reference: str) -> PointScore:
+    assert pair.keypoints1 is not None  # asked of pairs with keypoints
+    return score_keypoints(predicted1, pair.keypoints1, length=reference_length(pck_reference, pair))
+
+
 def stored_match(prediction: Prediction, pair: ImagePair) -> dict[str, Any]:
     """``xy21, grid2, size2, patches2`` of a stored match: what a read-out to pixels needs.
 
     Raises ValueError when the match was made on photographs of other sizes than the pair's (another crop), KeyError
-    when it was made on meshes.
+    when it was made on meshes. A flow of another program is a match whose patches are pixels.
     """
+    if "foreign_flow21" in prediction.arrays:
+        return match_of_flow(prediction, pair)
     arrays = {
         name: torch.as_tensor(prediction.arrays[name]) for name in ("xy21", "grid2", "size1", "size2", "patches2")
     }

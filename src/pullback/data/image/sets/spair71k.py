@@ -52,6 +52,7 @@ class SPair71k(ImageDataset):
 
     published: ClassVar[Mapping[str, Mapping[str, Any]]] = {"spair71k": {"folder": "SPair-71k"}}
     name = "spair71k"
+    crop = "box"  # as Cheng et al. (2024) do it, by their supplement
 
     def __init__(
         self,
@@ -98,7 +99,11 @@ class SPair71k(ImageDataset):
                 f"dataset.spair71k.categories: {shorten(unknown)} not among {', '.join(sorted(by_category))}"
             )
         chosen = self.categories or sorted(by_category)
-        return [files for category in chosen for files in _named(self._drawn(by_category[category]), category)]
+        return [
+            SPairFiles(name, category, path)
+            for category in chosen
+            for name, path in named(drawn(by_category[category], self.sample, seed=_SEED))
+        ]
 
     def read(self, files: SPairFiles) -> ImagePair:
         known = _annotation(files.annotation, files.subset)
@@ -112,11 +117,6 @@ class SPair71k(ImageDataset):
         return ImagePair(
             files.name, image1, image2, files.subset, keypoints1=target, keypoints2=source, mirrored=mirrored
         )
-
-    def _drawn(self, paths: list[Path]) -> list[Path]:
-        if self.sample is None:
-            return paths
-        return [paths[i] for i in np.random.RandomState(_SEED).choice(len(paths), self.sample)]
 
     def _photo(self, known: Mapping[str, Any], side: str, keypoints: Float[Tensor, "t 2"], annotation: Path) -> Image:
         category = known["category"]
@@ -135,14 +135,18 @@ def _mask(path: Path) -> torch.Tensor | None:
     return read_mask(path) if path.is_file() else None
 
 
-def _named(paths: list[Path], category: str) -> list[SPairFiles]:
+def drawn(paths: list[Path], sample: int | None, *, seed: int) -> list[Path]:
+    """As prior work draws: with numpy's legacy generator and replacement; None takes all."""
+    return paths if sample is None else [paths[i] for i in np.random.RandomState(seed).choice(len(paths), sample)]
+
+
+def named(paths: list[Path]) -> list[tuple[str, Path]]:
     """The pairs, named ID-SOURCE-TARGET_CATEGORY; a repetition is numbered."""
     times: dict[Path, int] = {}
     found = []
     for path in paths:
         times[path] = times.get(path, 0) + 1
-        name = path.stem.replace(":", "_") + (f"~{times[path]}" if times[path] > 1 else "")
-        found.append(SPairFiles(name, category, path))
+        found.append((path.stem.replace(":", "_") + (f"~{times[path]}" if times[path] > 1 else ""), path))
     return found
 
 

@@ -135,6 +135,11 @@ class TSS(ImageDataset):
             mirrored=files.mirrored,
         )
 
+    def flow_places(self, i: int) -> list[str]:
+        """The layout of the data set itself, ``JODS/car_03_04/flow2.flo``, or ``JODS-car_03_04.flo``."""
+        files = self.pairs[i]
+        return [f"{files.subset}/{files.folder.name}/flow{files.target}.flo", *super().flow_places(i)]
+
     def check(self) -> str:
         return f"{super().check()}, {self.excluded}"
 
