@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str, list[str]]] = {
     "compare": ("one table of several runs", "comparison.compare", []),
     "paired": ("do two runs differ? a paired test", "comparison.paired", []),
     "curves": ("cumulative error curves of runs in one plot", "comparison.curves", []),
+    "fmaps": ("functional maps of several runs on one sheet", "comparison.fmaps", []),
     "tables": ("the paper's tables, published beside obtained", "comparison.tables", []),
 }
 

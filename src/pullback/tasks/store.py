@@ -122,6 +122,16 @@ class PredictionStore:
             raise DamagedPrediction(f"{path} belongs to the pair {printable(name, longest=200)}, not to {pair}")
         return prediction
 
+    def pairs(self) -> list[str]:
+        """The names of the stored pairs, in the order of their files; a damaged file is passed over with a warning."""
+        names = []
+        for path in sorted(self.directory.glob("*.npz")):
+            try:
+                names.append(_read(path)[0])
+            except DamagedPrediction as error:
+                log.warning("%s; it is passed over", error)
+        return names
+
     def save_failure(self, pair: str, reason: str) -> None:
         """Keeps why a pair could not be matched, until it is."""
         write_atomically(

@@ -21,6 +21,8 @@ _ARRAYS: Mapping[str, tuple[str, tuple[int | None, ...]]] = {
     "fmap12": ("f", (None, None)),
     "fmap12_init": ("f", (None, None)),
     "fmap21": ("f", (None, None)),
+    "evals1": ("f", (None,)),
+    "evals2": ("f", (None,)),
     "xy21": ("f", (None, 2)),
     "xy12": ("f", (None, 2)),
     "patches1": ("iu", (None,)),
@@ -32,7 +34,7 @@ _ARRAYS: Mapping[str, tuple[str, tuple[int | None, ...]]] = {
     "losses": ("f", (None,)),
     "seconds": ("fiu", ()),
 }
-_FINITE = ("fmap12", "fmap12_init", "fmap21", "xy21", "xy12", "seconds")
+_FINITE = ("fmap12", "fmap12_init", "fmap21", "evals1", "evals2", "xy21", "xy12", "seconds")
 _WORDS = {"iu": "whole numbers", "f": "decimal numbers", "fiu": "a number"}
 
 

@@ -44,6 +44,15 @@ def predicted(module: "image_module.ImageMatching") -> dict[str, dict[str, np.nd
     return {pair.name: module.stores[0].load(pair.name).arrays for pair in PAIRS if pair.name in module.stores[0]}
 
 
+def test_the_eigenvalues_of_the_functional_map_are_stored_with_it(tmp_path):
+    module = matching(tmp_path)
+    module.predict_step(PAIRS[:1], 0)
+    (arrays,) = predicted(module).values()
+    graphs = module.library.pair(PAIRS[0], device=module.device)
+    np.testing.assert_allclose(arrays["evals1"], graphs.image1.basis.evals[:8])
+    np.testing.assert_allclose(arrays["evals2"], graphs.image2.basis.evals[:8])
+
+
 def test_a_match_is_stored_with_all_that_scoring_needs(tmp_path):
     module = matching(tmp_path, two_way=True)
     module.predict_step(PAIRS[:1], 0)

@@ -130,6 +130,7 @@ def stored(pair: PatchPair, match: PatchMatch) -> dict[str, Any]:
         "fmap12": match.fmap12,
         "fmap12_init": match.fmap12_init,
         "losses": match.losses,
+        **_spectra(pair, match),
         "patches1": pair.image1.patches,
         "patches2": pair.image2.patches,
         "grid1": torch.tensor(pair.image1.grid),
@@ -140,3 +141,11 @@ def stored(pair: PatchPair, match: PatchMatch) -> dict[str, Any]:
     if match.reverse is not None:
         arrays |= {"xy12": match.reverse.xy21.float(), "fmap21": match.reverse.fmap12}
     return {name: None if value is None else value.cpu() for name, value in arrays.items()}
+
+
+def _spectra(pair: PatchPair, match: PatchMatch) -> dict[str, Any]:
+    """The eigenvalues that belong to the columns and rows of the functional map, where there is one."""
+    if match.fmap12 is None:
+        return {}
+    k2, k1 = match.fmap12.shape
+    return {"evals1": pair.image1.basis.evals[:k1], "evals2": pair.image2.basis.evals[:k2]}
