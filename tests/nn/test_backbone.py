@@ -58,6 +58,23 @@ def test_rotation_about_y_keeps_heights_and_distances(tiny_shape):
     assert torch.allclose(torch.cdist(turned, turned), torch.cdist(tiny_shape.verts, tiny_shape.verts), atol=1e-2)
 
 
+def test_full_rotations_keep_distances_and_take_every_direction_alike(tiny_shape):
+    xyz = XYZ(axes="full", scale=0.0, noise=0.0).train()
+    turned = [xyz(tiny_shape) for _ in range(200)]
+    assert torch.allclose(torch.cdist(turned[0], turned[0]), torch.cdist(tiny_shape.verts, tiny_shape.verts), atol=1e-2)
+    volume = [torch.linalg.det(verts[tiny_shape.faces[0]]) for verts in (turned[0], tiny_shape.verts)]
+    assert torch.allclose(*volume, atol=1e-5)  # no reflection
+    directions = torch.stack([verts[0] / verts[0].norm() for verts in turned])
+    assert directions.mean(dim=0).norm() < 0.25
+    assert torch.allclose(directions.T @ directions / 200, torch.eye(3) / 3, atol=0.12)
+
+
+@pytest.mark.parametrize(("axes", "minds"), [("y", True), ("all", True), ("full", False)])
+def test_coordinates_want_shapes_that_lie_alike_unless_all_rotations_are_learned(axes, minds):
+    assert XYZ(axes=axes).wants_alignment == minds
+    assert not WKS(16, k=20).wants_alignment
+
+
 @pytest.mark.parametrize("descriptor", [WKS(16, k=20), HKS(16, k=20), XYZ()])
 def test_descriptors_have_the_number_of_channels_they_announce(tiny_shape, descriptor):
     assert descriptor(tiny_shape).shape == (tiny_shape.n, descriptor.channels)

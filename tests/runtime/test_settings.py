@@ -47,6 +47,22 @@ def test_the_number_of_eigenfunctions_is_kept_where_it_is_typed():
     assert (cfg.data.k, cfg.data.laplacian) == (200, "robust")
 
 
+@pytest.mark.parametrize(
+    ("trained", "typed", "kept"), [("own", [], "own"), (None, [], None), ("own", ["data.align=null"], None)]
+)
+def test_shapes_lie_as_they_did_in_the_training_unless_it_is_typed(trained, typed, kept):
+    cfg = composed()
+    OmegaConf.update(cfg, "data.align", None, force_add=True)
+    config = {**TRAINED, "data": {**TRAINED["data"], **({"align": trained} if trained else {})}}
+    assert inherit(cfg, config, typed).data.align == kept
+
+
+def test_a_folder_of_references_is_the_users_to_type():
+    config = {**TRAINED, "data": {**TRAINED["data"], "align": "/some/where"}}
+    with pytest.raises(ValueError, match=r"turned to those of the folder '/some/where'; type data\.align=FOLDER"):
+        inherit(composed(), config, [])
+
+
 def test_a_value_that_the_checkpoints_part_lacks_is_refused():
     with pytest.raises(
         ValueError, match=r"solver\.n_steps does not exist in the checkpoint's solver, a DiffZoomOut.*solver=NAME"

@@ -8,17 +8,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from numpy import ndarray
+
 from pullback.data.errors import shorten
 from pullback.data.image.dataset import ImageDataset
 from pullback.data.known_sets import ABSENT, COMPLETE, DAMAGED, EDITIONS, INCOMPLETE
 from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles, Split
 from pullback.data.mesh.formats import count_vertices
 from pullback.data.mesh.io import read_mesh, read_mesh_file, read_vts
+from pullback.data.mesh.placing import estimated_misalignment, misalignment
+from pullback.data.mesh.selection import REFERENCES, take_evenly
 from pullback.geometry.cleaning import clean_mesh
 
 # Up to so many listed pairs, the ground truth of each is read: it may be a file of its own.
 _MANY_PAIRS = 1000
 SPLITS: tuple[Split, ...] = ("train", "test")
+_SOME = 20  # shapes of a set that are looked at for how they lie
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def examine(key: str, folder: Path, *, deep: bool = False) -> Finding:
         lost = ["none of its shapes was found"]
     problems = list(_problems(found, deep=deep))
     state = DAMAGED if problems else INCOMPLETE if lost else COMPLETE
-    remarks = tuple(_remarks(found)) if deep and not problems else ()
+    remarks = () if problems else (*_lying(key, found, deep=deep), *(_remarks(found) if deep else ()))
     return Finding(key, root, state, found.shape_counts(), found.pair_counts(), tuple(lost + problems), remarks, source)
 
 
@@ -175,6 +180,37 @@ def _image_problems(dataset: ImageDataset) -> Iterator[str]:
             dataset.load(i)
         except (ValueError, OSError) as error:
             yield str(error)
+
+
+def _lying(key: str, found: _Found, *, deep: bool) -> Iterator[str]:
+    """Told where the shapes do not lie alike.
+
+    By landmarks that all have in common; without any it is estimated, which takes a minute, if ``deep``.
+    """
+    shapes = take_evenly(list(dict.fromkeys(files for some in found.shapes.values() for files in some)), _SOME)
+    if len(shapes) < 2:
+        return
+    if all(files.vts is not None for files in shapes):
+        places = [_landmarks(files) for files in shapes]
+        if len({len(each) for each in places}) > 1:
+            return
+        lying = misalignment(places)
+    elif deep:
+        lying = estimated_misalignment(
+            [files.mesh for files in shapes], [files.mesh for files in take_evenly(shapes, REFERENCES)]
+        )
+    else:
+        return
+    if lying.is_large:
+        yield f"{lying}: for coordinates as input (backbone=diffusion_net_xyz) align it: dataset={key} data.align=own"
+
+
+def _landmarks(files: ShapeFiles) -> ndarray:
+    """Positions of some of the landmarks of a shape."""
+    verts = read_mesh(files.mesh)[0]
+    assert files.vts is not None
+    ids = read_vts(files.vts, n_vertices=len(verts))
+    return verts[ids[:: max(1, len(ids) // 200)]]
 
 
 def _remarks(found: _Found) -> Iterator[str]:

@@ -34,6 +34,7 @@ class Descriptor(nn.Module):
     """Gives ``channels`` input features at each vertex of a shape."""
 
     eigenfunctions: ClassVar[str] = ""  # how many of the shape it takes, by options (see MeshSolver)
+    wants_alignment: bool = False  # whether shapes have to lie alike
     channels: int
 
 
@@ -165,25 +166,29 @@ class LandmarkKernels(nn.Module):
 
 
 class XYZ(Descriptor):
-    """Vertex positions of the unit-area shape; in training rotated about one or all axes, scaled by axis and jittered.
+    """Vertex positions of the unit-area shape; in training turned, scaled by axis and jittered.
 
-    For data whose shapes are rigidly aligned beforehand. Angles in degrees, noise in units of √area (clipped at 5 times
-    its deviation).
+    Turned by at most ``rotation`` degrees about y or about all axes one after the other: for data whose shapes lie
+    alike (``data.align`` makes them). ``axes="full"`` draws from all rotations alike, for data that lie in any way;
+    ``rotation`` then says nothing. Noise in units of √area (clipped at 5 times its deviation).
     """
 
     def __init__(self, *, rotation: float = 90.0, axes: str = "y", scale: float = 0.1, noise: float = 0.01):
         super().__init__()
-        if axes not in ("y", "all"):
-            raise ValueError(f"axes={axes!r} is unknown; use y or all")
+        if axes not in ("y", "all", "full"):
+            raise ValueError(f"axes={axes!r} is unknown; use y, all or full")
         at_least(0, scale=scale, noise=noise, rotation=rotation)
         self.channels = 3
+        self.wants_alignment = axes != "full"
         self.rotation, self.axes, self.scale, self.noise = rotation, axes, scale, noise
 
     def forward(self, shape: Shape) -> Float[Tensor, "n 3"]:
         verts = shape.verts
         if not self.training:
             return verts
-        for axis in [1] if self.axes == "y" else [0, 1, 2]:
+        if self.axes == "full":
+            verts = verts @ _any_rotation(verts).T
+        for axis in {"y": [1], "all": [0, 1, 2], "full": []}[self.axes]:
             verts = verts @ _rotation(axis, self._symmetric(1, verts)[0] * math.radians(self.rotation)).to(verts).T
         verts = verts * (1 + self.scale * self._symmetric(3, verts))
         return verts + (self.noise * torch.randn_like(verts)).clamp(-5 * self.noise, 5 * self.noise)
@@ -191,6 +196,17 @@ class XYZ(Descriptor):
     @staticmethod
     def _symmetric(n: int, like: Float[Tensor, "n 3"]) -> Float[Tensor, " m"]:
         return 2 * torch.rand(n, dtype=like.dtype, device=like.device) - 1
+
+
+def _any_rotation(like: Float[Tensor, "n 3"]) -> Float[Tensor, "3 3"]:
+    """All rotations are equally likely: that of a unit quaternion with normal parts (Shoemake 1992)."""
+    w, x, y, z = nn.functional.normalize(torch.randn(4, dtype=like.dtype, device=like.device), dim=0)
+    rows = [
+        torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)]),
+        torch.stack([2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)]),
+        torch.stack([2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]),
+    ]
+    return torch.stack(rows)
 
 
 def _rotation(axis: int, angle: Float[Tensor, ""]) -> Float[Tensor, "3 3"]:

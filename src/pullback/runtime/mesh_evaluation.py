@@ -39,6 +39,8 @@ class MeshEvaluation:
         Method, landmarks and fine-tuning where there are any.
         """
         data = {key: run.config["data"][key] for key in ("k", "laplacian", "components")}
+        if run.config["data"].get("align") is not None:
+            data["align"] = run.config["data"]["align"]
         weights = {"sha256": sha256_of_weights(run.module), "rule": run.weights, "trained_on": run.trained_on}
         tuned = ("adaptation", "loss") if run.config.get("adaptation") is not None else ()
         optional = [part for part in ("method_name", "landmarks", *tuned) if run.config.get(part) is not None]

@@ -68,7 +68,7 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
 }
 # Parts that are one value.
 VALUES: Mapping[str, type] = {
-    **{"data.k": int, "data.laplacian": str, "data.crop": str, "data.margin": float},
+    **{"data.k": int, "data.laplacian": str, "data.align": str, "data.crop": str, "data.margin": float},
     **{"method_name": str, "landmarks": int},
 }
 # Networks that the project's own branches name. Any other, and every path, is the user's to type.
@@ -109,6 +109,10 @@ def check_offered(part: str, content: Any, *, source: str, typed: Collection[str
             kind = VALUES[part].__name__
             raise ForeignConfigError(
                 f"{source}: its {part} is {_shown(content)}, but should be a {kind}; type {part}=VALUE"
+            )
+        if part == "data.align" and built and content != "own":  # a path is the user's to type
+            raise ForeignConfigError(
+                f"{source}: its shapes were turned to those of the folder {_shown(content)}; type data.align=FOLDER"
             )
     elif not isinstance(content, Mapping):
         raise ForeignConfigError(

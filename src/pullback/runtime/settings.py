@@ -20,7 +20,7 @@ from pullback.runtime.parts import UnknownTarget
 # Taken from the configuration of a checkpoint or of stored predictions, as far as it has them, unless the command line
 # says otherwise.
 INHERITED = (
-    *("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian", "data.crop", "data.margin"),
+    *("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian", "data.align", "data.crop", "data.margin"),
     *("method_name", "landmarks"),
 )
 # Taken too where test pairs are tuned: what they are tuned by.

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
+from numpy import ndarray
 from torch.utils.data import DataLoader, Dataset
 
 from pullback.data.errors import MissingDataError
 from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles
 from pullback.data.mesh.library import ShapeLibrary
 from pullback.data.mesh.pairs import Selection, ShapePairDataset, check_landmark_counts
+from pullback.data.mesh.placing import Misalignment, misalignment
 from pullback.data.mesh.preparation import Job, prepare_all
 from pullback.data.mesh.sampling import PairSampler, ResumableLoader
 from pullback.data.mesh.selection import (
     at_least_two,
     draw_some,
     pairs_of,
+    references_of,
     take_evenly,
     tested_pairs,
     training_and_held_out,
@@ -61,6 +64,9 @@ class PairDataModule(LightningDataModule):
         self._training = ShapeLibrary(self.settings.preparation(training=True), cache_dir, capacity=capacity)
         self._measured = ShapeLibrary(self.settings.preparation(training=False), cache_dir, capacity=capacity)
         self.cache_dir = cache_dir
+        self.misalignments: dict[
+            str, Misalignment
+        ] = {}  # by data set, of those prepared here that ground truth tells of
 
     @property
     def train_names(self) -> list[str]:
@@ -105,15 +111,37 @@ class PairDataModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Prepares the shapes and distances that the trainer's stage needs; those of all stages without a trainer."""
-        stage = None if self.trainer is None else self.trainer.state.fn
-        sets = self._train_sets + self._val_sets if stage in (None, "fit", "validate") else []
-        sets = sets + self.test_sets if stage not in ("fit", "validate") else sets
+        named = self._sets_of(None if self.trainer is None else self.trainer.state.fn)
+        sets = [pairs for _, pairs in named]
         jobs = [job for pairs in sets for job in _jobs(pairs)]
         done = prepare_all(jobs, self.cache_dir, workers=self.settings.prepare_workers)
         counts = {job.files: done[job].landmarks for job in jobs}
         for pair in (pair for pairs in sets for pair in pairs.pairs if pair.truth is None):
             found = {files: counts[files] for files in (pair.shape1, pair.shape2)}
             check_landmark_counts({files: count for files, count in found.items() if count is not None})
+        self._measure(named, {job.files: done[job].places for job in jobs})
+
+    def _sets_of(self, stage: str | None) -> list[tuple[str, ShapePairDataset]]:
+        """The pairs that a trainer's stage needs, with the name of their data set; those of all stages without one."""
+        named: list[tuple[str, ShapePairDataset]] = []
+        if stage in (None, "fit", "validate"):
+            fitted = [dataset.name for dataset, *_ in self._fit_shapes]
+            validated = self.test_names if self.settings.select_on_test else fitted
+            named += [*zip(fitted, self._train_sets, strict=True), *zip(validated, self._val_sets, strict=True)]
+        if stage not in ("fit", "validate"):
+            named += zip(self.test_names, self.test_sets, strict=True)
+        return named
+
+    def _measure(
+        self, named: Sequence[tuple[str, ShapePairDataset]], places: Mapping[ShapeFiles, ndarray | None]
+    ) -> None:
+        """Tells how the shapes of each data set lie that have landmarks in common."""
+        for name in dict.fromkeys(name for name, _ in named):
+            shapes = dict.fromkeys(files for other, pairs in named if other == name for files in pairs.used())
+            known = [where for files in shapes if (where := places[files]) is not None]
+            if len(known) > 1 and len({where.shape for where in known}) == 1:
+                found = self.misalignments[name] = misalignment(known)
+                log.info("%s: %s", name, found)
 
     def train_dataloader(self) -> DataLoader:
         world, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
@@ -143,7 +171,7 @@ class PairDataModule(LightningDataModule):
         sets = []
         for dataset, shapes, _ in self._fit_shapes:
             pairs = pairs_of(dataset, "train", take_evenly(shapes, self.settings.train_shapes), protocol="unordered")
-            sets.append(ShapePairDataset(pairs, self._training))
+            sets.append(ShapePairDataset(self._in_frame(dataset, pairs), self._training))
             log.info("%s: %d training pairs, of %d shapes", dataset.name, len(pairs), len(sets[-1].used()))
         return sets
 
@@ -163,7 +191,8 @@ class PairDataModule(LightningDataModule):
                     dataset.name,
                     len(shapes),
                 )
-            sets.append(self._measured_set(draw_some(pairs, self.settings.val_pairs, seed=self.settings.seed)))
+            drawn = draw_some(pairs, self.settings.val_pairs, seed=self.settings.seed)
+            sets.append(self._measured_set(self._in_frame(dataset, drawn)))
             log.info(
                 "%s: %d of %d validation pairs, of %d shapes", dataset.name, len(sets[-1]), len(pairs), len(shapes)
             )
@@ -181,9 +210,15 @@ class PairDataModule(LightningDataModule):
         possible = tested_pairs(dataset, protocol=self.settings.protocol)
         pairs = draw_some(possible, most, seed=self.settings.seed)
         drawn_from = len(possible) if len(pairs) < len(possible) else None
+        pairs = self._in_frame(dataset, pairs)
         chosen = self._measured_set(pairs, Selection(protocol, dataset.pairs_rule, drawn_from))
         log.info("%s: %d of %d test pairs, of %d shapes", dataset.name, len(pairs), len(possible), len(chosen.used()))
         return chosen
+
+    def _in_frame(self, dataset: MeshDataset, pairs: list[ShapePairFiles]) -> list[ShapePairFiles]:
+        """The pairs in the frame of ``data.align``."""
+        references = references_of(dataset, self.settings.align)
+        return [pair.turned_to(references) for pair in pairs] if references else pairs
 
     def _measured_set(self, pairs: list[ShapePairFiles], selection: Selection | None = None) -> ShapePairDataset:
         return ShapePairDataset(pairs, self._measured, geodesics=self.settings.geodesics, selection=selection)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -33,6 +33,7 @@ class ShapeFiles:
     mesh: Path
     vts: Path | None = None  # landmarks: line i is the vertex (1-based) of landmark i
     mirrored_vts: Path | None = None  # the same landmarks with left and right exchanged
+    references: tuple[Path, ...] = ()  # meshes to whose common frame the shape is turned; none: it stays as it lies
 
     def __post_init__(self) -> None:
         if printable(self.name) != self.name:
@@ -86,6 +87,11 @@ class ShapePairFiles:
     @property
     def has_truth(self) -> bool:
         return self.truth is not None or (self.shape1.vts is not None and self.shape2.vts is not None)
+
+    def turned_to(self, references: tuple[Path, ...]) -> "ShapePairFiles":
+        """The pair with both shapes turned to the frame of some meshes."""
+        shape1, shape2 = (replace(files, references=references) for files in (self.shape1, self.shape2))
+        return ShapePairFiles(shape1, shape2, self.truth)
 
     def swapped(self) -> "ShapePairFiles":
         """The pair with 1 and 2 exchanged."""

@@ -2,19 +2,20 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pullback.data.cache import cached, content_hash
 from pullback.data.mesh.dataset import PairTruth, ShapeFiles
 from pullback.data.mesh.io import read_vts
+from pullback.data.mesh.placing import doubt, placement, placement_entry
 from pullback.data.mesh.shapes import PreparationSettings, load_shape
 from pullback.geometry.cleaning import MeshError, Relabelling
 from pullback.geometry.geodesic import geodesic_rows
@@ -33,6 +34,7 @@ class LoadedShape:
     mirrored: Int[Tensor, " t"] | None  # the vertex of each landmark with left and right exchanged
     relabel: Relabelling  # ids in the file → ids of the shape
     notes: tuple[str, ...]
+    as_it_lies: Float[Tensor, "n 3"]  # the vertices before the shape was turned into a common frame
 
 
 class ShapeLibrary:
@@ -65,7 +67,7 @@ class ShapeLibrary:
         if sources is None:
             return None
         path = self._geodesics_entry(loaded, method, sources)
-        verts, faces = loaded.shape.verts.double().numpy(), loaded.shape.faces.numpy()
+        verts, faces = loaded.as_it_lies.double().numpy(), loaded.shape.faces.numpy()
 
         def read(source: Path | BufferedIOBase) -> np.ndarray:
             # pages are read when they are asked for
@@ -93,6 +95,10 @@ class ShapeLibrary:
         sources = self._sources_of(files, tuple(truths))
         return sources is None or self._geodesics_entry(self.load(files), method, sources).exists()
 
+    def is_placed(self, files: ShapeFiles) -> bool:
+        """Whether there is nothing left to compute of how the shape lies."""
+        return not files.references or placement_entry(files.mesh, files.references, self.cache_dir).exists()
+
     def _load(self, files: ShapeFiles) -> LoadedShape:
         prepared = load_shape(files.mesh, self.settings, self.cache_dir, name=files.name)
         corr, mirrored = (
@@ -106,9 +112,18 @@ class ShapeLibrary:
                 f"{files.mirrored_vts} has {len(mirrored)} rows but {files.vts} has {len(corr)}: remove it, or "
                 "copy both again"
             )
-        return LoadedShape(
-            prepared.shape, corr, mirrored if corr is not None else None, prepared.relabel, prepared.notes
-        )
+        shape, doubts = self._turned(files, prepared.shape)
+        mirrored = mirrored if corr is not None else None
+        notes = prepared.notes + doubts
+        return LoadedShape(shape, corr, mirrored, prepared.relabel, notes, prepared.shape.verts)
+
+    def _turned(self, files: ShapeFiles, shape: Shape) -> tuple[Shape, tuple[str, ...]]:
+        """The shape in the frame of its references, and what is in doubt about it."""
+        if not files.references:
+            return shape, ()
+        placed = placement(files.mesh, files.references, self.cache_dir)
+        rotation = torch.from_numpy(placed.rotation).to(shape.verts)
+        return replace(shape, verts=shape.verts @ rotation.T), doubt(placed)
 
     def _sources_of(self, files: ShapeFiles, truths: tuple[PairTruth, ...]) -> Int[np.ndarray, " r"] | None:
         if (files, truths) not in self._sources:  # files of pairs are not read again for each of the pairs
@@ -123,6 +138,6 @@ class ShapeLibrary:
         return self._sources[files, truths]
 
     def _geodesics_entry(self, loaded: LoadedShape, method: str, sources: Int[np.ndarray, " r"]) -> Path:
-        verts, faces = loaded.shape.verts.numpy(), loaded.shape.faces.numpy()
+        verts, faces = loaded.as_it_lies.numpy(), loaded.shape.faces.numpy()
         key = content_hash({"version": _VERSION, "method": method, "verts": verts, "faces": faces, "sources": sources})
         return self.cache_dir / "geodesics" / f"{key}.npy"

@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from jaxtyping import Float
+from numpy import ndarray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -21,6 +23,8 @@ from pullback.data.mesh.shapes import PreparationSettings, operators_entry
 from pullback.geometry.cleaning import MeshError
 
 log = logging.getLogger(__name__)
+
+_PLACES = 200  # landmarks of a shape that tell how it lies
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Prepared:
     """What a job found out."""
 
     landmarks: int | None  # how many the ground truth of the shape has
+    # of some of them, as the shape lies in training or test
+    places: Float[ndarray, "t 3"] | None = field(default=None, compare=False)
     notes: tuple[str, ...] = ()
     error: str | None = None
     unkept: str | None = None  # why the cache could not take it
@@ -145,16 +151,20 @@ def _prepare(job: Job, cache_dir: Path) -> Prepared:
         return Prepared(None, unkept=str(error))
     except (ValueError, FileNotFoundError) as error:
         return Prepared(None, error=str(error))
-    return Prepared(None if loaded.corr is None else len(loaded.corr), loaded.notes)
+    if loaded.corr is None:
+        return Prepared(None, notes=loaded.notes)
+    some = loaded.corr[:: max(1, len(loaded.corr) // _PLACES)]
+    return Prepared(len(loaded.corr), loaded.shape.verts[some].double().numpy(), loaded.notes)
 
 
 def _is_ready(job: Job, cache_dir: Path) -> bool:
     try:
         if not operators_entry(job.files.mesh, job.settings, cache_dir).exists():
             return False
-        return job.geodesics is None or ShapeLibrary(job.settings, cache_dir).has_geodesics(
-            job.files, job.geodesics, truths=job.truths1
-        )
+        library = ShapeLibrary(job.settings, cache_dir)
+        if not library.is_placed(job.files):
+            return False
+        return job.geodesics is None or library.has_geodesics(job.files, job.geodesics, truths=job.truths1)
     except (ValueError, OSError):
         return False
 

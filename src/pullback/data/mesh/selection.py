@@ -2,17 +2,22 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles, Split
+from pullback.data.errors import MissingDataError
+from pullback.data.mesh.dataset import MeshDataset, MeshTree, ShapeFiles, ShapePairFiles, Split, find_tree
 from pullback.data.mesh.pairs import all_pairs, pairs_within
 from pullback.errors import UserError
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+OWN = "own"  # data.align: the references are shapes of the set itself
+REFERENCES = 7
 
 
 class NoPairs(UserError, ValueError):
@@ -75,6 +80,26 @@ def take_evenly(items: Sequence[T], count: int | None) -> list[T]:
     if count is None or count >= len(items):
         return list(items)
     return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int).tolist()]
+
+
+def references_of(dataset: MeshDataset, align: str | None) -> tuple[Path, ...]:
+    """The meshes to whose frame a data set is turned; none where it stays as it lies.
+
+    ``"own"``: some of its training shapes (of its test shapes where it has none), else some meshes of a folder. Raises
+    MissingDataError where there are less than two.
+    """
+    if align is None:
+        return ()
+    if align == OWN:
+        return tuple(files.mesh for files in take_evenly(dataset.shapes("train") or dataset.shapes("test"), REFERENCES))
+    folder = Path(align)
+    tree = (find_tree(folder) or MeshTree.of(folder, None)) if folder.is_dir() else None
+    if tree is None or len(tree.meshes) < 2:
+        found = "no folder" if tree is None else f"a folder with {len(tree.meshes)} meshes"
+        raise MissingDataError(
+            f"data.align={align} is {found}: give one that holds shapes of this kind, or data.align=own"
+        )
+    return tuple(take_evenly(list(tree.meshes.values()), REFERENCES))
 
 
 def draw_some(items: Sequence[T], most: int | None, *, seed: int) -> list[T]:

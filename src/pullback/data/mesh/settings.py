@@ -19,6 +19,8 @@ class DataSettings:
     # exact | sampled: approximate eigenfunctions of dense meshes, from functions around the samples
     basis: str = "exact"
     coarsen: int | None = None  # vertices of simplified training shapes; validation and test shapes stay as they are
+    # own | a folder: shapes are turned to the frame of the set's own, or of meshes there; None: they stay as they lie
+    align: str | None = None
     protocol: str = "unordered"  # of validation and test pairs that are not listed: unordered | ordered | ordered_self
     geodesics: str | None = "dijkstra"  # on which errors are measured: dijkstra | fast_marching | heat; None: no errors
     random_direction: bool = True  # training pairs (i, j) or (j, i), drawn anew in each epoch; False: always i < j

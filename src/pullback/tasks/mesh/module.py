@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from pullback.metrics.geodesic import check_point_map, geodesic_errors
 from pullback.nn.finite import check_features
 from pullback.tasks.mesh.adaptation import Adaptation
+from pullback.tasks.mesh.alignment import tell_misaligned
 from pullback.tasks.mesh.landmarks import Points, known_points
 from pullback.tasks.mesh.recent import Features, RecentFeatures
 from pullback.tasks.store import PredictionStore
@@ -123,6 +124,10 @@ class MeshMatching(LightningModule):
         figures = {f"val/loss/{name}" if name in terms else f"val/{name}": value for name, value in values.items()}
         self.log_dict(figures, batch_size=1, sync_dist=True)
         return {"values": values}
+
+    def setup(self, stage: str) -> None:
+        """Once the data are prepared, before the first pair."""
+        tell_misaligned(self.backbone, getattr(self._trainer, "datamodule", None))
 
     def predict_step(self, pair: ShapePair, batch_idx: int, dataloader_idx: int = 0) -> str:
         """Stores the match of a pair, unless it is there already.
