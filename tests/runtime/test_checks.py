@@ -122,6 +122,7 @@ TUNED = ["adaptation=fine_tuning", "loss=[orthogonality,consistency]"]
             r"fine-tuning needs gradients but the solver ZoomOut passes none; use solver=diff_zoomout",
         ),
         ("eval", [*TUNED, "solver=sampled_zoomout"], r"fine-tuning needs gradients but solver\.blur=null"),
+        ("eval", ["shard=1/3", "run=[score]"], r"shard=1/3 is a share of the pairs to match; leave it out"),
         ("eval", ["dataset=tss", *TUNED], r"networks of photographs are frozen: use adaptation=null"),
         (
             "eval",

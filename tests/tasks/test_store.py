@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from pullback.data.shards import Shard
 from pullback.tasks.store import DamagedPrediction, ForeignPredictions, PredictionStore, fingerprint_sha256
 
 CONFIG = {"solver": {"k_final": 130, "steps": [30, 40]}, "checkpoint": None, "data": {"k": 200}}
@@ -154,7 +155,10 @@ def test_shards_of_one_configuration_merge_without_overwriting(store, tmp_path):
     shard.save("c/d-e", P2P21 + 2, seconds=2.0)
     shard.save("broken", P2P21)
     shard.path("broken").write_bytes(b"")
+    shard.save_failure("e", "its features are NaN")
+    shard.mark_shard(Shard(2, 3))
     assert store.take_from(shard) == 1
+    assert store.failure("e") == "its features are NaN" and store.shards == {Shard(2, 3)}
     assert torch.equal(store.load("a-b").p2p21, P2P21)
     assert store.load("c/d-e").arrays["seconds"] == 2.0
 

@@ -54,7 +54,7 @@ class MatchSignals(NamedTuple):
 
 def match_signals(pair: PatchPair, match: PatchMatch, reverse: PatchMatch) -> MatchSignals:
     """The signals of a map 2 → 1 and one back."""
-    rows = {branch: _rows(pair, branch) for branch in ("basis", "descriptors")}
+    rows = {branch: feature_rows(pair, branch) for branch in ("basis", "descriptors")}
     products = [query @ reference.T for query, reference in rows.values()]
     likeness = products[0].add_(products[1])
     best1, best2 = likeness.argmax(dim=1), likeness.argmax(dim=0)
@@ -183,7 +183,7 @@ def _layout(xy21: Float[Tensor, "n2 2"], image2: PatchImage) -> Float[Tensor, ""
     return (1 - (here * there).sum() / scale) / 2
 
 
-def _rows(pair: PatchPair, branch: str) -> tuple[Float[Tensor, "n2 c"], Float[Tensor, "n1 c"]]:
+def feature_rows(pair: PatchPair, branch: str) -> tuple[Float[Tensor, "n2 c"], Float[Tensor, "n1 c"]]:
     """Features of unit length, their mean over both photographs taken off."""
     feats = (
         (pair.image2.basis_feat, pair.image1.basis_feat) if branch == "basis" else (pair.image2.feat, pair.image1.feat)

@@ -73,11 +73,11 @@ def check_learned(cfg: Mapping[str, Any]) -> None:
     if "untrained" not in cfg or cfg["untrained"] or "match" not in cfg.get("run", ["match"]) or cfg["kind"] == "image":
         return
     if cfg["ckpt"] is None and cfg.get("weights") is None and learns:
-        in_eval = "source" not in cfg
+        in_eval = "weights" in cfg
         raise ConfigError(
             "there are no weights, and a network with random ones says nothing; give ckpt=humans, "
             "ckpt=RUN/checkpoints/best.ckpt"
-            " or weights=FILE, use what needs none "
+            f"{' or weights=FILE' if in_eval else ''}, use what needs none "
             f"({'method=zoomout, or ' if in_eval else ''}backbone=raw_wks), "
             "or have the random network on purpose: untrained=true"
         )
@@ -205,6 +205,8 @@ def check_kind(cfg: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"dataset={names} holds photographs, for which nothing is trained; use python eval.py dataset={names}"
         )
+    if kind == "mesh" and cfg.get("mirrored", "never") != "never":
+        raise ConfigError(f"mirrored={cfg['mirrored']} is for photographs; leave it out for meshes")
     if kind == "mesh" and cfg.get("fusion") is not None:
         raise ConfigError(
             "fusion= joins two networks of photographs, but "
@@ -265,5 +267,7 @@ def check_stages(cfg: Mapping[str, Any]) -> None:
             f"run=[{','.join(run)}]: export writes the scored matches of photographs for other programs; "
             "use run=[match,score,export], with a data set of photographs"
         )
+    if cfg.get("shard") is not None and not {"match", "prepare"} & set(run):
+        raise ConfigError(f"shard={cfg['shard']} is a share of the pairs to match; leave it out where all are scored")
     if "report" in run and "score" not in run:
         raise ConfigError(f"run=[{','.join(run)}] has no scores to report; use run=[score,report]")

@@ -16,6 +16,7 @@ from pullback.data.cache import storing_required
 from pullback.runtime.build import Run
 from pullback.runtime.foreign_predictions import foreign_store
 from pullback.runtime.origin import check_described, description_of, fine_tuning
+from pullback.runtime.shards import gathered, mark_shards, tell_share
 from pullback.runtime.signals import stopping
 from pullback.tasks.results import check_complete, write_results
 from pullback.tasks.scoring import Predictions
@@ -67,6 +68,10 @@ def _evaluate(run: Run) -> None:
             run.evaluation.prepare(run)
     if "match" in stages:
         match(run)
+        if run.cfg.get("shard") is not None:
+            if run.trainer.is_global_zero:
+                tell_share(run)
+            return
     if "score" not in stages or not run.trainer.is_global_zero:
         return
     evaluated = score(run)
@@ -92,6 +97,7 @@ def match(run: Run) -> None:
     run.module.stores = [PredictionStore(store_folder(run, name), {"dataset": name, **made_by}) for name in names]
     for store in run.module.stores:
         sweep(store.directory)
+    mark_shards(run)
     run.trainer.predict(run.module, datamodule=run.data, return_predictions=False)
 
 
@@ -99,7 +105,7 @@ def score(run: Run) -> list[Any]:
     """Scores the stored predictions of every data set, of those pairs that the trainer's limit lets through."""
     evaluated = []
     for pairs, name in zip(limit_pairs(run), run.data.test_names, strict=True):
-        store = foreign_store(run.cfg, pairs, name) or PredictionStore.open(store_folder(run, name))
+        store = foreign_store(run.cfg, pairs, name) or gathered(run, name, pairs)
         check_described(store.fingerprint, run.config, source=str(store.signature))
         with Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task(f"scoring {name}", total=len(pairs))
@@ -132,6 +138,6 @@ def facts(run: Run, store: Predictions) -> dict[str, Any]:
         "method": made_by.get("method_name"),
         **told,
         "checkpoint": run.cfg.get("ckpt"),
-        "predictions": str(run.cfg.predictions),
+        "predictions": str(store.directory.parent),
         "training": run.training,
     }

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from pullback.data.cache import CacheError
 from pullback.data.image.datamodule import TestPairs
 from pullback.data.image.decoding import ImageError
+from pullback.data.shards import share_of
 from pullback.errors import UserError
 from pullback.runtime.build import Run
 from pullback.runtime.foreign_predictions import warn_of_exchanged_directions
@@ -54,7 +55,8 @@ class ImageEvaluation:
         run.module.to(run.trainer.strategy.root_device)
         problems = []
         with Progress(console=Console(stderr=True)) as progress:
-            for pairs, name in zip(run.data.test_sets, run.data.test_names, strict=True):
+            shared = share_of(run.data.test_sets, run.data.settings.shard)
+            for pairs, name in zip(shared, run.data.test_names, strict=True):
                 for i in progress.track(range(len(pairs)), description=f"features {name}"):
                     try:
                         pair = pairs[i]
@@ -74,7 +76,8 @@ class ImageEvaluation:
         branches = {"basis": run.module.fusion.basis, "descriptors": run.module.fusion.descriptors}
         weights = {name: branch.backbone.fingerprint()["weights_sha256"] for name, branch in branches.items()}
         parts = {part: run.config[part] for part in ("fusion", "graph", "solver")}
-        return {"data": data, **parts, "weights": weights, "seed": run.cfg.seed}
+        turned = {"mirrored": run.cfg.mirrored} if run.cfg.mirrored != "never" else {}
+        return {"data": data, **parts, **turned, "weights": weights, "seed": run.cfg.seed}
 
     def score(
         self, run: Run, pairs: TestPairs, store: Predictions, *, dataset: str, progress: Callable[[int], None]
@@ -123,7 +126,7 @@ def _patches(library: PatchLibrary, pair: ImagePair) -> PatchPair:
 def method(made_by: Mapping[str, Any]) -> dict[str, Any]:
     """What a protocol says of the method that stored predictions come from."""
     solver = instantiate(made_by["solver"])
-    notes = graph_line(made_by["graph"]) if solver.mode != "raw" else ""
+    notes = notes_of(made_by, graph=solver.mode != "raw")
     named = {"mode": solver.mode, "solver": solver.describe(), "fusion": fusion_line(made_by["fusion"])}
     return {**named, "seed": made_by["seed"], "notes": notes}
 
@@ -147,11 +150,14 @@ def branch_line(branch: Mapping[str, Any]) -> str:
     return describe(options) if describe is not None else class_of(backbone)
 
 
+def notes_of(made_by: Mapping[str, Any], *, graph: bool) -> str:
+    """What else sets the predictions of a fingerprint apart: their graph, and whether mirror images were tried."""
+    turned = "mirror images tried too" if made_by.get("mirrored") == "auto" else ""
+    return ", ".join(part for part in (graph_line(made_by["graph"]) if graph else "", turned) if part)
+
+
 def graph_line(graph: Mapping[str, Any]) -> str:
     """The patch graph: ``graph exponential, sym, k 200``."""
-    # earlier graphs had no rule of signs to name
-    unusual = [
-        ", signs by QR" * (graph.get("signs", "largest") == "qr"),
-        ", objects only" * bool(graph["objects_only"]),
-    ]
-    return f"graph {graph['weights']}, {graph['normalisation']}, k {graph['k']}" + "".join(unusual)
+    return f"graph {graph['weights']}, {graph['normalisation']}, k {graph['k']}" + (
+        ", objects only" if graph["objects_only"] else ""
+    )

@@ -24,6 +24,7 @@ from pullback.runtime.signals import stopping
 from pullback.solvers.patch_matching import closed_form
 from pullback.tasks.image.judging import ImageVerdict, judged_photographs
 from pullback.tasks.image.landing import PlacesLanding, land_places
+from pullback.tasks.image.mirroring import either_way
 from pullback.tasks.image.patches import PatchLibrary, check_masks
 from pullback.tasks.point_tables import SIDES, shown_table, write_table
 from pullback.types import Image, ImagePair, PatchMatch, PatchPair
@@ -71,7 +72,10 @@ class ImageMatcher:
         """
         patches = self.library.pair(pair, device=self.device)
         check_masks(pair, patches)
-        (match,) = self.solver([patches])
+        found = [patches], self.solver([patches])
+        if self.config.get("mirrored") == "auto":
+            found = either_way([pair], found, self.library, self.solver, device=self.device)
+        (patches,), (match,) = found
         if self.judge is not None and self.solver.mode in _QUICK:
             match = replace(match.to("cpu"), reverse=self.back(patches, match))
         return patches.to("cpu"), match.to("cpu")

@@ -17,9 +17,11 @@ from pullback.runtime.settings import inherit, inherited, instantiate, located
 from pullback.solvers.solver import named_with
 from pullback.tasks.mesh.adaptation import FineTuning
 from pullback.tasks.store import PredictionStore
-from pullback.tasks.training.weights import check_fit, load_checkpoint, load_weights_of_others
+from pullback.tasks.training.weights import check_fit, load_checkpoint
 
 _LARGEST_NETWORK = 2**32  # bytes of weights that a checkpoint's configuration may ask for
+# Where runs leave their stores, below a folder that holds several runs (that of ``eval.py -m shard=1/3,2/3,3/3``).
+_OF_RUNS = ("*/predictions/{dataset}", "*/{dataset}")
 
 
 def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, Any] | None]:
@@ -45,9 +47,23 @@ def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, 
         name, *others = [dataset.name for dataset in instantiate(cfg.dataset).values()]
         if is_foreign(cfg, [name, *others]):
             return on_whole_photographs(cfg, overrides), None
-        store = PredictionStore.open(Path(cfg.predictions) / name)
+        store = stores_of(cfg, name)[0]
         return inherit(cfg, store.fingerprint, overrides, source=str(store.signature), built="prepare" in cfg.run), None
     return cfg, None
+
+
+def stores_of(cfg: DictConfig, dataset: str) -> list[PredictionStore]:
+    """The stored predictions of a data set: in ``predictions``, or in each of the runs below it.
+
+    Raises NoPredictions where there are none.
+    """
+    top = Path(cfg.predictions)
+    if not PredictionStore.is_in(top / dataset):
+        below = [folder for pattern in _OF_RUNS for folder in sorted(top.glob(pattern.format(dataset=dataset)))]
+        found = [folder for folder in below if PredictionStore.is_in(folder)]
+        if found:
+            return [PredictionStore.open(folder) for folder in found]
+    return [PredictionStore.open(top / dataset)]
 
 
 def check_buildable(cfg: DictConfig, checkpoint: Mapping[str, Any], parts: Sequence[str], *, source: str) -> None:
@@ -107,17 +123,6 @@ def rule_of(cfg: DictConfig, module: nn.Module, checkpoint: Mapping[str, Any] | 
         return describe(checkpoint, cfg.ckpt)
     trainable = any(parameter.requires_grad for parameter in module.parameters())
     return f"none: untrained, seed {cfg.seed}" if trainable else "none: nothing to train"
-
-
-def weights_from_elsewhere(cfg: DictConfig, module: nn.Module) -> str | None:
-    """Fills ``module.backbone`` with the weights of others, and says whose they are and what their file settled.
-
-    None where none are given. Raises as ``load_weights_of_others``.
-    """
-    if cfg.get("weights") is None:
-        return None
-    told, settled = load_weights_of_others(module, cfg.weights), cfg.get("weights_settle") or ()
-    return f"{told}; settled by the file: {' '.join(settled)}" if settled else told
 
 
 def describe(checkpoint: Mapping[str, Any], path: str | Path) -> str:

@@ -21,7 +21,7 @@ from pullback.runtime.parts import UnknownTarget
 # says otherwise.
 INHERITED = (
     *("backbone", "fusion", "graph", "solver", "data.k", "data.laplacian", "data.align", "data.crop", "data.margin"),
-    *("method_name", "landmarks"),
+    *("method_name", "landmarks", "mirrored"),
 )
 # Taken too where test pairs are tuned: what they are tuned by.
 INHERITED_BY_ADAPTATION = ("loss",)

@@ -46,6 +46,7 @@ _AXES = "x y z -x -y -z"
 # Words that parts know. The parts check them too, but after seconds of imports.
 _ONE_OF = {
     "points_on": "source target",
+    "mirrored": "never auto",
     "data.laplacian": "cotangent robust",
     "data.components": "dust largest all",
     "data.basis": "exact sampled",

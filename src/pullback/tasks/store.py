@@ -7,6 +7,7 @@ A run that was stopped goes on where it ended; a run with another configuration 
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,16 +19,19 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from pullback.data.shards import Shard
 from pullback.errors import UserError
 from pullback.files import read_json
 from pullback.moved import with_present_names
 from pullback.plain_data import plain_data, printable
 from pullback.tasks.stored_arrays import UnusableMap, check_arrays, check_size
-from pullback.writing import write_atomically
+from pullback.writing import write_atomically, write_text_atomically
 
 log = logging.getLogger(__name__)
 
 _FINGERPRINT = "fingerprint.json"
+_SHARD = re.compile(r"shard-(\d+)-of-(\d+)\.txt")
+_FAILED = ".failed.txt"  # in the place of .npz
 _LONGEST_REASON = 2000  # characters
 _LONGEST_NAME = 120  # characters before ".npz"; file systems allow 255 bytes
 
@@ -69,12 +73,17 @@ class PredictionStore:
     def open(cls, directory: str | Path) -> "PredictionStore":
         """An existing store under its own fingerprint. Raises NoPredictions where there is none."""
         path = Path(directory) / _FINGERPRINT
-        if not path.is_file():
+        if not cls.is_in(Path(directory)):
             raise NoPredictions(
                 f"no stored predictions in {directory}: it has no {_FINGERPRINT}. Give predictions= the folder "
                 "predictions/ of a run"
             )
         return cls(directory, _read_fingerprint(path))
+
+    @staticmethod
+    def is_in(directory: Path) -> bool:
+        """Whether a folder is a store."""
+        return (directory / _FINGERPRINT).is_file()
 
     @property
     def signature(self) -> Path:
@@ -147,13 +156,30 @@ class PredictionStore:
             return printable(file.read(_LONGEST_REASON))
 
     def _failure_path(self, pair: str) -> Path:
-        return self.path(pair).with_suffix(".failed.txt")
+        return self.path(pair).with_suffix(_FAILED)
+
+    def is_untried(self, pair: str) -> bool:
+        """Whether neither a match of the pair is here nor a word on why there is none."""
+        return not self.path(pair).exists() and not self._failure_path(pair).exists()
+
+    def mark_shard(self, shard: Shard) -> None:
+        """Keeps that a process has begun with this share of the pairs."""
+        path = self.directory / f"shard-{shard.number}-of-{shard.of}.txt"
+        write_atomically(path, lambda file: file.write(f"begun: {shard}\n".encode()))
+
+    @property
+    def shards(self) -> set[Shard]:
+        """The shares that some process has begun with."""
+        names = [_SHARD.fullmatch(path.name) for path in self.directory.glob("shard-*-of-*.txt")]
+        return {Shard.named(f"{name[1]}/{name[2]}") for name in names if name is not None}
 
     def __contains__(self, pair: str) -> bool:
         return self.load(pair) is not None
 
     def take_from(self, other: "PredictionStore") -> int:
-        """Copies the pairs that only the other store has (a shard of a cluster run); returns how many.
+        """Copies what only the other store has (a shard of a cluster run): pairs, why others failed, which shards.
+
+        Returns how many pairs.
 
         Raises ForeignPredictions unless both have the same fingerprint.
         """
@@ -169,16 +195,23 @@ class PredictionStore:
             if pair not in self:
                 self.save(pair, prediction.p2p21, **prediction.arrays)
                 taken += 1
+        for path in sorted(other.directory.glob(f"*{_FAILED}")):
+            if path.is_file() and not (self.directory / path.name.replace(_FAILED, ".npz")).exists():
+                reason = path.read_bytes()[:_LONGEST_REASON].decode(errors="replace")
+                write_text_atomically(self.directory / path.name, reason)
+        for shard in other.shards:
+            self.mark_shard(shard)
         return taken
 
     def _check_or_sign(self) -> None:
         path = self.signature
+        filled = any(self.directory.glob("*.npz"))  # asked first: other processes sign before they fill
         if path.exists():
             stored = _read_fingerprint(path)
             if stored != self.fingerprint:
                 raise ForeignPredictions(_refusal(self.directory, stored, self.fingerprint))
             return
-        if any(self.directory.glob("*.npz")):
+        if filled:
             raise ForeignPredictions(
                 f"{self.directory} holds npz files but no {_FINGERPRINT}: nobody knows what made them. {_ADVICE}"
             )

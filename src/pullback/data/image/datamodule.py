@@ -14,6 +14,7 @@ from pullback.data.image.cropping import crop_pair
 from pullback.data.image.dataset import ImageDataset
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.settings import ImageDataSettings
+from pullback.data.shards import share_of
 from pullback.errors import UserError
 from pullback.types import ImagePair
 
@@ -74,6 +75,10 @@ class TestPairs(Dataset):
         return ", ".join(
             part for part in (self.dataset.protocol, drawn, first, self.settings.cropped(self.crop)) if part
         )
+
+    def part(self, places: slice) -> "TestPairs":
+        """Some of the pairs."""
+        return TestPairs(self.dataset, self.indices[places], self.settings)
 
     def first(self, count: int) -> "TestPairs":
         """The first pairs only; the protocol says so."""
@@ -139,16 +144,19 @@ class ImagePairDataModule(LightningDataModule):
 
     def test_dataloader(self) -> list[DataLoader]:
         """One loader for each data set, in the order of ``test_names``."""
-        options: dict[str, Any] = {
-            "batch_size": self.settings.batch_pairs,
-            "collate_fn": list,
-            "num_workers": self.settings.num_workers,
-        }
-        return [DataLoader(ReadPairs(pairs), **options) for pairs in self.test_sets]
+        return [self._loader(pairs) for pairs in self.test_sets]
 
     def predict_dataloader(self) -> list[DataLoader]:
-        """The same pairs."""
-        return self.test_dataloader()
+        """The same pairs, or this process's share of them."""
+        return [self._loader(pairs) for pairs in share_of(self.test_sets, self.settings.shard)]
+
+    def _loader(self, pairs: TestPairs) -> DataLoader:
+        return DataLoader(
+            ReadPairs(pairs),
+            batch_size=self.settings.batch_pairs,
+            collate_fn=list,
+            num_workers=self.settings.num_workers,
+        )
 
     def _chosen(self, dataset: ImageDataset) -> list[int]:
         most = self.settings.test_pairs

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from pullback.data.image.cropping import CROPS
+from pullback.data.shards import Shard
 from pullback.ranges import at_least
 
 
@@ -17,12 +18,15 @@ class ImageDataSettings:
     seed: int = 0
     batch_pairs: int = 1  # pairs that are matched together
     num_workers: int = 0  # processes that read photographs
+    shard: str | None = None  # 2/3: the second of three shares of the test pairs is matched; None: all
 
     def __post_init__(self) -> None:
         if self.crop not in (None, *CROPS):
             raise ValueError(f"data.crop={self.crop} is unknown; use one of {', '.join(CROPS)}")
         at_least(0, margin=self.margin, seed=self.seed, num_workers=self.num_workers)
         at_least(1, batch_pairs=self.batch_pairs, test_pairs=self.test_pairs)
+        if self.shard is not None:
+            Shard.named(self.shard)
 
     def cropped(self, crop: str) -> str:
         """What a crop makes of the data set's own protocol, in words; empty where it is none."""

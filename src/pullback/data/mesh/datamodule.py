@@ -28,6 +28,7 @@ from pullback.data.mesh.selection import (
     training_and_held_out,
 )
 from pullback.data.mesh.settings import DataSettings
+from pullback.data.shards import share_of
 from pullback.types import ShapePair
 
 log = logging.getLogger(__name__)
@@ -64,9 +65,8 @@ class PairDataModule(LightningDataModule):
         self._training = ShapeLibrary(self.settings.preparation(training=True), cache_dir, capacity=capacity)
         self._measured = ShapeLibrary(self.settings.preparation(training=False), cache_dir, capacity=capacity)
         self.cache_dir = cache_dir
-        self.misalignments: dict[
-            str, Misalignment
-        ] = {}  # by data set, of those prepared here that ground truth tells of
+        # By data set, of those prepared here that ground truth tells of.
+        self.misalignments: dict[str, Misalignment] = {}
 
     @property
     def train_names(self) -> list[str]:
@@ -129,7 +129,7 @@ class PairDataModule(LightningDataModule):
             validated = self.test_names if self.settings.select_on_test else fitted
             named += [*zip(fitted, self._train_sets, strict=True), *zip(validated, self._val_sets, strict=True)]
         if stage not in ("fit", "validate"):
-            named += zip(self.test_names, self.test_sets, strict=True)
+            named += zip(self.test_names, share_of(self.test_sets, self.settings.shard), strict=True)
         return named
 
     def _measure(
@@ -163,8 +163,8 @@ class PairDataModule(LightningDataModule):
         return [self._loader(pairs) for pairs in self.test_sets]
 
     def predict_dataloader(self) -> list[DataLoader]:
-        """The test pairs."""
-        return self.test_dataloader()
+        """The test pairs, or this process's share of them."""
+        return [self._loader(pairs) for pairs in share_of(self.test_sets, self.settings.shard)]
 
     @cached_property
     def _train_sets(self) -> list[ShapePairDataset]:

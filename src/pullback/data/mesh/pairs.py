@@ -97,10 +97,15 @@ class ShapePairDataset(Dataset[ShapePair]):
         """These pairs and after them all of them with 1 and 2 exchanged, without distances."""
         return ShapePairDataset(self.pairs + [pair.swapped() for pair in self.pairs], self.library)
 
-    def first(self, count: int) -> "ShapePairDataset":
-        """The first pairs only, measured as among all of them; the selection says so."""
+    def part(self, places: slice) -> "ShapePairDataset":
+        """Some of the pairs, measured as among all of them."""
         part = copy.copy(self)
-        part.__dict__ |= {"pairs": self.pairs[:count], "truths1": self.truths1, "truths2": self.truths2}
+        part.__dict__ |= {"pairs": self.pairs[places], "truths1": self.truths1, "truths2": self.truths2}
+        return part
+
+    def first(self, count: int) -> "ShapePairDataset":
+        """The first pairs only; the selection says so."""
+        part = self.part(slice(count))
         if self.selection is not None:
             drawn = f", drawn of {self.selection.drawn_from}" if self.selection.drawn_from else ""
             rule = f"the first {len(part)} of {len(self)} pairs{drawn}"

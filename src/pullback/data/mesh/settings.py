@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pullback.data.mesh.pairs import PROTOCOLS
 from pullback.data.mesh.shapes import PreparationSettings
+from pullback.data.shards import Shard
 from pullback.geometry.geodesic import METHODS
 from pullback.ranges import at_least
 
@@ -35,12 +36,15 @@ class DataSettings:
     memory_shapes: int = 128  # prepared shapes held in memory (5 MB each at 5,000 vertices and k = 200)
     num_workers: int = 0  # processes that load pairs; with the shapes in memory there is little for them to do
     prepare_workers: int | None = None  # processes that prepare shapes; None: one for each CPU
+    shard: str | None = None  # 2/3: the second of three shares of the test pairs is matched; None: all
 
     def __post_init__(self) -> None:
         at_least(1, test_pairs=self.test_pairs, memory_shapes=self.memory_shapes, prepare_workers=self.prepare_workers)
         at_least(2, k=self.k, coarsen=self.coarsen, samples=self.samples)
         at_least(0, train_shapes=self.train_shapes, val_shapes=self.val_shapes, val_pairs=self.val_pairs)
         at_least(0, seed=self.seed, num_workers=self.num_workers)
+        if self.shard is not None:
+            Shard.named(self.shard)
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"data.protocol={self.protocol} is unknown; use one of {', '.join(PROTOCOLS)}")
         if self.geodesics is not None and self.geodesics not in METHODS:

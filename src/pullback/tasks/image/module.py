@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule
 from pullback.data.image.datamodule import UnreadPair
 from pullback.mapping.heats import heats_by_features, heats_by_fmap, patch_means
 from pullback.nn.fusion import Fusion
+from pullback.tasks.image.mirroring import CHOICES, either_way
 from pullback.tasks.image.patches import GraphSettings, PatchLibrary
 from pullback.tasks.image.scoring import CARRIED, stored_match
 from pullback.tasks.store import PredictionStore
@@ -26,14 +27,25 @@ Solver = Callable[[Sequence[PatchPair]], list[PatchMatch]]
 class ImageMatching(LightningModule):
     """Features of two frozen branches, bases of patch graphs, a match from a solver.
 
+    ``mirrored="auto"`` also matches the mirror images of first photographs (see ``either_way``).
     ``stores`` take the predictions, one for each data set. A pair's result depends on that pair, the configuration and
     the seed alone: batches only share the work of a GPU.
     """
 
     def __init__(
-        self, fusion: Fusion, solver: Solver, graph: GraphSettings, *, cache_dir: str | Path, memory_images: int = 32
+        self,
+        fusion: Fusion,
+        solver: Solver,
+        graph: GraphSettings,
+        *,
+        cache_dir: str | Path,
+        memory_images: int = 32,
+        mirrored: str = "never",
     ):
         super().__init__()
+        if mirrored not in CHOICES:
+            raise ValueError(f"mirrored={mirrored!r} is unknown; use one of {', '.join(CHOICES)}")
+        self.mirrored = mirrored
         self.fusion = fusion
         self.solver = solver
         self.library = PatchLibrary(fusion, graph, cache_dir, memory_images=memory_images)
@@ -43,7 +55,10 @@ class ImageMatching(LightningModule):
     def match(self, pairs: Sequence[ImagePair]) -> tuple[list[PatchPair], list[PatchMatch]]:
         """The pairs as patch graphs, and their matches."""
         patch_pairs = [self.library.pair(pair, device=self.device) for pair in pairs]
-        return patch_pairs, self.solver(patch_pairs)
+        found = patch_pairs, self.solver(patch_pairs)
+        if self.mirrored == "never":
+            return found
+        return either_way(pairs, found, self.library, self.solver, device=self.device)
 
     def predict_step(
         self, pairs: Sequence[ImagePair | UnreadPair], batch_idx: int, dataloader_idx: int = 0

@@ -3,7 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pullback.data.cache import cached, cached_together, check_arrays, content_hash
 from pullback.data.image.decoding import ImageError
-from pullback.geometry.grid import SIGNS, grid_basis
+from pullback.geometry.grid import grid_basis
 from pullback.nn.finite import check_features
 from pullback.nn.fusion import Fusion
 from pullback.nn.image_backbone import FeatureMaps, ImageBackbone
@@ -25,7 +25,7 @@ from pullback.types import Eigenbasis, Image, ImagePair, PatchImage, PatchPair
 log = logging.getLogger(__name__)
 
 # Part of the keys of cached bases: to be raised whenever grid_basis changes its results.
-_BASIS_VERSION = 3
+_BASIS_VERSION = 2
 # A patch belongs to the object if the mask covers at least this share of it.
 _COVERED = 0.5
 _LEAST = 16  # patches of an object that can be matched
@@ -42,13 +42,10 @@ class GraphSettings:
     weights: str = "exponential"  # exponential (as printed) | release (as released) | uniform (content-blind)
     normalisation: str = "sym"  # sym | none
     eigensolver: str = "auto"  # auto | lanczos | eigsh | eigh | lobpcg
-    signs: str = "largest"  # of eigenfunctions: largest (entry positive) | qr (as released)
     objects_only: bool = False  # true: a graph of the object's patches alone, where there is a mask
 
     def __post_init__(self) -> None:
         at_least(1, k=self.k)
-        if self.signs not in SIGNS:
-            raise ValueError(f"signs={self.signs!r} is unknown: choose {' or '.join(SIGNS)}")
 
 
 class FeatureCache:
@@ -125,10 +122,15 @@ class PatchLibrary:
         for cache in (self.basis_features, self.descriptor_features):
             cache.load([photo for photo in photos if not cache.holds(photo)])
 
-    def pair(self, pair: ImagePair, *, device: torch.device) -> PatchPair:
-        """The two photographs with the features of both branches on the basis branch's grids, and their bases."""
-        photos = [pair.image1, pair.image2]
+    def pair(self, pair: ImagePair, *, device: torch.device, mirrored: bool = False) -> PatchPair:
+        """The two photographs with the features of both branches on the basis branch's grids, and their bases.
+
+        With ``mirrored`` the features of the first are those of its mirror image, each put back into its place.
+        """
+        photos = [mirror_image(pair.image1) if mirrored else pair.image1, pair.image2]
         maps = [*self.basis_features.load(photos), *self.descriptor_features.load(photos)]
+        if mirrored:
+            maps[::2] = [{name: values.flip(2) for name, values in of_one.items()} for of_one in maps[::2]]
         found = self.fusion.features(*({name: values.to(device) for name, values in of_one.items()} for of_one in maps))
         image1 = self._image(pair.image1, found.basis1, found.descriptors1)
         image2 = self._image(pair.image2, found.basis2, found.descriptors2)
@@ -172,6 +174,11 @@ class PatchLibrary:
 
             return cached(path, compute, save=_save_basis, load=load, what="the basis of a photograph").to(feat.device)
         return compute().to(feat.device)
+
+
+def mirror_image(photo: Image) -> Image:
+    """The photograph with left and right exchanged, without what lies on it in pixels."""
+    return replace(photo, pixels=photo.pixels.flip(2), mask=None, box=None)
 
 
 def patches_of(mask: Bool[Tensor, "H W"] | None, grid: tuple[int, int]) -> Int[Tensor, " n"]:

@@ -1,0 +1,69 @@
+"""Test pairs shared out among processes that know nothing of each other."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+
+from pullback.errors import UserError
+
+
+class NoShard(UserError, ValueError):
+    """A text that names no share of the pairs."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Share ``number`` of ``of``, counted from 1: neighbours, so that a process meets few photographs or shapes.
+
+    Shares differ by one pair at most; where there are fewer pairs than shares, some are empty.
+    """
+
+    number: int
+    of: int
+
+    @classmethod
+    def named(cls, text: Any) -> "Shard":
+        """The share that ``2/3`` stands for. Raises NoShard."""
+        found = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", str(text))
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise NoShard(f"shard={text} is no share of the pairs; give the second of three as shard=2/3")
+        return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def places(self, count: int) -> slice:
+        """Which of ``count`` pairs are in it."""
+        return slice(count * (self.number - 1) // self.of, count * self.number // self.of)
+
+
+@runtime_checkable
+class Divisible(Protocol):
+    """Pairs of which some can be taken."""
+
+    def __len__(self) -> int: ...
+
+    def part(self, places: slice) -> Self: ...
+
+
+Pairs = TypeVar("Pairs", bound=Divisible)
+
+
+def share_of(sets: Sequence[Pairs], shard: str | None) -> list[Pairs]:
+    """The share of each set that ``shard`` names; None is all of them."""
+    if shard is None:
+        return list(sets)
+    share = Shard.named(shard)
+    return [pairs.part(share.places(len(pairs))) for pairs in sets]
+
+
+def missing_shares(absent: Sequence[int], count: int, of: int) -> dict[Shard, int]:
+    """How many of the ``absent`` places among ``count`` are in each of ``of`` shares, for those that have some."""
+    found = {}
+    for number in range(1, of + 1):
+        share = Shard(number, of)
+        lacking = sum(place in range(count)[share.places(count)] for place in absent)
+        if lacking:
+            found[share] = lacking
+    return found
