@@ -19,10 +19,8 @@ def strongest_vote(pair: PatchPair, *, mirrored: bool = False) -> float:
 
     With ``mirrored`` the target lies on the source with left and right exchanged. Both branches choose, equally.
     """
-    likeness = sum(
-        query @ reference.T for query, reference in (feature_rows(pair, b) for b in ("basis", "descriptors"))
-    )
-    logits = likeness / (2 * _TEMPERATURE)
+    both = (feature_rows(pair, branch) for branch in ("basis", "descriptors"))
+    logits = torch.stack([query @ reference.T for query, reference in both]).sum(dim=0) / (2 * _TEMPERATURE)
     chosen = (2 * logits - logits.logsumexp(dim=0) - logits.logsumexp(dim=1, keepdim=True)).exp()
     weight, place = chosen.flatten().topk(max(1, int(_VOTERS * chosen.numel())))
     two, one = place // chosen.shape[1], place % chosen.shape[1]
