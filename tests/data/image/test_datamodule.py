@@ -32,7 +32,15 @@ def pair():
     flow21[0], flow21[1] = 4.0, -3.0
     keypoints2 = torch.tensor([[10.0, 10.0], [29.0, 21.0], [15.5, 12.25]])
     return ImagePair(
-        "a-b", image1, image2, "cups", keypoints2 + torch.tensor([4.0, -3.0]), keypoints2, flow21, image2.mask, True
+        "a-b",
+        image1,
+        image2,
+        "cups",
+        keypoints2 + torch.tensor([4.0, -3.0]),
+        keypoints2,
+        flow21,
+        image2.mask,
+        mirrored=True,
     )
 
 
