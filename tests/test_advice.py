@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 from omegaconf import OmegaConf
 from tests.advice import advised_by_documents, advised_by_messages, commands
-from tests.composing import CONFIGS, ROOT, composed, options
+from tests.composing import CONFIGS, ROOT, composed, options, yaml_of
 
 from pullback.errors import UsageError
 from pullback.moved import as_typed_now
@@ -133,6 +133,15 @@ def filled(command: str) -> list[str]:
 
 
 # A list of pairs is read before anything else: test_pairs_entry_points.py runs that command.
+def first_of_sweep(typed: Sequence[str]) -> list[str]:
+    """The data set, the networks and the solver of a sweep's first job, where the sweep chooses them."""
+    names = [word.removeprefix("sweep=") for word in typed if word.startswith("sweep=")]
+    params = {
+        key: value for name in names for key, value in yaml_of("sweep", name)["hydra"]["sweeper"]["params"].items()
+    }
+    return [f"{key}={str(params[key]).split(',')[0]}" for key in ("dataset", "fusion", "solver") if key in params]
+
+
 @pytest.mark.parametrize("command", [text for _, text in commands() if re.match(r"python(?!.*pairs=)", text)])
 def test_every_documented_command_is_accepted(command):
     _, script, *typed = filled(command)
@@ -140,7 +149,7 @@ def test_every_documented_command_is_accepted(command):
     accepted = [word for word in overrides(typed, program, CONFIGS) if not word.startswith(("-", "sweep="))]
     if "-m" in typed:  # the first of the values that are swept
         accepted = [word if "[" in word else word.split(",")[0] for word in accepted]
-    cfg = composed(program, *accepted)
+    cfg = composed(program, *first_of_sweep(typed), *accepted)
     if cfg.get("ckpt") is None and "predictions=" not in command:
         check(cfg)
 
