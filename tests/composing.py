@@ -9,6 +9,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from tests.remembered import remember_yaml_files
 
+from pullback.runtime.foreign_fit import settled
+from pullback.runtime.method_parts import tested
 from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
 
@@ -30,7 +32,7 @@ def _composed(program: str, overrides: tuple[str, ...]) -> DictConfig:
     register_resolvers()
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
         cfg = compose(program, overrides=[*overrides, "paths.output_dir=unused"])
-        return fitted(cfg, program, overrides)
+        return tested(fitted(settled(cfg, program, overrides), program, overrides), program, overrides)
 
 
 def options(group: str) -> list[str]:

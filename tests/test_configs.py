@@ -98,7 +98,8 @@ def test_an_object_of_this_project_is_written_with_all_its_options():
     for group, option in ((name, option) for name in WHOLE_GROUPS for option in options(name)):
         for written in targets(yaml_of(group, option)):
             parameters = inspect.signature(located(written["_target_"])).parameters
-            lacking += [f"{group}/{option}.yaml: {key}" for key in parameters if key not in written]
+            chosen = {name for entry in written.get("defaults", []) if isinstance(entry, dict) for name in entry}
+            lacking += [f"{group}/{option}.yaml: {key}" for key in parameters if key not in {*written, *chosen}]
     assert lacking == []
 
 
@@ -139,7 +140,8 @@ def test_a_data_set_of_photographs_chooses_its_task(dataset, solver):
         None,
         "pullback.tasks.image.module.ImageMatching",
     )
-    assert cfg.graph.k == 200 and cfg.solver._target_ == "pullback.solvers.patch_matching.PatchMatching"
+    assert cfg.graph.k == (100 if solver.startswith("paper") else 200)
+    assert cfg.solver._target_ == "pullback.solvers.patch_matching.PatchMatching"
 
 
 def test_several_data_sets_of_photographs_are_evaluated_together():
@@ -150,6 +152,13 @@ def test_each_mode_has_the_graph_that_belongs_to_it_unless_another_is_chosen():
     graphs = {mode: composed("eval", "dataset=tss", f"solver={mode}").graph.weights for mode in ("paper", "release")}
     assert graphs == {"paper": "exponential", "release": "release"}
     assert composed("eval", "dataset=tss", "solver=paper", "graph=uniform").graph.weights == "uniform"
+
+
+@pytest.mark.parametrize("graph", [[], *([f"graph={name}"] for name in options("graph"))])
+def test_the_released_optimiser_has_the_signs_of_the_release_on_every_graph(graph):
+    assert composed("eval", "dataset=tss", "solver=release", *graph).graph.signs == "qr"
+    assert composed("eval", "dataset=tss", "solver=release", *graph, "graph.signs=largest").graph.signs == "largest"
+    assert composed("eval", "dataset=tss", "solver=closed_form", *graph).graph.signs == "largest"
 
 
 CHOICES = [f"{group}={option}" for group in TRAINING_GROUPS for option in options(group)]

@@ -271,7 +271,7 @@ def test_help_is_quick_because_nothing_heavy_is_imported(program):
     assert not imported & {"torch", "lightning", "numpy", "scipy", "matplotlib"}
     solvers = (
         "closed_form, concat, diff_zoomout, discrete, nearest, paper, "
-        "paper_cpu, raw_basis, raw_descriptors, regularised, release, "
+        "paper_closed, paper_cpu, raw_basis, raw_descriptors, regularised, release, "
         "sampled_zoomout, two_branch, zoomout"
     )
     assert f"solver: {solvers}" in done.stdout

@@ -45,6 +45,12 @@ def test_the_branch_of_descriptors_was_called_loss_in_files():
     }
 
 
+@pytest.mark.parametrize(("before", "now"), [(True, "features"), (False, "printed")])
+def test_the_units_of_the_papers_loss_were_scale_free_or_not(before, now):
+    target = "pullback.solvers.pair_losses.PairLoss"
+    assert with_present_names({"_target_": target, "scale_free": before}) == {"_target_": target, "units": now}
+
+
 @pytest.mark.parametrize(
     ("before", "now"),
     [
@@ -61,6 +67,8 @@ def test_the_branch_of_descriptors_was_called_loss_in_files():
         ("files=image", "files=image"),
         ("loss=[orthogonality]", "loss=[orthogonality]"),
         ("loss.consistency.weight=1", "loss.consistency.weight=1"),
+        ("solver.optimiser.loss.scale_free=true", "solver.optimiser.loss.units=features"),
+        ("solver.optimiser.loss.scale_free=false", "solver.optimiser.loss.units=printed"),
         ("solver.optimiser.loss.diag=0", "solver.optimiser.loss.diag=0"),
     ],
 )

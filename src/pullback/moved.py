@@ -31,7 +31,11 @@ _MOVED = {
 
 
 # The branch of a fusion whose features the functional map aligns was called loss, as the training's loss is.
-_OPTIONS = {"pullback.nn.fusion.Fusion": {"loss": "descriptors"}}
+_OPTIONS = {
+    "pullback.nn.fusion.Fusion": {"loss": "descriptors"},
+    "pullback.solvers.pair_losses.PairLoss": {"scale_free": "units"},
+}
+_UNITS = {True: "features", False: "printed"}  # of the paper's loss: scale_free was true or false
 _WORDS = {"loss": "descriptors", "transferred_loss": "transferred_descriptors"}
 _WORDED = {  # the options that have such words as values
     "pullback.mapping.readout.Readout": "embedding",
@@ -43,6 +47,8 @@ _WORDED = {  # the options that have such words as values
 _TYPED = (
     (re.compile(r"^(files=)photo(?:s|graphs)$"), r"\1image"),
     (re.compile(r"^(files=)meshes$"), r"\1mesh"),
+    (re.compile(r"^([+]*solver\.optimiser\.loss\.)scale_free=(?i:true)$"), r"\1units=features"),
+    (re.compile(r"^([+]*solver\.optimiser\.loss\.)scale_free=(?i:false)$"), r"\1units=printed"),
     (re.compile(r"^([~+]*(?:branch@)?fusion\.)loss(?=[.=]|$)"), r"\1descriptors"),
     (re.compile(r"^((?:solver|.*[.]solver)=.*?)\braw_loss\b"), r"\1raw_descriptors"),
     (
@@ -69,6 +75,8 @@ def with_present_names(config: Any) -> Any:
     result = {}
     for key, below in config.items():
         value = target if key == "_target_" else with_present_names(below)
+        if key == "scale_free" and key in options and isinstance(value, bool):
+            value = _UNITS[value]
         result[options.get(key, key)] = _in_words(value) if key == worded else value
     return result
 

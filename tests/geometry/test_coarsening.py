@@ -60,3 +60,18 @@ def test_ground_truth_moves_to_the_nearest_vertex(icosphere):
     verts, _, _ = coarsen(*icosphere, 100)
     expected = [np.linalg.norm(verts - vertex, axis=1).argmin() for vertex in icosphere[0]]
     assert nearest_vertices(icosphere[0], verts).tolist() == expected
+
+
+def test_a_triangle_that_hangs_on_an_edge_does_not_keep_a_surface_from_being_simplified(icosphere):
+    verts, faces = icosphere
+    fin = np.array([[faces[0, 0], faces[0, 1], len(verts)]])
+    verts, faces = np.concatenate([verts, verts[faces[0, :1]] * 1.02]), np.concatenate([faces, fin])
+    coarse_verts, coarse_faces, notes = coarsen(verts, faces, 200)
+    assert 190 <= len(coarse_verts) <= 210 and is_closed_manifold(coarse_faces)
+    assert notes == ["1 triangles that hung on edges of three or more were dropped before it was simplified"]
+
+
+def test_a_hole_of_a_few_edges_may_close(icosphere):
+    verts, faces = icosphere
+    coarse_verts, coarse_faces, notes = coarsen(verts, faces[1:], 200)
+    assert 190 <= len(coarse_verts) <= 210 and notes == [] and component_labels(coarse_faces).max() == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pullback.geometry.eigenbasis import eigen_residual, solve_eigenproblem
+from pullback.geometry.eigenbasis import eigen_residual, householder_signs, solve_eigenproblem
 from pullback.geometry.grid import edge_weights, grid_basis, grid_edges, grid_laplacian
 
 GRID = (7, 5)
@@ -165,12 +165,59 @@ def test_patches_numbered_in_a_transposed_photograph_have_the_same_eigenfunction
     assert torch.allclose(upright.evecs, moved, atol=1e-4)
 
 
+def nearly_plain(seed):
+    """A chessboard of 9 × 13 patches whose edges differ by thousandths: a cosine is as large at both ends."""
+    noise = torch.randn(117, 1, generator=torch.Generator().manual_seed(seed))
+    return (torch.arange(117) % 2)[:, None] + 1e-3 * noise
+
+
+def test_signs_of_a_qr_decomposition_agree_between_nearly_equal_graphs_and_largest_entries_do_not():
+    products = {}
+    for signs in ("qr", "largest"):
+        bases = [grid_basis(nearly_plain(seed), (9, 13), k=12, signs=signs) for seed in range(6)]
+        products[signs] = torch.stack([(bases[0].evecs * basis.evecs).sum(dim=0) for basis in bases[1:]])
+    assert products["qr"].min() > 0.9
+    assert products["largest"].min() < -0.9
+
+
+def test_the_rule_of_signs_changes_signs_alone(feat):
+    usual, released = (grid_basis(feat, GRID, k=20, signs=signs) for signs in ("largest", "qr"))
+    assert torch.equal(usual.evals, released.evals)
+    assert torch.equal(usual.evecs.abs(), released.evecs.abs())
+    assert not torch.equal(usual.evecs, released.evecs)
+
+
+def test_signs_of_a_qr_decomposition_make_it_the_identity():
+    basis = grid_basis(nearly_plain(3), (9, 13), k=20, signs="qr")
+    assert torch.allclose(torch.linalg.qr(basis.evecs).Q, basis.evecs, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", ["all eigenfunctions", "pieces", "lone patches", "repeated eigenvalues"])
+def test_signs_of_a_qr_decomposition_do_not_depend_on_those_before(case):
+    pieces = torch.tensor([0, 1, 3, 4, 7, 9, 10, 11])
+    evecs = (
+        {
+            "all eigenfunctions": lambda: grid_basis(nearly_plain(4)[:15], (3, 5), k=15),
+            "pieces": lambda: grid_basis(nearly_plain(4)[:8], (3, 4), k=8, patches=pieces),
+            "lone patches": lambda: grid_basis(torch.ones(3, 1), (3, 3), k=3, patches=torch.tensor([0, 4, 8])),
+            "repeated eigenvalues": lambda: grid_basis(torch.ones(64, 1), (8, 8), k=20, weights="uniform"),
+        }[case]()
+        .evecs.double()
+        .numpy()
+    )
+    signs = householder_signs(evecs)
+    assert set(signs) <= {-1.0, 1.0}
+    flips = np.where(np.random.default_rng(0).random(evecs.shape[1]) < 0.5, -1.0, 1.0)
+    assert np.array_equal(evecs * signs, (evecs * flips) * householder_signs(evecs * flips))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"k": 36}, r"k=36 .*35 patches.*at most 35"),
         ({"k": 5, "weights": "gaussian"}, r"weights='gaussian' is unknown"),
         ({"k": 5, "normalisation": "rw"}, r"normalisation='rw' is unknown"),
+        ({"k": 5, "signs": "first"}, r"signs='first' is unknown: choose largest or qr"),
         ({"k": 5, "solver": "arpack"}, r"solver='arpack' is unknown"),
         ({"k": 12, "solver": "lobpcg"}, r"3k points, and k=12 but there are 35; use k=11"),
         ({"k": 5, "patches": torch.arange(30)}, r"features of 35 patches do not fit a graph of 30"),

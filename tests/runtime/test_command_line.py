@@ -220,3 +220,15 @@ def test_a_suggested_option_exists_in_the_program_it_is_suggested_for():
                 key, _, value = right.partition("=")
                 assert key in words.keys or key in words.groups, f"{program}: {right}"
                 assert not value or value in words.options(key) or key == "device"
+
+
+def test_a_read_out_by_name_where_the_solver_has_none_to_choose_is_told_with_the_keys_to_change():
+    from hydra.errors import ConfigCompositionException
+
+    from pullback.runtime.hydra_errors import in_words
+    from pullback.runtime.option_names import Vocabulary
+
+    with pytest.raises(ConfigCompositionException) as refused:
+        composed("eval", "dataset=tss", "solver=concat", "solver/readout=carried")
+    told = in_words(refused.value, Vocabulary("eval", CONFIGS))
+    assert "the solver= that is chosen has no solver/readout= to choose; change the keys under solver.readout" in told

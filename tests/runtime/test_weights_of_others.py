@@ -4,27 +4,19 @@ import pytest
 import torch
 from tests.composing import composed
 from tests.fakes import write_faust
-from tests.foreign_networks import DiffusionNetOfUlrssm, ulrssm_checkpoint
+from tests.foreign_networks import DiffusionNetOfSharp, DiffusionNetOfUlrssm, dpfm_state, ulrssm_checkpoint
 from tests.later import later
+from torch import nn
 
 from pullback.nn.foreign_weights import ForeignWeightsError
 from pullback.runtime.checks import ConfigError, check
-from pullback.runtime.origin import describe, trained_on
+from pullback.runtime.origin import describe, trained_on, weights_from_elsewhere
+from pullback.runtime.settings import instantiate
 
 runtime_build = later("pullback.runtime.build")
 
-NETWORK = [
-    "backbone.descriptor.channels=12",
-    "backbone.descriptor.k=20",
-    "backbone.network.k=20",
-    "backbone.network.width=16",
-]
-FITTING = [
-    *NETWORK,
-    "backbone.network.n_blocks=2",
-    "backbone.network.out_channels=6",
-    "backbone.network.gradient_features=ulrssm",
-]
+SMALL = ["backbone.descriptor.k=20", "backbone.network.k=20"]
+FITTING = SMALL
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +55,93 @@ def test_a_program_begins_with_the_weights_and_says_where_they_come_from(home, p
         assert rule.endswith("step 7, trained on faust, begun with the weights of faust.pth")
 
 
-def test_weights_that_do_not_fit_are_refused_with_the_file_and_what_to_type(home):
-    message = (
-        r"weights=.*faust\.pth does not fit: first\.weight .*\(16, 12\).*It would with .*backbone\.network\.n_blocks=2"
-    )
+def test_what_is_typed_wins_and_where_it_contradicts_the_tensors_they_are_refused_with_what_to_type(home):
+    message = r"weights=.*faust\.pth does not fit: last\.weight .*\(6, 16\).*It would with .*out_channels=6"
     with pytest.raises(ForeignWeightsError, match=message):
-        runtime_build.build(configured("eval", home))
+        runtime_build.build(configured("eval", home, *FITTING, "backbone.network.out_channels=7"))
+
+
+def written(folder, authors, inputs):
+    """A file in the form of its authors: 2 blocks of width 16, 24 outputs."""
+    sizes = {"inputs": inputs, "outputs": 24}
+    torch.manual_seed(0)
+    content = {
+        "ULRSSM": lambda: ulrssm_checkpoint(DiffusionNetOfUlrssm(**sizes)),
+        "diffusion-net": lambda: DiffusionNetOfSharp(**sizes).state_dict(),
+        "DPFM": lambda: dpfm_state(DiffusionNetOfSharp(**sizes)),
+    }[authors]()
+    torch.save(content, folder / "peer.pth")
+    return f"weights={folder / 'peer.pth'}"
+
+
+PEERS = [
+    ("ULRSSM", 128, "WKS", ("TwoBranch", "spectral"), "ulrssm"),
+    ("ULRSSM", 3, "XYZ", ("TwoBranch", "features"), "ulrssm"),
+    ("diffusion-net", 16, "FixedHKS", ("RegularisedSolver", None), "complex"),
+    ("diffusion-net", 3, "XYZ", ("RegularisedSolver", None), "complex"),
+    ("DPFM", 3, "XYZ", ("RegularisedSolver", None), "complex"),
+]
+
+
+@pytest.mark.parametrize(("authors", "inputs", "descriptor", "solver", "products"), PEERS)
+def test_a_file_settles_network_inputs_and_read_out(tmp_path, authors, inputs, descriptor, solver, products):
+    cfg = composed("eval", written(tmp_path, authors, inputs))
+    check(cfg)
+    network = cfg.backbone.network
+    assert cfg.backbone.descriptor._target_.endswith(f".{descriptor}")
+    assert (network.in_channels, network.out_channels, network.width, network.n_blocks) == (inputs, 24, 16, 2)
+    assert network.gradient_features == products
+    assert (cfg.solver._target_.rsplit(".", 1)[1], cfg.solver.get("read_out")) == solver
+    module = nn.ModuleDict({"backbone": instantiate(cfg.backbone)})
+    told = weights_from_elsewhere(cfg, module)
+    assert f"fed {descriptor} of {inputs} channels; settled by the file: " in told and "out_channels=24" in told
+
+
+def test_sixteen_channels_of_heat_kernels_are_never_fed_wave_kernels_without_a_word(tmp_path, caplog):
+    cfg = composed("eval", written(tmp_path, "diffusion-net", 16), "backbone=diffusion_net")
+    assert cfg.backbone.descriptor._target_.endswith(".WKS")  # as it was typed
+    weights_from_elsewhere(cfg, nn.ModuleDict({"backbone": instantiate(cfg.backbone)}))
+    assert "whose 16 channels are usually HKS; this backbone gives them WKS of 16 channels" in caplog.text
+
+
+def test_channels_that_say_nothing_are_announced(tmp_path, caplog):
+    composed("eval", written(tmp_path, "ULRSSM", 12))
+    assert "12 input channels do not say what features they are" in caplog.text
+
+
+def test_a_solver_that_is_typed_stays(tmp_path):
+    cfg = composed("eval", written(tmp_path, "ULRSSM", 128), "solver=zoomout", "backbone.network.k=60")
+    assert cfg.solver._target_.endswith(".ZoomOut") and cfg.backbone.network.k == 60
+    assert not any(text.startswith("solver=") for text in cfg.weights_settle)
+
+
+def test_match_takes_their_network_and_keeps_its_own_starts(tmp_path):
+    files = ["source=a.off", "target=b.off"]
+    cfg = composed("match", written(tmp_path, "ULRSSM", 128), *files)
+    assert cfg.backbone.network.out_channels == 24 and cfg.solver._target_.endswith(".ZoomOut")
+    cfg = composed("match", written(tmp_path, "ULRSSM", 128), *files, "starts=features")
+    assert cfg.solver._target_.endswith(".TwoBranch")
+
+
+@pytest.mark.parametrize("method", ["ulrssm", "consistent_fmaps", "geomfmaps", "geomfmaps_supervised", "simplified"])
+def test_a_method_of_training_is_evaluated_without_what_is_for_training_alone(method):
+    cfg = composed("eval", f"method={method}", "untrained=true")
+    check(cfg)
+    assert cfg.method_name == method
+    assert (cfg.optimizer, cfg.scheduler, dict(cfg.loss), list(cfg.callbacks)) == (None, None, {}, ["progress"])
+    assert "monitor" not in cfg and "recipe" not in cfg
+
+
+def test_its_losses_stay_where_pairs_are_tuned_by_them():
+    cfg = composed("eval", "method=ulrssm", "untrained=true", "adaptation=fine_tuning")
+    assert sorted(cfg.loss) == ["bijectivity", "consistency", "orthogonality"]
+
+
+@pytest.mark.parametrize("typed", ["scheduler=cosine", "recipe=paper", "optimizer.lr=0.1"])
+def test_what_is_for_training_is_refused_in_an_evaluation(typed):
+    key = typed.split("=")[0]
+    with pytest.raises(ConfigError, match=rf"{key}.* is for training, and eval\.py trains nothing; leave it out"):
+        composed("eval", "untrained=true", f"+{typed}" if "." in typed else typed)
 
 
 @pytest.mark.parametrize(

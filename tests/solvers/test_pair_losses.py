@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pullback.mapping.fmap import eigenvalue_difference
-from pullback.solvers.pair_losses import PairLoss, Unknowns, diagonal, feature_error
+from pullback.solvers.pair_losses import UNITS, PairLoss, Unknowns, diagonal, feature_error
 
 P, K1, K2, R, C = 2, 4, 5, 2, 6
 
@@ -21,8 +21,12 @@ def naive_terms(unknowns, coeffs1, coeffs2, delta, loss):
     """The equations with explicit traces, one pair at a time."""
     rows = []
     for fmap, z1, z2, a, b, d in zip(*unknowns, coeffs1, coeffs2, delta, strict=True):
-        feature = torch.linalg.norm(fmap @ a - b) ** 2 * (K2 / torch.linalg.norm(b) ** 2 if loss.scale_free else 1)
+        feature = torch.linalg.norm(fmap @ a - b) ** 2
         diag = sum((d[i, j] * fmap[i, j]) ** 2 for i in range(K2) for j in range(K1))
+        if loss.units != "printed":
+            feature = feature * K2 / torch.linalg.norm(b) ** 2
+        if loss.units == "normalised":
+            diag = diag * K2 * K1 / torch.linalg.norm(d) ** 2
         cons = torch.linalg.norm(fmap @ z1 - z2) ** 2
         trace = torch.trace(z1.T @ (torch.eye(K1) + fmap.T @ fmap) @ z1) + torch.trace(
             z2.T @ (torch.eye(K2) + fmap @ fmap.T) @ z2
@@ -36,15 +40,15 @@ def naive_terms(unknowns, coeffs1, coeffs2, delta, loss):
 
 
 @pytest.mark.parametrize("trace", ["printed", "two_way"])
-@pytest.mark.parametrize("scale_free", [True, False])
-def test_the_terms_are_the_equations(problem, trace, scale_free):
-    loss = PairLoss(feature=0.3, diag=5.0, cons=0.2, latent=0.7, orthonormal=0.9, trace=trace, scale_free=scale_free)
+@pytest.mark.parametrize("units", UNITS)
+def test_the_terms_are_the_equations(problem, trace, units):
+    loss = PairLoss(feature=0.3, diag=5.0, cons=0.2, latent=0.7, orthonormal=0.9, trace=trace, units=units)
     assert torch.allclose(loss(*problem, step=0), naive_terms(*problem, loss))
 
 
 @pytest.mark.parametrize("trace", ["printed", "two_way"])
 def test_gradients_agree_with_finite_differences(problem, trace):
-    loss = PairLoss(cons=0.2, trace=trace)
+    loss = PairLoss(cons=0.2, trace=trace, latent_bends_map=True)
     inputs = [tensor.requires_grad_() for tensor in (*problem[0], problem[1], problem[2])]
 
     def total(fmap12, latent1, latent2, coeffs1, coeffs2):
@@ -68,10 +72,38 @@ def test_the_consistency_term_starts_at_its_step(problem):
     assert loss(*problem, step=3)[:, 2].all()
 
 
-def test_the_scale_of_the_descriptors_does_not_matter_when_scale_free(problem):
+def test_normalised_weights_do_not_depend_on_the_sizes_of_features_and_eigenvalues(problem):
     unknowns, coeffs1, coeffs2, delta = problem
-    small, large = (PairLoss()(unknowns, scale * coeffs1, scale * coeffs2, delta, step=0) for scale in (1, 50))
+    small, large = (PairLoss()(unknowns, s * coeffs1, s * coeffs2, s**3 * delta, step=0) for s in (1, 50))
     assert torch.allclose(small, large)
+    printed = [PairLoss(units="printed")(unknowns, s * coeffs1, s * coeffs2, delta, step=0)[:, 0] for s in (1, 50)]
+    assert torch.allclose(2500 * printed[0], printed[1])
+
+
+def gradients(problem, loss):
+    """Of the sum of the terms, with respect to C, Z1 and Z2; zero where nothing depends on one."""
+    unknowns = Unknowns(*(tensor.detach().clone().requires_grad_() for tensor in problem[0]))
+    total = loss(unknowns, *problem[1:], step=0).sum()
+    return torch.autograd.grad(total, unknowns, allow_unused=True, materialize_grads=True)
+
+
+@pytest.mark.parametrize("trace", ["printed", "two_way"])
+def test_without_cons_no_term_of_consistency_pulls_at_the_map(problem, trace):
+    alone, bent = (
+        gradients(problem, PairLoss(feature=0.0, diag=0.0, cons=0.0, trace=trace, latent_bends_map=bends))
+        for bends in (False, True)
+    )
+    assert not alone[0].any()
+    assert bent[0].abs().max() > 1
+    for held, free in zip(alone[1:], bent[1:], strict=True):  # Z is found as before
+        assert torch.equal(held, free) and held.any()
+
+
+def test_cons_pulls_at_the_map_as_its_formula_says(problem):
+    unknowns = problem[0]
+    grad, *_ = gradients(problem, PairLoss(feature=0.0, diag=0.0, cons=0.3))
+    expected = 0.6 * (unknowns.fmap12 @ unknowns.latent1 - unknowns.latent2) @ unknowns.latent1.mT
+    assert torch.allclose(grad, expected)
 
 
 def test_rows_of_the_mask_belong_to_photograph_2():
@@ -113,5 +145,7 @@ def test_the_two_way_trace_keeps_them_orthonormal():
 def test_settings_without_meaning_are_refused():
     with pytest.raises(ValueError, match="trace='half'"):
         PairLoss(trace="half")
+    with pytest.raises(ValueError, match="units='metres'"):
+        PairLoss(units="metres")
     with pytest.raises(ValueError, match="is too small"):
         PairLoss(diag=-1.0)

@@ -80,11 +80,13 @@ def configured(
     given: Mapping[str, Any] | None = None,
 ) -> Iterator[Any]:
     """The checked configuration of ``pullback match``; ``given`` takes the place of options that cannot be typed."""
+    from pullback.runtime.foreign_fit import settled
     from pullback.runtime.input_checks import check_early
 
     words = [side if isinstance(side, str) else None for side in sides or (None, None)]
     named = {side: word for side, word in zip(("source", "target"), words, strict=True) if word is not None}
-    with composing("match", typed({**options, **named}), config_dir=config_dir) as cfg:
+    with composing("match", typed({**options, **named}), config_dir=config_dir) as composed:
+        cfg = settled(composed, "match", typed_overrides())
         for key, value in {"source": None, "target": None, **named, **(given or {})}.items():
             cfg[key] = value
         check_early(cfg)

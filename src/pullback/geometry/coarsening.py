@@ -1,12 +1,23 @@
 """A copy of a mesh with fewer vertices, for cheap training steps."""
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from pullback.geometry.connectivity import component_labels, euler_characteristic, face_edges, is_closed_manifold
+from pullback.geometry.connectivity import (
+    component_labels,
+    euler_characteristic,
+    face_edges,
+    half_edges_by_edge,
+    is_closed_manifold,
+)
 from pullback.geometry.mesh import face_areas
+
+_STRAY = 1e-3  # share of the area
+_SMALL_HOLE = 8  # edges of a boundary that may close
 
 # The library does not test whether a collapse pinches the surface. So the mesh is simplified to slightly different
 # sizes, with more or less patience, until one of them keeps the topology: (share of the asked number of vertices,
@@ -26,10 +37,18 @@ def coarsen(
     A closed manifold stays one, with its genus and its pieces. Where that takes more vertices they are granted, and a
     mesh that cannot be simplified without damage, or has not more than ``target`` vertices, is returned as it is.
     """
-    import fast_simplification
-
     if len(verts) <= target:
         return verts, faces, []
+    verts, faces, strays = without_strays(verts, faces)
+    verts, faces, notes = _simplified(verts, faces, target)
+    return verts, faces, strays + notes
+
+
+def _simplified(
+    verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"], target: int
+) -> tuple[Float[ndarray, "c 3"], Int[ndarray, "g 3"], list[str]]:
+    import fast_simplification
+
     unit = np.sqrt(face_areas(verts, faces).sum())  # the library's thresholds are absolute
     for share, aggressiveness in _ATTEMPTS:
         wanted = round(len(faces) * share * target / len(verts))
@@ -49,6 +68,32 @@ def coarsen(
     return verts, faces, [f"could not be simplified to {target} vertices without damage; all {len(verts)} are used"]
 
 
+def without_strays(
+    verts: Float[ndarray, "n 3"], faces: Int[ndarray, "f 3"]
+) -> tuple[Float[ndarray, "m 3"], Int[ndarray, "g 3"], list[str]]:
+    """The mesh without the triangles that hang on an edge of three or more, and a note.
+
+    One such edge keeps a surface from being simplified. Dropped is what is connected to the rest by such edges alone
+    and has less than a thousandth of the area.
+    """
+    order, start = half_edges_by_edge(faces)
+    use = np.diff(start, append=len(order))
+    if not (use > 2).any():
+        return verts, faces, []
+    first = start[use == 2]
+    graph = sp.csr_matrix((np.ones(len(first)), (order[first] // 3, order[first + 1] // 3)), shape=(len(faces),) * 2)
+    sheet = connected_components(graph, directed=False)[1]
+    crowded = order[np.repeat(use > 2, use)] // 3
+    area = np.bincount(sheet, weights=face_areas(verts, faces))
+    hanging = np.intersect1d(np.unique(sheet[crowded]), np.flatnonzero(area < _STRAY * area.sum()))
+    kept = ~np.isin(sheet, hanging)
+    if kept.all() or not kept.any():
+        return verts, faces, []
+    used, renamed = np.unique(faces[kept], return_inverse=True)
+    note = f"{(~kept).sum()} triangles that hung on edges of three or more were dropped before it was simplified"
+    return verts[used], renamed.reshape(-1, 3).astype(np.int64), [note]
+
+
 def nearest_vertices(verts: Float[ndarray, "n 3"], coarse_verts: Float[ndarray, "c 3"]) -> Int[ndarray, " n"]:
     """For each vertex of a mesh the nearest one (in space) of its coarse copy: carries ground truth over."""
     return cKDTree(coarse_verts).query(verts)[1].astype(np.int64)
@@ -62,4 +107,6 @@ def _is_sound(coarse: ndarray, n: int, faces: ndarray) -> bool:
         return is_closed_manifold(coarse) and euler_characteristic(coarse) == euler_characteristic(faces)
     use, use_before = face_edges(coarse)[1], face_edges(faces)[1]
     few_pinches = (use > 2).sum() <= 2 * (use_before > 2).sum() + 2
-    return bool(few_pinches and (use == 1).any() == (use_before == 1).any())
+    border, border_before = (use == 1).sum(), (use_before == 1).sum()
+    closed = border == 0 < border_before <= _SMALL_HOLE and is_closed_manifold(coarse)
+    return bool(few_pinches and (closed or (border > 0) == (border_before > 0)))

@@ -70,6 +70,12 @@ def heat_kernel_signature(basis: Eigenbasis, *, n_times: int = 128) -> Float[Ten
     return _combined(torch.exp(-torch.exp(log_times[:, None] + log_evals[None, :])), basis, positive, squared=True)
 
 
+def heat_kernels_at(basis: Eigenbasis, times: Float[Tensor, " c"]) -> Float[Tensor, "n c"]:
+    """``Σ_i exp(-λ_i t) φ_i(x)²`` of a unit-area shape at given times, the constant function with it, not scaled."""
+    kernels = torch.exp(-basis.evals.clamp_min(0)[:, None] * times.to(basis.evals))
+    return torch.cat([rows**2 @ kernels for rows in basis.evecs.split(_ROWS)])
+
+
 def landmark_wave_kernels(
     basis: Eigenbasis, landmarks: Int[Tensor, " l"], *, n_energies: int = 8
 ) -> Float[Tensor, "n c"]:
@@ -113,7 +119,8 @@ def _combined(
 ) -> Float[Tensor, "n c"]:
     """Weighted sums of the eigenfunctions (or of their squares) at every point, each channel of unit norm."""
     weights = without_dust(weights)
-    rows = (evecs[:, positive] for evecs in basis.evecs.split(_ROWS))
+    first = basis.k - int(positive.sum())  # eigenvalues ascend: a part of the columns, not a copy of them
+    rows = (evecs[:, first:] for evecs in basis.evecs.split(_ROWS))
     values = torch.cat([(part**2 if squared else part) @ weights.T for part in rows])
     norm = sum(mass @ part**2 for mass, part in zip(basis.mass.split(_ROWS), values.split(_ROWS), strict=True))
     return values / norm.sqrt().clamp_min(torch.finfo(values.dtype).tiny)

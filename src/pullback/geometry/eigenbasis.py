@@ -153,6 +153,17 @@ def positive_extremes(evecs: Float[ndarray, "n k"]) -> Float[ndarray, " k"]:
     return np.sign(evecs[np.abs(evecs).argmax(axis=0), np.arange(evecs.shape[1])])
 
 
+def householder_signs(evecs: Float[ndarray, "n k"]) -> Float[ndarray, " k"]:
+    """The sign for each column that turns orthonormal columns into the Q of their own QR decomposition.
+
+    A column and its negative are reflected alike, so the Q does not depend on the signs of the columns. The sign of
+    column j follows from its entry j, once the columns before it are reflected away: not from where it is largest, and
+    so it seldom differs between eigenfunctions that differ a little.
+    """
+    diagonal = np.diagonal(np.linalg.qr(evecs, mode="r"))
+    return np.where(diagonal < 0, -1.0, 1.0)
+
+
 def _column_blocks(k: int) -> list[slice]:
     return [slice(start, start + _COLUMNS) for start in range(0, k, _COLUMNS)]
 

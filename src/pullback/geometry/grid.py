@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.geometry.eigenbasis import solve_eigenproblem
+from pullback.geometry.eigenbasis import householder_signs, solve_eigenproblem
 from pullback.types import Eigenbasis
 
 # The release draws feature distances towards their mean by this factor before it weighs edges.
 _COMPRESSION = 5.0
+SIGNS = ("largest", "qr")  # the rules by which eigenfunctions get their signs
 
 
 def grid_edges(grid: tuple[int, int], *, patches: Int[Tensor, " n"] | None = None) -> Int[Tensor, "2 e"]:
@@ -105,13 +106,18 @@ def grid_basis(
     weights: str = "exponential",
     normalisation: str = "sym",
     solver: str = "auto",
+    signs: str = "largest",
     patches: Int[Tensor, " m"] | None = None,
 ) -> Eigenbasis:
     """The k smoothest eigenfunctions of ``grid_laplacian`` in float32, with mass 1 for each patch.
 
     ``solver``: see ``solve_eigenproblem``. An eigenfunction lives on one component of the graph, with "auto" and
-    "lanczos". Raises ValueError when the graph has fewer than k patches.
+    "lanczos". ``signs``: "largest", the entry of largest magnitude of each is positive; "qr", those that a QR
+    decomposition gives them (as released), which two like photographs more often share. Raises ValueError for another
+    word, and when the graph has fewer than k patches.
     """
+    if signs not in SIGNS:
+        raise ValueError(f"signs={signs!r} is unknown: choose {' or '.join(SIGNS)}")
     n = len(feat)
     if not 0 < k <= n:
         raise ValueError(
@@ -119,9 +125,11 @@ def grid_basis(
             f"use a k of at most {n}, or more patches (a larger network input, no mask)"
         )
     laplacian = grid_laplacian(feat, grid, weights=weights, normalisation=normalisation, patches=patches)
-    solution = solve_eigenproblem(laplacian, np.ones(n), k=k, solver=solver)
-    evals, evecs, mass = (torch.from_numpy(part).float().to(feat.device) for part in (*solution, np.ones(n)))
-    return Eigenbasis(evals, evecs, mass)
+    evals, evecs = solve_eigenproblem(laplacian, np.ones(n), k=k, solver=solver)
+    if signs == "qr":
+        evecs = evecs * householder_signs(evecs)
+    values, functions, mass = (torch.from_numpy(part).float().to(feat.device) for part in (evals, evecs, np.ones(n)))
+    return Eigenbasis(values, functions, mass)
 
 
 def _scale(dist: Float[Tensor, " e"]) -> Float[Tensor, ""]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pullback.geometry.descriptors import (
     DescriptorError,
     heat_kernel_signature,
+    heat_kernels_at,
     landmark_wave_kernels,
     wave_kernel_signature,
 )
@@ -131,6 +132,16 @@ class HKS(Descriptor):
     def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
         with naming(shape):
             return heat_kernel_signature(shape.basis.first(self.k), n_times=self.channels)
+
+
+class FixedHKS(HKS):
+    """Heat kernels at times from 0.01 to 1, as they are: what diffusion-net feeds its networks of 16 channels."""
+
+    def __init__(self, channels: int = 16, *, k: int = 128):
+        super().__init__(channels, k=k)
+
+    def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
+        return heat_kernels_at(shape.basis.first(self.k), torch.logspace(-2, 0, self.channels))
 
 
 class LandmarkKernels(nn.Module):

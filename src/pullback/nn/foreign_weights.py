@@ -112,12 +112,45 @@ class FoundNetwork:
         Empty when there is nothing.
         """
         # of the network and its neighbours
-        common = self.prefix.rpartition(self.prefix.rstrip(".").rpartition(".")[2])[0]
+        common = self.prefix[: self.prefix.rstrip(".").rfind(".") + 1]
         depth = len(common.split("."))
         counts = Counter(
             ".".join(name.split(".")[:depth]) if name.startswith(common) else name.split(".")[0] for name in self.around
         )
         return ", ".join(f"{name} ({n} tensor{'s' if n > 1 else ''})" for name, n in counts.items())
+
+    @property
+    def authors(self) -> str:
+        """Whose file it is, as far as the names tell: DPFM has an extractor and a refiner of its features."""
+        if self.layout == "diffusion-net" and any(name.startswith("feat_refiner.") for name in self.around):
+            return "DPFM"
+        return {"ulrssm": "ULRSSM", "pullback": "Pullback"}.get(self.layout, self.layout)
+
+    @property
+    def channels(self) -> int | None:
+        """How many input features each vertex has."""
+        first = self.parts.get("first.weight")
+        return None if first is None else first.shape[1]
+
+    @property
+    def inputs(self) -> str | None:
+        """What the input features are, where their number says it: XYZ, HKS (of diffusion-net's 16 times) or WKS."""
+        known = {3: "XYZ", 128: "WKS"} | ({16: "HKS"} if self.layout == "diffusion-net" else {})
+        return known.get(self.channels or 0)
+
+    @property
+    def read_out(self) -> str | None:
+        """The solver that reads maps off the features as the authors do, by its name in ``configs/solver``.
+
+        ULRSSM take the neighbours of features where these come from coordinates, as for SMAL. None where the file
+        does not tell.
+        """
+        if self.authors == "ULRSSM":
+            return "two_branch_features" if self.inputs == "XYZ" else "two_branch"
+        if self.authors == "DPFM":
+            return "dpfm"
+        bare = self.layout == "diffusion-net" and not self.prefix
+        return "regularised" if bare and self.inputs in ("XYZ", "HKS") else None
 
     def options(self) -> dict[str, int | str | None]:
         """What ``DiffusionNet`` is to be built with, as far as the tensors show it."""

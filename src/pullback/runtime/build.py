@@ -15,12 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from pullback.data.mesh.datamodule import PairDataModule
 from pullback.runtime.options import options_at_fault
-from pullback.runtime.origin import description_of, rule_of, trained_on
+from pullback.runtime.origin import description_of, rule_of, trained_on, weights_from_elsewhere
 from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 from pullback.tasks.training.checkpoint import AtomicCheckpointIO
-from pullback.tasks.training.weights import load_weights, load_weights_of_others
+from pullback.tasks.training.weights import load_weights
 from pullback.writing import sweep, write_text_atomically
 
 log = logging.getLogger(__name__)
@@ -80,9 +80,7 @@ def _build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None) -> Run:
         module.config = config
     if checkpoint is not None and module is not None:
         load_weights(module, checkpoint)
-    elsewhere = (
-        load_weights_of_others(module, cfg.weights) if module is not None and cfg.get("weights") is not None else None
-    )
+    elsewhere = None if module is None else weights_from_elsewhere(cfg, module)
     trainer = trainer_of(cfg)
     weights = (elsewhere or rule_of(cfg, module, checkpoint)) if module is not None else "of the stored predictions"
     run = Run(

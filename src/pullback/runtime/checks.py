@@ -73,11 +73,11 @@ def check_learned(cfg: Mapping[str, Any]) -> None:
     if "untrained" not in cfg or cfg["untrained"] or "match" not in cfg.get("run", ["match"]) or cfg["kind"] == "image":
         return
     if cfg["ckpt"] is None and cfg.get("weights") is None and learns:
-        in_eval = "weights" in cfg
+        in_eval = "source" not in cfg
         raise ConfigError(
             "there are no weights, and a network with random ones says nothing; give ckpt=humans, "
             "ckpt=RUN/checkpoints/best.ckpt"
-            f"{' or weights=FILE' if in_eval else ''}, use what needs none "
+            " or weights=FILE, use what needs none "
             f"({'method=zoomout, or ' if in_eval else ''}backbone=raw_wks), "
             "or have the random network on purpose: untrained=true"
         )

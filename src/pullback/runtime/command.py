@@ -14,7 +14,9 @@ from hydra.types import RunMode
 from pullback.places import configs
 from pullback.runtime.command_line import overrides
 from pullback.runtime.doorway import DEBUG, is_debugging, tell, telling
+from pullback.runtime.foreign_fit import settled
 from pullback.runtime.hydra_errors import in_words, while_composing
+from pullback.runtime.method_parts import tested
 from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
@@ -50,7 +52,8 @@ class Command:
         def told(cfg: Any) -> Any:
             try:
                 run = HydraConfig.get()
-                return task(fitted(cfg, run.job.config_name, run.overrides.task))
+                name, typed = run.job.config_name, run.overrides.task
+                return task(tested(fitted(settled(cfg, name, typed), name, typed), name, typed))
             except Exception as error:
                 if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
                     raise

@@ -179,7 +179,7 @@ def for_files(options: Sequence[str]) -> list[str]:
         return ["backbone=landmarks"] if "backbone" not in typed else []
     if initial.lower() not in _NOTHING:
         return []
-    otherwise = {"ckpt", "backbone", "untrained", "files"} & {key.split(".")[0] for key in typed}
+    otherwise = {"ckpt", "weights", "backbone", "untrained", "files"} & {key.split(".")[0] for key in typed}
     return ["ckpt=humans"] if source != "null" and not otherwise else []
 
 

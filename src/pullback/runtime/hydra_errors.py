@@ -103,6 +103,11 @@ def _composition(error: ConfigCompositionException, words: Vocabulary) -> str:
     if text.startswith("Could not delete"):
         return f"~{key}: {key} is not chosen{_hint(key, words)}"
     if "No match in the defaults list" in text and words.group_of(key) is None and (words.configs / key).is_dir():
+        if "/" in key:
+            group, part = key.split("/", 1)
+            return (
+                f"the {group}= that is chosen has no {key}= to choose; change the keys under {group}.{part} themselves"
+            )
         return f"{words.program}.py has no {key}=, which something that was typed chooses: that is for another program"
     return _no_such_key(key, words)
 

@@ -158,6 +158,9 @@ def notes_of(made_by: Mapping[str, Any], *, graph: bool) -> str:
 
 def graph_line(graph: Mapping[str, Any]) -> str:
     """The patch graph: ``graph exponential, sym, k 200``."""
-    return f"graph {graph['weights']}, {graph['normalisation']}, k {graph['k']}" + (
-        ", objects only" if graph["objects_only"] else ""
-    )
+    # earlier graphs had no rule of signs to name
+    unusual = [
+        ", signs by QR" * (graph.get("signs", "largest") == "qr"),
+        ", objects only" * bool(graph["objects_only"]),
+    ]
+    return f"graph {graph['weights']}, {graph['normalisation']}, k {graph['k']}" + "".join(unusual)

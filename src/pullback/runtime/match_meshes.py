@@ -17,7 +17,7 @@ from pullback.runtime.device import device_named
 from pullback.runtime.match_adaptation import Adapting
 from pullback.runtime.mesh_questions import Questions
 from pullback.runtime.options import options_at_fault
-from pullback.runtime.origin import refinement, rule_of
+from pullback.runtime.origin import refinement, rule_of, weights_from_elsewhere
 from pullback.runtime.parts import name_of
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.signals import stopping
@@ -77,9 +77,10 @@ class MeshMatcher:
             adapting = Adapting.of(cfg, checkpoint, settings, shown=shown)
         if checkpoint is not None:
             load_weights(model, checkpoint)
+        origin = weights_from_elsewhere(cfg, model) or rule_of(cfg, model, checkpoint)
         features = name_of(to_plain(cfg.backbone))
         begun = features if cfg.get("initial") is None else f"initial map {Path(cfg.initial).name}"
-        method = f"{begun}, {refinement(to_plain(cfg.solver))}; weights: {rule_of(cfg, model, checkpoint)}"
+        method = f"{begun}, {refinement(to_plain(cfg.solver))}; weights: {origin}"
         device, cache_dir = device_named(cfg.device), Path(cfg.paths.cache_dir)
         parts = (model["backbone"], solver, starts, judge)
         export, of_config = tuple(cfg.export), (check_choice(cfg.partial), to_plain(cfg))
@@ -181,7 +182,7 @@ def match_files(cfg: DictConfig, checkpoint: Mapping[str, Any] | None = None) ->
             f"the {len(result.landmarks[0])} landmarks land {result.landmark_distances().mean():.4f} √area from "
             "their places on average"
         )
-    elif checkpoint is None and cfg.initial is None:
+    elif checkpoint is None and cfg.initial is None and cfg.get("weights") is None:
         print(
             "nothing was learned for this map, and left and right may be exchanged; for a trained one: "
             "ckpt=humans, or ckpt=RUN/checkpoints/best.ckpt"

@@ -131,7 +131,7 @@ def _fingerprint(config: Mapping[str, Any], row: PairRow) -> str:
         "source": read_bytes(Path(row.source)) if row.is_image else content_of(Path(row.source)),
         "target": read_bytes(Path(row.target)) if row.is_image else content_of(Path(row.target)),
         "landmarks": read_bytes(Path(row.landmarks)) if row.landmarks else b"",
-        "weights": read_bytes(weights_file(str(config["ckpt"]))) if config.get("ckpt") else b"",
+        **{key: read_bytes(weights_file(str(config[key]))) if config.get(key) else b"" for key in ("ckpt", "weights")},
         "points": read_bytes(Path(config["points"])) if isinstance(config.get("points"), str) else b"",
     }
     return content_hash({"version": pullback.__version__, "settings": as_yaml(settings), **files})

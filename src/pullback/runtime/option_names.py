@@ -68,7 +68,6 @@ _INSTEAD = {
         "resume",
     ): "eval.py goes on by itself in the same hydra.run.dir=RUN; the weights of a training are ckpt=FILE",
     ("eval", "experiment"): "an experiment is for train.py; eval.py takes what it was trained with from ckpt=FILE",
-    ("match", "weights"): "match.py takes the weights of a training, ckpt=FILE",
     (
         "match",
         "dataset",

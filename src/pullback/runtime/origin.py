@@ -17,7 +17,7 @@ from pullback.runtime.settings import inherit, inherited, instantiate, located
 from pullback.solvers.solver import named_with
 from pullback.tasks.mesh.adaptation import FineTuning
 from pullback.tasks.store import PredictionStore
-from pullback.tasks.training.weights import check_fit, load_checkpoint
+from pullback.tasks.training.weights import check_fit, load_checkpoint, load_weights_of_others
 
 _LARGEST_NETWORK = 2**32  # bytes of weights that a checkpoint's configuration may ask for
 # Where runs leave their stores, below a folder that holds several runs (that of ``eval.py -m shard=1/3,2/3,3/3``).
@@ -123,6 +123,17 @@ def rule_of(cfg: DictConfig, module: nn.Module, checkpoint: Mapping[str, Any] | 
         return describe(checkpoint, cfg.ckpt)
     trainable = any(parameter.requires_grad for parameter in module.parameters())
     return f"none: untrained, seed {cfg.seed}" if trainable else "none: nothing to train"
+
+
+def weights_from_elsewhere(cfg: DictConfig, module: nn.Module) -> str | None:
+    """Fills ``module.backbone`` with the weights of others, and says whose they are and what their file settled.
+
+    None where none are given. Raises as ``load_weights_of_others``.
+    """
+    if cfg.get("weights") is None:
+        return None
+    told, settled = load_weights_of_others(module, cfg.weights), cfg.get("weights_settle") or ()
+    return f"{told}; settled by the file: {' '.join(settled)}" if settled else told
 
 
 def describe(checkpoint: Mapping[str, Any], path: str | Path) -> str:

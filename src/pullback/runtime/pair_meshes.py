@@ -54,7 +54,7 @@ class MeshPairs:
             typed = list(HydraConfig.get().overrides.task)
             cfg = self._cfg
             if kind:
-                typed = [word for word in typed if word.replace("'", "") != "ckpt=humans"]
+                typed = [word for word in typed if word.replace("'", "") != "ckpt=humans" and word[:8] != "weights="]
                 typed += [] if any(word.startswith("backbone=") for word in typed) else ["backbone=landmarks"]
                 cfg = compose("match", overrides=[word for word in typed if not word.startswith("hydra")])
                 cfg.paths, cfg.landmarks = self._cfg.paths, row.landmarks

@@ -40,6 +40,21 @@ class FeatureRefiner(Protocol):
         ...
 
 
+class Unrefined:
+    """No refiner: features stay what they are."""
+
+    def draw_weights(self, channels: int, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:
+        return {}
+
+    def prepare(self, patches: PaddedPatches, generators: Sequence[torch.Generator]) -> Float[Tensor, "p n c"]:
+        return patches.feat
+
+    def __call__(
+        self, weights: dict[str, Tensor], side1: Float[Tensor, "p n1 c"], side2: Float[Tensor, "p n2 c"]
+    ) -> tuple[Float[Tensor, "p n1 c"], Float[Tensor, "p n2 c"]]:
+        return side1, side2
+
+
 class Problem(NamedTuple):
     """What stays fixed while a batch of pairs is optimised."""
 
@@ -57,10 +72,12 @@ class PairOptimiser(PairSolver):
 
     The terms, their weights, and what the printed equations imply are told at :class:`PairLoss`. Added to the paper,
     beside the options there: descriptors are normalised before the refiner; coefficients are those of unit-area bases;
-    ``latent_dim`` is smaller than the basis; C starts from ``initial``, another solver, because eigenfunctions of two
+    ``latent_dim`` says how many columns Z has (None: as many as the smaller basis has functions, which makes ``cons``
+    soft orthogonality of all of C); C starts from ``initial``, another solver, because eigenfunctions of two
     photographs agree in neither sign nor order (None: the identity), and Z at the consensus of that C. A trained
     refiner can also make the photographs agree by forgetting what tells patches apart, or by writing down positions
-    instead of content: ``lr_refiner`` and ``steps`` are the only brakes, and 0 freezes it.
+    instead of content: ``lr_refiner`` and ``steps`` are the only brakes, 0 freezes it, and ``refiner=None`` does
+    without. A frozen one that starts at the identity (``skip``) is none.
 
     ``precision`` is that of the refiner on a GPU. All pairs of a batch are optimised at once.
     """
@@ -70,12 +87,12 @@ class PairOptimiser(PairSolver):
 
     def __init__(
         self,
-        refiner: FeatureRefiner,
+        refiner: FeatureRefiner | None,
         *,
         descriptors: PairDescriptors | None = None,
         loss: PairLoss | None = None,
         initial: PairSolver | None = None,
-        latent_dim: int = 50,
+        latent_dim: int | None = None,
         steps: int = 2000,
         lr_fmap: float = 1e-3,
         lr_refiner: float = 1e-4,
@@ -89,8 +106,8 @@ class PairOptimiser(PairSolver):
         at_least(1, latent_dim=latent_dim)
         if precision not in PRECISIONS:
             raise ValueError(f"precision={precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
-        self.refiner = refiner
-        self.descriptors = descriptors or PairDescriptors(constant=0.0)
+        self.refiner: FeatureRefiner = refiner or Unrefined()
+        self.descriptors = descriptors or PairDescriptors()
         self.loss = loss or PairLoss()
         self.initial = initial
         self.latent_dim = latent_dim
@@ -104,7 +121,7 @@ class PairOptimiser(PairSolver):
         problem = self.problem(pairs, generators)
         start = self._initial_maps(pairs)
         unknowns = Unknowns(
-            *(tensor.requires_grad_() for tensor in (start.clone(), *latent_bases(start, self.latent_dim)))
+            *(tensor.requires_grad_() for tensor in (start.clone(), *latent_bases(start, self._latent_dim(start))))
         )
         channels = self.descriptors.features(pairs[0])[0].shape[1]
         drawn = self.refiner.draw_weights(channels, generators)
@@ -153,7 +170,7 @@ class PairOptimiser(PairSolver):
         active = [{"params": params, "lr": self.rates[name]} for name, params in groups.items() if self.rates[name] > 0]
         adam = torch.optim.Adam(active)
         with torch.no_grad():
-            frozen = None if self.rates["refiner"] else self.coefficients(problem, weights)
+            frozen = None if weights and self.rates["refiner"] else self.coefficients(problem, weights)
         with torch.enable_grad():
             for step in range(self.steps):
                 adam.zero_grad(set_to_none=True)
@@ -162,6 +179,9 @@ class PairOptimiser(PairSolver):
                 adam.step()
         with torch.no_grad():
             return self.loss(unknowns, *(frozen or self.coefficients(problem, weights)), problem.delta, step=self.steps)
+
+    def _latent_dim(self, fmap12: Float[Tensor, "p k2 k1"]) -> int:
+        return self.latent_dim or min(fmap12.shape[1:])
 
     def _initial_maps(self, pairs: Sequence[PatchPair]) -> Float[Tensor, "p k2 k1"]:
         if self.initial is None:

@@ -42,7 +42,9 @@ class ReleaseOptimiser(PairSolver):
 
     descriptors: ``"basis"``, as released, or ``"descriptors"``: the branch that the command-line arguments of the
     release promise. gram: False takes the literal path, with the matrices of descriptors, autograd and a drawn Y: the
-    slow twin. The pair's bases are taken as they are, without units of area, as released.
+    slow twin. The pair's bases are taken as they are, without units of area, as released. The identity means something
+    where eigenfunctions of both photographs have like signs: the release gets them from a QR decomposition
+    (``signs=qr`` of the graph).
     """
 
     mode: ClassVar[str] = "release"

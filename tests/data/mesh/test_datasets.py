@@ -182,3 +182,38 @@ def test_too_few_meshes_for_a_pair_are_told_as_what_their_user_can_mend(tmp_path
     ) as told:
         at_least_two(Folder(tmp_path), "test")
     assert isinstance(told.value, UserError)
+
+
+@pytest.fixture
+def duo_fm(tmp_path):
+    """The folders of DUO-FM and ConsistentFMaps: a folder of meshes for each split, one of ground truth."""
+    root = tmp_path / "FAUST_r"
+    for number in [0, 1, 2, 80, 81]:
+        folder = "shapes_train" if number < 80 else "shapes_test"
+        write_shape(root, f"tr_reg_{number:03d}", number, layout=(folder, "corres"))
+    return root
+
+
+def test_folders_of_each_split_are_found_by_a_published_set(duo_fm):
+    dataset = Faust(duo_fm, allow_missing=True)
+    assert names(dataset.shapes("train")) == ["tr_reg_000", "tr_reg_001", "tr_reg_002"]
+    assert names(dataset.shapes("test")) == ["tr_reg_080", "tr_reg_081"]
+    assert all(files.vts is not None for files in dataset.shapes("test"))
+
+
+def test_folders_of_each_split_are_the_split_of_ones_own_meshes(duo_fm):
+    assert names(Folder(duo_fm).shapes("train")) == ["tr_reg_000", "tr_reg_001", "tr_reg_002"]
+    assert names(Folder(duo_fm).shapes("test")) == ["tr_reg_080", "tr_reg_081"]
+
+
+def test_a_mesh_of_both_splits_is_refused(duo_fm):
+    shutil.copy(duo_fm / "shapes_train" / "tr_reg_000.off", duo_fm / "shapes_test")
+    with pytest.raises(UserError, match=r"tr_reg_000 lies in shapes_train and in shapes_test: remove one"):
+        Folder(duo_fm).shapes("train")
+
+
+def test_a_published_set_without_ground_truth_makes_training_pairs(tmp_path):
+    write_faust(tmp_path, [0, 1, 2])
+    shutil.rmtree(tmp_path / "corres")
+    shapes = Faust(tmp_path, allow_missing=True).shapes("train")
+    assert names(shapes) == ["tr_reg_000", "tr_reg_001", "tr_reg_002"] and {files.vts for files in shapes} == {None}

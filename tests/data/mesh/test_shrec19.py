@@ -12,6 +12,7 @@ from tests.pair_fakes import true_map, write_shrec19
 from pullback.data.errors import MissingDataError
 from pullback.data.mesh.dataset import PairTruth
 from pullback.data.mesh.io import read_mesh
+from pullback.data.mesh.sets import shrec19
 from pullback.data.mesh.sets.shrec19 import DenseMap, Shrec19
 from pullback.geometry.cleaning import MeshError
 
@@ -176,3 +177,31 @@ def test_real_maps_fit_their_meshes_and_carry_neighbours_to_neighbours(real_data
             np.ptp(verts1, axis=0).max(),
         )
         assert np.median(stretched) < 0.02 * height
+
+
+def test_the_map_of_a_pair_is_read_once(root, module, monkeypatch):
+    reads = []
+    real = shrec19.read_numbers
+    monkeypatch.setattr(shrec19, "read_numbers", lambda path: reads.append(path.name) or real(path))
+    shrec19._read_map.cache_clear()
+    pairs = module().test_sets[0]
+    for _ in range(2):
+        [pairs[i] for i in range(len(pairs))]
+    assert sorted(reads) == sorted(set(reads)) and len(reads) == len(pairs)
+
+
+def test_a_map_that_was_written_anew_is_read_anew(tmp_path):
+    path = tmp_path / "1_2.map"
+    path.write_text("1\n2\n3\n")
+    assert shrec19.DenseMap(path).first(n1=3).tolist() == [0, 1, 2]
+    path.write_text("3\n3\n3\n3\n")
+    assert shrec19.DenseMap(path).first(n1=3).tolist() == [2, 2, 2, 2]
+
+
+def test_pairs_of_named_shapes_are_left_out_and_the_protocol_says_so(root):
+    known = {pair.name for pair in Shrec19(root, allow_missing=True).pairs("test")}
+    dataset = Shrec19(root, allow_missing=True, without=[2])
+    assert {pair.name for pair in dataset.pairs("test")} == {name for name in known if "2" not in name.split("-")}
+    assert "without shape 40 and without 2" in dataset.pairs_rule
+    with pytest.raises(ValueError, match=r"without names 99.*without=\[28,32\]"):
+        Shrec19(root, without=[99])

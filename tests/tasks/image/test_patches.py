@@ -122,6 +122,15 @@ def test_another_graph_is_another_basis(tmp_path):
     assert not torch.allclose(usual.image1.basis.evals, uniform.image1.basis.evals)
 
 
+def test_a_cached_basis_of_one_rule_of_signs_is_not_taken_for_the_other(tmp_path):
+    usual = library(tmp_path).pair(PAIR, device=torch.device("cpu"))
+    released = library(tmp_path, settings=GraphSettings(k=6, signs="qr")).pair(PAIR, device=torch.device("cpu"))
+    torch.testing.assert_close(released.image1.basis.evecs.abs(), usual.image1.basis.evecs.abs(), rtol=0, atol=0)
+    assert not torch.equal(released.image1.basis.evecs, usual.image1.basis.evecs)
+    again = torch.linalg.qr(released.image1.basis.evecs).Q
+    torch.testing.assert_close(released.image1.basis.evecs, again, rtol=0, atol=1e-5)
+
+
 def test_a_mask_leaves_the_patches_that_it_covers_by_half():
     mask = torch.zeros(24, 32, dtype=torch.bool)
     mask[4:12, 8:18] = True  # patches of 4 × 4 pixels: rows 1 and 2, columns 2 and 3, and column 4 by exactly half
@@ -149,3 +158,5 @@ def test_masks_cut_the_graph_only_when_asked(tmp_path):
 def test_a_graph_without_eigenfunctions_is_refused():
     with pytest.raises(ValueError, match=r"k=0 is too small"):
         GraphSettings(k=0)
+    with pytest.raises(ValueError, match=r"signs='first' is unknown: choose largest or qr"):
+        GraphSettings(signs="first")

@@ -243,3 +243,27 @@ def test_a_validation_that_meets_a_dead_network_ends_no_training_but_a_test_says
     model.stores = [PredictionStore(tmp_path, {})]
     model.predict_step(pairs[0], 0)
     assert "the network is dead" in model.stores[0].failure(pairs[0].name)
+
+
+class Counted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def forward(self, shape):
+        self.asked.append(shape.name)
+        return shape.basis.evecs[:, :5]
+
+
+def test_a_validation_asks_the_network_once_for_each_shape_and_anew_after_it(pairs):
+    solver = DiffZoomOut(k_init=6, step=2, n_steps=1, blur=0.2)
+    model = mesh_module.MeshMatching(Counted(), solver, {"orth": Orthogonality(weight=1.0)}).eval()
+    model.log_dict = lambda *values, **options: None
+    for _ in range(2):
+        model.on_validation_start()
+        for _ in range(2):
+            model.validation_step(pairs[0], 0)
+        model.on_validation_end()
+    assert model.backbone.asked == 2 * [pairs[0].shape1.name, pairs[0].shape2.name]
+    model.validation_step(pairs[0], 0)  # outside, nothing is remembered
+    assert len(model.backbone.asked) == 6

@@ -18,6 +18,7 @@ from pullback.plain_data import printable
 Split = Literal["train", "test"]
 
 # The folder names in circulation: (meshes, ground truth).
+SPLIT_FOLDERS = {"train": "shapes_train", "test": "shapes_test"}  # of DUO-FM and ConsistentFMaps, with corres/
 LAYOUTS = (("off", "corres"), ("shapes", "correspondences"), ("vtx_5k", "vtx_5k/corres"))
 
 # What a data set without training shapes has for ``advice_on_splits``.
@@ -170,7 +171,25 @@ def find_tree(root: Path) -> MeshTree | None:
     for meshes, truth in LAYOUTS:
         if (root / meshes).is_dir():
             return MeshTree.of(root / meshes, root / truth)
-    return None
+    split = split_trees(root)
+    if not split:
+        return None
+    both = [name for name in split["train"].meshes if name in split["test"].meshes]
+    if both:
+        raise MeshError(f"{root}: {both[0]} lies in shapes_train and in shapes_test: remove one of the two")
+    every = {**split["train"].meshes, **split["test"].meshes}
+    return MeshTree(dict(sorted(every.items())), split["test"].truth)
+
+
+def split_trees(root: Path) -> dict[str, MeshTree]:
+    """The meshes of ``shapes_train`` and of ``shapes_test``, by split; nothing where neither folder is there."""
+    if not any((root / folder).is_dir() for folder in SPLIT_FOLDERS.values()):
+        return {}
+    truth = root / "corres"
+    return {
+        split: MeshTree.of(root / folder, truth) if (root / folder).is_dir() else MeshTree({}, truth)
+        for split, folder in SPLIT_FOLDERS.items()
+    }
 
 
 def require_tree(root: Path, *, wanted: str, source: str) -> MeshTree:
@@ -178,6 +197,7 @@ def require_tree(root: Path, *, wanted: str, source: str) -> MeshTree:
     tree = find_tree(root)
     if tree is None:
         folders = " or ".join(f"{meshes}/ with {truth}/" for meshes, truth in LAYOUTS)
+        folders += " or shapes_train/ and shapes_test/ with corres/"
         state = "exists, but has neither of them" if root.is_dir() else "does not exist"
         raise MissingDataError(f"looked in {root} (it {state}) for {folders}, holding {wanted}.\n{source}")
     return tree

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from io import BufferedIOBase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -33,6 +34,8 @@ from pullback.warned import own_warnings
 # Part of every cache key: to be raised whenever reading, cleaning, simplification or the operators change their
 # results.
 _VERSION = 4
+# The same for simplification, in the keys of simplified shapes alone.
+_COARSENING = 2
 
 # What a cached shape holds: n vertices, f faces, k eigenfunctions, s samples; z values in a gradient; m vertices in the
 # file.
@@ -112,7 +115,7 @@ def shape_of(
     mesh: FileMesh, settings: PreparationSettings, cache_dir: str | Path, *, name: str = "mesh"
 ) -> PreparedShape:
     """As ``load_shape``, for a mesh that is in no file; errors call it by its ``name``."""
-    key = {"version": _VERSION, "format": "arrays", "verts": mesh.verts, "faces": mesh.faces, **asdict(settings)}
+    key = {"version": _VERSION, "format": "arrays", "verts": mesh.verts, "faces": mesh.faces, **_in_key(settings)}
     entry = Path(cache_dir) / "operators" / f"{content_hash(key)}.npz"
     arrays = _loaded(entry, Path(name), lambda: mesh, settings)
     return replace(_prepared_shape(Path(name), name, arrays), given=mesh)
@@ -136,9 +139,13 @@ def _loaded(entry: Path, path: Path, read: Callable[[], FileMesh], settings: Pre
 def operators_entry(path: Path, settings: PreparationSettings, cache_dir: str | Path) -> Path:
     """Where the prepared shape of a mesh file is, or will be, cached. Raises MissingFileError."""
     key = content_hash(
-        {"version": _VERSION, "format": inner_suffix(path), "file": content_of(path), **asdict(settings)}
+        {"version": _VERSION, "format": inner_suffix(path), "file": content_of(path), **_in_key(settings)}
     )
     return Path(cache_dir) / "operators" / f"{key}.npz"
+
+
+def _in_key(settings: PreparationSettings) -> dict[str, Any]:
+    return asdict(settings) | ({} if settings.coarsen is None else {"coarsening": _COARSENING})
 
 
 def _prepare(path: Path, read: Callable[[], FileMesh], settings: PreparationSettings) -> dict[str, ndarray]:

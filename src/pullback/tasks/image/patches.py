@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pullback.data.cache import cached, cached_together, check_arrays, content_hash
 from pullback.data.image.decoding import ImageError
-from pullback.geometry.grid import grid_basis
+from pullback.geometry.grid import SIGNS, grid_basis
 from pullback.nn.finite import check_features
 from pullback.nn.fusion import Fusion
 from pullback.nn.image_backbone import FeatureMaps, ImageBackbone
@@ -25,7 +25,7 @@ from pullback.types import Eigenbasis, Image, ImagePair, PatchImage, PatchPair
 log = logging.getLogger(__name__)
 
 # Part of the keys of cached bases: to be raised whenever grid_basis changes its results.
-_BASIS_VERSION = 2
+_BASIS_VERSION = 3
 # A patch belongs to the object if the mask covers at least this share of it.
 _COVERED = 0.5
 _LEAST = 16  # patches of an object that can be matched
@@ -42,10 +42,13 @@ class GraphSettings:
     weights: str = "exponential"  # exponential (as printed) | release (as released) | uniform (content-blind)
     normalisation: str = "sym"  # sym | none
     eigensolver: str = "auto"  # auto | lanczos | eigsh | eigh | lobpcg
+    signs: str = "largest"  # of eigenfunctions: largest (entry positive) | qr (as released)
     objects_only: bool = False  # true: a graph of the object's patches alone, where there is a mask
 
     def __post_init__(self) -> None:
         at_least(1, k=self.k)
+        if self.signs not in SIGNS:
+            raise ValueError(f"signs={self.signs!r} is unknown: choose {' or '.join(SIGNS)}")
 
 
 class FeatureCache:

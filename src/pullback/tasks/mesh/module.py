@@ -64,6 +64,7 @@ class MeshMatching(LightningModule):
         self.config: Mapping[str, Any] = {}
         self.stores: Sequence[PredictionStore] = ()
         self.recent = RecentFeatures()
+        self.validating = False
         if landmarks is not None and landmarks < 1:
             raise ValueError(f"landmarks={landmarks} is no number of points; use landmarks=6, or null for none")
         if adaptation is not None:
@@ -116,7 +117,8 @@ class MeshMatching(LightningModule):
         return {"loss": loss, "values": {"loss": loss.detach()} | {name: term.detach() for name, term in terms.items()}}
 
     def validation_step(self, pair: ShapePair, batch_idx: int) -> dict[str, Any]:
-        match = self.match(pair, learning=True)  # an early one may be bad without an end of the training
+        features = self.recent.of("val", self.backbone) if self.validating else None
+        match = self.match(pair, features=features, learning=True)  # an early one may be bad: the training goes on
         terms = self.loss_terms(match, pair)
         values = {"loss": total(terms, pair), **terms, **self.errors(match, pair)}
         figures = {f"val/loss/{name}" if name in terms else f"val/{name}": value for name, value in values.items()}
@@ -141,6 +143,14 @@ class MeshMatching(LightningModule):
             log.error("the pair %s could not be matched: %s", pair.name, error)
             store.save_failure(pair.name, str(error))
         return pair.name
+
+    def on_validation_start(self) -> None:
+        self.recent.clear()
+        self.validating = self.landmarks is None  # the weights stay, and with them the features of a shape
+
+    def on_validation_end(self) -> None:
+        self.recent.clear()
+        self.validating = False
 
     def on_predict_start(self) -> None:
         self.recent.clear()

@@ -16,13 +16,13 @@ class RecentFeatures:
 
     def __init__(self, *, capacity: int = 64):
         self.capacity = capacity
-        self._known: OrderedDict[tuple[str, str], Float[Tensor, "n c"]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, int, float], Float[Tensor, "n c"]] = OrderedDict()
 
     def of(self, collection: str, backbone: Features) -> Features:
-        """The backbone, which is asked once for each shape of a collection: within one, names tell shapes apart."""
+        """The backbone, which is asked once for each shape of a collection, known by its name and its vertices."""
 
         def features(shape: Shape) -> Float[Tensor, "n c"]:
-            key = (collection, shape.name)
+            key = (collection, shape.name, shape.n, float(shape.verts.sum()))
             if key not in self._known:
                 self._known[key] = backbone(shape)
             self._known.move_to_end(key)

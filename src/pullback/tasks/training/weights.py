@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from pullback.errors import UserError
 from pullback.moved import with_present_names
+from pullback.nn.descriptor import Descriptor
 from pullback.nn.finite import check_weights
-from pullback.nn.foreign_weights import ForeignWeightsError, load_foreign
+from pullback.nn.foreign_weights import ForeignWeightsError, FoundNetwork, find_network, load_foreign
 from pullback.nn.weight_files import WeightsFileError, read_tensors, tensors_of
 from pullback.plain_data import plain_data
 from pullback.tasks.training.shipped import weights_file
@@ -117,12 +118,47 @@ def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
     overrides that would fit.
     """
     path, backbone = weights_file(path), cast(nn.Module, module.backbone)
+    content = _content_of(path)
+    try:
+        found = load_foreign(backbone, content, source=f"weights={path}")
+    except WeightsFileError as error:
+        raise ForeignWeightsError(f"weights={path} {error}") from None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    log.info(
+        "%s: %s with the names of %s; ignored around it: %s",
+        path,
+        found.prefix.rstrip(".") or "the network",
+        found.layout,
+        found.ignored() or "nothing",
+    )
+    descriptor = cast(Descriptor, backbone.descriptor)
+    inputs = f"{type(descriptor).__name__} of {descriptor.channels} channels"
+    if found.inputs is None or not type(descriptor).__name__.endswith(found.inputs):
+        log.warning(
+            "%s: which input features they were trained with is not in the file%s; this backbone gives them %s",
+            path,
+            f", whose {found.channels} channels are usually {found.inputs}" if found.inputs else "",
+            inputs,
+        )
+    return f"{path.name} from elsewhere (names of {found.layout}, sha256 {digest}), fed {inputs}"
+
+
+def network_in(path: Path) -> FoundNetwork:
+    """The DiffusionNet in a file of weights by others. Raises as ``load_weights_of_others``."""
+    content = _content_of(path)
+    try:
+        return find_network(content)
+    except WeightsFileError as error:
+        raise ForeignWeightsError(f"weights={path} {error}") from None
+
+
+def _content_of(path: Path) -> Any:
     if not path.is_file():
         raise NoCheckpoint(
             f"weights={path} does not exist; give a file with the weights of a DiffusionNet, or weights=null"
         )
     try:
-        content = read_tensors(path)
+        return read_tensors(path)
     except WeightsFileError as error:
         raise ForeignWeightsError(
             f"weights={path} is damaged, or holds more than tensors and plain "
@@ -130,17 +166,3 @@ def load_weights_of_others(module: nn.Module, path: str | Path) -> str:
             "could execute code; where you trust it: torch.save(torch.load(FILE, "
             'weights_only=False)["networks"], "weights.pth")'
         ) from error
-    try:
-        found = load_foreign(backbone, content, source=f"weights={path}")
-    except WeightsFileError as error:
-        raise ForeignWeightsError(f"weights={path} {error}") from None
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    name = found.prefix.rstrip(".") or "the network"
-    log.info(
-        "%s: %s with the names of %s; ignored around it: %s", path, name, found.layout, found.ignored() or "nothing"
-    )
-    inputs = type(backbone.descriptor).__name__
-    log.info(
-        "%s: which input features they were trained with is not in the file; this backbone gives them %s", path, inputs
-    )
-    return f"{path.name} from elsewhere (names of {found.layout}, sha256 {digest})"

@@ -5,7 +5,16 @@ import logging
 from pathlib import Path
 
 from pullback.data.errors import ListError, MissingDataError, shorten
-from pullback.data.mesh.dataset import LAYOUTS, MeshDataset, MeshTree, ShapeFiles, Split, find_tree, numbered_names
+from pullback.data.mesh.dataset import (
+    LAYOUTS,
+    MeshDataset,
+    MeshTree,
+    ShapeFiles,
+    Split,
+    find_tree,
+    numbered_names,
+    split_trees,
+)
 from pullback.data.mesh.io import MESH_SUFFIXES
 from pullback.ranges import at_least, within
 
@@ -13,11 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class Folder(MeshDataset):
-    """The meshes in ``root``, or in ``root/off`` (``root/shapes``).
+    """The meshes in ``root``, in ``root/off`` (``root/shapes``), or in ``root/shapes_train`` and ``root/shapes_test``.
 
     Ground truth, if any, lies in ``root/corres`` (``root/correspondences``): ``NAME.vts`` for ``NAME.off``. Who belongs
     to which split say ``root/train.txt`` and ``root/test.txt`` (one name a line; with one of them, the other split is
-    the rest); without them, ``test_share`` of the shapes are test shapes, chosen by a hash of ``seed`` and name.
+    the rest), or the folders shapes_train and shapes_test; without any, ``test_share`` of the shapes are test shapes,
+    chosen by a hash of ``seed`` and name.
     """
 
     advice_on_splits = (
@@ -65,6 +75,8 @@ class Folder(MeshDataset):
         lists = {
             split: self._listed(split, names) for split in ("train", "test") if (self.root / f"{split}.txt").is_file()
         }
+        if not lists and (trees := split_trees(self.root)):
+            lists = {split: list(tree.meshes) for split, tree in trees.items()}
         if not lists:
             ranked = sorted(names, key=lambda name: hashlib.sha256(f"{self.seed} {name}".encode()).digest())
             lists["test"] = sorted(ranked[: round(self.test_share * len(names))])
