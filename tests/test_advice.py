@@ -2,12 +2,15 @@
 commands are accepted.
 """
 
+import importlib
 import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cache
 
 import pytest
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 from tests.advice import advised_by_documents, advised_by_messages, commands
 from tests.composing import CONFIGS, ROOT, composed, options, yaml_of
@@ -66,7 +69,16 @@ def keys_of(program: str, chosen: tuple[str, ...]) -> frozenset[str]:
 
 def context_of(key: str) -> tuple[str, tuple[str, ...]] | None:
     """A program, and what must be chosen, for an option to exist."""
-    return next(((program, chosen) for program, chosen in CONTEXTS if key in keys_of(program, chosen)), None)
+    found = ((program, chosen) for program, chosen in CONTEXTS if key in keys_of(program, chosen))
+    return next(found, ("train", ()) if key in keys_of_launchers() else None)
+
+
+@cache
+def keys_of_launchers() -> frozenset[str]:
+    """The keys of the files in configs/cluster, and of what submits to Slurm."""
+    written = {key for option in options("cluster") for key, _ in leaves(yaml_of("cluster", option))}
+    plugin = importlib.import_module("hydra_plugins.hydra_submitit_launcher.config")
+    return frozenset(written | {f"hydra.launcher.{field.name}" for field in fields(plugin.SlurmQueueConf)})
 
 
 def ends_an_option(key: str) -> bool:
@@ -101,6 +113,10 @@ def problem_with_choice(typed: str, key: str, group: str, value: str) -> str | N
         try:
             composed(program, *chosen, *overrides([f"{key}={value}"], program, CONFIGS))
             return None
+        except MissingConfigException as error:
+            if (error.missing_cfg_file or "").startswith(("hydra/launcher", "hydra/sweeper")):
+                return None  # the choice is there; its extra is not installed here
+            reasons.append(f"{program} {chosen}: {error}")
         except Exception as error:
             reasons.append(f"{program} {chosen}: {str(error).splitlines()[0]}")
     return "; ".join(reasons[:3])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 from tests.composing import CONFIGS, composed, options, yaml_of
 from tests.fakes import write_faust
@@ -17,6 +18,8 @@ from tests.published_fakes import SCAPE_NAMES, write_set
 
 from pullback.data.mesh.sets.smal import species_by_name
 from pullback.runtime.checks import ConfigError, check
+from pullback.runtime.hydra_errors import in_words
+from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.settings import to_plain
 
 datamodule = later("pullback.data.image.datamodule")
@@ -40,7 +43,12 @@ TRAINING_GROUPS = (
     "debug",
     "adaptation",
 )
-NEEDS_PACKAGE = {"slurm": "submitit"}
+# The choice, the plugin of Hydra that it needs, and the extra that brings it.
+NEEDS_PACKAGE = {
+    "slurm": ("submitit", "cluster"),
+    "local": ("joblib", "cluster"),
+    "ray": ("ray", "ray"),
+}
 DIFFS = [(group, option) for group in ("experiment", "recipe", "method", "debug") for option in options(group)]
 AXIOMATIC = ("discrete", "landmarks_zoomout", "nearest", "zoomout")  # methods without anything to train
 LEARNED = [name for name in options("method") if name not in AXIOMATIC]
@@ -174,10 +182,15 @@ def test_every_choice_composes_and_resolves(choice):
 
 @pytest.mark.parametrize("option", options("cluster"))
 def test_every_cluster_composes(option):
-    plugin = NEEDS_PACKAGE.get(option)
-    if plugin and importlib.util.find_spec(plugin) is None:
-        pytest.skip(f"needs {plugin}: pip install 'pullback[cluster]'")
-    composed("train", f"cluster={option}")
+    plugin, extra = NEEDS_PACKAGE.get(option, ("", ""))
+    if not plugin or importlib.util.find_spec(f"hydra_plugins.hydra_{plugin}_launcher") is not None:
+        composed("train", f"cluster={option}")
+        return
+    with pytest.raises(MissingConfigException) as caught:
+        composed("train", f"cluster={option}")
+    assert f"cluster={option} needs a package that is not installed: pip install 'pullback[{extra}]'" in str(
+        in_words(caught.value, Vocabulary("train", CONFIGS))
+    )
 
 
 def test_all_loss_terms_compose_beside_each_other():

@@ -49,6 +49,7 @@ HOMES = {
     "omegaconf": ["runtime/"],
     "lightning": ["runtime/", "tasks/", "data/mesh/datamodule.py", "data/image/datamodule.py"],
     "torchmetrics": ["metrics/"],
+    "tensorboard": ["tasks/training/events.py"],
     "matplotlib": ["figures/"],
     "jinja2": ["figures/page.py"],
     "meshio": ["data/mesh/readers/vtu.py"],
@@ -70,7 +71,6 @@ HOMES = {
     "pykeops": ["mapping/softmap_keops.py"],
     "triton": ["mapping/triton_kernels"],
     "wandb": [],  # only named in configs/logger/wandb.yaml
-    "tensorboard": [],
 }
 # Written in the language of Triton, hence importing it at once: imported themselves when they are needed, by nobody but
 # each other.

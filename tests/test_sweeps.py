@@ -51,7 +51,8 @@ def cover(sweep: str, *typed: str) -> list[list[str]]:
     return [[column[i % len(column)] for column in values] for i in range(max(map(len, values)))]
 
 
-CASES = [(sweep, job) for sweep in options("sweep") for job in cover(sweep)]
+STUDIES = [sweep for sweep in options("sweep") if sweep.startswith("optuna_")]
+CASES = [(sweep, job) for sweep in options("sweep") if sweep not in STUDIES for job in cover(sweep)]
 
 
 @pytest.mark.parametrize(("sweep", "job"), CASES, ids=[f"{sweep}: {' '.join(job)}" for sweep, job in CASES])
@@ -90,6 +91,24 @@ def test_tables_of_the_image_paper_are_numbered_in_their_comments():
 def test_the_ablation_of_the_loss_has_the_four_rows_of_its_table():
     losses = [composed("eval", "sweep=pair_losses", *job).solver.optimiser.loss for job in jobs("pair_losses")]
     assert [(bool(loss.diag), bool(loss.cons)) for loss in losses] == list(product((False, True), repeat=2))
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_what_a_study_looks_for_are_options(study):
+    searched = yaml_of("sweep", study)["hydra"]["sweeper"]["params"]
+    cfg = composed("train", "dataset=faust")
+    assert searched and all(isinstance(OmegaConf.select(cfg, key), float) for key in searched)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_lies_beside_its_trials(study):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs pip install 'pullback[optuna]'")
+    composed("train", "experiment=quickstart", f"sweep={study}")
+    sweep = yaml_of("sweep", study)["hydra"]
+    assert (
+        sweep["sweep"]["dir"].split("/${now")[0]
+        == sweep["sweeper"]["storage"].removeprefix("sqlite:///")[: -len("/study.db")]
+    )
 
 
 def test_step_sizes_all_end_at_the_same_size():

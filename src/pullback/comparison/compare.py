@@ -5,7 +5,7 @@
 A folder without a metrics.json stands for all runs below it, such as the jobs of a sweep. Averages over subsets are
 weighted by their pairs; --subsets also prints each subset and the plain mean of them. Where runs on one data set differ
 in their protocol, a mark says in what: such figures do not compare. PCK, AUC, coverage and flips are printed in
-percent.
+percent. Under the table of a sweep that is not at its end stands how far its jobs are.
 
 Runs that differ by their seed alone also get a line with mean ± standard deviation (n - 1) over the seeds; --seeds
 prints those lines in the place of theirs.
@@ -20,8 +20,9 @@ from statistics import fmean, stdev
 from typing import Any
 
 from pullback.comparison.markup import latex, markdown
+from pullback.comparison.progress import progress
 from pullback.comparison.records import Record, labels, records_of, run_folders
-from pullback.comparison.run_files import RunError, read_overrides, read_yaml
+from pullback.comparison.run_files import MissingRun, RunError, read_overrides, read_yaml
 from pullback.runtime.doorway import telling
 
 COLUMNS = (
@@ -71,7 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--latex", action="store_true", help="a LaTeX tabular instead of Markdown")
     options = parser.parse_args(arguments)
     with telling():
-        runs = run_folders(options.folders)
+        told = progress(options.folders)
+        try:
+            runs = run_folders(options.folders)
+        except MissingRun:
+            if not told:
+                raise
+            runs = []
         lines = [
             line
             for label, run in zip(labels(runs), runs, strict=True)
@@ -81,8 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         names = chosen(lines, options.metrics)
         marks, notes = differences(lines)
         heads, body = cells(lines, names, marks)
-        print(latex(heads, body) if options.latex else markdown(heads, body))
-        for note in notes:
+        if runs:
+            print(latex(heads, body) if options.latex else markdown(heads, body))
+        for note in (*notes, *told):
             print(f"\n{'% ' if options.latex else ''}{note}")
 
 

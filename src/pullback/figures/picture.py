@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
+from matplotlib.image import imread, imsave
 from numpy import ndarray
 
-from pullback.figures.plot import INK, MUTED, new_figure
+from pullback.figures.plot import INK, MUTED, figure_png, new_figure
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ def jpeg_bytes(image: UInt8[ndarray, "h w 4"], *, quality: int = 88) -> bytes:
     buffer = BytesIO()
     imsave(buffer, image[..., :3], format="jpeg", pil_kwargs={"quality": quality})
     return buffer.getvalue()
+
+
+def as_image(picture: Picture) -> UInt8[ndarray, "h w 3"]:
+    """The picture on white, with its title, labels and scale, as pixels."""
+    drawn = imread(BytesIO(figure_png(sheet([picture]))), format="png")[..., :3]
+    return (255 * drawn).round().astype(np.uint8)
 
 
 def sheet(pictures: Sequence[Picture], *, gap: int = 40) -> Figure:

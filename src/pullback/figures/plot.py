@@ -95,6 +95,14 @@ def inline_svg(figure: Figure, *, prefix: str) -> str:
     return svg
 
 
+def figure_png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    content = BytesIO()
+    with _as_written(figure):
+        figure.savefig(content, format="png", metadata={"Software": None})
+    return content.getvalue()
+
+
 def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write the figure as .png, .svg or .pdf, by the name's ending, and return the path.
 
@@ -110,7 +118,6 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
         with _as_written(figure), matplotlib.rc_context({"pdf.fonttype": 42}):  # fonts that publishers take
             figure.savefig(content, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
     else:
-        with _as_written(figure):
-            figure.savefig(content, format="png", metadata={"Software": None})
+        content.write(figure_png(figure))
     write_atomically(path, lambda file: file.write(content.getbuffer()))
     return path

@@ -52,6 +52,11 @@ class ReportContent:
     # commit, versions, hardware, seconds ...; may be nested
     environment: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def pictures(self) -> list[Picture]:
+        """All pictures, in the order of the report."""
+        return [*self.correspondences, *(one for gallery in self.galleries for one in gallery.pictures), *self.features]
+
 
 def write_report(path: str | Path, content: ReportContent) -> Path:
     """Write the report as one HTML file, whole or not at all, and return its path."""

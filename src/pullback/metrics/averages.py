@@ -177,6 +177,11 @@ def standard_metrics() -> dict[str, Metric]:
     }
 
 
+def _alone() -> bool:
+    """No other process has scores: whoever asks has those of all pairs, and others may not be asking."""
+    return False
+
+
 def aggregate(scores: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float | None]:
     """The value of each metric over the scores of pairs, of the kind that the metrics take.
 
@@ -184,6 +189,7 @@ def aggregate(scores: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str,
     """
     for metric in metrics.values():
         metric.reset()
+        metric.distributed_available_fn = _alone
     for score in scores:
         for metric in metrics.values():
             metric.update(score)

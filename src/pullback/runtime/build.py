@@ -14,6 +14,8 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from pullback.data.mesh.datamodule import PairDataModule
+from pullback.figures.picture import Picture
+from pullback.figures.report import ReportContent
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on, weights_from_elsewhere
 from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
@@ -43,10 +45,15 @@ class Run:
     started: float  # time.time()
     trained_on: list[str] = field(default_factory=list)  # names of the data sets that the weights have seen
     training: dict[str, Any] | None = None  # steps and seconds of a training that this process did
+    pictures: list[Picture] = field(default_factory=list)  # of the report, for trackers
 
     @property
     def folder(self) -> Path:
         return Path(self.cfg.paths.output_dir)
+
+    def show(self, content: ReportContent) -> None:
+        """Keeps what trackers get of a report."""
+        self.pictures = content.pictures
 
     @property
     def title(self) -> str:
@@ -120,6 +127,9 @@ def quieten() -> None:
         ".*LeafSpec.*",
         ".*is smaller than the logging interval.*",
         "Experiment logs directory .* exists and is not empty",
+        "It is recommended to use .*sync_dist",  # the figures of validated pairs are gathered, each counted once
+        "Using `DistributedSampler` with the dataloaders",
+        "The `srun` command is available on your system but is not used",
     ):
         warnings.filterwarnings("ignore", message=message)
 

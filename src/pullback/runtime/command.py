@@ -13,7 +13,7 @@ from hydra.types import RunMode
 
 from pullback.places import configs
 from pullback.runtime.command_line import overrides
-from pullback.runtime.doorway import DEBUG, is_debugging, tell, telling
+from pullback.runtime.doorway import DEBUG, is_debugging, tell, tell_once, telling
 from pullback.runtime.foreign_fit import settled
 from pullback.runtime.hydra_errors import in_words, while_composing
 from pullback.runtime.method_parts import tested
@@ -59,7 +59,7 @@ class Command:
                     raise
                 words = functools.partial(in_words, words=Vocabulary(self.program, self.configs))
                 if run.mode is RunMode.MULTIRUN:
-                    error.told = tell(error, words, before=f"job {run.job.num} ({run.job.override_dirname}): ")  # type: ignore[attr-defined]  # for the doorway
+                    tell_once(error, words, before=f"job {run.job.num} ({run.job.override_dirname}): ")
                     raise
                 raise SystemExit(tell(error, words)) from None
 

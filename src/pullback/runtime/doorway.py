@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import traceback
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,7 @@ from pullback.plain_data import with_visible_controls
 from pullback.runtime.signals import AGAIN, telling_interrupts
 
 DEBUG = "PULLBACK_DEBUG"
+_PROCESS = uuid.uuid4().hex  # this one, among those of all machines
 _FAULT = "This is a fault of the program, not of what was typed. Please report it with the command and the lines above."
 # What a file system or a machine refuses, whatever the program did.
 _OF_THE_MACHINE = {
@@ -76,7 +78,19 @@ def telling(in_words: Callable[[BaseException], str | None] = no_words) -> Itera
     except Exception as error:
         if debugging:
             raise
-        raise SystemExit(getattr(error, "told", None) or tell(error, in_words)) from None
+        raise SystemExit(tell_once(error, in_words)) from None
+
+
+def tell_once(error: Exception, in_words: Callable[[BaseException], str | None] = no_words, *, before: str = "") -> int:
+    """As ``tell``, but nothing is printed where this process has told the error before.
+
+    A job of a sweep may have told it elsewhere, in the log of a cluster: then it is told here once more.
+    """
+    process, code, said = getattr(error, "told", (None, 1, before))
+    if process != _PROCESS:
+        code = tell(error, in_words, before=said)
+        error.told = (_PROCESS, code, said)  # type: ignore[attr-defined]  # goes wherever the error goes
+    return code
 
 
 def tell(error: Exception, in_words: Callable[[BaseException], str | None] = no_words, *, before: str = "") -> int:

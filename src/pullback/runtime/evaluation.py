@@ -18,10 +18,11 @@ from pullback.runtime.foreign_predictions import foreign_store
 from pullback.runtime.origin import check_described, description_of, fine_tuning
 from pullback.runtime.shards import gathered, mark_shards, tell_share
 from pullback.runtime.signals import stopping
-from pullback.tasks.results import check_complete, write_results
+from pullback.tasks.results import check_complete, load_results, write_results
 from pullback.tasks.scoring import Predictions
 from pullback.tasks.store import PredictionStore
 from pullback.tasks.tables import print_table
+from pullback.tasks.tracking import finish, track
 from pullback.writing import sweep, telling_full_disks
 
 
@@ -58,7 +59,10 @@ def evaluate(run: Run) -> None:
     """
     advice = f"all pairs so far are kept; the same command goes on from there with hydra.run.dir={run.folder}"
     with stopping(advice), telling_full_disks(run.folder):
-        _evaluate(run)
+        try:
+            _evaluate(run)
+        finally:
+            finish(run.trainer.loggers)
 
 
 def _evaluate(run: Run) -> None:
@@ -86,6 +90,9 @@ def _evaluate(run: Run) -> None:
     if "export" in stages:
         for exported in run.evaluation.export(run, evaluated):
             print("exported:", exported)
+    track(
+        run.trainer.loggers, results, load_results(run.folder)["pair_rows"], run.pictures, step=run.trainer.global_step
+    )
     check_complete(results)
     print("metrics:", path)
 
@@ -99,6 +106,7 @@ def match(run: Run) -> None:
         sweep(store.directory)
     mark_shards(run)
     run.trainer.predict(run.module, datamodule=run.data, return_predictions=False)
+    run.trainer.strategy.barrier("matched")  # one process scores what all have matched
 
 
 def score(run: Run) -> list[Any]:

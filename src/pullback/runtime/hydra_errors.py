@@ -19,6 +19,15 @@ from omegaconf.errors import (
 
 from pullback.runtime.option_names import Vocabulary
 
+# What a plugin of Hydra brings: who asks for it, and the extra to install.
+_OF_EXTRAS = {
+    "submitit_slurm": ("cluster=slurm", "cluster"),
+    "joblib": ("cluster=local", "cluster"),
+    "ray": ("cluster=ray", "ray"),
+    "optuna": ("a sweep by optuna", "optuna"),
+}
+_OF_SUBMITIT = ("FailedJobError", "UncompletedJobError", "FailedSubmissionError")
+
 
 def in_words(error: BaseException, words: Vocabulary) -> str | None:
     """The sentence for an error of composing a configuration; None for an error that is not one."""
@@ -48,6 +57,8 @@ def while_composing(error: BaseException, words: Vocabulary) -> str | None:
             f"the folder of the results, {error.filename}, cannot be made ({error.strerror}); choose another: "
             "hydra.run.dir=DIR"
         )
+    if told is None and (of_slurm := _of_slurm(error)) is not None:
+        return of_slurm
     if told is None and isinstance(error, ValueError) and str(error).startswith("Only one of --run"):
         return "--run, --multirun (-m), --cfg and --info exclude each other; give one of them"
     if told is None and isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
@@ -56,6 +67,17 @@ def while_composing(error: BaseException, words: Vocabulary) -> str | None:
             f"({_first_line(str(error))})"
         )
     return told
+
+
+def _of_slurm(error: BaseException) -> str | None:
+    """What went wrong with jobs of submitit, which need not be installed."""
+    text = str(error)
+    if isinstance(error, RuntimeError) and "Could not detect" in text and "srun" in text:
+        return (
+            "cluster=slurm: there is no Slurm here (no program srun); "
+            "type the command on a login node of the cluster, or take cluster=local for the cores of this machine"
+        )
+    return f"a job of the cluster failed: {text}" if type(error).__name__ in _OF_SUBMITIT else None
 
 
 def _unreadable(error: OverrideParseException) -> str:
@@ -70,8 +92,9 @@ def _missing_option(error: MissingConfigException, words: Vocabulary) -> str:
     group, _, option = (error.missing_cfg_file or "").removeprefix("/").rpartition("/")
     if not group:
         return _joined(str(error).partition("Config search path")[0])
-    if option.startswith("submitit"):
-        return "cluster=slurm needs a package that is not installed: pip install 'pullback[cluster]'"
+    if (needing := _OF_EXTRAS.get(option)) is not None:
+        choice, extra = needing
+        return f"{choice} needs a package that is not installed: pip install 'pullback[{extra}]'"
     known = words.options(group)
     near = difflib.get_close_matches(option, known, n=3, cutoff=0.6)
     meant = f"did you mean {' or '.join(f'{group}={name}' for name in near)}? " if near else ""

@@ -98,7 +98,7 @@ class ImageEvaluation:
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
         """Writes the report, with pictures of eigenfunctions where a model is at hand."""
-        return report_images(run.folder, evaluated, title=run.title, graphs=self._graphs(run))
+        return report_images(run.folder, evaluated, title=run.title, graphs=self._graphs(run), shown_to=run.show)
 
     def export(self, run: Run, evaluated: Sequence[Evaluated]) -> list[Path]:
         """Writes what was matched for other programs, below ``exported/``; returns a folder or file for each set."""

@@ -71,7 +71,7 @@ class MeshEvaluation:
         # landmarks belong to pairs: no features of one shape
         alone = "match" in run.cfg.run and run.cfg.get("landmarks") is None
         features = run.module.features if alone else None
-        return report(run.folder, evaluated, title=run.title, features=features)
+        return report(run.folder, evaluated, title=run.title, features=features, shown_to=run.show)
 
 
 def landmarks_given(made_by: Mapping[str, Any]) -> str:

@@ -58,7 +58,7 @@ _OTHER_NAMES = {
     "partial": "part parts partiality is_partial",
     "untrained": "random no_ckpt random_weights",
     "trainer.enable_progress_bar": "progress quiet silent verbose progress_bar",
-    "cluster": "launcher slurm",
+    "cluster": "launcher slurm joblib ray parallel",
 }
 # The same wish in a program that does it by another option.
 _INSTEAD = {

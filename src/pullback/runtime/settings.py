@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from pullback.errors import UserError
 from pullback.places import cache, embedded, results, root
 from pullback.ranges import NumberError
+from pullback.runtime.machines import asked, cores
 from pullback.runtime.offered import check_offered
 from pullback.runtime.parts import UnknownTarget
 
@@ -30,7 +32,8 @@ INHERITED_BY_ADAPTATION = ("loss",)
 def register_resolvers() -> None:
     """Makes ``${place:NAME}``, ``${first_of:a,b}`` and ``${quotient:a,b}`` known to the yaml files.
 
-    A NAME is one of ``places``: root, embedded, cache, runs, sweeps.
+    A NAME is one of ``places``: root, embedded, cache, runs, sweeps. ``${cores:most}`` is the number of cores that this
+    process may use, and ``${slurm:…}`` what a job asks of Slurm (``machines.asked``).
     """
     known: dict[str, Callable[[], Path]] = {"root": root, "embedded": embedded, "cache": cache}
     known |= {kind: functools.partial(results, kind) for kind in ("runs", "sweeps")}
@@ -40,6 +43,11 @@ def register_resolvers() -> None:
         "first_of", lambda *values: next(value for value in values if value not in (None, "")), replace=True
     )
     OmegaConf.register_new_resolver("quotient", lambda total, part: total // part, replace=True)
+    OmegaConf.register_new_resolver(
+        "id_of", lambda folder: sha256(str(Path(folder).resolve()).encode()).hexdigest()[:16], replace=True
+    )
+    OmegaConf.register_new_resolver("cores", lambda most: min(most, cores()), replace=True)
+    OmegaConf.register_new_resolver("slurm", asked, replace=True, use_cache=True)
 
 
 class ForeignKeyError(UserError, ValueError):

@@ -8,10 +8,12 @@ from pathlib import Path
 from pullback.runtime.build import Run
 from pullback.runtime.origin import describe, trained_on
 from pullback.runtime.signals import Stopped, stopping
+from pullback.tasks.training.attempts import note_attempt
 from pullback.tasks.training.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
 from pullback.tasks.training.weights import load_checkpoint, load_weights
 from pullback.writing import telling_full_disks
 
+_PARTS = ("backbone", "solver", "loss", "optimizer", "scheduler", "seed")  # what a training is made of
 log = logging.getLogger(__name__)
 
 
@@ -32,6 +34,7 @@ def fit(run: Run) -> float | None:
 def _fit(run: Run, resume: Path | None) -> float | None:
     for logger in run.trainer.loggers:
         logger.log_hyperparams(dict(run.config))
+    resumptions = _noted(run, resume)
     if resume is None:
         run.trainer.validate(run.module, run.data, verbose=False)  # the curves begin with the untrained network
         _stop_if_asked(run)
@@ -50,6 +53,7 @@ def _fit(run: Run, resume: Path | None) -> float | None:
         "steps": run.trainer.global_step,
         "seconds": round(time.monotonic() - before, 3),
         "resumed": resume is not None,
+        "resumptions": resumptions,
     }
     best = next(
         (callback for callback in run.trainer.checkpoint_callbacks if isinstance(callback, BestCheckpoint)), None
@@ -60,6 +64,22 @@ def _fit(run: Run, resume: Path | None) -> float | None:
     load_weights(run.module, checkpoint)
     run.weights, run.trained_on = describe(checkpoint, path), trained_on(checkpoint["config"])
     return float(score) if found is not None and score is not None else None
+
+
+def _noted(run: Run, resume: Path | None) -> int:
+    """How often the training was resumed, which the folder of the run tells too.
+
+    Warns where the checkpoint was trained with other parts: a new folder begins anew with those that were typed.
+    """
+    before = None if resume is None else resumable(resume)
+    trained = {} if before is None else before["config"]
+    for part in _PARTS if before is not None else ():
+        was, now = trained.get(part), run.config.get(part)
+        if was != now:
+            log.warning("%s was trained with another %s: %s; now it is %s", resume, part, was, now)
+    if not run.trainer.is_global_zero:
+        return 0
+    return note_attempt(run.folder, None if before is None else before["global_step"])
 
 
 def _stop_if_asked(run: Run) -> None:

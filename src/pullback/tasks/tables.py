@@ -16,7 +16,7 @@ def print_table(results: Sequence[Result], *, console: Console | None = None) ->
         console.width = max(console.width, 140)
     kinds: dict[type[Result], None] = dict.fromkeys(type(result) for result in results)
     for kind in kinds:
-        console.print(_table(kind, [result for result in results if type(result) is kind]))
+        console.print(_table([result for result in results if type(result) is kind]))
         console.print(kind.legend, style="dim")
     for line, datasets in _by_protocol(results).items():
         console.print(f"protocol of {', '.join(datasets)}: {line}", markup=False, highlight=False)
@@ -29,31 +29,44 @@ def print_table(results: Sequence[Result], *, console: Console | None = None) ->
             )
 
 
-def _table(kind: type[Result], results: Sequence[Result]) -> Table:
+def plain_table(results: Sequence[Result]) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows of the same table as text, for results of one kind."""
+    heads, groups = _cells_of(results)
+    return heads, [row for rows in groups for row in rows]
+
+
+def _table(results: Sequence[Result]) -> Table:
     table = Table(title="Results")
-    table.add_column("data set")
-    further = list(dict.fromkeys(name for result in results for name in result.further))
-    every = [result.rows() for result in results]
-    columns = {
-        name: column
-        for name, column in kind.columns.items()
-        if any(row.metrics.get(name) is not None for rows in every for row in rows)
-    }
-    for heading in ("pairs", *(heading for heading, _ in columns.values()), *map(escape, further)):
-        table.add_column(heading, justify="right")
-    forms = {name: form for name, (_, form) in columns.items()} | dict.fromkeys(further, "{:.4g}")
-    for rows in every:
-        for row in rows:
-            table.add_row(escape(row.label), *_cells(row, forms))
+    heads, groups = _cells_of(results)
+    for heading in heads:
+        table.add_column(escape(heading), justify="left" if heading == heads[0] else "right")
+    for rows in groups:
+        for label, pairs, *figures in rows:
+            scored, failed, told = pairs.partition(" (+")
+            table.add_row(escape(label), f"{scored}[red]{failed}{told}[/red]" if failed else scored, *figures)
         if len(rows) > 1:
             table.add_section()
     return table
 
 
+def _cells_of(results: Sequence[Result]) -> tuple[list[str], list[list[list[str]]]]:
+    """Heads, and for each result its rows; without the columns in which nothing is known."""
+    every = [result.rows() for result in results]
+    columns = {
+        name: column
+        for name, column in type(results[0]).columns.items()
+        if any(row.metrics.get(name) is not None for rows in every for row in rows)
+    }
+    further = list(dict.fromkeys(name for result in results for name in result.further))
+    forms = {name: form for name, (_, form) in columns.items()} | dict.fromkeys(further, "{:.4g}")
+    heads = ["data set", "pairs", *(heading for heading, _ in columns.values()), *further]
+    return heads, [[[row.label, *_cells(row, forms)] for row in rows] for rows in every]
+
+
 def _cells(row: TableRow, forms: Mapping[str, str]) -> list[str]:
     values = ((form, row.metrics.get(name)) for name, form in forms.items())
     figures = ["–" if value is None else form.format(value) for form, value in values]
-    return [f"{row.pairs}" + (f" [red](+{row.failed} failed)[/red]" if row.failed else ""), *figures]
+    return [f"{row.pairs}" + (f" (+{row.failed} failed)" if row.failed else ""), *figures]
 
 
 def _by_protocol(results: Sequence[Result]) -> dict[str, list[str]]:

@@ -1,6 +1,6 @@
 """The report of an evaluation on photographs, from the files in its folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from pullback.figures.eigenfunctions import draw_eigenfunctions
 from pullback.figures.fmap import Matrix
 from pullback.figures.photo_viewer import ViewedPhotos, write_photo_viewer
 from pullback.figures.picture import Picture
-from pullback.figures.report import Gallery, write_report
+from pullback.figures.report import Gallery, ReportContent, write_report
 from pullback.figures.report_kinds import IMAGES
 from pullback.tasks.evaluated import Evaluated, run_content
 from pullback.tasks.image.pictures import (
@@ -51,11 +51,13 @@ def report_images(
     *,
     title: str,
     graphs: Mapping[str, Patches] = MappingProxyType({}),
+    shown_to: Callable[[ReportContent], object] = id,
 ) -> Path:
     """Writes ``report/index.html`` into a run's folder, next to its metrics.json; returns its path.
 
     ``graphs`` give the patch graphs of a pair by what is said of them, the one in use first: for eigenfunctions, for
     the match of concatenated features, and for heat that the functional map carries. None without a model at hand.
+    ``shown_to`` gets to see what is in the report.
     """
     patches = next(iter(graphs.values()), None)
     shown = [list(_shown(part)) for part in evaluated]
@@ -89,6 +91,7 @@ def report_images(
         fmaps=fmaps_by_name(middle.arrays) if middle else None,
         fmap_pair=middle.title if middle else "",
     )
+    shown_to(content)
     return write_report(folder / "report" / "index.html", content)
 
 

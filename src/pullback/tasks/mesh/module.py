@@ -21,6 +21,7 @@ from pullback.tasks.mesh.landmarks import Points, known_points
 from pullback.tasks.mesh.recent import Features, RecentFeatures
 from pullback.tasks.store import PredictionStore
 from pullback.tasks.stored_arrays import check_map
+from pullback.tasks.validation import ValidatedPairs
 from pullback.types import Eigenbasis, Match, Shape, ShapePair
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class MeshMatching(LightningModule):
         self.stores: Sequence[PredictionStore] = ()
         self.recent = RecentFeatures()
         self.validating = False
+        self.validated = ValidatedPairs()
         if landmarks is not None and landmarks < 1:
             raise ValueError(f"landmarks={landmarks} is no number of points; use landmarks=6, or null for none")
         if adaptation is not None:
@@ -122,8 +124,12 @@ class MeshMatching(LightningModule):
         terms = self.loss_terms(match, pair)
         values = {"loss": total(terms, pair), **terms, **self.errors(match, pair)}
         figures = {f"val/loss/{name}" if name in terms else f"val/{name}": value for name, value in values.items()}
-        self.log_dict(figures, batch_size=1, sync_dist=True)
+        self.validated.add(batch_idx, {name: float(value) for name, value in figures.items()})
         return {"values": values}
+
+    def on_validation_epoch_end(self) -> None:
+        pairs = self.trainer.val_dataloaders
+        self.log_dict(self.validated.means(len(pairs.dataset)) if pairs else {}, batch_size=1)
 
     def setup(self, stage: str) -> None:
         """Once the data are prepared, before the first pair."""

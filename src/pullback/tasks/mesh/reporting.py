@@ -15,7 +15,7 @@ from pullback.figures.correspondence import draw_correspondence, errors_on_surfa
 from pullback.figures.curves import read_training_log
 from pullback.figures.fmap import draw_features
 from pullback.figures.picture import Picture
-from pullback.figures.report import write_report
+from pullback.figures.report import ReportContent, write_report
 from pullback.figures.surface import as_array
 from pullback.figures.three import ViewerError
 from pullback.figures.viewer import ViewedPair, write_viewer
@@ -28,10 +28,18 @@ log = logging.getLogger(__name__)
 Features = Callable[[Shape], Float[Tensor, "n c"]]
 
 
-def report(folder: Path, evaluated: Sequence[Evaluated], *, title: str, features: Features | None = None) -> Path:
+def report(
+    folder: Path,
+    evaluated: Sequence[Evaluated],
+    *,
+    title: str,
+    features: Features | None = None,
+    shown_to: Callable[[ReportContent], object] = id,
+) -> Path:
     """Writes ``report/index.html`` into a run's folder, next to its metrics.json; returns its path.
 
-    ``features`` gives the learned features of a shape; None where no model is at hand.
+    ``features`` gives the learned features of a shape; None where no model is at hand. ``shown_to`` gets to see
+    what is in the report.
     """
     fmaps, fmap_pair = _fmaps(evaluated)
     training_log = folder / "logs" / "csv" / "metrics.csv"
@@ -43,6 +51,7 @@ def report(folder: Path, evaluated: Sequence[Evaluated], *, title: str, features
         features=_features(evaluated, features) if features else (),
         training_log=read_training_log(training_log) if training_log.is_file() else {},
     )
+    shown_to(content)
     return write_report(folder / "report" / "index.html", content)
 
 
