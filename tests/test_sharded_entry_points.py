@@ -3,13 +3,14 @@
 import pytest
 import torch
 from tests.fakes import write_faust
+from tests.later import later
 from tests.test_entry_points import metrics, run
 from tests.test_image_entry_points import SMALL as SMALL_PHOTOS
 
 from pullback.data.image.io import save_image
-from pullback.runtime.shards import MissingShard
 from pullback.tasks.results import FailedPairs
 
+shards = later("pullback.runtime.shards")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
@@ -57,7 +58,7 @@ def test_three_shares_in_stores_of_their_own_are_one_run_to_the_last_digit(overr
 def test_shares_in_one_store_are_one_run_and_a_missing_one_is_named(overrides, whole, tmp_path):
     store = f"predictions={tmp_path / 'store'}"
     matched([*overrides, store], tmp_path, ["2/2"])
-    with pytest.raises(MissingShard, match=r"shard=1/2: \d of its pairs are missing \(never begun\)"):
+    with pytest.raises(shards.MissingShard, match=r"shard=1/2: \d of its pairs are missing \(never begun\)"):
         run("eval", *overrides, "run=[score]", store, folder=tmp_path / "scored")
     matched([*overrides, store], tmp_path, ["1/2"])
     run("eval", *overrides, "run=[score]", store, folder=tmp_path / "scored")

@@ -6,7 +6,6 @@ import torch
 
 from pullback.metrics.heat import HEAT_METRICS, HeatScore, score_heat
 from pullback.metrics.image import ImageScore
-from pullback.metrics.image_averages import HeatFigure, image_metrics
 
 
 def half(left=True):
@@ -55,6 +54,8 @@ def test_functions_of_other_sizes_are_refused():
 
 
 def test_the_averages_take_the_pairs_that_have_functions():
+    from pullback.metrics.image_averages import HeatFigure, image_metrics
+
     def scored(**heats):
         return ImageScore(None, None, 1.0, None, "image", heats=heats)
 

@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 from torch import nn
 
 from pullback.errors import UserError
-from pullback.runtime.foreign_predictions import is_foreign, on_whole_photographs
 from pullback.runtime.offered import OFFERED, ForeignConfigError, check_offered
 from pullback.runtime.parts import ConfigError, class_of
 from pullback.runtime.settings import inherit, inherited, instantiate, located
@@ -44,6 +43,8 @@ def with_origin(cfg: DictConfig, overrides: Sequence[str]) -> tuple[DictConfig, 
         check_buildable(result, checkpoint, inherited(cfg, checkpoint["config"], overrides), source=str(cfg.ckpt))
         return result, None if cfg.get("untrained") else checkpoint
     if "score" in cfg.get("run", []) and "match" not in cfg.run:
+        from pullback.runtime.foreign_predictions import is_foreign, on_whole_photographs  # reads photographs: Pillow
+
         name, *others = [dataset.name for dataset in instantiate(cfg.dataset).values()]
         if is_foreign(cfg, [name, *others]):
             return on_whole_photographs(cfg, overrides), None

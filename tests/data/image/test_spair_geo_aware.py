@@ -4,12 +4,14 @@ import json
 
 import pytest
 from tests.image_fakes import names, write_spair_pair, write_spair_photo
+from tests.later import later
 
 from pullback.data.errors import MissingDataError
-from pullback.data.image.datamodule import ImagePairDataModule
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.sets.spair71k import SPair71k
 from pullback.data.image.sets.spair71k_geo_aware import GROUPS, SPairGeoAware
+
+loading = later("pullback.data.image.datamodule")
 
 
 def write_pair(root, number, shared, on_target, category="cat"):
@@ -47,10 +49,10 @@ def test_pairs_without_such_keypoints_are_left_out_after_the_sample_was_drawn(tm
 
 def test_the_subset_is_not_cropped_where_the_whole_set_is(tmp_path):
     write_pair(tmp_path, 0, shared=(2, 3, 9), on_target=(2, 3, 9))
-    sets = ImagePairDataModule([chosen(tmp_path), SPair71k(tmp_path, sample=None)]).test_sets
+    sets = loading.ImagePairDataModule([chosen(tmp_path), SPair71k(tmp_path, sample=None)]).test_sets
     assert [pairs.crop for pairs in sets] == ["none", "box"]
     assert "cropped to the box" in sets[1].protocol and "geometry-aware keypoints alone" in sets[0].protocol
-    (own,) = ImagePairDataModule([SPair71k(tmp_path, sample=None)], crop="none").test_sets
+    (own,) = loading.ImagePairDataModule([SPair71k(tmp_path, sample=None)], crop="none").test_sets
     assert own.crop == "none" and "cropped" not in own.protocol and own[0].image1.size == (25, 32)
     assert sets[1][0].image1.size != (25, 32)
 

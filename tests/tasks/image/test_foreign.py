@@ -8,8 +8,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from tests.image_fakes import write_flow, write_tss, write_willow
+from tests.later import later
 
-from pullback.data.image.datamodule import ImagePairDataModule
 from pullback.data.image.sets.pf_willow import PFWillow
 from pullback.data.image.sets.tss import TSS
 from pullback.data.image.truth import read_flo, write_flo
@@ -19,17 +19,19 @@ from pullback.tasks.image.foreign import ForeignStore, source_of
 from pullback.tasks.image.results import ImageProtocol
 from pullback.tasks.image.scoring import score_image_store
 
+loading = later("pullback.data.image.datamodule")
+
 
 @pytest.fixture
 def tss(tmp_path):
     write_tss(tmp_path / "tss")
-    return ImagePairDataModule([TSS(tmp_path / "tss", allow_missing=True)]).test_sets[0]
+    return loading.ImagePairDataModule([TSS(tmp_path / "tss", allow_missing=True)]).test_sets[0]
 
 
 @pytest.fixture
 def willow(tmp_path):
     write_willow(tmp_path / "willow", ["car(S)"])
-    return ImagePairDataModule([PFWillow(tmp_path / "willow", allow_missing=True)]).test_sets[0]
+    return loading.ImagePairDataModule([PFWillow(tmp_path / "willow", allow_missing=True)]).test_sets[0]
 
 
 def scored(place, pairs, **options):
