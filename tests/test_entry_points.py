@@ -270,9 +270,9 @@ def test_help_is_quick_because_nothing_heavy_is_imported(program):
     imported = {line.split("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert not imported & {"torch", "lightning", "numpy", "scipy", "matplotlib"}
     solvers = (
-        "closed_form, concat, diff_zoomout, discrete, nearest, paper, "
+        "closed_form, concat, diff_zoomout, discrete, dpfm, nearest, paper, "
         "paper_closed, paper_cpu, raw_basis, raw_descriptors, regularised, release, "
-        "sampled_zoomout, two_branch, zoomout"
+        "sampled_zoomout, two_branch, two_branch_features, zoomout"
     )
     assert f"solver: {solvers}" in done.stdout
 

@@ -17,6 +17,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 
 # Sweeps over photographs, and what has to be chosen for their keys to exist.
 OF_PHOTOGRAPHS = {
+    "fmaps": ["dataset=tss"],
     "graph": ["dataset=tss"],
     "image_methods": ["dataset=tss"],
     "layer_pairs": ["dataset=tss", "fusion=dinov2_layers9_11"],

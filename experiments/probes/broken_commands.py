@@ -176,7 +176,7 @@ CASES = (
     case("train", "experiment=faust_gpu", r"experiment=faust_gpu does not exist; did you mean experiment=faust"),
     case("train", "solver={k:1}", r"a choice is a name, solver=NAME"),
     case("train", "~solver", r"there is no solver; choose one"),
-    case("eval", "method=ulrssm", r"eval\.py has no \w+=, which something that was typed chooses"),
+    case("eval", "method=ulrssm | scheduler=cosine", r"scheduler=cosine is for training, and eval\.py trains nothing"),
     case("eval", "run=null | untrained=true", r"a list is wanted here; write run=\[\]"),
     case("match", "https://example.invalid/a.off | body.off", r"is an address; download the file"),
     case(
@@ -224,7 +224,7 @@ CASES = (
     case(
         "match",
         "body.off | Other (1).off | backbone=diffusion_net",
-        r"there are no weights.*best\.ckpt, use.*untrained=true",
+        r"there are no weights.*best\.ckpt or weights=FILE, use.*untrained=true",
     ),
     case("train", "trainer=gpu", r"this machine has no GPU.*trainer=cpu"),
     # files and folders of the others

@@ -47,8 +47,8 @@ _WORDED = {  # the options that have such words as values
 _TYPED = (
     (re.compile(r"^(files=)photo(?:s|graphs)$"), r"\1image"),
     (re.compile(r"^(files=)meshes$"), r"\1mesh"),
-    (re.compile(r"^([+]*solver\.optimiser\.loss\.)scale_free=(?i:true)$"), r"\1units=features"),
-    (re.compile(r"^([+]*solver\.optimiser\.loss\.)scale_free=(?i:false)$"), r"\1units=printed"),
+    (re.compile(r"^([+]*solver\.optimiser\.loss\.)scale_free[=](?i:true)$"), r"\1units=features"),
+    (re.compile(r"^([+]*solver\.optimiser\.loss\.)scale_free[=](?i:false)$"), r"\1units=printed"),
     (re.compile(r"^([~+]*(?:branch@)?fusion\.)loss(?=[.=]|$)"), r"\1descriptors"),
     (re.compile(r"^((?:solver|.*[.]solver)=.*?)\braw_loss\b"), r"\1raw_descriptors"),
     (

@@ -206,7 +206,7 @@ def test_every_fusion_names_two_branches(scratch, name):
         "grad": "DenseGradients",
         "layers": basis,
     }
-    words = name.replace("_folder", "").split("_")[:2]
+    words = name.replace("_folder", "").replace("_package", "").split("_")[:2]
     assert [basis, loss] == [next(kinds[start] for start in kinds if word.startswith(start)) for word in words]
     for role in ("basis", "descriptors"):
         reduced = found[role]["reduce"] is not None

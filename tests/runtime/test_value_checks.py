@@ -48,7 +48,7 @@ def test_the_precisions_are_those_of_lightning():
 def test_a_network_without_weights_matches_files_on_purpose_only():
     with pytest.raises(
         ConfigError,
-        match=r"there are no weights.*give ckpt=humans, ckpt=RUN/checkpoints/best\.ckpt, use what needs none",
+        match=r"there are no weights.*ckpt=RUN/checkpoints/best\.ckpt or weights=FILE, use what needs none",
     ):
         check(composed("match", "backbone=diffusion_net", "source=a.off", "target=b.off"))
     check(composed("match", "backbone=diffusion_net", "source=a.off", "target=b.off", "untrained=true"))

@@ -23,7 +23,7 @@ def tested(cfg: DictConfig, program: str | None, overrides: Sequence[str]) -> Di
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     typed = {one.key_or_group: one.input_line for one in parsed if one.package is None}  # not those of adaptation=
     for key, line in typed.items():
-        if key.split(".")[0] in _OF_TRAINING and key != "callbacks.progress" and not str(line).startswith("~"):
+        if key.split(".")[0] in _OF_TRAINING and key != "callbacks.progress" and not str(line).startswith(("~", "+")):
             raise ConfigError(f"{line} is for training, and eval.py trains nothing; leave it out, or use train.py")
     lost = [key for key in ("optimizer", "scheduler", "monitor") if cfg.get(key)]
     tuned = cfg.get("adaptation") is not None
@@ -36,8 +36,10 @@ def tested(cfg: DictConfig, program: str | None, overrides: Sequence[str]) -> Di
                 cfg.pop(key, None)
         if "loss" in lost:
             cfg.loss = {}
-        progress = (cfg.get("callbacks") or {}).get("progress")
-        cfg.callbacks = {} if progress is None else {"progress": progress}
+        added = {key.split(".")[1] for key, line in typed.items() if str(line).startswith("+callbacks.")}
+        cfg.callbacks = {
+            name: one for name, one in (cfg.get("callbacks") or {}).items() if name in {"progress", *added} and one
+        }
     if lost:
         log.info("%s: what it sets for training alone is left out: %s", cfg.get("method_name"), ", ".join(lost))
     return cfg

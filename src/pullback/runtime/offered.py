@@ -24,6 +24,7 @@ _BACKBONES = (
     "pullback.nn.backbone.Backbone",
     "pullback.nn.backbone.LandmarkFeatures",
     "pullback.nn.backbone.RawDescriptor",
+    "pullback.nn.descriptor.FixedHKS",
     "pullback.nn.descriptor.HKS",
     "pullback.nn.descriptor.LandmarkKernels",
     "pullback.nn.descriptor.NoisyWKS",
@@ -69,7 +70,7 @@ OFFERED: Mapping[str, tuple[str, ...]] = {
 # Parts that are one value.
 VALUES: Mapping[str, type] = {
     **{"data.k": int, "data.laplacian": str, "data.align": str, "data.crop": str, "data.margin": float},
-    **{"method_name": str, "landmarks": int},
+    **{"method_name": str, "landmarks": int, "mirrored": str},
 }
 # Networks that the project's own branches name. Any other, and every path, is the user's to type.
 PUBLISHED_WEIGHTS = (
