@@ -23,7 +23,8 @@ def tested(cfg: DictConfig, program: str | None, overrides: Sequence[str]) -> Di
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     typed = {one.key_or_group: one.input_line for one in parsed if one.package is None}  # not those of adaptation=
     for key, line in typed.items():
-        if key.split(".")[0] in _OF_TRAINING and key != "callbacks.progress" and not str(line).startswith(("~", "+")):
+        allowed = key == "callbacks.progress" or str(line).startswith(("~", "+callbacks."))
+        if key.split(".")[0] in _OF_TRAINING and not allowed:
             raise ConfigError(f"{line} is for training, and eval.py trains nothing; leave it out, or use train.py")
     lost = [key for key in ("optimizer", "scheduler", "monitor") if cfg.get(key)]
     tuned = cfg.get("adaptation") is not None
