@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from pullback.mapping.heats import (
-    heatmap_transfer,
     heats_at_matches,
     heats_by_features,
     heats_by_fmap,
@@ -12,6 +11,11 @@ from pullback.mapping.heats import (
     pixels_of_patches,
 )
 from pullback.types import Eigenbasis, PatchImage
+
+
+def carried_alone(heat1, fmap12, image1, image2):
+    values = heats_by_fmap(patch_means(heat1[None], image1), fmap12, image1, image2)
+    return pixels_of_patches(values, image2.patches, image2.grid, image2.size)[0]
 
 
 def photo(grid, size, patches=None):
@@ -28,7 +32,7 @@ def test_a_heat_map_follows_the_functional_map_of_a_flip():
     flipped = torch.arange(24).view(4, 6).flip(1).flatten()
     fmap12 = image.basis.project(image.basis.evecs[flipped])
     heat1 = torch.rand(4, 6, generator=torch.Generator().manual_seed(0)).repeat_interleave(2, 0).repeat_interleave(2, 1)
-    carried = heatmap_transfer(heat1, fmap12, image, image)
+    carried = carried_alone(heat1, fmap12, image, image)
     assert carried.shape == (8, 12)
     means = carried.view(4, 2, 6, 2).mean(dim=(1, 3))
     assert torch.corrcoef(torch.stack([means.flatten(), heat1[::2, ::2].flip(1).flatten()]))[0, 1] > 0.95
@@ -37,7 +41,7 @@ def test_a_heat_map_follows_the_functional_map_of_a_flip():
 def test_a_heat_map_is_cut_off_below_zero_and_zero_outside_the_graph():
     image1, image2 = photo((4, 6), (8, 12)), photo((3, 3), (9, 9), torch.tensor([0, 1, 3]))
     fmap12 = image2.basis.evecs.T @ torch.tensor([[1.0] + 23 * [0.0], 24 * [-1.0], 24 * [1.0]]) @ image1.basis.evecs
-    carried = heatmap_transfer(torch.ones(8, 12), fmap12, image1, image2)
+    carried = carried_alone(torch.ones(8, 12), fmap12, image1, image2)
     assert carried.min() == 0
     assert (
         carried[1, 1] == pytest.approx(1, abs=1e-4)
@@ -45,7 +49,7 @@ def test_a_heat_map_is_cut_off_below_zero_and_zero_outside_the_graph():
         and carried[1, 4] == pytest.approx(0, abs=1e-5)
     )
     with pytest.raises(ValueError, match=r"heat1 has size \(9, 9\) but photograph photo has \(8, 12\)"):
-        heatmap_transfer(torch.ones(9, 9), fmap12, image1, image2)
+        carried_alone(torch.ones(9, 9), fmap12, image1, image2)
 
 
 def spot():
@@ -81,4 +85,4 @@ def test_several_functions_are_carried_as_each_alone():
     values = heats_by_fmap(patch_means(heats1, image), fmap12, image, image)
     together = pixels_of_patches(values, image.patches, image.grid, image.size)
     for one, heat1 in zip(together, heats1, strict=True):
-        assert torch.allclose(one, heatmap_transfer(heat1, fmap12, image, image), atol=1e-5)
+        assert torch.allclose(one, carried_alone(heat1, fmap12, image, image), atol=1e-5)

@@ -7,22 +7,18 @@ from pathlib import Path, PurePath
 from statistics import fmean, stdev
 from typing import Any
 
+from pullback.comparison.published import PublishedTables
 from pullback.comparison.records import Record, by_seed, seedless
-from pullback.comparison.run_files import read_yaml
 
 _FILE = Path(__file__).with_name("published_photographs.yaml")
 _NAMES = {"EfficientNetLite0": "EfficientNet-lite0", "DenseGradients": "gradients"}
 
 
-class PublishedPhotographs:
+class PublishedPhotographs(PublishedTables):
     """Tables of Cheng et al. 2024, their networks, and the rules under which they were measured."""
 
     def __init__(self, path: Path = _FILE):
-        self.content = read_yaml(path)
-
-    @property
-    def sheets(self) -> list[Mapping[str, Any]]:
-        return self.content["sheets"]
+        super().__init__(path)
 
     @property
     def rules(self) -> Mapping[str, Any]:
@@ -76,7 +72,7 @@ class PhotoEntry:
     @cached_property
     def method(self) -> str:
         """``raw``, ``concat``, ``fmap``, or ``foreign`` of another program."""
-        if self.first.protocol.get("mode") in ("foreign",):
+        if self.first.protocol.get("mode") == "foreign":
             return "foreign"
         if self.first.protocol.get("mode") != "raw":
             return "fmap"

@@ -108,9 +108,9 @@ IMAGES = ReportKind(
     "place that it is mapped to, so equal parts should have equal colours.",
     pck_caption="Share of pixels or keypoints whose error is at most the threshold.",
     pck_axis="error, % of the length that the protocol names",
-    fmap_label="Functional maps without and with regularisers",
-    fmap_caption="Signs of eigenfunctions are arbitrary. Regularisers draw the map towards the diagonal, where "
-    "frequencies of both images "
-    "agree; the map that follows the features alone scatters.",
+    fmap_label="Functional map: what the solver began with, and its result",
+    fmap_caption="Signs of eigenfunctions are arbitrary. Regularisers draw a map towards the diagonal, where "
+    "frequencies of both images agree; one that follows the features alone scatters. closed_form begins with such a "
+    "map, paper with the least squares of its terms, release with the identity.",
     never=("features", "training"),
 )

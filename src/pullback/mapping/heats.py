@@ -13,18 +13,6 @@ from pullback.mapping.pointmap import nearest
 from pullback.types import PatchImage
 
 
-def heatmap_transfer(
-    heat1: Float[Tensor, "H1 W1"], fmap12: Float[Tensor, "k2 k1"], image1: PatchImage, image2: PatchImage
-) -> Float[Tensor, "H2 W2"]:
-    """A heat map on photograph 1 carried to photograph 2 by the functional map alone, without a point map.
-
-    Patch means on grid 1, their coefficients, ``fmap12``, synthesis on grid 2, negative values cut off, bilinear to
-    pixels; zero on patches outside the graph. Raises ValueError when ``heat1`` has another size than photograph 1.
-    """
-    values = heats_by_fmap(patch_means(heat1[None], image1), fmap12, image1, image2)
-    return pixels_of_patches(values, image2.patches, image2.grid, image2.size)[0]
-
-
 def patch_means(heats1: Float[Tensor, "a H1 W1"], image1: PatchImage) -> Float[Tensor, "n1 a"]:
     """The mean of functions on photograph 1 over each patch of its graph.
 

@@ -15,6 +15,7 @@ from pullback.tasks.evaluated import Evaluated
 from pullback.tasks.image.pictures import (
     ShownPair,
     correspondence_picture,
+    heat_picture,
     keypoints_picture,
 )
 from pullback.tasks.image.reporting import report_images
@@ -143,3 +144,15 @@ def test_keypoints_are_judged_by_the_length_of_the_protocol(run):
     part = run(pairs)  # moved by 0, 3 and 6 pixels; 0.10 of the longer side is 6
     notes = {pair.name: keypoints_picture(shown(pair, part)).note for pair in pairs}
     assert notes == {"still": "3 of 3 right", "near": "3 of 3 right", "far": "0 of 3 right"}
+
+
+def test_a_functional_map_of_another_basis_carries_no_heat(run):
+    pair = bare_pair()
+    graphs, fmap12 = patches(pair), np.eye(24, dtype=np.float32)
+    evals1 = graphs.image1.basis.evals.numpy()
+    one = replace(shown(pair, run([pair])), patches=graphs)
+    known = {"fmap12": fmap12, "evals1": evals1}
+    for arrays, there in (({"fmap12": fmap12}, True), (known, True), ({**known, "evals1": evals1 + 1}, False)):
+        panels = [panel.label for panel in heat_picture(replace(one, arrays=arrays)).panels]
+        assert ("image 2: functional map" in panels) == there
+        assert "image 2: nearest neighbours of features" in panels

@@ -1,7 +1,7 @@
 """What a data set of photographs is: named pairs in subsets, as files, and the words that say which pairs they are."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -117,6 +117,17 @@ def require_paths(paths: Sequence[Path], *, root: Path, source: str) -> None:
     lost = [path.relative_to(root).as_posix() for path in paths if not path.is_file()]
     if lost:
         raise MissingDataError(f"{root} lacks {len(lost)} of {len(paths)} files: {shorten(lost)}.\n{source}")
+
+
+def chosen_categories(wanted: Sequence[str] | None, known: Iterable[str], *, dataset: str) -> list[str]:
+    """The categories that are wanted, in this order; all of them in alphabetical order where nobody says.
+
+    Raises ImageError for one that is not known.
+    """
+    unknown = sorted(set(wanted or ()) - set(known))
+    if unknown:
+        raise ImageError(f"dataset.{dataset}.categories: {shorten(unknown)} not among {', '.join(sorted(known))}")
+    return list(wanted or sorted(known))
 
 
 def keypoint_box(keypoints: Float[Tensor, "t 2"]) -> Float[Tensor, "4"]:

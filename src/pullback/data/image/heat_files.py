@@ -57,9 +57,8 @@ def _greys(path: Path) -> Float[Tensor, "H W"]:
             f"{path}: has colours or transparency (mode {found.image.mode}); save heat as a grey image, or as .npy"
         )
     values = np.asarray(found.image)
-    most = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1
-    largest = 65535 if found.image.mode.startswith("I") else most
-    return turn_upright(torch.from_numpy(values.astype(np.float32) / largest), found.orientation)
+    white = {"1": 1, "F": 1, "L": 255}.get(found.image.mode, 65535)
+    return turn_upright(torch.from_numpy(values.astype(np.float32) / white), found.orientation)
 
 
 def _array(path: Path) -> Float[Tensor, "H W"]:

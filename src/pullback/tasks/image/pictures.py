@@ -1,6 +1,5 @@
 """Pictures of evaluated pairs of photographs: from stored matches to what a report shows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -21,9 +20,7 @@ from pullback.mapping.grid_match import flow_from_match, keypoints_from_match
 from pullback.mapping.heats import heats_at_matches, heats_by_features, heats_by_fmap, patch_means, pixels_of_patches
 from pullback.mapping.readout import Readout
 from pullback.metrics.image import ImageScore, evaluated_pixels, object_region
-from pullback.types import Image, ImagePair, PatchPair
-
-Patches = Callable[[ImagePair], PatchPair]
+from pullback.types import Image, ImagePair, PatchImage, PatchPair
 
 KAPPA = 0.10  # a keypoint is drawn in blue when its error is below this share of the length of PCK
 
@@ -39,16 +36,36 @@ class ShownPair:
     match: dict[str, Any]  # xy21, grid2, size2, patches2; empty where there are keypoints alone
     interpolation: str  # of keypoints
     method: str = "this run"  # what made the match, in a word
-    baseline: dict[str, Any] | None = None  # the match of concatenated features, where it is shown beside
+    patches: PatchPair | None = None  # the patch graphs, where a model is at hand
 
     @cached_property
     def flow21(self) -> Float[Tensor, "2 H2 W2"]:
         return flow_from_match(**self.match)
 
-    @property
+    @cached_property
     def matches(self) -> dict[str, dict[str, Any]]:
-        """The stored match, and the one beside it, by what made them."""
-        return {self.method: self.match} | ({} if self.baseline is None else {"concatenated features": self.baseline})
+        """The stored match, and that of concatenated features beside it, by what made them.
+
+        It stands alone without a model, and where it has no functional map, which makes it a baseline itself.
+        """
+        found = {self.method: self.match}
+        if self.patches is not None and "fmap12" in self.arrays:
+            _, xy21 = Readout(embedding=["basis", "descriptors"], normalise="patch")(self.patches)
+            found["concatenated features"] = {**_of_patches(self.patches.image2), "xy21": xy21.float()}
+        return found
+
+    @property
+    def fmap12(self) -> Float[Tensor, "k2 k1"] | None:
+        """The stored functional map, where it lies between the bases of ``patches``: not one of a mirror image's."""
+        if self.patches is None or "fmap12" not in self.arrays:
+            return None
+        fmap12 = torch.as_tensor(self.arrays["fmap12"]).float()
+        known = self.arrays.get("evals1")
+        if known is not None:
+            evals1 = self.patches.image1.basis.evals[: fmap12.shape[1]]
+            if not torch.allclose(torch.as_tensor(known).to(evals1), evals1, rtol=1e-3, atol=1e-5):
+                return None
+        return fmap12
 
     @cached_property
     def known2(self) -> Bool[Tensor, "H2 W2"]:
@@ -116,6 +133,11 @@ class ShownPair:
         return np.array([x, y]) + pair.flow21[:, y, x].double().numpy(), np.array([x, y], dtype=float)
 
 
+def _of_patches(image2: PatchImage) -> dict[str, Any]:
+    """What a read-out to pixels needs of photograph 2."""
+    return {"grid2": image2.grid, "size2": image2.size, "patches2": image2.patches}
+
+
 def _surroundings(photo: Image) -> Bool[Tensor, "H W"] | None:
     """The object's mask, or its box and a margin: boxes of keypoints cut off what lies beyond the outermost ones."""
     if photo.mask is not None or photo.box is None:
@@ -123,19 +145,6 @@ def _surroundings(photo: Image) -> Bool[Tensor, "H W"] | None:
     x0, y0, x1, y1 = photo.box.tolist()
     margin = 0.15 * max(x1 - x0, y1 - y0)
     return object_region(replace(photo, box=photo.box + margin * photo.box.new_tensor([-1, -1, 1, 1])))[0]
-
-
-def with_baseline(shown: ShownPair, patches: PatchPair) -> ShownPair:
-    """The pair with the match of concatenated features beside its own: nearest neighbours of both branches' features.
-
-    As it is where the stored match has no functional map, which makes it a baseline itself.
-    """
-    if "fmap12" not in shown.arrays:
-        return shown
-    _, xy21 = Readout(embedding=["basis", "descriptors"], normalise="patch")(patches)
-    image2 = patches.image2
-    beside = {"xy21": xy21.float().cpu(), "grid2": image2.grid, "size2": image2.size, "patches2": image2.patches.cpu()}
-    return replace(shown, baseline=beside)
 
 
 def correspondence_picture(shown: ShownPair) -> Picture:
@@ -186,7 +195,7 @@ def flow_picture(shown: ShownPair) -> Picture:
     return draw_flow(shown.pair.image2, flows, title=shown.title, known2=shown.known2, note=note)
 
 
-def heat_picture(shown: ShownPair, patches: Patches | None) -> Picture:
+def heat_picture(shown: ShownPair) -> Picture:
     """Heat on image 1, carried by all that is at hand: the data set's own, else a spot."""
     photo1, photo2, place2, truth = shown.pair.image1, shown.pair.image2, None, {}
     if shown.pair.heats1 is not None:
@@ -196,14 +205,13 @@ def heat_picture(shown: ShownPair, patches: Patches | None) -> Picture:
         place1, place2 = shown.place()
         heat1, name = torch.from_numpy(blob(photo1.size, place1, sigma=0.05 * max(photo1.size))).float()[None], ""
     heats2 = {}
-    if patches is not None:
-        pair = patches(shown.pair)
-        means1, shape = patch_means(heat1, pair.image1), (pair.image2.patches, pair.image2.grid, pair.image2.size)
-        if "fmap12" in shown.arrays:
-            fmap12 = torch.as_tensor(shown.arrays["fmap12"]).float()
-            carried = heats_by_fmap(means1, fmap12, pair.image1, pair.image2)
+    if shown.patches is not None:
+        image1, image2 = shown.patches.image1, shown.patches.image2
+        means1, shape = patch_means(heat1, image1), (image2.patches, image2.grid, image2.size)
+        if shown.fmap12 is not None:
+            carried = heats_by_fmap(means1, shown.fmap12, image1, image2)
             heats2["functional map"] = pixels_of_patches(carried, *shape)[0]
-        carried = heats_by_features(means1, pair.image1, pair.image2)
+        carried = heats_by_features(means1, image1, image2)
         heats2["nearest neighbours of features"] = pixels_of_patches(carried, *shape)[0]
     heats2["point map of this run"] = heats_at_matches(heat1, shown.flow21)[0]
     title = shown.title + (f", {name}" if name else "")

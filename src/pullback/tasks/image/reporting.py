@@ -15,16 +15,17 @@ from pullback.figures.report_kinds import IMAGES
 from pullback.tasks.evaluated import Evaluated, run_content
 from pullback.tasks.image.pictures import (
     KAPPA,
-    Patches,
     ShownPair,
     correspondence_picture,
     flow_picture,
     heat_picture,
     keypoints_picture,
     texture_picture,
-    with_baseline,
 )
 from pullback.tasks.image.scoring import stored_match
+from pullback.types import ImagePair, PatchPair
+
+Patches = Callable[[ImagePair], PatchPair]
 
 _LEADS = {
     "texture": "Every pixel of image 2 in the rainbow colour and in the look of the place on image 1 that it is mapped "
@@ -59,10 +60,8 @@ def report_images(
     the match of concatenated features, and for heat that the functional map carries. None without a model at hand.
     ``shown_to`` gets to see what is in the report.
     """
-    patches = next(iter(graphs.values()), None)
-    shown = [list(_shown(part)) for part in evaluated]
-    if patches is not None:
-        shown = [[with_baseline(one, patches(one.pair)) for one in part] for part in shown]
+    in_use = next(iter(graphs.values()), None)
+    shown = [list(_shown(part, in_use)) for part in evaluated]
     keyed = [one for part in shown for one in part if one.has_keypoints]
     shown = [[one for one in part if one.match] for part in shown]  # keypoints of another program are no flow
     every = [one for part in shown for one in part]
@@ -77,7 +76,7 @@ def report_images(
             _LEADS["keypoints"],
         ),
         Gallery("flow", "Flow and smoothness", [flow_picture(one) for one in every], _LEADS["flow"]),
-        Gallery("heat", "Heat-map transfer", [heat_picture(one, patches) for one in every], _LEADS["heat"]),
+        Gallery("heat", "Heat-map transfer", [heat_picture(one) for one in every], _LEADS["heat"]),
         Gallery("eigenfunctions", "Eigenfunctions", _eigenfunctions(middle, graphs), _LEADS["eigenfunctions"]),
     ]
     content = run_content(folder, title=title)
@@ -110,7 +109,7 @@ def _noted(notes: Sequence[str]) -> list[str]:
     return [f"{notes[0]}{more}"]
 
 
-def _shown(part: Evaluated) -> Iterator[ShownPair]:
+def _shown(part: Evaluated, in_use: Patches | None = None) -> Iterator[ShownPair]:
     for label, i in part.chosen().items():
         pair, score = part.pairs[i], part.result.pairs[i].score
         prediction = part.prediction(i)
@@ -123,7 +122,8 @@ def _shown(part: Evaluated) -> Iterator[ShownPair]:
         interpolation = part.result.protocol.interpolation
         arrays = dict(prediction.arrays)
         match = {} if "foreign_xy1" in arrays else stored_match(prediction, pair)
-        yield ShownPair(title, pair, score, arrays, match, interpolation, method=part.result.protocol.mode)
+        patches = None if in_use is None else in_use(pair)
+        yield ShownPair(title, pair, score, arrays, match, interpolation, part.result.protocol.mode, patches)
 
 
 def _eigenfunctions(shown: ShownPair | None, graphs: Mapping[str, Patches]) -> list[Picture]:
@@ -133,12 +133,14 @@ def _eigenfunctions(shown: ShownPair | None, graphs: Mapping[str, Patches]) -> l
     photos = shown.pair.image1, shown.pair.image2
     return [
         picture
-        for name, patches in graphs.items()
-        for picture in draw_eigenfunctions(patches(shown.pair), *photos, title=f"{shown.title}: {name}")
+        for i, (name, patches) in enumerate(graphs.items())
+        for picture in draw_eigenfunctions(
+            shown.patches if i == 0 and shown.patches else patches(shown.pair), *photos, title=f"{shown.title}: {name}"
+        )
     ]
 
 
 def fmaps_by_name(arrays: Mapping[str, Any]) -> dict[str, Matrix]:
     """The functional maps among stored arrays, named for a reader."""
-    names = {"fmap12_init": "without regularisers", "fmap12": "with regularisers"}
+    names = {"fmap12_init": "start", "fmap12": "result"}
     return {name: arrays[key] for key, name in names.items() if key in arrays}

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.data.errors import MissingDataError, shorten
-from pullback.data.image.dataset import ImageDataset, ImagePairFiles, require_folder
+from pullback.data.errors import MissingDataError
+from pullback.data.image.dataset import ImageDataset, ImagePairFiles, chosen_categories, require_folder
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.heat_files import common_heats
 from pullback.data.image.io import read_image
@@ -75,12 +75,7 @@ class Affordances(ImageDataset):
                 f"looked in {folder} for TOOL_NN/TOOL_NN_FRAME_rgb.jpg with …_label.mat or …_label_rank.mat beside "
                 f"them; it has none.\n{_SOURCE}"
             )
-        unknown = sorted(set(self.categories or ()) - set(by_category))
-        if unknown:
-            raise ImageError(
-                f"dataset.affordances.categories: {shorten(unknown)} not among {', '.join(sorted(by_category))}"
-            )
-        chosen = self.categories or sorted(by_category)
+        chosen = chosen_categories(self.categories, by_category, dataset=self.name)
         return [files for category in chosen for files in self._drawn(category, by_category[category])]
 
     def read(self, files: ToolFiles) -> ImagePair:

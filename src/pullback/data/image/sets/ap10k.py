@@ -9,9 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.data.errors import MissingDataError, shorten
+from pullback.data.errors import MissingDataError
 from pullback.data.image.annotations import box_of, check_box, check_keypoints, inside, is_number, require_keys
-from pullback.data.image.dataset import ImageDataset, ImagePairFiles, known_reference, require_folder
+from pullback.data.image.dataset import (
+    ImageDataset,
+    ImagePairFiles,
+    chosen_categories,
+    known_reference,
+    require_folder,
+)
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.io import read_image
 from pullback.data.image.sets.spair71k import drawn, named
@@ -81,12 +87,9 @@ class AP10K(ImageDataset):
             by_category.setdefault(path.stem.rpartition(":")[2], []).append(path)
         if not by_category:
             raise MissingDataError(f"looked in {folder} for SOURCE-TARGET:CATEGORY.json files; it has none.\n{_SOURCE}")
-        unknown = sorted(set(self.categories or ()) - set(by_category))
-        if unknown:
-            raise ImageError(f"dataset.ap10k.categories: {shorten(unknown)} not among {', '.join(sorted(by_category))}")
         return [
             AnimalFiles(name, category, path)
-            for category in self.categories or sorted(by_category)
+            for category in chosen_categories(self.categories, by_category, dataset=self.name)
             for name, path in named(drawn(by_category[category], self.sample, seed=_SEED))
         ]
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.data.errors import MissingDataError, shorten
+from pullback.data.errors import MissingDataError
 from pullback.data.image.annotations import (
     box_of,
     check_box,
@@ -21,7 +21,14 @@ from pullback.data.image.annotations import (
     keypoints_of,
     require_keys,
 )
-from pullback.data.image.dataset import ImageDataset, ImagePairFiles, in_words, known_reference, require_folder
+from pullback.data.image.dataset import (
+    ImageDataset,
+    ImagePairFiles,
+    chosen_categories,
+    in_words,
+    known_reference,
+    require_folder,
+)
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.io import read_image, read_mask
 from pullback.files import read_json
@@ -93,12 +100,7 @@ class SPair71k(ImageDataset):
             raise MissingDataError(
                 f"looked in {folder} for ID-SOURCE-TARGET:CATEGORY.json files; it has none.\n{_SOURCE}"
             )
-        unknown = sorted(set(self.categories or ()) - set(by_category))
-        if unknown:
-            raise ImageError(
-                f"dataset.spair71k.categories: {shorten(unknown)} not among {', '.join(sorted(by_category))}"
-            )
-        chosen = self.categories or sorted(by_category)
+        chosen = chosen_categories(self.categories, by_category, dataset=self.name)
         return [
             SPairFiles(name, category, path)
             for category in chosen
