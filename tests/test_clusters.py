@@ -116,6 +116,7 @@ def test_two_processes_validate_and_score_as_one_does(home, train):
         *(part for part in both if not part.startswith(("trainer=", "trainer.val_check", "paths.cache_dir"))),
         *("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.val_check_interval=2"),
         *(f"paths.cache_dir={cache}", f"hydra.run.dir={home / 'two'}"),
+        OMP_NUM_THREADS=str(os.cpu_count()),  # of each: two of them would share cores
     )
     assert (one.returncode, two.returncode) == (0, 0)
     assert len(validated(home / "two")) == 5 and validated(home / "two") == validated(home / "one")

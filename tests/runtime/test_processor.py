@@ -1,11 +1,13 @@
 """Options that suit one processor and not another."""
 
 import logging
+import os
 
 import pytest
+import torch
 from tests.later import later
 
-from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
+from pullback.runtime.processor import has_bfloat16_units, share_cores, warn_of_slow_precision
 
 lightning = later("lightning.pytorch")
 
@@ -37,3 +39,19 @@ def test_bfloat16_is_warned_of_where_the_processor_would_emulate_it(precision, u
     with caplog.at_level(logging.WARNING, logger="pullback.runtime.processor"):
         warn_of_slow_precision(trainer, units=units)
     assert ("use trainer.precision=32-true" in caplog.text) is told
+
+
+@pytest.mark.parametrize(("devices", "cores", "threads"), [(1, 8, 6), (2, 8, 4), (2, 16, 6), (4, 2, 1)])
+def test_processes_on_one_processor_share_its_cores(devices, cores, threads, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "6")
+    before = torch.get_num_threads()
+    strategy = "ddp" if devices > 1 else "auto"
+    trainer = lightning.Trainer(
+        accelerator="cpu", devices=devices, strategy=strategy, logger=False, enable_checkpointing=False
+    )
+    try:
+        torch.set_num_threads(6)
+        share_cores(trainer, cores=cores)
+        assert (torch.get_num_threads(), os.environ["OMP_NUM_THREADS"]) == (threads, str(threads))
+    finally:
+        torch.set_num_threads(before)

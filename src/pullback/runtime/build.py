@@ -16,9 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from pullback.data.mesh.datamodule import PairDataModule
 from pullback.figures.picture import Picture
 from pullback.figures.report import ReportContent
+from pullback.runtime.machines import cores
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on, weights_from_elsewhere
-from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
+from pullback.runtime.processor import has_bfloat16_units, share_cores, warn_of_slow_precision
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 from pullback.tasks.training.checkpoint import AtomicCheckpointIO
@@ -116,6 +117,7 @@ def trainer_of(cfg: DictConfig) -> Trainer:
         cfg.trainer, callbacks=callbacks_of(cfg), logger=loggers, plugins=[AtomicCheckpointIO()], **gradients
     )
     warn_of_slow_precision(trainer, units=has_bfloat16_units())
+    share_cores(trainer, cores=cores())
     return trainer
 
 

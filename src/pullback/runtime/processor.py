@@ -1,6 +1,7 @@
 """What the processor can do, as far as it changes which options are wise."""
 
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,3 +34,17 @@ def warn_of_slow_precision(trainer: "Trainer", *, units: bool | None) -> None:
             "use trainer.precision=32-true",
             precision,
         )
+
+
+def share_cores(trainer: "Trainer", *, cores: int) -> None:
+    """Processes that compute on the CPU of one machine get equal shares of its cores, whatever OMP_NUM_THREADS says.
+
+    Threads of one process that share cores with those of another wait for each other, tens of times as long.
+    """
+    import torch
+    from lightning.pytorch.accelerators import CPUAccelerator
+
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > 1:
+        share = max(1, min(torch.get_num_threads(), cores // trainer.num_devices))
+        torch.set_num_threads(share)
+        os.environ["OMP_NUM_THREADS"] = str(share)  # of the processes that Lightning will start
