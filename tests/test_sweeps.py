@@ -59,7 +59,8 @@ CASES = [(sweep, job) for sweep in options("sweep") if sweep not in STUDIES for 
 @pytest.mark.parametrize(("sweep", "job"), CASES, ids=[f"{sweep}: {' '.join(job)}" for sweep, job in CASES])
 def test_every_value_of_a_sweep_composes_and_passes_the_checks(sweep, job):
     image = sweep in OF_TABLES or sweep in OF_PHOTOGRAPHS
-    program = ["eval", *OF_PHOTOGRAPHS.get(sweep, ())] if image else ["train", "dataset=faust"]
+    of_meshes = ["eval", "untrained=true"] if sweep == "read_outs" else ["train"]
+    program = ["eval", *OF_PHOTOGRAPHS.get(sweep, ())] if image else [*of_meshes, "dataset=faust"]
     cfg = composed(*program, f"sweep={sweep}", *job)
     check(cfg)
     resolved = to_plain(cfg)
