@@ -5,7 +5,7 @@ import torch
 
 from pullback.geometry.descriptors import wave_kernel_signature
 from pullback.nn.backbone import Backbone, LandmarkFeatures, RawDescriptor
-from pullback.nn.descriptor import HKS, WKS, XYZ, LandmarkKernels, NoisyWKS, XYZWithWKS
+from pullback.nn.descriptor import HKS, WKS, XYZ, LandmarkKernels, NoisyWKS
 from pullback.nn.diffusion_net import DiffusionNet
 
 
@@ -75,24 +75,7 @@ def test_coordinates_want_shapes_that_lie_alike_unless_all_rotations_are_learned
     assert not WKS(16, k=20).wants_alignment
 
 
-def test_a_warp_moves_points_by_its_deviation_and_keeps_neighbours_together(tiny_shape):
-    xyz = XYZ(rotation=0.0, scale=0.0, noise=0.0, warp=0.05).train()
-    moved = torch.stack([xyz(tiny_shape) - tiny_shape.verts for _ in range(200)])
-    assert moved.std() == pytest.approx(0.05, rel=0.1)
-    ends = tiny_shape.verts[tiny_shape.faces[:, :2]]
-    lengths = (ends[:, 0] - ends[:, 1]).norm(dim=1)
-    stretch = (moved[:, tiny_shape.faces[:, 0]] - moved[:, tiny_shape.faces[:, 1]]).norm(dim=2) / lengths
-    assert stretch.mean() < 0.5  # of waves that are at least 1 long
-
-
-def test_coordinates_stand_beside_a_signature_that_augmentation_leaves_alone(tiny_shape):
-    both = XYZWithWKS(16, k=20, noise=0.1).train()(tiny_shape)
-    assert torch.equal(both[:, 3:], WKS(16, k=20)(tiny_shape))
-    assert not torch.allclose(both[:, :3], tiny_shape.verts, atol=1e-2)
-    assert torch.equal(XYZWithWKS(16, k=20).eval()(tiny_shape)[:, :3], tiny_shape.verts)
-
-
-@pytest.mark.parametrize("descriptor", [WKS(16, k=20), HKS(16, k=20), XYZ(), XYZWithWKS(16, k=20)])
+@pytest.mark.parametrize("descriptor", [WKS(16, k=20), HKS(16, k=20), XYZ()])
 def test_descriptors_have_the_number_of_channels_they_announce(tiny_shape, descriptor):
     assert descriptor(tiny_shape).shape == (tiny_shape.n, descriptor.channels)
 

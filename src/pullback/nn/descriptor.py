@@ -166,31 +166,21 @@ class LandmarkKernels(nn.Module):
 
 
 class XYZ(Descriptor):
-    """Vertex positions of the unit-area shape; in training turned, scaled by axis, warped and jittered.
+    """Vertex positions of the unit-area shape; in training turned, scaled by axis and jittered.
 
     Turned by at most ``rotation`` degrees about y or about all axes one after the other: for data whose shapes lie
     alike (``data.align`` makes them). ``axes="full"`` draws from all rotations alike, for data that lie in any way;
-    ``rotation`` then says nothing. ``warp`` bends space smoothly, for shapes whose proportions differ: the deviation of
-    a sum of waves that are at least √area long. Noise in units of √area too (clipped at 5 times its deviation).
+    ``rotation`` then says nothing. Noise in units of √area (clipped at 5 times its deviation).
     """
 
-    def __init__(
-        self,
-        *,
-        rotation: float = 90.0,
-        axes: str = "y",
-        scale: float = 0.1,
-        noise: float = 0.01,
-        warp: float = 0.0,
-    ):
+    def __init__(self, *, rotation: float = 90.0, axes: str = "y", scale: float = 0.1, noise: float = 0.01):
         super().__init__()
         if axes not in ("y", "all", "full"):
             raise ValueError(f"axes={axes!r} is unknown; use y, all or full")
-        at_least(0, scale=scale, noise=noise, rotation=rotation, warp=warp)
+        at_least(0, scale=scale, noise=noise, rotation=rotation)
         self.channels = 3
         self.wants_alignment = axes != "full"
         self.rotation, self.axes, self.scale, self.noise = rotation, axes, scale, noise
-        self.warp = warp
 
     def forward(self, shape: Shape) -> Float[Tensor, "n 3"]:
         verts = shape.verts
@@ -201,45 +191,11 @@ class XYZ(Descriptor):
         for axis in {"y": [1], "all": [0, 1, 2], "full": []}[self.axes]:
             verts = verts @ _rotation(axis, self._symmetric(1, verts)[0] * math.radians(self.rotation)).to(verts).T
         verts = verts * (1 + self.scale * self._symmetric(3, verts))
-        if self.warp:
-            verts = verts + self.warp * _waves(verts)
         return verts + (self.noise * torch.randn_like(verts)).clamp(-5 * self.noise, 5 * self.noise)
 
     @staticmethod
     def _symmetric(n: int, like: Float[Tensor, "n 3"]) -> Float[Tensor, " m"]:
         return 2 * torch.rand(n, dtype=like.dtype, device=like.device) - 1
-
-
-class XYZWithWKS(XYZ):
-    """Positions as :class:`XYZ` has them and, beside them, the wave kernel signature: where, and on what part."""
-
-    eigenfunctions: ClassVar[str] = "k"
-
-    def __init__(
-        self,
-        channels: int = 128,
-        *,
-        k: int = 128,
-        rotation: float = 90.0,
-        axes: str = "y",
-        scale: float = 0.1,
-        noise: float = 0.01,
-        warp: float = 0.0,
-    ):
-        super().__init__(rotation=rotation, axes=axes, scale=scale, noise=noise, warp=warp)
-        self.wks = WKS(channels, k=k)
-        self.channels = 3 + channels
-
-    def forward(self, shape: Shape) -> Float[Tensor, "n c"]:
-        return torch.cat([super().forward(shape), self.wks(shape)], dim=1)
-
-
-def _waves(verts: Float[Tensor, "n 3"], *, count: int = 6) -> Float[Tensor, "n 3"]:
-    """A smooth random vector at each point of space, of deviation 1: waves of lengths from 1 to infinity."""
-    like = {"dtype": verts.dtype, "device": verts.device}
-    numbers = 2 * math.pi * torch.rand(count, **like) * nn.functional.normalize(torch.randn(3, count, **like), dim=0)
-    phases = 2 * math.pi * torch.rand(count, **like)
-    return torch.cos(verts @ numbers + phases) @ torch.randn(count, 3, **like) * (2 / count) ** 0.5
 
 
 def _any_rotation(like: Float[Tensor, "n 3"]) -> Float[Tensor, "3 3"]:
