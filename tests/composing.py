@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
-from tests.remembered import remember_yaml_files
+from tests.remembered import remember_compositions
 
 from pullback.runtime.foreign_fit import settled
 from pullback.runtime.method_parts import tested
@@ -17,7 +17,7 @@ from pullback.runtime.settings import register_resolvers
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs"
 
-remember_yaml_files()
+remember_compositions()
 
 
 def composed(program: str, *overrides: str, output_dir: Path | str = "unused") -> DictConfig:

@@ -19,6 +19,7 @@ import pytest
 COSTS = Path(__file__).with_name("costs.json")
 SHARE = 0.6  # seconds of one function in the fast run
 WRITTEN = 0.1  # seconds of a case from which on it is written down
+MANY = 10  # times so many seconds are written down, too, where it takes many cases to spend them
 GROWN = 10.0  # seconds, and this many times its measure, at which a test of the fast run has grown too slow
 _KEY = "processor_seconds"
 
@@ -141,12 +142,17 @@ class Costs:
 
 
 def as_json(known: Mapping[str, float], measured: Mapping[str, float]) -> str:
-    """Seconds of a case, the mean over those of its function; cheap ones are left out. What was not measured stays."""
+    """Seconds of a case, the mean over those of its function. What was not measured stays.
+
+    Left out are functions that are cheap with all of their cases.
+    """
     cases: dict[str, list[float]] = {}
     for case, spent in measured.items():
         cases.setdefault(function_of(case), []).append(spent)
-    means = {**known, **{name: round(sum(each) / len(each), 2) for name, each in cases.items()}}
-    return json.dumps({name: means[name] for name in sorted(means) if means[name] >= WRITTEN}, indent=0) + "\n"
+    costly = {name: each for name, each in cases.items() if max(sum(each) / len(each), sum(each) / MANY) >= WRITTEN}
+    means = {name: cost for name, cost in known.items() if name not in cases}
+    means |= {name: max(round(sum(each) / len(each), 2), 0.01) for name, each in costly.items()}
+    return json.dumps(dict(sorted(means.items())), indent=0) + "\n"
 
 
 def exists(function: str) -> bool:

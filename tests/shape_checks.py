@@ -1,9 +1,9 @@
 """The type annotations of the package, executed: every function checks shapes and dtypes from its first call on.
 
-As ``jaxtyping.install_import_hook`` does it, with two differences that spare a start of the tests fifteen seconds.
-A check is made when its function is first called, not when its module is imported: most of four thousand are never
-called in one run. And the compiled modules lie beside the plain ones under a name of their own, while those of other
-packages, imported meanwhile, keep theirs.
+As ``jaxtyping.install_import_hook`` does it, with differences that spare the tests time. A check is made when its
+function is first called, not when its module is imported: most of four thousand are never called in one run. Where
+no annotation speaks of a shape, types are checked alone. And the compiled modules lie beside the plain ones under a
+name of their own, while those of other packages, imported meanwhile, keep theirs.
 """
 
 import ast
@@ -15,10 +15,10 @@ from dataclasses import is_dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
-from typing import Any
+from typing import Any, ForwardRef, get_args
 
 from beartype import beartype
-from jaxtyping import jaxtyped
+from jaxtyping import AbstractArray, jaxtyped
 
 _MARK = "__checked__"
 
@@ -39,10 +39,22 @@ def _checked_function(function: Callable) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         if not made:
-            made.append(jaxtyped(function, typechecker=beartype))
+            shaped = any(map(speaks_of_shapes, function.__annotations__.values()))
+            made.append(jaxtyped(function, typechecker=beartype) if shaped else beartype(function))
         return made[0](*args, **kwargs)
 
     return call
+
+
+def speaks_of_shapes(annotation: Any) -> bool:
+    """Whether a part of an annotation is an array with a shape; what is only named may be one."""
+    if isinstance(annotation, (str, ForwardRef)):
+        return True
+    if isinstance(annotation, list):  # the arguments of a Callable
+        return any(map(speaks_of_shapes, annotation))
+    if inspect.isclass(annotation) and issubclass(annotation, AbstractArray):
+        return True
+    return any(map(speaks_of_shapes, get_args(annotation)))
 
 
 class _Marker(ast.NodeTransformer):

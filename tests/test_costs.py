@@ -31,6 +31,11 @@ def test_what_is_written_down_is_the_mean_of_the_cases_without_the_cheap_ones():
     assert json.loads(written) == {"a.py::x": 1.5}
 
 
+def test_many_cheap_cases_are_written_down_together():
+    cases = {f"a.py::x[{i}]": 0.09 for i in range(12)} | {f"a.py::y[{i}]": 0.001 for i in range(12)}
+    assert json.loads(as_json({}, cases)) == {"a.py::x": 0.09}
+
+
 def test_what_was_not_measured_this_time_stays():
     assert json.loads(as_json({"a.py::x": 3.0, "a.py::y": 2.0}, {"a.py::y": 1.0})) == {"a.py::x": 3.0, "a.py::y": 1.0}
 

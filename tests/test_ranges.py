@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Iterator
+from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -20,6 +21,7 @@ GROUPS = ("solver", "backbone", "branch", "graph", "loss", "dataset", "adaptatio
 MEANINGFUL = {("View", "azimuth", -1), ("View", "elevation", -1)}
 
 
+@cache
 def written_objects() -> dict[str, dict[str, Any]]:
     """Every class of the project that a configuration builds, with options of one of the places where it is written."""
     found: dict[str, dict[str, Any]] = {}

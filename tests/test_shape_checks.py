@@ -1,9 +1,13 @@
 """The annotations of the package are executed in the tests: what contradicts them is refused."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
-from jaxtyping import TypeCheckError
-from tests.shape_checks import checked
+from beartype.roar import BeartypeCallHintViolation
+from jaxtyping import Float, Int, TypeCheckError
+from tests.shape_checks import checked, speaks_of_shapes
+from torch import Tensor
 
 from pullback.mapping.fmap import fmap_from_pointmap
 from pullback.types import Eigenbasis
@@ -28,7 +32,29 @@ def test_the_constructor_of_a_data_class_refuses_sizes_that_differ():
 
 def test_a_check_is_made_at_the_first_call_only(monkeypatch):
     made = []
-    monkeypatch.setattr("tests.shape_checks.jaxtyped", lambda function, **_: made.append(function) or function)
+    monkeypatch.setattr("tests.shape_checks.beartype", lambda function, **_: made.append(function) or function)
     function = checked(lambda x: x + 1)
     assert made == []
     assert [function(1), function(2)] == [2, 3] and len(made) == 1
+
+
+def twice(x: int) -> int:
+    return 2 * x
+
+
+def test_types_are_checked_where_nothing_speaks_of_shapes():
+    assert checked(twice)(2) == 4
+    with pytest.raises(BeartypeCallHintViolation):
+        checked(twice)("2")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "speaks"),
+    [
+        *((int, False), (list[Tensor], False), (Callable[[int], str] | None, False), ("Shape", True)),
+        *((Float[Tensor, "n 3"], True), (tuple[Int[Tensor, " n"], int] | None, True)),
+        (Callable[[Float[Tensor, " n"]], int], True),
+    ],
+)
+def test_shapes_are_found_within_annotations(annotation, speaks):
+    assert speaks_of_shapes(annotation) is speaks

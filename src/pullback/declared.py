@@ -35,6 +35,10 @@ class Declaration:
 
 def declared(target: str) -> Declaration:
     """The class of a dotted name. Raises what importing it raises where its source cannot be read."""
+    return _own(target) if target.startswith("pullback.") else _read(target)
+
+
+def _read(target: str) -> Declaration:
     found = _found(target)
     if found is None:
         return _imported(target)
@@ -47,6 +51,9 @@ def declared(target: str) -> Declaration:
         attributes |= parent.attributes
     attributes |= dict(_literals(node))
     return Declaration(node.name, attributes, _options(node, above))
+
+
+_own = lru_cache(maxsize=None)(_read)  # the package does not change while it runs
 
 
 def declarations_in(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

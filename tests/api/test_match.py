@@ -36,9 +36,28 @@ def options(folder):
 
 
 @pytest.fixture(scope="module")
+def plain(options):
+    """The same from one start: for what does not depend on how a map is found."""
+    return {**options, "starts": "features"}
+
+
+@pytest.fixture(scope="module")
 def matched(folder, options):
     """The match of the two files."""
     return pb.match(folder / "a.off", str(folder / "b.off"), options=options)
+
+
+@pytest.fixture(scope="module")
+def matched_plainly(folder, plain):
+    return pb.match(folder / "a.off", folder / "b.off", options=plain)
+
+
+@pytest.fixture(scope="module")
+def saved(matched, tmp_path_factory):
+    """The folder in which the match is saved."""
+    folder = tmp_path_factory.mktemp("saved")
+    assert matched.save(folder) == folder / "report" / "index.html"
+    return folder
 
 
 def test_a_call_finds_what_the_command_finds(folder, options, matched):
@@ -64,20 +83,18 @@ def test_shapes_prepared_at_the_same_time_are_those_prepared_in_turn(folder, tmp
         assert one.shape.name == other.shape.name and torch.equal(one.shape.basis.evecs, other.shape.basis.evecs)
 
 
-def test_a_match_saves_what_the_command_writes(folder, matched, tmp_path):
-    report = matched.save(tmp_path / "saved")
-    assert report == tmp_path / "saved" / "report" / "index.html" and report.is_file()
-    assert np.array_equal(np.loadtxt(tmp_path / "saved" / "p2p21.txt", dtype=int) - 1, matched.p2p21)
-    config = OmegaConf.load(tmp_path / "saved" / "config.yaml")
-    assert config.paths.output_dir == str(tmp_path / "saved") and config.source == str(folder / "a.off")
+def test_a_match_saves_what_the_command_writes(folder, matched, saved):
+    assert (saved / "report" / "index.html").is_file()
+    assert np.array_equal(np.loadtxt(saved / "p2p21.txt", dtype=int) - 1, matched.p2p21)
+    config = OmegaConf.load(saved / "config.yaml")
+    assert config.paths.output_dir == str(saved) and config.source == str(folder / "a.off")
 
 
-def test_a_match_shows_the_page_that_it_saves(matched, tmp_path):
+def test_a_match_shows_the_page_that_it_saves(matched, saved):
     page = matched.show()
-    matched.save(tmp_path)
-    saved = (tmp_path / "report" / "viewer.html").read_text(encoding="utf-8")
-    assert page.html == saved and page._repr_html_().startswith("<iframe")
-    assert 'href="viewer.html"' in (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert page.html == (saved / "report" / "viewer.html").read_text(encoding="utf-8")
+    assert page._repr_html_().startswith("<iframe")
+    assert 'href="viewer.html"' in (saved / "report" / "index.html").read_text(encoding="utf-8")
 
 
 def test_values_are_pulled_back_in_their_own_kind(matched, icosphere, permuted_twin):
@@ -116,16 +133,16 @@ def forms(verts, faces):
 
 
 @pytest.mark.parametrize("form", ["arrays", "tensors", "lists", "trimesh", "pyvista", "torch-geometric", "open3d"])
-def test_meshes_of_every_form_are_the_mesh_of_the_file(form, folder, options, matched, icosphere):
+def test_meshes_of_every_form_are_the_mesh_of_the_file(form, folder, plain, matched_plainly, icosphere):
     given = forms(*icosphere)[form]
-    found = pb.match(given, folder / "b.off", options=options)
-    assert np.array_equal(found.p2p21, matched.p2p21)
+    found = pb.match(given, folder / "b.off", options=plain)
+    assert np.array_equal(found.p2p21, matched_plainly.p2p21)
     assert found.shape1.name == "source"
 
 
-def test_dropped_vertices_are_minus_one_and_get_no_values(icosphere, options, folder):
+def test_dropped_vertices_are_minus_one_and_get_no_values(icosphere, plain, folder):
     verts = np.concatenate([icosphere[0], [[9.0, 9, 9]]])
-    found = pb.match(folder / "a.off", (verts, icosphere[1]), options=options)
+    found = pb.match(folder / "a.off", (verts, icosphere[1]), options=plain)
     assert found.p2p21[-1] == -1 and np.isnan(found.pull_back(np.arange(642))[-1])
     assert "target: " in found.notes[0]
     assert found.save(folder / "dropped").is_file()
@@ -139,16 +156,16 @@ def test_vertices_without_a_partner_are_minus_one_and_get_no_values(matched):
     assert np.array_equal(np.isnan(m.pull_back(np.arange(642))), ~m.matched)
 
 
-def test_whole_shapes_are_no_parts_unless_one_is_said_to_be(icosphere, options, monkeypatch):
+def test_whole_shapes_are_no_parts_unless_one_is_said_to_be(icosphere, plain, monkeypatch):
     asked = []
     monkeypatch.setattr(match_meshes, "match_part", lambda source, target, part, *given, **more: asked.append(part))
-    ordinary = pb.match(icosphere, icosphere, options=options)
+    ordinary = pb.match(icosphere, icosphere, options=plain)
     assert not asked
-    given = pb.match(icosphere, icosphere, partial="target", options=options)
+    given = pb.match(icosphere, icosphere, partial="target", options=plain)
     assert [(part.side, part.asked) for part in asked] == [(1, True)]
     assert np.array_equal(given.p2p21, ordinary.p2p21)  # where no region can be matched
     with pytest.raises(pb.UserError, match="partial=left is unknown"):
-        pb.match(icosphere, icosphere, partial="left", options=options)
+        pb.match(icosphere, icosphere, partial="left", options=plain)
 
 
 def test_landmarks_are_a_file_from_1_or_an_array_from_0(folder, options, permuted_twin, tmp_path):

@@ -7,7 +7,7 @@ from tests.meshes import sphere
 
 from pullback.figures.camera import View, broadest_view
 from pullback.figures.scene import Scene
-from pullback.figures.surface import fitting_scale, render
+from pullback.figures.surface import Lit, fitting_scale, render
 
 
 def triangle(z):
@@ -138,3 +138,10 @@ def test_the_fitting_scale_fills_the_tighter_side():
     columns = np.flatnonzero(wide[..., 3].any(axis=0))
     assert columns[0] == pytest.approx(4, abs=1.5) and columns[-1] == pytest.approx(95, abs=1.5)
     assert fitting_scale(verts * [2, 1, 1], width=100, height=100, view=View()) == pytest.approx(92 / 4, rel=1e-3)
+
+
+def test_several_pictures_of_one_lit_mesh_are_those_drawn_one_by_one():
+    verts, faces = sphere(3)
+    lit = Lit.seen(verts, faces, width=60, height=80)
+    for colors in (np.abs(verts), np.abs(verts[faces[:, 0]])):  # by vertex, by face
+        np.testing.assert_array_equal(lit.coloured(colors), render(verts, faces, colors, width=60, height=80))

@@ -50,13 +50,11 @@ def test_feature_pictures_of_a_huge_mesh_draw_fewer_triangles(monkeypatch):
     mesh, drawn = Mesh(*sphere(5)), []
     feat = mesh.verts[:, [0, 1]]
     monkeypatch.setattr(stage, "MANY_FACES", 1000)
-    original = Scene.draw
-    monkeypatch.setattr(
-        Scene, "draw", lambda self, mesh, colors: drawn.append(len(mesh.faces)) or original(self, mesh, colors)
-    )
+    original = Scene.lit
+    monkeypatch.setattr(Scene, "lit", lambda self, mesh: drawn.append(len(mesh.faces)) or original(self, mesh))
     monkeypatch.setattr(stage, "SAMPLES", 0.1)  # coarse pictures, so that a small mesh is too fine for them
     pictures = draw_features(mesh, mesh, feat, feat, count=2)
-    assert len(pictures) == 2 and len(drawn) == 4
+    assert len(pictures) == 2 and len(drawn) == 2  # both pictures of a mesh in one light
     assert max(drawn) < len(mesh.faces) / 2
 
 

@@ -137,13 +137,14 @@ def draw_features(
     channels = telling_channels((values1, values2), count)
     (shape1, shown1), (shape2, shown2) = stage.thinned(shape1), stage.thinned(shape2)
     values1, values2 = values1[shown1], values2[shown2]
+    lit1, lit2 = stage.lit(shape1), stage.lit(shape2)
     pictures = []
     for channel in channels:
         both = np.concatenate([values1[:, channel], values2[:, channel]]).astype(float)
         low, high = np.quantile(both, [0.02, 0.98])
         images = [
-            stage.draw(shape, value_colors(values[:, channel].astype(float), FEATURE_MAP, low=low, high=high))
-            for shape, values in ((shape1, values1), (shape2, values2))
+            lit.coloured(value_colors(values[:, channel].astype(float), FEATURE_MAP, low=low, high=high))
+            for lit, values in ((lit1, values1), (lit2, values2))
         ]
         bar = ColourBar(FEATURE_MAP, f"{low:.3g}", f"{high:.3g}", "")
         pictures.append(Picture(f"channel {channel}", tuple(map(Panel, images, names)), bar=bar))

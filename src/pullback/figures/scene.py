@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 from pullback.figures.camera import View
-from pullback.figures.surface import SAMPLES, TriangleMesh, as_array, render
+from pullback.figures.surface import SAMPLES, Lit, TriangleMesh, as_array
 from pullback.figures.thinning import MANY_FACES, thin
 
 _BORDER = 8  # pixels free on every side
@@ -54,11 +54,14 @@ class Scene:
 
     def draw(self, mesh: TriangleMesh, colors: Float[ndarray, "n 3"]) -> UInt8[ndarray, "h w 4"]:
         """The mesh with a colour for each vertex."""
+        return self.lit(mesh).coloured(colors)
+
+    def lit(self, mesh: TriangleMesh) -> Lit:
+        """The mesh for several pictures of it."""
         verts = _points(mesh)
         width = int(np.ceil(_extent(verts, self.view)[0] * self.scale)) + 2 * _BORDER
-        return render(
-            verts, as_array(mesh.faces), colors, width=width, height=self.height, view=self.view, scale=self.scale
-        )
+        faces = as_array(mesh.faces)
+        return Lit.seen(verts, faces, width=width, height=self.height, view=self.view, scale=self.scale)
 
 
 def _points(mesh: TriangleMesh) -> Float[ndarray, "n 3"]:

@@ -5,6 +5,7 @@ edges are smooth because several samples are taken in every pixel. The backgroun
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -69,6 +70,79 @@ def simplification(*meshes: TriangleMesh) -> str:
     )
 
 
+Rows = Int[ndarray, " _"] | slice
+
+
+@dataclass(frozen=True)
+class Lit:
+    """A mesh in front of the camera, in its light but without colours: what its pictures have in common."""
+
+    faces: Int[ndarray, "f 3"]
+    fragments: Fragments
+    light: Float[ndarray, " p"]  # on each fragment
+    target: Int[ndarray, " p"]  # the pixel of each fragment
+    count: Int[ndarray, " hw"]  # fragments in each pixel
+    crease: Float[ndarray, "h w"]  # what is left of the light where the surface lies behind its surroundings
+    numbers: tuple[int, int]  # vertices and faces of the mesh
+    shown: tuple[Rows, Rows]  # which of them are drawn
+
+    @classmethod
+    def seen(
+        cls,
+        verts: Float[ndarray, "n 3"],
+        faces: Int[ndarray, "f 3"],
+        *,
+        width: int = 400,
+        height: int = 600,
+        view: View | None = None,
+        scale: float | None = None,
+    ) -> "Lit":
+        """``scale`` is in pixels per unit; the default fits the shape to the frame."""
+        view, numbers = view or View(), (len(verts), len(faces))
+        shown: tuple[Rows, Rows] = (slice(None), slice(None))
+        scale = scale or fitting_scale(verts, width=width, height=height, view=view)
+        rotation = view.rotation()
+        camera = verts @ rotation.T
+        middle = (camera.max(axis=0) + camera.min(axis=0)) / 2
+        wide, high = width * SAMPLES, height * SAMPLES
+        points = (camera - middle) * [1, -1, 1] * (scale * SAMPLES) + [(wide - 1) / 2, (high - 1) / 2, 0]
+        if len(faces) > MANY_FACES:
+            kept, faces, face_ids = thin(points, faces, cell=1.0)
+            verts, points, shown = verts[kept], points[kept], (kept, face_ids)
+        fragments = rasterise(points, faces, width=wide, height=high)
+        normals = _shading_normals(vertex_normals(verts, faces) @ rotation.T, faces, fragments, points)
+        row, column = np.divmod(fragments.pixel, wide)
+        target = (row // SAMPLES) * width + column // SAMPLES
+        count = np.bincount(target, minlength=width * height)
+        depth = np.bincount(target, weights=fragments.depth, minlength=width * height) / np.maximum(count, 1)
+        crease = _crease(depth.reshape(height, width), (count > 0).reshape(height, width))
+        return cls(faces, fragments, _illumination(normals), target, count, crease, numbers, shown)
+
+    def coloured(self, colors: Float[ndarray, "m 3"]) -> UInt8[ndarray, "h w 4"]:
+        """A picture (RGBA, straight alpha) in sRGB colours in [0, 1], by vertex or by face.
+
+        Raises ValueError when the colours fit neither.
+        """
+        if len(colors) not in self.numbers:
+            verts, faces = self.numbers
+            raise ValueError(
+                f"{len(colors)} colours given for {verts} vertices and {faces} faces; give one for each of either"
+            )
+        by_vertex = len(colors) == self.numbers[0]
+        albedo = np.clip(colors[self.shown[0 if by_vertex else 1]], 0, 1) ** 2.2
+        albedo = _interpolated(albedo, self.faces, self.fragments) if by_vertex else albedo[self.fragments.face]
+        return self._resolved(albedo * self.light[:, None])
+
+    def _resolved(self, light: Float[ndarray, "p 3"]) -> UInt8[ndarray, "h w 4"]:
+        """Mean of the samples of each pixel, crease darkening, and back to sRGB."""
+        hits = np.maximum(self.count, 1)
+        sums = [np.bincount(self.target, weights=light[:, i], minlength=len(self.count)) for i in range(3)]
+        mean = np.stack([total / hits for total in sums], axis=1) * self.crease.reshape(-1, 1)
+        srgb = np.clip(mean, 0, 1) ** (1 / 2.2)
+        rgba = np.column_stack([srgb, self.count / SAMPLES**2])
+        return np.round(255 * rgba).astype(np.uint8).reshape(*self.crease.shape, 4)
+
+
 def render(
     verts: Float[ndarray, "n 3"],
     faces: Int[ndarray, "f 3"],
@@ -79,32 +153,11 @@ def render(
     view: View | None = None,
     scale: float | None = None,
 ) -> UInt8[ndarray, "{height} {width} 4"]:
-    """A shaded picture (RGBA, straight alpha) of a mesh with sRGB colours in [0, 1], by vertex or by face.
+    """A shaded picture of a mesh, as ``Lit`` says.
 
-    ``scale`` is in pixels per unit; the default fits the shape to the frame. In a mesh of very many faces, vertices in
-    the same sample of a pixel are drawn as one (:func:`simplification`). Raises ValueError when the colours fit
-    neither.
+    In a mesh of very many faces, vertices in the same sample of a pixel are drawn as one (:func:`simplification`).
     """
-    if len(colors) not in (len(verts), len(faces)):
-        raise ValueError(
-            f"{len(colors)} colours given for {len(verts)} vertices and {len(faces)} faces; give one for each of either"
-        )
-    view = view or View()
-    scale = scale or fitting_scale(verts, width=width, height=height, view=view)
-    rotation = view.rotation()
-    camera = verts @ rotation.T
-    middle = (camera.max(axis=0) + camera.min(axis=0)) / 2
-    wide, high = width * SAMPLES, height * SAMPLES
-    points = (camera - middle) * [1, -1, 1] * (scale * SAMPLES) + [(wide - 1) / 2, (high - 1) / 2, 0]
-    by_vertex = len(colors) == len(verts)
-    if len(faces) > MANY_FACES:
-        kept, faces, face_ids = thin(points, faces, cell=1.0)
-        verts, points, colors = verts[kept], points[kept], colors[kept if by_vertex else face_ids]
-    fragments = rasterise(points, faces, width=wide, height=high)
-    normals = _shading_normals(vertex_normals(verts, faces) @ rotation.T, faces, fragments, points)
-    albedo = np.clip(colors, 0, 1) ** 2.2
-    albedo = _interpolated(albedo, faces, fragments) if by_vertex else albedo[fragments.face]
-    return _resolve(fragments, albedo * _illumination(normals)[:, None], width, height)
+    return Lit.seen(verts, faces, width=width, height=height, view=view, scale=scale).coloured(colors)
 
 
 def _shading_normals(
@@ -130,22 +183,6 @@ def _illumination(normals: Float[ndarray, "p 3"]) -> Float[ndarray, " p"]:
     ambient = _FLOOR + (_SKY - _FLOOR) * (0.5 + 0.5 * normals[:, 1])
     grazing = 1 - np.clip(normals[:, 2], 0, 1)
     return (ambient + _KEY * key) * (1 - 0.45 * grazing**4)
-
-
-def _resolve(fragments: Fragments, light: Float[ndarray, "p 3"], width: int, height: int) -> UInt8[ndarray, "h w 4"]:
-    """Mean of the samples of each pixel, crease darkening, and back to sRGB."""
-    row, column = np.divmod(fragments.pixel, width * SAMPLES)
-    target = (row // SAMPLES) * width + column // SAMPLES
-    count = np.bincount(target, minlength=width * height)
-    hits = np.maximum(count, 1)
-    mean = np.stack(
-        [np.bincount(target, weights=light[:, i], minlength=width * height) / hits for i in range(3)], axis=1
-    )
-    depth = np.bincount(target, weights=fragments.depth, minlength=width * height) / hits
-    mean *= _crease(depth.reshape(height, width), (count > 0).reshape(height, width)).reshape(-1, 1)
-    srgb = np.clip(mean, 0, 1) ** (1 / 2.2)
-    rgba = np.column_stack([srgb, count / SAMPLES**2])
-    return np.round(255 * rgba).astype(np.uint8).reshape(height, width, 4)
 
 
 def _crease(depth: Float[ndarray, "h w"], covered: ndarray) -> Float[ndarray, "h w"]:

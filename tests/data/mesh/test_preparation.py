@@ -36,6 +36,19 @@ def test_processes_prepare_what_one_process_prepares(shapes, tmp_path):
         assert np.allclose(np.load(tmp_path / "cache1" / path), np.load(tmp_path / "cache2" / path))
 
 
+def test_processes_are_started_for_large_meshes_alone(shapes, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "_cpus", lambda: 2)
+    started = []
+    monkeypatch.setattr(preparation, "_compute", lambda jobs, cache, workers: started.append(workers) or {})
+    jobs = [Job(shape, SETTINGS) for shape in shapes]
+    prepare_all(jobs, tmp_path / "cache")
+    with shapes[0].mesh.open("a") as file:
+        file.write(1_000_000 * "#")
+    for workers in (None, 3):
+        prepare_all(jobs, tmp_path / "cache", workers=workers)
+    assert started == [1, 2, 3]
+
+
 def test_what_is_there_is_not_prepared_again(shapes, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     load_shape(shapes[0].mesh, SETTINGS, cache)

@@ -25,6 +25,7 @@ from pullback.geometry.cleaning import MeshError
 log = logging.getLogger(__name__)
 
 _PLACES = 200  # landmarks of a shape that tell how it lies
+_WORTH = 1_000_000  # bytes of mesh files that take about as long to prepare as another process takes to start
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class Prepared:
 
 
 def prepare_all(jobs: Sequence[Job], cache_dir: str | Path, *, workers: int | None = None) -> dict[Job, Prepared]:
-    """Computes and caches what the jobs need and the cache lacks. ``workers``: processes, by default one for each CPU.
+    """Computes and caches what the jobs need and the cache lacks.
+
+    ``workers``: processes, by default one for each CPU, where the meshes are large enough to be worth their start.
 
     Every job is tried; what failed is told together at the end, in one MeshError. Where the cache cannot be written,
     the rest is left to be computed when it is needed, with a warning; within ``storing_required`` that raises
@@ -66,7 +69,7 @@ def prepare_all(jobs: Sequence[Job], cache_dir: str | Path, *, workers: int | No
     pending = [job for job in jobs if not _is_ready(job, Path(cache_dir))]
     done = {job: _prepare(job, Path(cache_dir)) for job in jobs if job not in set(pending)}
     if pending:
-        done |= _compute(pending, Path(cache_dir), workers or _cpus())
+        done |= _compute(pending, Path(cache_dir), workers or _worthwhile(pending))
     unkept = next((result.unkept for result in done.values() if result.unkept is not None), None)
     if unkept is not None:
         tell_unkept(unkept, Path(cache_dir))
@@ -186,6 +189,12 @@ def _end_with_the_parent() -> None:
     if parent is not None:
         parent.join()
     os._exit(1)
+
+
+def _worthwhile(jobs: Sequence[Job]) -> int:
+    """How many processes prepare these soonest: every one begins with seconds of imports."""
+    meshes = {job.files.mesh for job in jobs}
+    return min(_cpus(), 1 + sum(path.stat().st_size for path in meshes if path.is_file()) // _WORTH)
 
 
 def _cpus() -> int:

@@ -35,7 +35,7 @@ class DataSettings:
     seed: int = 0
     memory_shapes: int = 128  # prepared shapes held in memory (5 MB each at 5,000 vertices and k = 200)
     num_workers: int = 0  # processes that load pairs; with the shapes in memory there is little for them to do
-    prepare_workers: int | None = None  # processes that prepare shapes; None: one for each CPU
+    prepare_workers: int | None = None  # processes that prepare shapes; None: of large meshes one a CPU
     shard: str | None = None  # 2/3: the second of three shares of the test pairs is matched; None: all
 
     def __post_init__(self) -> None:
