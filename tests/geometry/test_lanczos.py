@@ -5,7 +5,8 @@ import scipy.sparse as sp
 import torch
 from tests.meshes import sphere
 
-from pullback.geometry import lanczos
+from pullback.geometry import krylov, lanczos
+from pullback.geometry.krylov import KrylovBasis
 from pullback.geometry.lanczos import ConvergenceError, smallest_eigenpairs
 from pullback.geometry.mesh import cotangent_stiffness, lumped_mass, normalise_area
 
@@ -47,14 +48,62 @@ def test_the_size_of_the_block_does_not_matter(problem, expected, block):
 def test_a_full_basis_is_compressed_and_goes_on(problem, expected, monkeypatch):
     compressed = []
     monkeypatch.setattr(
-        lanczos._Basis,
+        KrylovBasis,
         "compress",
-        lambda self, keep, f=lanczos._Basis.compress: (compressed.append(keep), f(self, keep)),
+        lambda self, keep, f=KrylovBasis.compress: (compressed.append(keep), f(self, keep)),
     )
     evals, evecs = smallest_eigenpairs(problem, 40, capacity=90)
     assert compressed
     assert evals == pytest.approx(expected[0][:40], abs=1e-8)
     assert np.abs(evecs.T @ evecs - np.eye(40)).max() < 1e-11
+
+
+def test_a_large_matrix_makes_do_with_a_smaller_basis(problem, expected, monkeypatch):
+    monkeypatch.setattr(lanczos, "_LARGE", 500)
+    capacities = []
+    monkeypatch.setattr(lanczos, "KrylovBasis", lambda *args: capacities.append(args[2]) or KrylovBasis(*args))
+    evals, evecs = smallest_eigenpairs(problem, 60)
+    assert capacities == [160]
+    assert evals == pytest.approx(expected[0][:60], abs=1e-8)
+    assert np.abs(evecs.T @ evecs - np.eye(60)).max() < 1e-11
+
+
+def grown(problem, *, blocks=20):
+    """A chain of blocks, how many of them were made orthogonal to all others, and how orthonormal the basis is."""
+    basis, count = KrylovBasis(lanczos.factorise(problem + 20 * sp.eye(problem.shape[0])), problem.shape[0], 200), []
+    once = basis._reorthogonalise
+    basis._reorthogonalise = lambda block: (count.append(1), once(block))
+    pending = basis.random(8)
+    for _ in range(blocks):
+        pending = basis.append(basis.orthonormalise(pending))
+    vectors = basis.vectors[: basis.size]
+    return basis, len(count), float((vectors @ vectors.T - torch.eye(basis.size)).abs().max())
+
+
+def test_few_blocks_are_compared_with_the_whole_basis_and_it_stays_orthonormal(problem):
+    _, count, error = grown(problem)
+    assert 1 < count < 12
+    assert error < 1e-11
+
+
+def test_without_comparing_them_the_basis_is_no_longer_orthonormal(problem, monkeypatch):
+    monkeypatch.setattr(krylov, "_DRIFT", np.inf)
+    assert grown(problem)[2] > 1e-8
+
+
+def test_comparing_all_blocks_gives_the_same_projection(problem, monkeypatch):
+    rarely, _, _ = grown(problem)
+    monkeypatch.setattr(krylov, "_DRIFT", 0.0)
+    always, count, error = grown(problem)
+    assert count >= 15
+    assert error < 1e-13
+    assert (rarely.projected - always.projected).abs().max() < 1e-9 * always.projected.max()
+
+
+def test_the_estimate_of_the_products_bounds_them_before_they_matter(problem, monkeypatch):
+    monkeypatch.setattr(krylov, "_DRIFT", np.inf)
+    basis, _, error = grown(problem, blocks=8)
+    assert error < 100 * float((basis.gram[: basis.size, : basis.size] - torch.eye(basis.size)).abs().max())
 
 
 def copies_of_a_sphere():
@@ -65,16 +114,16 @@ def copies_of_a_sphere():
 
 def test_no_copy_of_a_repeated_eigenvalue_is_missed():
     matrix, expected = copies_of_a_sphere()
-    evals, evecs = smallest_eigenpairs(matrix, 100, block=4)
-    assert evals == pytest.approx(expected[:100], abs=1e-7)
-    assert np.abs(evecs.T @ evecs - np.eye(100)).max() < 1e-10
+    evals, evecs = smallest_eigenpairs(matrix, 60, block=1)
+    assert evals == pytest.approx(expected[:60], abs=1e-7)
+    assert np.abs(evecs.T @ evecs - np.eye(60)).max() < 1e-10
 
 
 def test_the_probe_is_what_finds_missed_copies(monkeypatch):
     monkeypatch.setattr(lanczos, "_probe", lambda basis, k: None)
     matrix, expected = copies_of_a_sphere()
-    evals, _ = smallest_eigenpairs(matrix, 100, block=4)
-    assert np.abs(evals - expected[:100]).max() > 1
+    evals, _ = smallest_eigenpairs(matrix, 60, block=1)
+    assert np.abs(evals - expected[:60]).max() > 1
 
 
 def test_as_many_eigenvalues_as_the_inertia_counts_lie_below_a_shift(problem):
@@ -136,6 +185,8 @@ def test_a_negative_matrix_gives_no_eigenpairs(problem, backend):
 
 
 def test_nothing_is_left_of_vectors_that_lie_in_the_basis_already(problem):
-    basis = lanczos._Basis(lanczos.factorise(problem + 0.1 * sp.eye(problem.shape[0])), problem.shape[0], 40)
+    basis = KrylovBasis(lanczos.factorise(problem + 0.1 * sp.eye(problem.shape[0])), problem.shape[0], 40)
     basis.append(basis.orthonormalise(basis.random(8)))
-    assert basis.orthonormalise(torch.zeros(problem.shape[0], 3, dtype=torch.float64)).shape == (problem.shape[0], 0)
+    zeros = torch.zeros(3, problem.shape[0], dtype=torch.float64)
+    basis.detach(zeros)
+    assert basis.orthonormalise(zeros).shape == (0, problem.shape[0])

@@ -48,8 +48,8 @@ def compute_operators(
 
     ``laplacian="robust"`` takes the intrinsic Delaunay ("tufted") Laplacian of Sharp & Crane 2020, for non-manifold or
     badly triangulated input. ``basis="sampled"`` approximates the eigenfunctions from local functions around the sample
-    (:mod:`pullback.geometry.sampled_basis`). Raises ValueError for k > n, EigenbasisError when the spectrum cannot be
-    computed.
+    (:mod:`pullback.geometry.sampled_basis`), which is no faster. Raises ValueError for k > n, EigenbasisError when the
+    spectrum cannot be computed.
     """
     if basis not in BASES:
         raise ValueError(f"basis={basis!r} is unknown; use one of {', '.join(BASES)}")

@@ -17,7 +17,7 @@ class DataSettings:
     laplacian: str = "cotangent"  # cotangent | robust
     components: str = "dust"  # which pieces of a mesh are kept: dust (all but dust) | largest | all
     samples: int = 3000  # well-spread vertices kept with each shape for solvers that work on a part of the points
-    # exact | sampled: approximate eigenfunctions of dense meshes, from functions around the samples
+    # exact | sampled: approximate, from functions around the samples; less memory at a million vertices, not faster
     basis: str = "exact"
     coarsen: int | None = None  # vertices of simplified training shapes; validation and test shapes stay as they are
     # own | a folder: shapes are turned to the frame of the set's own, or of meshes there; None: they stay as they lie
