@@ -23,7 +23,7 @@ TABLES ?= experiments/results
 .PHONY: help install quickstart quickstart-images test test-fast test-clusters test-gpu test-costs coverage lint docs check-data prepare sweep-table tables bench bench-gpu clean
 
 # The order in which `make bench` runs them; a script's name says what it measures.
-BENCHMARKS := softmaps threads zoomout spectra training_step two_branch preprocessing million
+BENCHMARKS ?= softmaps zoomout threads spectra training_step two_branch parts preprocessing million
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,11 +75,11 @@ sweep-table: $(VENV)/.installed ## one table of a sweep, and how far its jobs ar
 tables: $(VENV)/.installed ## the papers' tables of meshes and photographs, published beside obtained, from RUNS=…; Markdown, LaTeX into TABLES=…
 	$(PY) -m experiments.tables $(RUNS) --out $(TABLES)
 
-bench: $(VENV)/.installed-bench ## time everything against its peers on the CPU, print tables (25 minutes on 2 quiet cores, more when KeOps compiles)
+bench: $(VENV)/.installed-bench ## time everything against its peers on the CPU by one thread and by all, quiet and beside four busy processes, print tables (two hours on 2 quiet cores)
 	for name in $(BENCHMARKS); do $(PY) -m experiments.benchmarks.$$name $(ARGS) || exit; done
 	$(PY) -m experiments.benchmarks.table
 
-bench-gpu: $(VENV)/.installed-bench ## the same on a CUDA device: soft maps, ZoomOut, nearest neighbours
+bench-gpu: $(VENV)/.installed-bench ## a quarter of an hour on a CUDA device: values, soft maps, ZoomOut, training steps, a training (ARGS="--device cpu --tiny" rehearses it)
 	$(PY) -m experiments.benchmarks.gpu $(ARGS)
 
 clean: ## remove caches and build leftovers; the environment, the data and the runs stay

@@ -3,12 +3,13 @@
 import json
 import time
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from experiments.benchmarks import gpu, harness, memory, table, threads, training_step
+from experiments.benchmarks import conditions, harness, memory, parts, table, threads, training_step
 from experiments.benchmarks.harness import Contender, Report, Row, compare
 from experiments.benchmarks.training_pair import Measured
 
@@ -135,7 +136,8 @@ def test_the_report_leaves_a_file_that_reads_back_as_the_same_rows(tmp_path, cap
     report.add(rows)
     report.finish()
     content = json.loads((tmp_path / "out.json").read_text())
-    assert [Row(**row) for row in content["rows"]] == rows
+    own = {"threads": torch.get_num_threads(), "busy": 0, "processor": content["machine"]["cpu"]}
+    assert [Row(**row) for row in content["rows"]] == [replace(row, **own) for row in rows]
     assert content["machine"]["threads"] == torch.get_num_threads()
     assert {"cpu", "cores", "gpu", "memory_gib"} <= set(content["machine"])
     assert {"versions", "commit", "date", "command"} <= set(content)
@@ -158,6 +160,72 @@ def test_the_markdown_table_names_the_machine_and_marks_our_rows(tmp_path, capsy
     assert "### test_benchmarks" in text
     assert "| a\\|b | n 1 | **mine** | 0.5 |" in text
     assert "device: cpu" in text  # the same in every row: said once
+
+
+def measured(seconds, n_threads, n_busy, **changes):
+    return replace(Row("work", {"n": 1}, "ours", "cpu", seconds, threads=n_threads, busy=n_busy), **changes)
+
+
+def test_each_condition_is_a_process_of_its_own_and_quiet_ones_come_first(monkeypatch):
+    runs = []
+
+    def run(command, env):
+        runs.append((command[3:], env["OMP_NUM_THREADS"]))
+        return Namespace(returncode=len(runs) == 2)
+
+    monkeypatch.setattr(conditions.subprocess, "run", run)
+    monkeypatch.setattr("sys.argv", ["softmaps.py", "--threads", "1", "2", "--busy", "4", "0", "--rounds", "2"])
+    with pytest.raises(SystemExit) as ended:
+        harness.start(harness.arguments("text", conditions=True))
+    assert ended.value.code == 1  # one failed, and the others ran all the same
+    whole = "python -m experiments.benchmarks.softmaps --threads 1 2 --busy 4 0 --rounds 2"
+    own = [(command[command.index("2", 7) + 1 :], threads) for command, threads in runs]
+    assert own == [
+        (["--threads", threads, "--busy", busy, "--part", str(i), whole], threads)
+        for i, (threads, busy) in enumerate([("1", "0"), ("2", "0"), ("1", "4"), ("2", "4")])
+    ]
+
+
+def test_a_part_under_one_condition_is_brief_beside_busy_processes(monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        conditions.subprocess, "Popen", lambda *_: started.append(Namespace(kill=int, wait=int)) or started[-1]
+    )
+    monkeypatch.setattr(conditions.atexit, "register", lambda _: None)
+    command = ["--threads", str(torch.get_num_threads()), "--busy"]
+    parser = harness.arguments("text", conditions=True)
+    quiet, busy = (harness.start(parser, [*command, n, "--part", "0", "whole"]) for n in ("0", "4"))
+    assert (quiet.brief, quiet.busy, busy.brief, busy.busy, len(started)) == (False, 0, True, 4, 4)
+    asked = harness.start(parser, [*command, "0", "--brief"])
+    assert [Report("work.py", options).path.name for options in (quiet, busy, asked)] == [
+        "work.json",
+        "work.json",
+        "work_brief.json",
+    ]
+
+
+def test_later_parts_add_their_rows_and_say_what_threads_gain_and_busy_processes_cost(tmp_path, capsys):
+    def options(part, busy):
+        return Namespace(output=tmp_path / "out.json", busy=busy, part=[part, "python -m whole"])
+
+    Report(__file__, options("0", 0)).add([measured(2.0, 1, 0), measured(1.0, 2, 0)])
+    Report(__file__, options("1", 4)).add([measured(3.0, 2, None), measured(9.0, 2, None, work="other")])
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["command"] == "python -m whole"
+    assert [row["figures"] for row in content["rows"]] == [{}, {"speed-up": 2.0}, {"slowdown": 3.0}, {}]
+    assert [row["busy"] for row in content["rows"]] == [0, 0, 4, 4]
+    assert all(row["processor"] for row in content["rows"])
+    Report(__file__, options("0", 0)).add([measured(2.0, 1, 0)])  # begins anew
+    assert len(json.loads((tmp_path / "out.json").read_text())["rows"]) == 1
+
+
+def test_the_table_marks_rows_that_do_not_name_their_threads(tmp_path, capsys):
+    report = Report(__file__, Namespace(output=tmp_path / "out.json"))
+    report.add([measured(1.0, 1, 0)])
+    content = json.loads(report.path.read_text())
+    assert "may have had fewer" not in table.markdown(content)
+    del content["rows"][0]["threads"]
+    assert "a peer may have had fewer than ours" in table.markdown(content)
 
 
 @pytest.mark.parametrize("threads", ["0", "-2"])
@@ -201,7 +269,7 @@ def test_matrices_are_extrapolated_without_what_every_backend_holds():
 
 
 def test_busy_processes_end_with_the_block_also_after_an_error():
-    with pytest.raises(KeyError), threads.busy(2) as processes:
+    with pytest.raises(KeyError), conditions.busy(2) as processes:
         assert [process.poll() for process in processes] == [None, None]
         raise KeyError("something fails beside them")
     assert len(processes) == 2 and None not in [process.poll() for process in processes]
@@ -258,7 +326,15 @@ def test_the_dense_peer_of_the_two_branch_network_computes_the_same(tiny_pair):
         assert torch.allclose(ours, dense, rtol=1e-3, atol=1e-5 * float(dense.abs().max()))
 
 
-def test_the_refinements_that_a_gpu_is_timed_on_agree_where_there_is_none():
-    timed: list[Row] = []
-    gpu.refinements(Namespace(add=timed.extend), Namespace(tiny=True, device="cpu", rounds=1))
-    assert len(timed) == 5 and not any("float64" in row.backend for row in timed)
+def test_a_step_and_a_pair_are_split_into_parts_that_add_up(tmp_path, capsys):
+    output = tmp_path / "parts.json"
+    parts.main(["--sizes", "200", "--rounds", "1", "--threads", "1", "--output", str(output)])
+    seconds = {}
+    for row in json.loads(output.read_text())["rows"]:
+        seconds.setdefault(row["work"], {})[row["backend"]] = row["seconds"]
+    common = ["all of it", "loading", "features", "soft maps", "refinement"]
+    assert list(seconds[parts.STEP]) == [*common, "losses", "backward", "optimiser"]
+    assert list(seconds[parts.PAIR]) == [*common, "nearest neighbours"]
+    for each in seconds.values():
+        whole = each.pop("all of it")
+        assert sum(each.values()) == pytest.approx(whole) and all(value > 0 for value in each.values())

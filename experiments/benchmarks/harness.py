@@ -2,8 +2,7 @@
 
 The results of all contenders must agree before they are timed, in turn, A B A B.
 
-    parser = arguments(__doc__)
-    options = start(parser)                          # reads the command line and sets the threads
+    options = start(arguments(__doc__, conditions=True))   # once for each number of threads, quiet and busy
     report = Report(__file__, options)
     report.add(compare("soft map", {"n": 5000}, {"dense": dense, "ours": ours}, ours="ours", same=same,
     rounds=options.rounds)) report.finish()                                  # the table and the JSON file
@@ -12,7 +11,6 @@ The results of all contenders must agree before they are timed, in turn, A B A B
 import argparse
 import gc
 import json
-import os
 import shlex
 import statistics
 import sys
@@ -25,12 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from experiments.benchmarks.conditions import arguments as arguments
+from experiments.benchmarks.conditions import set_threads as set_threads
+from experiments.benchmarks.conditions import start as start
 from experiments.benchmarks.memory import PeakMemory
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from threadpoolctl import threadpool_limits
 
+from pullback.files import read_json
 from pullback.tasks.provenance import commit_of, hardware, versions
 from pullback.writing import write_atomically
 
@@ -60,6 +61,9 @@ class Row:
     ours: bool = False
     figures: Mapping[str, float | str] = field(default_factory=dict)  # what else was measured, such as a residual
     note: str = ""
+    threads: int | None = None  # of everybody in this comparison
+    busy: int | None = None  # processes that computed beside
+    processor: str = ""
 
 
 def compare(
@@ -152,59 +156,38 @@ def timed(run: Callable[[], Any], device: str = "cpu") -> tuple[float, PeakMemor
     return spent, peak
 
 
-def arguments(description: str) -> argparse.ArgumentParser:
-    """The command line that all benchmarks share; a script may add options of its own before ``start`` reads it."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parser.add_argument(
-        "--threads", type=int, default=cores, help="of PyTorch, BLAS and KeOps alike (default: %(default)s, every core)"
-    )
-    parser.add_argument("--rounds", type=int, default=3, help="timed rounds of each contender (default: %(default)s)")
-    parser.add_argument("--full", action="store_true", help="all sizes, however long they take")
-    parser.add_argument("--output", type=Path, help="the JSON file to write (default: beside the script)")
-    return parser
-
-
-def start(parser: argparse.ArgumentParser, command: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options of the command line, with the threads set."""
-    options = parser.parse_args(command)
-    if options.threads < 1 or options.rounds < 1:
-        parser.error(f"--threads and --rounds must be 1 or more, not {options.threads} and {options.rounds}")
-    set_threads(options.threads)
-    return options
-
-
-def set_threads(threads: int) -> None:
-    """So many threads for PyTorch, for BLAS, and through the environment for KeOps and worker processes."""
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
-    torch.set_num_threads(threads)
-    threadpool_limits(limits=threads)
-
-
 class Report:
     """The rows of a benchmark and where they come from, as a JSON file beside the script and as a table."""
 
     def __init__(self, script: str | Path, options: argparse.Namespace | None = None):
         self.script = Path(script).resolve()
-        self.path = Path(getattr(options, "output", None) or self.script.with_suffix(".json"))
-        self.rows: list[Row] = []
+        name = f"{self.script.stem}.json" if getattr(options, "whole", True) else f"{self.script.stem}_brief.json"
+        self.path = Path(getattr(options, "output", None) or self.script.with_name(name))
+        self.busy: int = getattr(options, "busy", 0)
+        part, self.command = getattr(options, "part", None) or ("0", None)
+        self.rows = (
+            [Row(**row) for row in read_json(self.path)["rows"]] if int(part) > 0 and self.path.is_file() else []
+        )
 
     def add(self, rows: Sequence[Row]) -> None:
         """Keeps rows, prints each at once, and writes the file anew.
 
         A run that is stopped thus leaves what it measured.
         """
+        processor = hardware()["cpu"]
         for row in rows:
-            print(" | ".join(cells(asdict(row))), flush=True)
-        self.rows += rows
+            busy, threads = self.busy if row.busy is None else row.busy, row.threads or torch.get_num_threads()
+            named = replace(row, threads=threads, busy=busy, processor=processor)
+            self.rows.append(replace(named, figures={**row.figures, **beside_others(named, self.rows)}))
+            print(" | ".join(cells(asdict(self.rows[-1]))), flush=True)
         self.write()
 
     def write(self) -> None:
         facts = hardware()
         content = {
             "benchmark": self.script.stem,
-            "command": shlex.join(["python", "-m", f"experiments.benchmarks.{self.script.stem}", *sys.argv[1:]]),
+            "command": self.command
+            or shlex.join(["python", "-m", f"experiments.benchmarks.{self.script.stem}", *sys.argv[1:]]),
             "machine": {**facts, "gpu": [gpu["name"] for gpu in facts["gpu"]]},
             "versions": versions() | peer_versions(),
             **commit_of(self.script),
@@ -223,6 +206,19 @@ class Report:
         print(f"written: {self.path}")
 
 
+def beside_others(row: Row, others: Sequence[Row]) -> dict[str, float]:
+    """What its threads gain over one, and what busy processes cost, where the same was measured without them."""
+    same = [each for each in others if (each.work, each.backend, each.sizes) == (row.work, row.backend, row.sizes)]
+    found = {
+        "speed-up": [each.seconds for each in same if each.threads == 1 != row.threads and each.busy == row.busy],
+        "slowdown": [each.seconds for each in same if each.threads == row.threads and each.busy == 0 != row.busy],
+    }
+    known = {name: seconds[0] for name, seconds in found.items() if seconds and seconds[0] and row.seconds}
+    return {
+        name: seconds / row.seconds if name == "speed-up" else row.seconds / seconds for name, seconds in known.items()
+    }
+
+
 def peer_versions() -> dict[str, str]:
     """The installed versions of what the benchmarks compare with."""
     found = {}
@@ -234,7 +230,19 @@ def peer_versions() -> dict[str, str]:
     return found
 
 
-HEADS = ("work", "sizes", "backend", "device", "seconds", "spread", "peak", "ratio to best peer", "remarks")
+HEADS = (
+    "work",
+    "sizes",
+    "threads",
+    "busy",
+    "backend",
+    "device",
+    "seconds",
+    "spread",
+    "peak",
+    "ratio to best peer",
+    "remarks",
+)
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:
@@ -246,7 +254,19 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     peak = "–" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:,.0f} MB"
     ratio = "–" if row["ratio"] is None else f"{row['ratio']:.2f} ×"
     remarks = "; ".join(filter(None, [_named(row["figures"]), row["note"]]))
-    return [row["work"], _named(row["sizes"]), row["backend"], row["device"], seconds, spread, peak, ratio, remarks]
+    beside = [str(row.get("threads") or "–"), str(row.get("busy", 0))]
+    return [
+        row["work"],
+        _named(row["sizes"]),
+        *beside,
+        row["backend"],
+        row["device"],
+        seconds,
+        spread,
+        peak,
+        ratio,
+        remarks,
+    ]
 
 
 def _named(values: Mapping[str, int | float | str]) -> str:

@@ -17,7 +17,8 @@ import shutil
 from collections.abc import Callable, Sequence
 
 import torch
-from experiments.benchmarks.harness import Contender, Report, arguments, compare, start
+from experiments.benchmarks.conditions import arguments, start
+from experiments.benchmarks.harness import Contender, Report, compare
 from experiments.benchmarks.spectral_embeddings import embeddings
 from torch import Tensor
 
@@ -82,11 +83,12 @@ def problem(n: int, p: int, q: int, kind: str) -> Tensors:
     return *pair, torch.randn(n, q, generator=generator), 0.01 * largest_distance(*pair)
 
 
-def soft_maps(report: Report, n: int, p: int, q: int, kind: str, *, rounds: int, full: bool) -> None:
+def soft_maps(report: Report, n: int, p: int, q: int, kind: str, *, rounds: int, full: bool, with_keops: bool) -> None:
     """A row each for what exists here and fits into the time."""
     tensors = problem(n, p, q, kind)
     contenders: dict[str, Callable | Contender] = {"dense": step(dense, tensors), "blocked": step(blocked, tensors)}
-    if has_keops() and kind == "spectral" and (full or n <= SMALL):
+    with_keops = with_keops and has_keops()
+    if with_keops and (full or n <= SMALL):
         contenders["keops"] = Contender(step(keops, tensors), rounds=1)
     if "keops" in contenders and (full or p < 100) and importlib.util.find_spec("densemaps") is not None:
         contenders["densemaps"] = Contender(step(densemaps, tensors), rounds=1)
@@ -94,7 +96,7 @@ def soft_maps(report: Report, n: int, p: int, q: int, kind: str, *, rounds: int,
     report.add(
         compare("soft map, forward + backward", sizes, contenders, ours="blocked", same=same_tensors, rounds=rounds)
     )
-    if has_keops() and kind == "spectral" and "keops" not in contenders:
+    if with_keops and "keops" not in contenders:
         part = (tensors[0][:: n // PART].contiguous(), *tensors[1:])
         kinds = {"dense": dense, "blocked": blocked, "keops": keops}
         some = {name: Contender(step(run, part), rounds=1 if name == "keops" else None) for name, run in kinds.items()}
@@ -153,10 +155,11 @@ def brute_force(query: Tensor, reference: Tensor) -> Tensor:
 
 
 def kd_tree(query: Tensor, reference: Tensor) -> Tensor:
-    """What pyFM does, by one job."""
+    """What pyFM does, by as many jobs as there are threads."""
     from sklearn.neighbors import NearestNeighbors
 
-    tree = NearestNeighbors(n_neighbors=1, leaf_size=40, algorithm="kd_tree", n_jobs=1).fit(reference.numpy())
+    jobs = torch.get_num_threads()
+    tree = NearestNeighbors(n_neighbors=1, leaf_size=40, algorithm="kd_tree", n_jobs=jobs).fit(reference.numpy())
     return torch.from_numpy(tree.kneighbors(query.numpy(), return_distance=False)[:, 0])
 
 
@@ -165,17 +168,18 @@ def has_keops() -> bool:
 
 
 def main(command: Sequence[str] | None = None) -> None:
-    options = start(arguments(__doc__), command)
-    report = Report(__file__, options)
-    for n in (5_000, 20_000):
+    options = start(arguments(__doc__, conditions=True), command)
+    report, brief = Report(__file__, options), options.brief
+    for n in (SMALL,) if brief else (SMALL, 20_000):
         for p, q in SIZES:
             rounds = options.rounds if n < 20_000 else min(2, options.rounds)
-            soft_maps(report, n, p, q, "spectral", rounds=rounds, full=options.full)
-    soft_maps(report, 5_000, 130, 130, "random", rounds=options.rounds, full=options.full)
-    for n in (5_000, 20_000, 100_000, *((1_000_000,) if options.full else ())):
+            soft_maps(report, n, p, q, "spectral", rounds=rounds, full=options.full, with_keops=not brief)
+    soft_maps(report, SMALL, 130, 130, "random", rounds=options.rounds, full=options.full, with_keops=False)
+    for n in (SMALL,) if brief else (SMALL, 20_000, 100_000, *((1_000_000,) if options.full else ())):
         searches(report, n, 130, "spectral", rounds=options.rounds, full=options.full and n < 1_000_000)
-    searches(report, 20_000, 130, "random", rounds=1, full=False)
-    large_soft_map(report, 100_000)
+    if not brief:
+        searches(report, 20_000, 130, "random", rounds=1, full=False)
+        large_soft_map(report, 100_000)
     report.finish()
 
 

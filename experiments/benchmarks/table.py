@@ -22,23 +22,28 @@ def markdown(content: Mapping[str, Any]) -> str:
     with_gpu = (
         f", {machine['gpu'][0]}" if machine["gpu"] and any(row["device"] != "cpu" for row in content["rows"]) else ""
     )
+    named = all(row.get("threads") for row in content["rows"])
+    threads = "" if named else f"{machine['threads']} threads, "
     lines = [
         f"### {content['benchmark']}",
         "",
-        f"`{content['command']}`; {machine['cpu']}, {machine['cores']} cores, {machine['threads']} threads, "
+        f"`{content['command']}`; {machine['cpu']}, {machine['cores']} cores, {threads}"
         f"{machine['memory_gib']} GiB"
         f"{with_gpu}; torch {versions['torch']}, commit {commit}, {content['date'][:10]}.",
         "",
     ]
+    if not named:
+        lines += ["Measured before rows named their threads: a peer may have had fewer than ours.", ""]
     body = [cells(row) for row in content["rows"]]
-    kept = [i for i in range(len(HEADS)) if i in (0, 2, 4) or len({row[i] for row in body}) > 1]
+    always = [HEADS.index(name) for name in ("work", "backend", "seconds")]
+    kept = [i for i in range(len(HEADS)) if i in always or len({row[i] for row in body}) > 1]
     common = [
         f"{HEADS[i]}: {body[0][i]}" for i in range(len(HEADS)) if i not in kept and body and body[0][i] not in ("", "–")
     ]
     lines += [f"In every row: {', '.join(common)}.", ""] if common else []
     lines += [_line([HEADS[i] for i in kept]), "|" + "---|" * len(kept)]
     for row, texts in zip(content["rows"], body, strict=True):
-        lines.append(_line([f"**{texts[i]}**" if i == 2 and row["ours"] else texts[i] for i in kept]))
+        lines.append(_line([f"**{texts[i]}**" if HEADS[i] == "backend" and row["ours"] else texts[i] for i in kept]))
     return "\n".join(lines)
 
 

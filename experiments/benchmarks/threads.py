@@ -14,8 +14,6 @@ import contextlib
 import multiprocessing
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +22,8 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 import torch
-from experiments.benchmarks.harness import Report, Row, arguments, set_threads, start
+from experiments.benchmarks.conditions import arguments, busy, set_threads, start
+from experiments.benchmarks.harness import Report, Row
 from experiments.benchmarks.spectra import human
 from experiments.benchmarks.spectral_embeddings import embeddings
 from experiments.benchmarks.training_pair import Task, bodies, step_of
@@ -44,7 +43,6 @@ PASSIVE = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 # A work that has taken so many seconds in one kind and state is not repeated.
 ENOUGH = 20.0
 TOLERANCE = 1e-3  # of the mean magnitude of results
-BUSY = "import os\nparent = os.getppid()\nwhile os.getppid() == parent:\n    sum(range(100_000))"
 Run = Callable[[], Tensor | float]
 
 
@@ -55,19 +53,6 @@ class Kind:
     name: str
     threads: int
     environment: Mapping[str, str]
-
-
-@contextlib.contextmanager
-def busy(n: int) -> Iterator[list[subprocess.Popen]]:
-    """n processes that compute with one thread each, until the block ends or this process does."""
-    processes: list[subprocess.Popen] = []
-    try:
-        processes += (subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(n))
-        yield processes
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 def works(folder: str, threads: int, chosen: Sequence[str]) -> dict[str, Run]:
@@ -199,7 +184,7 @@ def rows_of(
         if (work, kind) in quiet:
             figures["slowdown"] = median / quiet[work, kind]
         row = Row(work, {"busy processes": n_busy}, kind, "cpu", median, spread, len(seconds[kind]), ours=True)
-        rows.append(replace(row, figures=figures))
+        rows.append(replace(row, figures=figures, threads=int(kind.split()[0]), busy=n_busy))
     return rows
 
 

@@ -13,6 +13,7 @@ and 1 + 10.
 
 import argparse
 import importlib.util
+import math
 import statistics
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +21,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from experiments.benchmarks.harness import Report, Row, arguments, start
+from experiments.benchmarks.conditions import arguments, start
+from experiments.benchmarks.harness import Report, Row
 from experiments.benchmarks.training_pair import K, Measured, Step, StepProcess, Task, available, bodies
 from experiments.benchmarks.training_plot import save_plot
 
+BRIEF = 2000  # vertices at most in a brief run
 OURS = ("blocked", "triton")
 TOLERANCE = 1e-3  # of the gradients, relative to their length: single precision through eleven sharp maps
 
@@ -163,7 +166,7 @@ def allowed_bytes(options: argparse.Namespace) -> int | None:
 
 def options_of(description: str, command: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = arguments(description)
+    parser = arguments(description, conditions=True)
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: %(default)s)")
     parser.add_argument("--backends", nargs="+", default=("dense", "keops", "blocked", "triton"), help="leave some out")
     parser.add_argument("--largest", type=int, help="no size above this number of vertices")
@@ -189,7 +192,8 @@ def measure_all(all_works: Sequence[Work], options: argparse.Namespace, report: 
     with tempfile.TemporaryDirectory(prefix="pullback-") as folder:
         for work in all_works:
             expected: dict[str, float] = {}
-            for n in (size for size in options.sizes or work.sizes if size <= (options.largest or size)):
+            most = options.largest or (BRIEF if options.brief else math.inf)
+            for n in (size for size in options.sizes or work.sizes if size <= most):
                 rows = measure(work, n, options, folder, expected)
                 expected |= bytes_of_matrices(rows)
                 report.add(rows)

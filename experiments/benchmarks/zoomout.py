@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from experiments.benchmarks.harness import Contender, Report, arguments, compare, start
+from experiments.benchmarks.conditions import arguments, start
+from experiments.benchmarks.harness import Contender, Report, compare
 from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
@@ -63,17 +64,17 @@ class Found:
 
 
 def main() -> None:
-    parser = arguments(__doc__)
+    parser = arguments(__doc__, conditions=True)
     parser.add_argument("--device", default="cpu", help="of ours (default: %(default)s)")
     parser.add_argument("--sizes", type=int, nargs="+", help="vertices (default: 5,000 and 20,000)")
     options = start(parser)
     report = Report(__file__, options)
     with tempfile.TemporaryDirectory() as folder:
-        for n in options.sizes or SIZES[options.full]:
+        for n in options.sizes or SIZES[options.full][: 1 if options.brief else None]:
             problem = problem_of(n, Path(folder))
             small = n <= SMALL
             found = {"pyFM": Contender(lambda p=problem: by_pyfm(p))} if small or options.full else {}
-            found |= contenders(problem.to(options.device), double=small)
+            found |= contenders(problem.to(options.device), double=small and not options.brief)
             report.add(
                 compare(
                     f"ZoomOut {K_INIT} → {K}",
@@ -122,17 +123,21 @@ def by_solver(solver: Refinement, problem: Problem, *, exact: bool = False, back
 
 
 def by_pyfm(problem: Problem) -> Found:
-    """pyFM in float64, as it works: nearest neighbours of the features, a functional map, ZoomOut with the masses."""
+    """pyFM in float64, as it works: nearest neighbours of the features, a functional map, ZoomOut with the masses.
+
+    By as many jobs as there are threads.
+    """
     from pyFM.refine.zoomout import zoomout_refine
     from pyFM.spectral.convert import p2p_to_FM
     from pyFM.spectral.nearest_neighbor import knn_query
 
     evecs1, evecs2 = (_double(shape.basis.evecs[:, :K]) for shape in (problem.shape1, problem.shape2))
     mass2 = _double(problem.shape2.basis.mass)
-    first = knn_query(_double(problem.feat1), _double(problem.feat2))
+    jobs = torch.get_num_threads()
+    first = knn_query(_double(problem.feat1), _double(problem.feat2), n_jobs=jobs)
     start = p2p_to_FM(first, evecs1[:, :K_INIT], evecs2[:, :K_INIT], A2=mass2)
     fmap12, p2p21 = zoomout_refine(
-        start, evecs1, evecs2, nit=(K - K_INIT) // STEP, step=STEP, A2=mass2, return_p2p=True
+        start, evecs1, evecs2, nit=(K - K_INIT) // STEP, step=STEP, A2=mass2, return_p2p=True, n_jobs=jobs
     )
     p2p21 = torch.from_numpy(np.asarray(p2p21).astype(np.int64))
     return Found(torch.from_numpy(fmap12), p2p21, problem.shape1.verts[p2p21], exact=True)

@@ -18,6 +18,7 @@ from pullback.mapping.embeddings import (
 )
 from pullback.mapping.fused import has_fused_kernels
 from pullback.mapping.parallel import each, run_alone
+from pullback.mapping.scratch import Scratch
 
 # Pairs of points from which it pays to look for clusters that are too close to each other.
 _MANY_PAIRS = 2**27
@@ -48,22 +49,22 @@ def _largest_distance(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1
         return torch.maximum(found, search_triton.largest_distance(query, reference))
     near = homogeneous_reference(reference)
     rows: Sequence[slice | Tensor] = list(row_strips(len(query), len(near), query.device))
-    clusters = None
+    clusters, scratch = None, Scratch()
     if query.device.type == "cpu" and len(query) * len(near) >= _MANY_PAIRS:
         clusters, rows = Clusters.of(near), compact_strips(query)
 
     def farthest(ids: slice | Tensor) -> Float[Tensor, ""]:
         columns = None if clusters is None else clusters.beyond(query[ids], found)
-        return _farthest(query[ids], near if columns is None else near.index_select(0, columns))
+        return _farthest(query[ids], near if columns is None else near.index_select(0, columns), scratch)
 
     return torch.stack([found, *each(farthest, rows)]).max()
 
 
-def _farthest(query: Float[Tensor, "b p"], reference: Float[Tensor, "m d"]) -> Float[Tensor, ""]:
+def _farthest(query: Float[Tensor, "b p"], reference: Float[Tensor, "m d"], scratch: Scratch) -> Float[Tensor, ""]:
     """The largest distance to a set in homogeneous coordinates; 0 for an empty one."""
     square, rows = torch.linalg.vecdot(query, query), homogeneous_query(query)
     squares = [
-        (square - 2 * (rows @ reference[tile].T).amin(dim=1)).max()
+        (square - 2 * scratch.product(rows, reference[tile]).amin(dim=1)).max()
         for tile in column_tiles(len(reference), query.device)
     ]
     return torch.stack([square.new_zeros(()), *squares]).max().sqrt()

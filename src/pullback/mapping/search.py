@@ -13,12 +13,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pullback.mapping.embeddings import column_tiles, homogeneous_query, homogeneous_reference
+from pullback.mapping.scratch import Scratch
 from pullback.mapping.strips import Ids, Strips
 
 # Of the error bound of a product, for what the bound itself leaves out: terms of second order.
 _SAFETY = 1.25
-# Candidates for each row of a strip from which it pays to thin them out.
-_CROWD = 16
+# Candidates for each row of a strip up to which they are decided with those of all others, and from which it pays to
+# thin them out.
+_KEPT, _CROWD = 2, 16
 # Entries of a matrix of differences, or of products in float64, that exist at a time.
 _ELEMENTS = 2**20
 
@@ -31,49 +33,57 @@ class Search:
     reference: Float[Tensor, "n1 p"]
     centre: Float[Tensor, " p"]
     near: Float[Tensor, "n1 d"]  # the reference in homogeneous coordinates about the centre
+    scratch: Scratch
 
     @staticmethod
     def of(query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"]) -> "Search":
         centre = reference.mean(dim=0)
-        return Search(query, reference, centre, homogeneous_reference(reference - centre))
+        return Search(query, reference, centre, homogeneous_reference(reference - centre), Scratch())
 
     def nearest(self) -> Int[Tensor, " n2"]:
-        """The nearest column of each row, strip by strip."""
-        found = torch.empty(len(self.query), dtype=torch.long, device=self.query.device)
+        """The nearest column of each row. Strips nominate, and what they leave open is decided for all rows at once."""
 
-        def work(rows: Ids, x: Float[Tensor, "b d"], columns: Int[Tensor, " m"] | None) -> None:
-            found[rows] = self.best_columns(rows, x, columns)
+        def work(rows: Ids, x: Float[Tensor, "b d"], columns: Int[Tensor, " m"] | None) -> tuple[Tensor, Tensor]:
+            row, column = self._nominated(x, columns)
+            if len(row) > _KEPT * len(x):
+                row, column = torch.arange(len(x)), self._decide(self.query[rows], row, column)
+            return (row + rows.start if isinstance(rows, slice) else rows[row]), column
 
-        Strips.of(self.query, self.near, self.coordinates).each(work)
-        return found
+        parts = Strips.of(self.query, self.near, self.coordinates).each(work)
+        return self._decide(self.query, *(torch.cat(ids) for ids in zip(*parts, strict=True)))
 
     def coordinates(self, rows: Ids) -> Float[Tensor, "b d"]:
         """Query rows in homogeneous coordinates about the centre."""
-        return homogeneous_query(self.query[rows] - self.centre)
-
-    def best_columns(self, rows: Ids, x: Float[Tensor, "b d"], columns: Int[Tensor, " m"] | None) -> Int[Tensor, " b"]:
-        """The nearest column of each row of a strip, among all columns or some of them."""
-        ids = None if columns is None else columns.long().sort().values
-        candidates = _Candidates(x)
-        for tile in column_tiles(len(self.near) if ids is None else len(ids), x.device):
-            block = tile if ids is None else ids[tile]
-            candidates.see(x @ self.near[block].T, block)
-        return self._decide(rows, candidates)
+        query = self.query[rows] if isinstance(rows, slice) else self.query.index_select(0, rows)
+        return homogeneous_query(query - self.centre)
 
     def best_of_products(self, rows: Ids, x: Float[Tensor, "b d"], product: Float[Tensor, "b n1"]) -> Int[Tensor, " b"]:
         """The nearest column of each row, from ``x @ near.T``."""
         candidates = _Candidates(x)
         candidates.see(product, slice(0, product.shape[1]))
-        return self._decide(rows, candidates)
+        return self._decide(self.query[rows], *candidates.kept())
 
-    def _decide(self, rows: Ids, candidates: "_Candidates") -> Int[Tensor, " b"]:
-        row, column = candidates.kept()
-        found = torch.zeros(candidates.n_rows, dtype=torch.long, device=row.device)
+    def _nominated(
+        self, x: Float[Tensor, "b d"], columns: Int[Tensor, " m"] | None
+    ) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
+        """Pairs (row, column) of which one is the nearest of each row of a strip, among all columns or some of them."""
+        ids = None if columns is None else columns.long().sort().values
+        candidates = _Candidates(x)
+        for tile in column_tiles(len(self.near) if ids is None else len(ids), x.device):
+            block = tile if ids is None else ids[tile]
+            near = self.near[block] if isinstance(block, slice) else self.near.index_select(0, block)
+            candidates.see(self.scratch.product(x, near), block)
+        return candidates.kept()
+
+    def _decide(
+        self, points: Float[Tensor, "b p"], row: Int[Tensor, " k"], column: Int[Tensor, " k"]
+    ) -> Int[Tensor, " b"]:
+        """Of the columns nominated for each point the nearest, of equally near ones the first."""
+        found = torch.zeros(len(points), dtype=torch.long, device=row.device)
         close = torch.bincount(row, minlength=len(found))[row] > 1
         found[row[~close]] = column[~close]
         row, column = row[close], column[close]
         if len(row) > 0:
-            points = self.query[rows]
             if len(row) > _CROWD * len(found):
                 row, column = self._thinned(points, row, column)
             first_of_nearest(found, row, column, self._squares(points, row, column))
@@ -119,13 +129,14 @@ class _Candidates:
         # row are compared.
         self._unit = _SAFETY * (self._columns + 2) * torch.finfo(x.dtype).eps
         self._best = x.new_full((self.n_rows,), -torch.inf)
+        self._least = self._best  # the threshold, once something was seen
         self._seen: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def see(self, product: Float[Tensor, "b m"], block: Ids) -> None:
         """Takes in the products with a block of columns."""
         largest, at = _first_largest(product)
         self._best = torch.maximum(self._best, largest)
-        threshold = self._threshold()
+        self._least = threshold = self._threshold()
         self._keep(torch.arange(self.n_rows, device=product.device), at, largest, block)
         product.scatter_(1, at[:, None], -torch.inf)
         close = (product.amax(dim=1) >= threshold).nonzero()[:, 0]
@@ -138,7 +149,7 @@ class _Candidates:
     def kept(self) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
         """Pairs (row, column)."""
         row, column, value = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
-        kept = value >= self._threshold()[row]
+        kept = value >= self._least[row]
         return row[kept], column[kept]
 
     def _threshold(self) -> Float[Tensor, " b"]:
