@@ -39,7 +39,8 @@ def _checked_function(function: Callable) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         if not made:
-            shaped = any(map(speaks_of_shapes, function.__annotations__.values()))
+            # Of constructors the program reads the traceback, in which beartype's own frame would stand for them.
+            shaped = function.__name__ == "__init__" or any(map(speaks_of_shapes, function.__annotations__.values()))
             made.append(jaxtyped(function, typechecker=beartype) if shaped else beartype(function))
         return made[0](*args, **kwargs)
 

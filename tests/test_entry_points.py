@@ -294,7 +294,7 @@ def test_help_is_quick_because_nothing_heavy_is_imported(program, helped):
     code, printed, imported = helped[program]
     assert code == 0 and not set(imported) & {"torch", "lightning", "numpy", "scipy", "matplotlib"}
     solvers = (
-        "closed_form, concat, diff_zoomout, discrete, dpfm, nearest, paper, "
+        "closed_form, concat, diff_zoomout, discrete, discrete_features, dpfm, nearest, paper, "
         "paper_closed, paper_cpu, raw_basis, raw_descriptors, regularised, release, "
         "sampled_zoomout, two_branch, two_branch_features, zoomout"
     )

@@ -175,9 +175,13 @@ def load_results(directory: str | Path) -> dict[str, Any]:
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
-    rows = csv.DictReader(io.StringIO(read_text(path, what="table of pairs")))
+    rows, found = csv.DictReader(io.StringIO(read_text(path, what="table of pairs")), restval=""), []
     try:
-        return [{key: _parsed(key, value) for key, value in row.items()} for row in rows]
+        for row in rows:
+            if None in row:
+                raise ValueError("more cells than columns")
+            found.append({key: _parsed(key, value) for key, value in row.items()})
+        return found
     except (csv.Error, ValueError, TypeError) as error:
         raise ResultsError(f"{path}, line {rows.line_num}: cannot be read ({error}). Run the evaluation anew") from None
 
