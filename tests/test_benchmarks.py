@@ -113,8 +113,9 @@ def test_peak_memory_is_that_of_a_known_allocation_even_when_it_is_gone_at_the_e
 
 
 def test_the_report_leaves_a_file_that_reads_back_as_the_same_rows(tmp_path, capsys):
-    options = harness.start(
-        harness.arguments("text"), ["--threads", str(torch.get_num_threads()), "--output", str(tmp_path / "out.json")]
+    options = conditions.start(
+        conditions.arguments("text"),
+        ["--threads", str(torch.get_num_threads()), "--output", str(tmp_path / "out.json")],
     )
     report = Report(__file__, options)
     rows = [
@@ -176,7 +177,7 @@ def test_each_condition_is_a_process_of_its_own_and_quiet_ones_come_first(monkey
     monkeypatch.setattr(conditions.subprocess, "run", run)
     monkeypatch.setattr("sys.argv", ["softmaps.py", "--threads", "1", "2", "--busy", "4", "0", "--rounds", "2"])
     with pytest.raises(SystemExit) as ended:
-        harness.start(harness.arguments("text", conditions=True))
+        conditions.start(conditions.arguments("text", conditions=True))
     assert ended.value.code == 1  # one failed, and the others ran all the same
     whole = "python -m experiments.benchmarks.softmaps --threads 1 2 --busy 4 0 --rounds 2"
     own = [(command[command.index("2", 7) + 1 :], threads) for command, threads in runs]
@@ -193,10 +194,10 @@ def test_a_part_under_one_condition_is_brief_beside_busy_processes(monkeypatch):
     )
     monkeypatch.setattr(conditions.atexit, "register", lambda _: None)
     command = ["--threads", str(torch.get_num_threads()), "--busy"]
-    parser = harness.arguments("text", conditions=True)
-    quiet, busy = (harness.start(parser, [*command, n, "--part", "0", "whole"]) for n in ("0", "4"))
+    parser = conditions.arguments("text", conditions=True)
+    quiet, busy = (conditions.start(parser, [*command, n, "--part", "0", "whole"]) for n in ("0", "4"))
     assert (quiet.brief, quiet.busy, busy.brief, busy.busy, len(started)) == (False, 0, True, 4, 4)
-    asked = harness.start(parser, [*command, "0", "--brief"])
+    asked = conditions.start(parser, [*command, "0", "--brief"])
     assert [Report("work.py", options).path.name for options in (quiet, busy, asked)] == [
         "work.json",
         "work.json",
@@ -231,7 +232,7 @@ def test_the_table_marks_rows_that_do_not_name_their_threads(tmp_path, capsys):
 @pytest.mark.parametrize("threads", ["0", "-2"])
 def test_nonsense_on_the_command_line_is_refused(threads, capsys):
     with pytest.raises(SystemExit):
-        harness.start(harness.arguments("text"), [f"--threads={threads}"])
+        conditions.start(conditions.arguments("text"), [f"--threads={threads}"])
     assert "--threads and --rounds must be 1 or more" in capsys.readouterr().err
 
 

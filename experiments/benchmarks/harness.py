@@ -23,9 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from experiments.benchmarks.conditions import arguments as arguments
-from experiments.benchmarks.conditions import set_threads as set_threads
-from experiments.benchmarks.conditions import start as start
 from experiments.benchmarks.memory import PeakMemory
 from rich.console import Console
 from rich.markup import escape

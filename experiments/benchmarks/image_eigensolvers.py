@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from experiments.benchmarks.harness import Contender, Report, Row, arguments, compare, start
+from experiments.benchmarks.conditions import arguments, start
+from experiments.benchmarks.harness import Contender, Report, Row, compare
 from threadpoolctl import threadpool_limits
 
 from pullback.geometry.eigenbasis import eigen_residual, solve_eigenproblem

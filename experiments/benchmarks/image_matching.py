@@ -9,7 +9,8 @@ optimisation by Gram matrices and literally, on seeded features; the two must gi
 from collections.abc import Sequence
 
 import torch
-from experiments.benchmarks.harness import Report, arguments, compare, start
+from experiments.benchmarks.conditions import arguments, start
+from experiments.benchmarks.harness import Report, compare
 from experiments.benchmarks.image_eigensolvers import smooth_features
 
 from pullback.geometry.grid import grid_basis

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiments.benchmarks.harness import Report, Row, arguments, start
+from experiments.benchmarks.conditions import arguments, start
+from experiments.benchmarks.harness import Report, Row
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse.csgraph import dijkstra

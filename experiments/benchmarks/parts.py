@@ -57,26 +57,36 @@ class Watch:
                 self.add(SOLVER_PARTS[kind], stage.seconds)
 
 
-def matched(pair: ShapePair, backbone: Callable[..., Any], solver: Callable[..., Match], watch: Watch) -> Match:
-    """Features and solver, each part on the watch. On a GPU the solver's parts are those of its launches."""
+def watched(once: Callable[[Watch], None], device: str, rounds: int) -> list[dict[str, float]]:
+    """Seconds by part of so many rounds, after one to warm up."""
+    watches = [Watch(device) for _ in range(rounds + 1)]
+    for watch in watches:
+        once(watch)
+    return [watch.seconds for watch in watches[1:]]
+
+
+def matched(
+    load: Callable[[], ShapePair], backbone: Callable[..., Any], solver: Callable[..., Match], watch: Watch
+) -> tuple[ShapePair, Match]:
+    """A pair and its match, each part on the watch. On a GPU the solver's parts are those of its launches."""
+    with watch.part("loading"):
+        pair = load()
     with watch.part("features"):
         feats = [backbone(shape) for shape in (pair.shape1, pair.shape2)]
     with listening(StageClock()) as clock:
         match = solver(*feats, pair.shape1.basis, pair.shape2.basis)
     watch.stages(clock.stages)
-    return match
+    return pair, match
 
 
 def step_parts(cfg: Any, load: Callable[[], ShapePair], device: str, rounds: int) -> list[dict[str, float]]:
-    """Seconds by part of so many training steps, after one to warm up."""
+    """Seconds by part of so many training steps."""
     torch.manual_seed(0)
     backbone, solver, terms = instantiate(cfg.backbone).to(device), instantiate(cfg.solver), instantiate(cfg.loss)
-    optimizer, found = torch.optim.Adam(backbone.parameters()), []
-    for _ in range(rounds + 1):
-        watch = Watch(device)
-        with watch.part("loading"):
-            pair = load()
-        match = matched(pair, backbone, solver, watch)
+    optimizer = torch.optim.Adam(backbone.parameters())
+
+    def step(watch: Watch) -> None:
+        pair, match = matched(load, backbone, solver, watch)
         with watch.part("losses"):
             loss = torch.stack([term(match, pair) for term in terms.values()]).sum()
         with watch.part("backward"):
@@ -84,24 +94,22 @@ def step_parts(cfg: Any, load: Callable[[], ShapePair], device: str, rounds: int
             loss.backward()
         with watch.part("optimiser"):
             optimizer.step()
-        found.append(watch.seconds)
-    return found[1:]
+
+    return watched(step, device, rounds)
 
 
 @torch.no_grad()
 def pair_parts(cfg: Any, load: Callable[[], ShapePair], device: str, rounds: int) -> list[dict[str, float]]:
-    """Seconds by part of so many pairs of an evaluation whose shapes are met for the first time, after one."""
+    """Seconds by part of so many pairs of an evaluation whose shapes are met for the first time."""
     torch.manual_seed(0)
-    backbone, solver, found = instantiate(cfg.backbone).to(device).eval(), instantiate(cfg.solver), []
-    for _ in range(rounds + 1):
-        watch = Watch(device)
-        with watch.part("loading"):
-            pair = load()
-        match = matched(pair, backbone, solver, watch)
+    backbone, solver = instantiate(cfg.backbone).to(device).eval(), instantiate(cfg.solver)
+
+    def evaluate(watch: Watch) -> None:
+        _, match = matched(load, backbone, solver, watch)
         with watch.part("nearest neighbours"):
             match.p2p21  # noqa: B018 - found when it is first read
-        found.append(watch.seconds)
-    return found[1:]
+
+    return watched(evaluate, device, rounds)
 
 
 def rows_of(work: str, n: int, device: str, found: Sequence[dict[str, float]]) -> list[Row]:

@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from experiments.benchmarks.harness import Report, Row, arguments, set_threads, start
+from experiments.benchmarks.conditions import arguments, set_threads, start
+from experiments.benchmarks.harness import Report, Row
 
 from pullback.data.mesh.dataset import MeshDataset, ShapeFiles
 from pullback.data.mesh.library import ShapeLibrary

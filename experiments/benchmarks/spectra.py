@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg
-from experiments.benchmarks.harness import Report, Row, arguments, compare, start, timed
+from experiments.benchmarks.conditions import arguments, set_threads, start
+from experiments.benchmarks.harness import Report, Row, compare, timed
 from jaxtyping import Float
 from numpy import ndarray
 from threadpoolctl import threadpool_limits
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=200, help="eigenfunctions (default: %(default)s)")
     parser.add_argument("--sizes", type=int, nargs="+", help="vertices of the human (default: 5,000 to 200,000)")
     options = start(parser)
+    set_threads(1)
     report = Report(__file__, options)
     for make in problems(options.sizes or SIZES[options.full], options.k):
         report.add(measured(make(), options.rounds))
@@ -106,7 +108,7 @@ def problem_of(name: str, verts: Float[ndarray, "n 3"], faces: ndarray, k: int) 
 
 def measured(problem: Problem, rounds: int) -> list[Row]:
     n = len(problem.mass)
-    sizes = {"n": n, "k": problem.k, "mesh": problem.name, "threads": 1}
+    sizes = {"n": n, "k": problem.k, "mesh": problem.name}
 
     def same(solution: Solution, reference: Solution) -> None:
         describe(problem, reference)

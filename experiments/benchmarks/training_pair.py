@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-from experiments.benchmarks.harness import set_threads, timed
+from experiments.benchmarks.conditions import set_threads
+from experiments.benchmarks.harness import timed
 from hydra import compose, initialize_config_dir
 from jaxtyping import Float
 from numpy import ndarray

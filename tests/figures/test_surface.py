@@ -2,12 +2,12 @@ import time
 
 import numpy as np
 import pytest
-from tests.figures.looks import BLUE, RED, Mesh, dominant
+from tests.figures.looks import BLUE, RED, Mesh, dominant, render
 from tests.meshes import sphere
 
 from pullback.figures.camera import View, broadest_view
 from pullback.figures.scene import Scene
-from pullback.figures.surface import Lit, fitting_scale, render
+from pullback.figures.surface import Lit, fitting_scale
 
 
 def triangle(z):
@@ -62,7 +62,7 @@ def test_the_inside_of_an_open_surface_is_lit_like_its_outside():
 def test_a_wrong_number_of_colours_is_refused():
     verts, faces = sphere(1)
     with pytest.raises(ValueError, match="7 colours given for 42 vertices and 80 faces"):
-        render(verts, faces, np.zeros((7, 3)))
+        render(verts, faces, np.zeros((7, 3)), width=40, height=40)
 
 
 def test_a_picture_is_the_same_whatever_the_unit_and_place_of_the_shape():

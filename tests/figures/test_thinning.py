@@ -1,14 +1,14 @@
 """Meshes finer than the picture are drawn from fewer triangles, and look the same."""
 
 import numpy as np
-from tests.figures.looks import BLUE, RED, Mesh
+from tests.figures.looks import BLUE, RED, Mesh, render
 from tests.meshes import sphere
 
 from pullback.figures import scene as stage
 from pullback.figures import surface
 from pullback.figures.fmap import draw_features
 from pullback.figures.scene import Scene
-from pullback.figures.surface import render, simplification
+from pullback.figures.surface import simplification
 from pullback.figures.thinning import thin
 from pullback.geometry.connectivity import is_closed_manifold
 from pullback.geometry.mesh import face_areas

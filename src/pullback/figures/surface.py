@@ -75,7 +75,10 @@ Rows = Int[ndarray, " _"] | slice
 
 @dataclass(frozen=True)
 class Lit:
-    """A mesh in front of the camera, in its light but without colours: what its pictures have in common."""
+    """A mesh in front of the camera, in its light but without colours: what its pictures have in common.
+
+    In a mesh of very many faces, vertices in the same sample of a pixel are drawn as one (:func:`simplification`).
+    """
 
     faces: Int[ndarray, "f 3"]
     fragments: Fragments
@@ -92,8 +95,8 @@ class Lit:
         verts: Float[ndarray, "n 3"],
         faces: Int[ndarray, "f 3"],
         *,
-        width: int = 400,
-        height: int = 600,
+        width: int,
+        height: int,
         view: View | None = None,
         scale: float | None = None,
     ) -> "Lit":
@@ -141,23 +144,6 @@ class Lit:
         srgb = np.clip(mean, 0, 1) ** (1 / 2.2)
         rgba = np.column_stack([srgb, self.count / SAMPLES**2])
         return np.round(255 * rgba).astype(np.uint8).reshape(*self.crease.shape, 4)
-
-
-def render(
-    verts: Float[ndarray, "n 3"],
-    faces: Int[ndarray, "f 3"],
-    colors: Float[ndarray, "m 3"],
-    *,
-    width: int = 400,
-    height: int = 600,
-    view: View | None = None,
-    scale: float | None = None,
-) -> UInt8[ndarray, "{height} {width} 4"]:
-    """A shaded picture of a mesh, as ``Lit`` says.
-
-    In a mesh of very many faces, vertices in the same sample of a pixel are drawn as one (:func:`simplification`).
-    """
-    return Lit.seen(verts, faces, width=width, height=height, view=view, scale=scale).coloured(colors)
 
 
 def _shading_normals(

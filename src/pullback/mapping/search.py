@@ -46,7 +46,7 @@ class Search:
         def work(rows: Ids, x: Float[Tensor, "b d"], columns: Int[Tensor, " m"] | None) -> tuple[Tensor, Tensor]:
             row, column = self._nominated(x, columns)
             if len(row) > _KEPT * len(x):
-                row, column = torch.arange(len(x)), self._decide(self.query[rows], row, column)
+                row, column = torch.arange(len(x), device=x.device), self._decide(self.query[rows], row, column)
             return (row + rows.start if isinstance(rows, slice) else rows[row]), column
 
         parts = Strips.of(self.query, self.near, self.coordinates).each(work)
