@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str, list[str]]] = {
     "compare": ("one table of several runs", "comparison.compare", []),
     "paired": ("do two runs differ? a paired test", "comparison.paired", []),
     "curves": ("cumulative error curves of runs in one plot", "comparison.curves", []),
+    "sweep-figure": ("figures over the values of a sweep in one plot", "comparison.sweep_figure", []),
     "fmaps": ("functional maps of several runs on one sheet", "comparison.fmaps", []),
     "tables": ("the paper's tables, published beside obtained", "comparison.tables", []),
 }

@@ -40,7 +40,7 @@ COLUMNS = (
 )
 # What runs are compared for; the rest of a protocol is rules.
 METHOD = ("mode", "solver", "fusion", "seed", "refinement", "checkpoint", "fine_tuning")
-_PERCENT = ("pck@", "auc@", "coverage", "flip_rate")
+PERCENT = ("pck@", "auc@", "coverage", "flip_rate")
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def cells(lines: Sequence[Line], names: Sequence[str], marks: Sequence[str]) -> 
         "data set",
         "method",
         "pairs",
-        *(f"{name}, %" if name.startswith(_PERCENT) else name for name in names),
+        *(f"{name}, %" if name.startswith(PERCENT) else name for name in names),
     ]
     body = [
         [f"{line.run} {mark}".strip(), line.dataset, line.method, line.pairs, *(_figure(name, line) for name in names)]
@@ -229,7 +229,7 @@ def _figure(name: str, line: Line) -> str:
     value = line.metrics.get(name)
     if value is None:
         return "–"
-    factor, digits = (100, 1) if name.startswith(_PERCENT) else (1, 2)
+    factor, digits = (100, 1) if name.startswith(PERCENT) else (1, 2)
     spread = f" ± {factor * line.spread[name]:.{digits}f}" if name in line.spread else ""
     return f"{factor * value:.{digits}f}{spread}"
 

@@ -69,11 +69,11 @@ def cumulative_figure(
     for axes, (title, curves) in zip(grid, panels.items(), strict=False):
         dress(axes, xlabel=xlabel, ylabel=ylabel, title=title)
         for i, (label, curve) in enumerate(curves.items()):
-            _draw_curve(axes, label, curve, style=_line(i if curve.style is None else curve.style))
+            _draw_curve(axes, label, curve, style=line_style(i if curve.style is None else curve.style))
         axes.set_xlim(0, 100 * (limit or max(float(max(curve.thresholds)) for curve in curves.values())))
         axes.set_ylim(0, 102)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
-        axes.legend(loc="best", **_LEGEND)
+        axes.legend(loc="best", **LEGEND)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     return figure
@@ -133,10 +133,10 @@ def training_figure(log: Mapping[str, Series]) -> Figure:
     return figure
 
 
-_LEGEND = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handlelength": 2.6}
+LEGEND = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handlelength": 2.6}
 
 
-def _line(i: int) -> dict:
+def line_style(i: int) -> dict:
     """Colour and dash of the i-th line: beyond six lines the colours come again with another dash."""
     dash = DASHES[(i + i // len(SERIES_LIGHT)) % len(DASHES)]
     return {"color": SERIES_LIGHT[i % len(SERIES_LIGHT)], "linestyle": dash, "linewidth": 1.8}
@@ -152,14 +152,14 @@ def _draw_curve(axes: Axes, label: str, curve: Curve, *, style: Mapping[str, Any
 
 def _draw_lines(axes: Axes, lines: Mapping[str, Series]) -> None:
     for i, (label, (steps, values)) in enumerate(lines.items()):
-        style = _line(i)
+        style = line_style(i)
         if len(steps) > _SMOOTH_ABOVE:
             axes.plot(steps, values, color=style["color"], linewidth=0.5, alpha=0.3)
             values = _running_median(values, width=len(values) // 30)
         marker = "o" if len(steps) <= 30 else None
         axes.plot(steps, values, label=label, marker=marker, markersize=3, **style)
     if len(lines) > 1:
-        axes.legend(loc="best", **_LEGEND)
+        axes.legend(loc="best", **LEGEND)
 
 
 def _use_decades(axes: Axes, values: Float[ndarray, " s"]) -> None:

@@ -1,4 +1,4 @@
-"""Around a sweep: a folder for its study before, one table after, and how many jobs it has."""
+"""Around a sweep: a folder for its study before, one table and a figure after, and how many jobs it has."""
 
 import math
 from pathlib import Path
@@ -16,10 +16,13 @@ SWEEP_FILE = "multirun.yaml"  # what Hydra keeps of a sweep
 
 
 class SweepTable(Callback):
-    """A sweep ends in one table. ``table`` names a program that prints it, given the folder of the sweep."""
+    """A sweep ends in one table and one figure.
 
-    def __init__(self, table: str):
-        self.table = table
+    ``table`` names a program that prints it, given the folder of the sweep, ``figure`` a function that draws beside it.
+    """
+
+    def __init__(self, table: str, figure: str):
+        self.table, self.figure = table, figure
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """A database begins in a folder that is there."""
@@ -32,6 +35,7 @@ class SweepTable(Callback):
         if kwargs.get("config_name") in ("train", "eval") and any(folder.rglob("metrics.json")):
             try:
                 get_method(self.table)([str(folder)])
+                get_method(self.figure)(folder)
             except SystemExit:  # it has told why
                 return
 

@@ -1,0 +1,85 @@
+"""Figures over the values of a sweep."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from pullback.figures.curves import LEGEND, line_style
+from pullback.figures.plot import dress, new_figure
+
+Points = dict[str, list[float]]  # by the value on the axis the figures of all its runs
+
+_MANY_TIMES = 8  # a logarithmic axis, where the largest value is as many times the smallest
+
+
+def sweep_figure(panels: Mapping[str, Mapping[str, Points]], *, xlabel: str) -> Figure:
+    """Metrics over swept values by title of the panel and label of the line, the panels side by side (three in a row).
+
+    Numbers stand where they belong on a linear or, if they span a factor of 8, a logarithmic axis; words, and numbers
+    that fit on neither, stand side by side. Several figures at a value: their mean, in a band from the lowest to the
+    highest. Raises ValueError when a panel is empty, or there is none.
+    """
+    if not panels or not all(panels.values()):
+        raise ValueError("a figure of a sweep needs at least one line")
+    columns = min(3, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = new_figure(5.6 if columns == 1 else 4.4 * columns, (3.8 if columns == 1 else 3.4) * rows)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    values = sorted({value for lines in panels.values() for points in lines.values() for value in points}, key=_rank)
+    labels = list(dict.fromkeys(label for lines in panels.values() for label in lines))
+    for axes, (title, lines) in zip(grid, panels.items(), strict=False):
+        dress(axes, xlabel=xlabel, title=title)
+        places = _arrange(axes, values)
+        for label, points in lines.items():
+            _draw(axes, label, points, places, values, style=line_style(labels.index(label)))
+        if any(labels):
+            axes.legend(loc="best", **LEGEND)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _draw(
+    axes: Axes, label: str, points: Points, places: Mapping[str, float], values: Sequence[str], *, style: dict
+) -> None:
+    known = [value for value in values if value in points]
+    at = [places[value] for value in known]
+    means = [sum(points[value]) / len(points[value]) for value in known]
+    if any(len(points[value]) > 1 for value in known):
+        low, high = ([edge(points[value]) for value in known] for edge in (min, max))
+        axes.fill_between(at, low, high, color=style["color"], alpha=0.18, linewidth=0)
+    axes.plot(at, means, label=label, marker="o", markersize=4, **style)
+
+
+def _arrange(axes: Axes, values: Sequence[str]) -> dict[str, float]:
+    """Where each value stands; sets scale and ticks of the axis."""
+    numbers = [_number(value) for value in values]
+    known = [number for number in numbers if math.isfinite(number)]
+    places = [float(place) for place in range(len(values))]
+    if len(known) == len(values):
+        smallest = min((abs(number) for number in known if number), default=1.0)
+        spread = max(map(abs, known)) / smallest
+        if min(known) > 0 and spread >= _MANY_TIMES:
+            axes.set_xscale("log")
+            places = known
+        elif spread < _MANY_TIMES:
+            places = known
+    axes.set_xticks(places, values)
+    axes.xaxis.set_minor_locator(NullLocator())
+    return dict(zip(values, places, strict=True))
+
+
+def _rank(value: str) -> tuple[bool, float, str]:
+    """Numbers by their size, then words."""
+    number = _number(value)
+    return not math.isfinite(number), number if math.isfinite(number) else 0.0, value
+
+
+def _number(value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
