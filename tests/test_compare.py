@@ -97,6 +97,12 @@ def test_a_run_under_other_rules_is_marked_and_another_method_is_not(tmp_path, c
     assert "[1] another protocol than a: pck_reference 'both' instead of 'image1'" in text
 
 
+def test_the_graph_of_photographs_is_a_part_of_the_method_and_no_rule(tmp_path, capsys):
+    runs = [run(tmp_path / "a", mode="raw", notes=""), run(tmp_path / "b", notes="graph release, none, k 30")]
+    main([str(path) for path in runs])
+    assert "another protocol" not in capsys.readouterr().out
+
+
 def test_the_solver_of_a_run_without_hydras_folder_is_read_from_its_configuration(tmp_path, capsys):
     folder = run(tmp_path / "a", mode="")
     (folder / ".hydra" / "hydra.yaml").unlink()

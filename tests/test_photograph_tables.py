@@ -173,3 +173,41 @@ def test_meshes_and_photographs_stand_in_one_document(tmp_path, capsys):
     latex = printed(capsys, tmp_path / "b", "--latex")
     assert r"SD 1.5 + DINOv2-B/14, side by side" in latex and r"$^{1}$" in latex
     assert remarks_of(text, "") != ""
+
+
+def test_a_run_whose_configuration_is_gone_is_told_by_its_protocol(tmp_path, capsys):
+    folder = photo_run(tmp_path / "a", "fusion=cnn_gradients", fusion="basis One, descriptors Two")
+    (folder / "config.yaml").unlink()
+    text = printed(capsys, folder)
+    assert "| basis One, descriptors Two, closed_form" in text and "a has no config.yaml" in text
+    assert "None" not in text
+
+
+def test_a_run_of_an_earlier_version_stands_where_it_would_now(tmp_path, capsys):
+    now = printed(capsys, photo_run(tmp_path / "now" / "run", "fusion=cnn_gradients"))
+    folder = photo_run(tmp_path / "then" / "run", "fusion=cnn_gradients")
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["fusion"]["loss"] = config["fusion"].pop("descriptors")
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    facts = json.loads((folder / "metrics.json").read_text())
+    del facts["results"][0]["protocol"]["mode"]
+    (folder / "metrics.json").write_text(json.dumps(facts))
+    then = printed(capsys, folder)
+    assert "EfficientNet-lite0 → gradients, ClosedForm" in then
+    assert set(then.replace("ClosedForm", "closed_form").split()) - set(now.split()) <= {
+        "-" * width for width in range(99)
+    }
+
+
+def test_a_sweep_that_was_interrupted_says_what_is_missing_in_its_tables(tmp_path, capsys):
+    photo_run(tmp_path / "0", "fusion=cnn_gradients")
+    (tmp_path / "1" / ".hydra").mkdir(parents=True)
+    (tmp_path / "1" / ".hydra" / "overrides.yaml").write_text("[]")
+    sweeper = {"_target_": "hydra._internal.core_plugins.basic_sweeper.BasicSweeper", "params": {"seed": "1,2,3"}}
+    settings = {"hydra": {"sweeper": sweeper, "overrides": {"task": []}}}
+    (tmp_path / "multirun.yaml").write_text(yaml.safe_dump(settings))
+    assert printed(capsys, tmp_path).endswith("1 of 3 jobs have finished; 1: begun; 1 not begun\n")
+    (tmp_path / "0" / "metrics.json").unlink()
+    with pytest.raises(SystemExit):
+        printed(capsys, tmp_path)
+    assert "has finished its evaluation; 0 of 3 jobs have finished" in capsys.readouterr().err

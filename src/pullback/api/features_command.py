@@ -48,9 +48,11 @@ def _write_all(words: Sequence[str]) -> None:
     print(network.branch)
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
-        found = network(read_image(file, shrink_above=MOST_MATCHED))
+        photo = read_image(file, shrink_above=MOST_MATCHED)
+        found = network(photo)
         rows, columns, channels = found.features.shape
-        print(f"{found.save(folder / f'{file.stem}.npz')}: {rows} × {columns} patches, {channels} channels")
+        told = [f"{rows} × {columns} patches, {channels} channels", *photo.notes]
+        print(f"{found.save(folder / f'{file.stem}.npz')}: {'; '.join(told)}")
 
 
 def photographs(names: Sequence[str]) -> list[Path]:

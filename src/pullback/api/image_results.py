@@ -65,7 +65,8 @@ class ImageMatch(Made["ImageMatcher"]):
     @property
     def verdict(self) -> "Verdict | None":
         """What is to be thought of the match: ``level`` (good, doubtful, probably wrong), ``expected_error`` in shares
-        of the longer side of photograph 1, ``why``, ``advice``, and all of it in one ``sentence``.
+        of the longer side of photograph 1 (NaN where there is nothing on one of them), ``why``, ``advice``, and all of
+        it in one ``sentence``.
         """
         return None if self._judged is None else self._judged.verdict
 

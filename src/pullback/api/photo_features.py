@@ -1,5 +1,6 @@
 """Features of photographs for those who want these alone: a frozen network in, a grid of vectors out."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from pullback.types import Image
 
 if TYPE_CHECKING:
     from pullback.nn.image_backbone import ImageBackbone
+
+log = logging.getLogger(__name__)
 
 _OF_RUN = ("device", "paths.")  # options that are none of the network's
 
@@ -66,4 +69,6 @@ def photo_features(
             photo = given
         else:
             photo = image_of(given, name=stem(given, "photograph"), shrink_above=MOST_MATCHED)
+        for note in photo.notes:
+            log.warning("%s: %s", photo.name, note)
         return PhotoNetwork(branch, options, config_dir)(photo)

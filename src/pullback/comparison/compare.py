@@ -98,9 +98,10 @@ def lines_of(run: Path, label: str, *, subsets: bool = False) -> Iterator[Line]:
     """The lines of a run: one for each of its data sets and, if asked, one for each subset and for their plain mean."""
     for record in records_of(run, label):
         result = record.result
-        rules = {key: value for key, value in record.protocol.items() if key not in METHOD} | {
-            "scored pairs": result["pairs"]
-        }
+        # of photographs the notes tell the graph, which is the method's: features alone have none
+        aside = METHOD if "geodesics" in record.protocol else (*METHOD, "notes")
+        rules = {key: value for key, value in record.protocol.items() if key not in aside}
+        rules |= {"scored pairs": result["pairs"]}
         same: dict[str, Any] = {
             "method": method_of(record),
             "rules": rules,

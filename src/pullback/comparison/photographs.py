@@ -69,12 +69,24 @@ class PhotoEntry:
             for start in prefixes
         ]
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the run's configuration is there, which tells networks and graph."""
+        return any(self.branches)
+
+    @cached_property
+    def mode(self) -> str:
+        """What makes the functional map, as the protocol has it; an early one had it not, and the settings tell."""
+        optimiser = self.first.settings.get("solver.optimiser._target_")
+        told = self.first.protocol.get("mode") or (str(optimiser).rsplit(".", 1)[-1] if optimiser else "raw")
+        return str(told)
+
     @cached_property
     def method(self) -> str:
         """``raw``, ``concat``, ``fmap``, or ``foreign`` of another program."""
-        if self.first.protocol.get("mode") == "foreign":
+        if self.mode == "foreign":
             return "foreign"
-        if self.first.protocol.get("mode") != "raw":
+        if self.mode != "raw":
             return "fmap"
         return "concat" if len(self._read()) > 1 else "raw"
 
@@ -83,16 +95,19 @@ class PhotoEntry:
 
     @cached_property
     def networks(self) -> tuple[tuple[str, str], ...]:
-        """Names and labels of the networks that count: one of a raw method, else the basis's and the descriptors'."""
-        if self.method == "foreign":
+        """Names and labels of the networks that count: one of a raw method, else the basis's and the descriptors'.
+
+        None where nothing tells.
+        """
+        if self.method == "foreign" or not self.is_told:
             return ()
         both = [self.published.network(branch) for branch in self.branches]
         return (both[0 if self._read() == ["basis"] else 1],) if self.method == "raw" else tuple(both)
 
     @property
     def form(self) -> str:
-        """What the fusion of the run is an example of: same, pair, layers, facets, losses; or foreign."""
-        if self.method == "foreign":
+        """What the fusion of the run is an example of: same, pair, layers, facets, losses; or foreign: not told."""
+        if self.method == "foreign" or not self.is_told:
             return "foreign"
         one, other = self.branches
         if self.terms not in ("", "all"):
@@ -119,13 +134,15 @@ class PhotoEntry:
         typed = [text for text in self.first.typed if text.startswith("solver")]
         chosen = [text.split("=", 1)[1] for text in typed if text.startswith("solver=")]
         changed = [text for text in typed if text.startswith("solver.")]
-        return ", ".join([*(chosen[-1:] or [str(self.first.protocol.get("mode"))]), *changed])
+        return ", ".join([*(chosen[-1:] or [self.mode]), *changed])
 
     @property
     def label(self) -> str:
         names = [name for _, name in self.networks]
         if self.method == "foreign":
             return str(self.first.method or self.first.protocol.get("solver"))
+        if not self.is_told:
+            return f"{self.first.protocol.get('fusion')}, {self.solver}"
         if self.method == "raw":
             return f"{names[0]}, raw"
         if self.method == "concat":
@@ -156,6 +173,8 @@ class PhotoEntry:
         remarks += [f"crop {protocol['crop']}"] if protocol.get("crop") else []
         if self.method == "foreign":
             return [*remarks, "predictions of another program, as it wrote them"]
+        if not self.is_told:
+            return [*remarks, f"sizes, k and read-out not known: {self.first.label} has no config.yaml"]
         remarks += self._sizes()
         if self.method == "fmap":
             k = settings.get("graph.k")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pullback.comparison.run_files import MissingRun, RunError, read_metrics, read_overrides, read_yaml
+from pullback.moved import as_typed_now, with_present_names
 
 # Keys of config.yaml that change no figure, or that stand there a second time.
 _ASIDE = (
@@ -139,13 +140,15 @@ def labels(runs: Sequence[Path]) -> list[str]:
 def records_of(run: Path, label: str) -> Iterator[Record]:
     """A record for each data set of a run. Raises RunError for a metrics.json that no evaluation wrote."""
     content = read_metrics(run)
-    config = read_yaml(run / "config.yaml")
+    config = with_present_names(read_yaml(run / "config.yaml"))
     trained = training_of(config, content.get("checkpoint"))
-    settings, seed = settings_of(
-        config, content.get("checkpoint"), None if trained is None else read_yaml(trained / "config.yaml")
-    )
+    of_training = None if trained is None else with_present_names(read_yaml(trained / "config.yaml"))
+    settings, seed = settings_of(config, content.get("checkpoint"), of_training)
     typed = [
-        text for folder in (run, trained) if folder for text in read_overrides(folder / ".hydra" / "overrides.yaml")
+        as_typed_now(text)
+        for folder in (run, trained)
+        if folder
+        for text in read_overrides(folder / ".hydra" / "overrides.yaml")
     ]
     facts = {key: value for key, value in content.items() if key != "results"}
     for result in content["results"]:

@@ -24,8 +24,10 @@ from typing import Any
 from pullback.comparison.entries import Entry, entries_of
 from pullback.comparison.photograph_sheets import photo_origin, photo_sheets
 from pullback.comparison.photographs import PublishedPhotographs, photo_entries
+from pullback.comparison.progress import progress
 from pullback.comparison.published import Published
 from pullback.comparison.records import Record, labels, records_of, run_folders
+from pullback.comparison.run_files import MissingRun
 from pullback.comparison.sheet import PHOTOGRAPHS, Cell, Sheet, sheets_latex, sheets_markdown
 from pullback.places import results
 from pullback.runtime.doorway import telling
@@ -43,12 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="also write tables.md and tables.tex there")
     options = parser.parse_args(arguments)
     with telling():
-        texts = dict(zip(("tables.md", "tables.tex"), tables(options.folders), strict=True))
+        told = progress(options.folders)
+        try:
+            texts = dict(zip(("tables.md", "tables.tex"), tables(options.folders), strict=True))
+        except MissingRun as error:
+            raise MissingRun("; ".join([str(error), *told])) from None
         print(texts["tables.tex" if options.latex else "tables.md"])
         for name, text in texts.items() if options.out else ():
             options.out.mkdir(parents=True, exist_ok=True)
             (options.out / name).write_text(text + "\n", encoding="utf-8")
             print(f"{'% ' if options.latex else ''}written: {options.out / name}")
+        for line in told:  # what is missing in the tables
+            print(f"\n{'% ' if options.latex else ''}{line}")
 
 
 def tables(folders: Sequence[Path]) -> tuple[str, str]:

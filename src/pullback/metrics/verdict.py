@@ -28,27 +28,35 @@ class Verdict:
     """What is to be thought of one map."""
 
     level: str  # of LEVELS
-    expected_error: float  # mean error in the unit, as far as energies tell
+    expected_error: float  # mean error in the unit, as far as energies tell; NaN where they tell nothing
     why: tuple[str, ...]
     advice: str  # what to do; empty where the map is good
     remark: str = ""  # what the map was taken to be, where that is not plain
     unit: str = "√area"  # of a mesh; of photographs a share of their longer side
+    by: str = ""  # whose constants the expected error rests on, where they are not those of these features
 
     @property
     def sentence(self) -> str:
         """One line: level, reasons, advice."""
-        said = f"{self.level} (expected error about {100 * self.expected_error:.1f} % of {self.unit})"
+        by = f", by {self.by}" if self.by else ""
+        expected = f" (expected error about {100 * self.expected_error:.1f} % of {self.unit}{by})"
+        said = self.level + (expected if self.is_expected else "")
         if self.remark:
             said += f"; {self.remark}"
         if self.why:
             said += ": " + ", ".join(self.why)
         return said + (f". {self.advice}" if self.advice else "")
 
+    @property
+    def is_expected(self) -> bool:
+        """Whether energies tell of an error."""
+        return math.isfinite(self.expected_error)
+
     def metrics(self, confidence: Float[Tensor, " n"], energies: Mapping[str, float], *, unit: str) -> dict[str, Any]:
         """As ``metrics.json`` has it, with what it rests on; ``unit`` is that of the error, written out."""
         return {
             "level": self.level,
-            "expected_error": {"value": self.expected_error, "unit": unit},
+            "expected_error": {"value": self.expected_error if self.is_expected else None, "unit": unit, "by": self.by},
             "why": list(self.why),
             "advice": self.advice,
             "remark": self.remark,

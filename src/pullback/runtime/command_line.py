@@ -173,7 +173,9 @@ def for_files(options: Sequence[str]) -> list[str]:
         folder = [] if any(key.startswith("hydra.") for key in typed) else [f"hydra.run.dir={folder_of(pairs)}"]
         return [*folder, *for_files([*(o for o in options if not o.startswith("pairs=")), f"source={rows[0].source}"])]
     source, landmarks, initial = (typed.get(key, "null").strip("'\"") for key in ("source", "landmarks", "initial"))
-    if source != "null" and looks_like_image(expand_path(source)):
+    if source != "null" and any(
+        map(looks_like_image, _telling_files(source, typed.get("target", "null").strip("'\"")))
+    ):
         return ["files=image"] if "files" not in typed else []
     if landmarks.lower() not in _NOTHING:
         return ["backbone=landmarks"] if "backbone" not in typed else []
@@ -181,6 +183,12 @@ def for_files(options: Sequence[str]) -> list[str]:
         return []
     otherwise = {"ckpt", "weights", "backbone", "untrained", "files"} & {key.split(".")[0] for key in typed}
     return ["ckpt=humans"] if source != "null" and not otherwise else []
+
+
+def _telling_files(source: str, target: str) -> list[str]:
+    """The files that tell what is matched: the source, and where that is none the target as well."""
+    source, target = expand_path(source), expand_path(target)
+    return [source] if Path(source).is_file() else [source, target]
 
 
 def folder_of(pairs: str) -> str:

@@ -18,6 +18,7 @@ from pullback.runtime.foreign_predictions import foreign_store
 from pullback.runtime.origin import check_described, description_of, fine_tuning
 from pullback.runtime.shards import gathered, mark_shards, tell_share
 from pullback.runtime.signals import stopping
+from pullback.runtime.sweeping import again_in
 from pullback.tasks.results import check_complete, load_results, write_results
 from pullback.tasks.scoring import Predictions
 from pullback.tasks.store import PredictionStore
@@ -57,7 +58,7 @@ def evaluate(run: Run) -> None:
 
     Raises FailedPairs at the end when pairs could not be matched or scored. Ctrl-C and SIGTERM stop at once.
     """
-    advice = f"all pairs so far are kept; the same command goes on from there with hydra.run.dir={run.folder}"
+    advice = f"all pairs so far are kept; the same command goes on from there with {again_in(run.folder)}"
     with stopping(advice), telling_full_disks(run.folder):
         try:
             _evaluate(run)

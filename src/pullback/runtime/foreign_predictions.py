@@ -1,6 +1,7 @@
 """Predictions of other programs, scored as ours are: ``run=[score] predictions=FOLDER_OF_FLOWS`` or ``=TABLE.csv``."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from pullback.errors import UserError
 from pullback.runtime.parts import ConfigError
-from pullback.tasks.image.foreign import ForeignStore, leads_the_other_way, source_of
+from pullback.tasks.image.conventions import Convention, suspected
+from pullback.tasks.image.foreign import ForeignStore, source_of
 
 log = logging.getLogger(__name__)
+
+_ASKED = 100  # pairs that tell a convention
 
 
 def is_foreign(cfg: DictConfig, datasets: Iterable[str]) -> bool:
@@ -45,21 +49,21 @@ def foreign_store(cfg: DictConfig, pairs: Any, name: str) -> ForeignStore | None
     return ForeignStore(found, pairs.flow_places(), dataset=name, method=cfg.get("method_name"))
 
 
-def warn_of_exchanged_directions(store: ForeignStore, pairs: Any) -> None:
-    """Says so where most flows fit the truth much better with their sign exchanged."""
-    asked = exchanged = 0
-    for i in range(len(pairs)):
+def warn_of_conventions(store: ForeignStore, pairs: Any) -> None:
+    """Says so where most predictions fit the truth much better in another convention than ours: another direction,
+    x and y exchanged, shares in the place of pixels. Asks some of the pairs.
+    """
+    asked, found = 0, Counter[Convention]()
+    for i in range(0, len(pairs), 1 + len(pairs) // _ASKED):
         try:
             pair, prediction = pairs[i], store.read(pairs.name(i))
-            exchanged += prediction is not None and leads_the_other_way(prediction, pair)
+            convention = None if prediction is None else suspected(prediction, pair)
             asked += 1
-        except (UserError, IndexError):  # told where it was scored
+        except (UserError, ValueError):  # told where it was scored
             continue
-    if 2 * exchanged > asked:
-        log.warning(
-            "%s: %d of %d flows fit the truth better with their sign exchanged. Do they lead from image 1 to image 2? "
-            "Flows are asked on image 2 and lead to image 1: place on image 1 = pixel of image 2 + flow",
-            store.directory,
-            exchanged,
-            asked,
-        )
+        if convention is not None:
+            found[convention] += 1
+    for likeliest, count in found.most_common(1):
+        if 2 * count > asked:
+            told = f"{count} of {asked} {store.what} fit the truth better {likeliest.fits}. {likeliest.advice}"
+            log.warning("%s: %s", store.directory, told)

@@ -132,6 +132,10 @@ def _composition(error: ConfigCompositionException, words: Vocabulary) -> str:
                 f"the {group}= that is chosen has no {key}= to choose; change the keys under {group}.{part} themselves"
             )
         return f"{words.program}.py has no {key}=, which something that was typed chooses: that is for another program"
+    shared = re.match(r"fusion\.descriptors\.(backbone|reduce)\b", key)
+    if shared and _key_of(error.__cause__ or error, text) == shared[0]:  # not even that is there
+        basis = key.replace("descriptors", "basis", 1)
+        return f"{key}: a fusion of one network in both roles takes that of both from {basis}; leave this one out"
     return _no_such_key(key, words)
 
 

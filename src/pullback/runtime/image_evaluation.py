@@ -16,7 +16,7 @@ from pullback.data.image.decoding import ImageError
 from pullback.data.shards import share_of
 from pullback.errors import UserError
 from pullback.runtime.build import Run
-from pullback.runtime.foreign_predictions import warn_of_exchanged_directions
+from pullback.runtime.foreign_predictions import warn_of_conventions
 from pullback.runtime.origin import description_of
 from pullback.runtime.parts import class_of
 from pullback.runtime.settings import instantiate, located
@@ -92,8 +92,8 @@ class ImageEvaluation:
         }
         protocol = ImageProtocol(pairs=pairs.protocol, **rules, **told)
         result = score_image_store(store, pairs, dataset=dataset, split="test", protocol=protocol, progress=progress)
-        if isinstance(store, ForeignStore) and store.what == "flows":
-            warn_of_exchanged_directions(store, pairs)
+        if isinstance(store, ForeignStore):
+            warn_of_conventions(store, pairs)
         return Evaluated(pairs, store, result)
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:

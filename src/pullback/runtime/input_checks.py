@@ -121,9 +121,9 @@ def check_named_files(cfg: DictConfig) -> None:
     ):
         table = cfg.kind == "image" and Path(cfg.predictions).is_file()
         if not (table and Path(cfg.predictions).suffix.lower() in (".csv", ".json")):
+            told = "no table (.csv, .json) of keypoints, and flows are given as their folder" if table else "no folder"
             raise MissingFile(
-                f"run=[{','.join(cfg.run)}] scores stored predictions, but predictions={cfg.predictions} is no "
-                f"{'table (.csv, .json) of keypoints' if table else 'folder'}; "
+                f"run=[{','.join(cfg.run)}] scores stored predictions, but predictions={cfg.predictions} is {told}; "
                 "give that of a run, predictions=RUN/predictions, or match first: run=[match,score]"
             )
 

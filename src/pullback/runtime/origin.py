@@ -15,7 +15,7 @@ from pullback.runtime.parts import ConfigError, class_of
 from pullback.runtime.settings import inherit, inherited, instantiate, located
 from pullback.solvers.solver import named_with
 from pullback.tasks.mesh.adaptation import FineTuning
-from pullback.tasks.store import PredictionStore
+from pullback.tasks.store import NoPredictions, PredictionStore
 from pullback.tasks.training.weights import check_fit, load_checkpoint, load_weights_of_others
 
 _LARGEST_NETWORK = 2**32  # bytes of weights that a checkpoint's configuration may ask for
@@ -64,6 +64,12 @@ def stores_of(cfg: DictConfig, dataset: str) -> list[PredictionStore]:
         found = [folder for folder in below if PredictionStore.is_in(folder)]
         if found:
             return [PredictionStore.open(folder) for folder in found]
+        if cfg.get("kind") == "image":
+            raise NoPredictions(
+                f"{top} holds neither stored predictions of {dataset} nor what other programs write: flows (.flo, "
+                f".npy, .npz) or {dataset}.csv, {dataset}.json of keypoints. Give predictions= the folder predictions/ "
+                "of a run, or that of the flows"
+            )
     return [PredictionStore.open(top / dataset)]
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
@@ -38,6 +40,14 @@ class SweepTable(Callback):
                 get_method(self.figure)(folder)
             except SystemExit:  # it has told why
                 return
+
+
+def again_in(folder: Path) -> str:
+    """The option with which the same command goes on in the folder of a run; of a job, in that of its sweep."""
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        hydra = HydraConfig.get()
+        return f"hydra.sweep.dir={Path(hydra.runtime.cwd) / hydra.sweep.dir}"
+    return f"hydra.run.dir={folder}"
 
 
 def jobs_of(sweep: Path) -> int | None:

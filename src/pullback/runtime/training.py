@@ -8,6 +8,7 @@ from pathlib import Path
 from pullback.runtime.build import Run
 from pullback.runtime.origin import describe, trained_on
 from pullback.runtime.signals import Stopped, stopping
+from pullback.runtime.sweeping import again_in
 from pullback.tasks.training.attempts import note_attempt
 from pullback.tasks.training.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
 from pullback.tasks.training.weights import load_checkpoint, load_weights
@@ -24,9 +25,8 @@ def fit(run: Run) -> float | None:
     where no training can go on from what ``resume`` names.
     """
     resume = resumed_from(run)
-    advice = (
-        f"the training goes on from its last checkpoint with: the same command, resume=auto hydra.run.dir={run.folder}"
-    )
+    again = again_in(run.folder)
+    advice = f"the training goes on from its last checkpoint with: the same command, resume=auto {again}"
     with stopping(advice, gently=lambda: run.trainer.received_sigterm), telling_full_disks(run.folder):
         return _fit(run, resume)
 

@@ -28,7 +28,8 @@ def verdict_columns(verdict: Verdict | None) -> dict[str, Any]:
     """A verdict in a row of pairs; nothing where there is none."""
     if verdict is None:
         return {}
-    expected = {"expected_error": round(verdict.expected_error, 4), "unit": verdict.unit}
+    expected = {"expected_error": round(verdict.expected_error, 4)} if verdict.is_expected else {}
+    expected |= {"unit": verdict.unit}
     return {"verdict": verdict.level, **expected, "why": "; ".join(verdict.why)}
 
 

@@ -89,6 +89,15 @@ def test_unknown_options_are_refused(root, options):
         AP10K(root, **options)
 
 
+def test_names_that_were_unpacked_without_their_colon_are_the_same_categories(root):
+    before = AP10K(root)
+    categories, pairs = before.subsets, names(before)
+    for path in (root / "PairAnnotation" / "test").glob("*.json"):
+        path.rename(path.with_name(path.name.replace(":", "_")))
+    after = AP10K(root)
+    assert after.subsets == categories and names(after) == pairs
+
+
 def test_unknown_categories_are_told_with_the_known_ones(root):
     with pytest.raises(ImageError, match="zebra not among cat, fox, wolf"):
         AP10K(root, categories=["zebra"]).find()

@@ -75,6 +75,25 @@ def test_missing_and_damaged_annotations_of_photographs_are_named(tmp_path):
         chosen(tmp_path).find()
 
 
+@pytest.mark.parametrize("shared", [(2, 3), (2, 3, 9, 10)])
+def test_another_number_of_names_than_of_keypoints_fails_that_pair_alone(tmp_path, shared):
+    write_pair(tmp_path, 0, shared=shared, on_target=(2, 3, 9, 10))
+    write_pair(tmp_path, 1, shared=(2, 3, 9), on_target=(2, 3, 9))
+    dataset = chosen(tmp_path)
+    with pytest.raises(ImageError, match=f"kps_ids names {len(shared)} keypoints, and there are 3"):
+        dataset.load(0)
+    assert len(dataset.load(1).keypoints1) == 2
+
+
+def test_names_that_were_unpacked_without_their_colon_are_the_same_pairs(tmp_path):
+    write_pair(tmp_path, 0, shared=(2, 3, 9), on_target=(2, 3, 9))
+    before = names(chosen(tmp_path))
+    (path,) = (tmp_path / "PairAnnotation" / "test").glob("*.json")
+    path.rename(path.with_name(path.name.replace(":", "_")))
+    after = chosen(tmp_path)
+    assert names(after) == before and after.subsets == ("cat",) and len(after.load(0).keypoints1) == 2
+
+
 def test_a_choice_without_twins_is_refused(tmp_path):
     write_pair(tmp_path, 0, shared=(0, 1, 4), on_target=(0, 1, 4))
     with pytest.raises(ImageError, match="no pair of these categories has a keypoint with a twin"):

@@ -1,5 +1,6 @@
 """Predictions of other programs are scored as ours are."""
 
+import json
 import logging
 import shutil
 
@@ -13,7 +14,7 @@ from tests.later import later
 from pullback.data.image.sets.pf_willow import PFWillow
 from pullback.data.image.sets.tss import TSS
 from pullback.data.image.truth import read_flo, write_flo
-from pullback.runtime.foreign_predictions import on_whole_photographs, warn_of_exchanged_directions
+from pullback.runtime.foreign_predictions import on_whole_photographs, warn_of_conventions
 from pullback.runtime.parts import ConfigError
 from pullback.tasks.image.foreign import ForeignStore, source_of
 from pullback.tasks.image.results import ImageProtocol
@@ -95,14 +96,39 @@ def test_unknown_flow_at_pixels_that_count_is_refused_with_their_number(tmp_path
     assert "has no flow at 1 of the" in scored(folder, tss).pairs[0].message
 
 
-def test_flows_with_the_sign_of_the_other_direction_are_suspected(tmp_path, tss, caplog):
-    for sign, suspected in ((1, 0), (-1, 1)):
-        folder = flows(tmp_path / str(sign), tss, lambda flow, sign=sign: sign * flow)
-        store = ForeignStore(folder, tss.flow_places(), dataset="tss")
-        caplog.clear()
-        with caplog.at_level(logging.WARNING):
-            warn_of_exchanged_directions(store, tss)
-        assert len([record for record in caplog.records if "lead from image 1" in record.getMessage()]) == suspected
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda flow: flow, None),
+        (lambda flow: -flow, "with their sign exchanged. Do they lead from image 1"),
+        (lambda flow: flow.flip(0), "with x and y exchanged. Write x, to the right"),
+        (lambda flow: flow / torch.tensor([30.0, 26.0])[:, None, None], "as shares of width and height. Write pixels"),
+    ],
+)
+def test_flows_in_another_convention_are_suspected(tmp_path, tss, caplog, change, words):
+    store = ForeignStore(flows(tmp_path / "some", tss, change), tss.flow_places(), dataset="tss")
+    with caplog.at_level(logging.WARNING):
+        warn_of_conventions(store, tss)
+    told = [record.getMessage() for record in caplog.records]
+    assert (len(told) == 1 and f"5 of 5 flows fit the truth better {words}" in told[0]) if words else told == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda points, size: points + 0.5, None),
+        (lambda points, size: points.flip(1), "with x and y exchanged"),
+        (lambda points, size: points / torch.tensor([size[1], size[0]]), "as shares of width and height"),
+    ],
+)
+def test_keypoints_in_another_convention_are_suspected(tmp_path, willow, caplog, change, words):
+    content = {pair.name: change(pair.keypoints1, pair.image1.size).tolist() for pair in willow}
+    (tmp_path / "points.json").write_text(json.dumps(content))
+    store = ForeignStore(tmp_path / "points.json", willow.flow_places(), dataset="pf_willow")
+    with caplog.at_level(logging.WARNING):
+        warn_of_conventions(store, willow)
+    told = [record.getMessage() for record in caplog.records]
+    assert (len(told) == 1 and f"2 of 2 keypoints fit the truth better {words}" in told[0]) if words else told == []
 
 
 def test_a_table_of_keypoints_is_scored_without_a_flow(tmp_path, willow):

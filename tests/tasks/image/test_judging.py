@@ -67,7 +67,8 @@ def test_a_flagged_match_says_why_and_what_to_do(same):
 def test_a_photograph_with_nothing_on_it_is_wrong_whatever_its_energies(colour, same):
     blank = Image("blank", torch.full((3, *SIZE), colour, dtype=torch.uint8))
     found = verdict_on(*same, photos=(photograph(), blank))
-    assert found.verdict.level == "probably wrong" and "nothing on blank" in found.verdict.sentence
+    assert found.verdict.sentence.startswith("probably wrong: there is nothing on blank")  # and no error is expected
+    assert found.metrics()["verdict"]["expected_error"]["value"] is None
     assert found.confidence2.max() == 0
 
 
@@ -87,7 +88,10 @@ def test_a_turned_photograph_is_doubtful_however_well_it_fits(same):
 def test_features_that_the_constants_do_not_know_leave_it_doubtful(same):
     found = verdict_on(*same, features="OtherNetwork → Network")
     assert found.verdict.level == "doubtful"
-    assert "the verdict is not calibrated for these features" in found.verdict.why
+    told = found.verdict.sentence
+    assert "% of the longer side of the source, by constants of other features): the verdict is not calibrated" in told
+    assert "Nothing else speaks against it" in told and "stronger features" not in told
+    assert found.metrics()["verdict"]["expected_error"]["by"] == "constants of other features"
 
 
 def test_the_shipped_constants_ask_energies_that_there_are(same):

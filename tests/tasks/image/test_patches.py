@@ -1,12 +1,14 @@
 """Photographs become patch graphs: features and bases are computed once, and a cache changes nothing."""
 
 import logging
+import threading
 
 import numpy as np
 import pytest
 import torch
 from tests.mean_colours import MeanColours
 
+from pullback.geometry.grid import grid_basis
 from pullback.nn.fusion import Branch, Fusion, JointPCA
 from pullback.tasks.image.patches import FeatureCache, GraphSettings, PatchLibrary, patches_of
 from pullback.types import Image, ImagePair
@@ -114,6 +116,42 @@ def test_a_second_run_finds_the_same_pair_in_the_cache(tmp_path, reduce):
     torch.testing.assert_close(second.image1.basis.evecs, first.image1.basis.evecs, rtol=0, atol=0)
     kept = len(list((tmp_path / "image_bases").glob("*.npz"))) if (tmp_path / "image_bases").exists() else 0
     assert kept == (2 if reduce is None else 0)  # bases that belong to a pair are not worth their place
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_two_threads_solve_both_bases_at_the_same_time_and_find_what_one_finds(tmp_path, monkeypatch, inference):
+    solved = []
+
+    def recorded(*arguments, **options):
+        solved.append(threading.get_ident())
+        return grid_basis(*arguments, **options)
+
+    monkeypatch.setattr("pullback.tasks.image.patches.grid_basis", recorded)
+    found, before = [], torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        try:
+            with torch.inference_mode(inference):
+                found.append(library(tmp_path / str(threads)).pair(PAIR, device=torch.device("cpu")))
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+    alone, both = found
+    assert len(set(solved[:2])) == 1 and len(set(solved[2:])) == 2
+    for one, other in ((alone.image1, both.image1), (alone.image2, both.image2)):
+        assert torch.equal(one.basis.evecs, other.basis.evecs) and torch.equal(one.basis.evals, other.basis.evals)
+        assert torch.equal(one.feat, other.feat) and torch.equal(one.patches, other.patches)
+
+
+def test_what_is_wrong_with_the_second_photograph_is_told_whatever_thread_it_met(tmp_path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ValueError, match="k=60 eigenfunctions were asked of a graph of 32 patches"):
+            narrow = ImagePair("pair", photo("one", 1, size=(320, 320)), photo("two", 2, size=(320, 160)))
+            library(tmp_path, settings=GraphSettings(k=60)).pair(narrow, device=torch.device("cpu"))
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_another_graph_is_another_basis(tmp_path):

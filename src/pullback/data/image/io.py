@@ -42,7 +42,7 @@ def read_image(
 def image_of(
     picture: PillowImage.Image | Shaped[ndarray, "..."], *, name: str, shrink_above: int | None = None
 ) -> Image:
-    """A photograph from a picture of Pillow or an array: (H, W), (H, W, 1), (H, W, 3), (H, W, 4), (3, H, W).
+    """A photograph from a picture of Pillow or an array: (H, W), (H, W, c), (c, H, W) of 1, 3 or 4 channels.
 
     Bytes are taken as they are, other numbers as in files (see ``eight_bits``: white is 1.0, or 65535); what is
     transparent is laid on white. Raises ImageError, which calls it by its ``name``, for other shapes and for nothing.
@@ -56,7 +56,7 @@ def image_of(
 
 
 def _picture_of(values: Shaped[ndarray, "..."], name: str) -> tuple[PillowImage.Image, tuple[str, ...]]:
-    if values.ndim == 3 and values.shape[0] == 3 and values.shape[2] not in (1, 3, 4):
+    if values.ndim == 3 and values.shape[0] in (1, 3, 4) and values.shape[2] not in (1, 3, 4):
         values = np.moveaxis(values, 0, 2)
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]

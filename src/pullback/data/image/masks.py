@@ -13,7 +13,7 @@ from pullback.data.image.decoding import ImageError
 from pullback.data.image.io import read_mask
 from pullback.types import Image
 
-_SAME_SHAPE = 0.02  # how far the ratio of sides may differ for a mask to be one of the photograph at another size
+SAME_SHAPE = 0.02  # how far the ratio of sides may differ for a mask to be one of the photograph at another size
 _WANTED = "white (or any value above 0) on the object, black elsewhere"
 
 
@@ -27,7 +27,7 @@ def with_mask(photo: Image, given: Any, *, key: str) -> Image:
     where = f"{key}={given}" if named else key
     mask = read_mask(given) if named else _mask_of(given, key)
     (height, width), (tall, wide) = mask.shape, photo.size
-    if abs(np.log((width / height) / (wide / tall))) > _SAME_SHAPE:
+    if abs(np.log((width / height) / (wide / tall))) > SAME_SHAPE:
         turned = ", turned by 90°" if (height, width) == (wide, tall) else ""
         raise ImageError(
             f"{where}: the mask has {width} × {height} pixels and {photo.path or photo.name} {wide} × {tall}{turned}; "

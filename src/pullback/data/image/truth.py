@@ -48,6 +48,8 @@ def _flow_size(path: Path, header: bytes, length: int) -> tuple[int, int]:
     if len(header) < 12:
         raise ImageError(f"{path}: {length} bytes hold no flow, whose header alone has 12. Copy the file again")
     magic, width, height = struct.unpack("<fii", header)
+    if header[:4] == struct.pack(">f", _MAGIC):
+        raise ImageError(f"{path}: its numbers are big-endian, but a Middlebury flow is little-endian. Write '<f4'")
     if magic != _MAGIC:
         raise ImageError(
             f"{path}: begins with {header[:4]!r}, but a Middlebury flow with b'PIEH'. Is it another format?"

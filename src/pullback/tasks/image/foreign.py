@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from pullback.data.errors import shorten
+from pullback.data.image.flow_files import flow_files
 from pullback.data.image.foreign import TABLES, FlowFolder, KeypointTable
 from pullback.data.image.truth import is_known_flow
 from pullback.files import MissingFileError
@@ -20,8 +21,6 @@ from pullback.tasks.store import Prediction, fingerprint_sha256
 from pullback.types import ImagePair
 
 log = logging.getLogger(__name__)
-
-_FACTOR = 2.0  # a flow that fits so much better with its sign exchanged is suspected of leading the other way
 
 
 class ForeignStore:
@@ -95,7 +94,7 @@ def source_of(place: Path, dataset: str) -> Path | None:
     if named := next((path for path in tables if path.is_file()), None):
         return named
     below = place / dataset
-    return next((folder for folder in (below, place) if folder.is_dir() and any(folder.rglob("*.flo"))), None)
+    return next((folder for folder in (below, place) if folder.is_dir() and any(flow_files(folder))), None)
 
 
 def match_of_flow(prediction: Prediction, pair: ImagePair) -> dict[str, Any]:
@@ -119,7 +118,7 @@ def match_of_flow(prediction: Prediction, pair: ImagePair) -> dict[str, Any]:
             )
         )
     unknown = ~is_known_flow(flow)
-    counted = _counted(pair)
+    counted = counted_pixels(pair)
     lacking = int((unknown & counted).sum())
     if lacking:
         raise ValueError(
@@ -150,17 +149,7 @@ def keypoints_of_table(prediction: Prediction, pair: ImagePair) -> Float[Tensor,
     return points
 
 
-def leads_the_other_way(prediction: Prediction, pair: ImagePair) -> bool:
-    """Whether a flow fits the truth much better with its sign exchanged, as one asked on image 1 would."""
-    if pair.flow21 is None or "foreign_flow21" not in prediction.arrays:
-        return False
-    pixels = _counted(pair)
-    flow, truth = torch.as_tensor(prediction.arrays["foreign_flow21"])[:, pixels].double(), pair.flow21[:, pixels]
-    as_it_is, exchanged = (float((sign * flow - truth).norm(dim=0).mean()) for sign in (1, -1))
-    return exchanged * _FACTOR < as_it_is
-
-
-def _counted(pair: ImagePair) -> Bool[Tensor, "H2 W2"]:
+def counted_pixels(pair: ImagePair) -> Bool[Tensor, "H2 W2"]:
     """The pixels of image 2 whose flow counts: those of the true flow, or those of keypoints and their neighbours."""
     if pair.flow21 is not None:
         return evaluated_pixels(pair.flow21, pair.known2, pair.image2.mask)

@@ -1,5 +1,6 @@
 """The verdict on the match of two photographs: how wrong it is likely to be, why, where, and what to do about it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,12 @@ _TURNED = 0.4  # loss of layout from which it is said to turn: 0.5 by 90°, 1 by
 _ADVICE = (
     "Check that both show the same kind of thing, upright and from the same side; masks of it "
     "(mask1=a.png mask2=b.png) or stronger features (fusion=dinov2_layers9_11) may help"
+)
+# Of features that no constants were measured with.
+_UNKNOWN = "the verdict is not calibrated for these features, and calls no match good with them"
+_UNKNOWN_ADVICE = (
+    "Nothing else speaks against it: look at the pictures, or compare with fusion=gradients_cnn, whose verdict is "
+    "calibrated"
 )
 _BLANK_ADVICE = "Give a photograph with something on it"
 
@@ -89,7 +96,7 @@ def judged_photographs(
     blank = [photo.name for photo in (pair.image1, pair.image2) if nothing_on(photo.pixels)]
     if blank:
         verdict = Verdict(
-            LEVELS[2], expected, (f"there is nothing on {' and '.join(blank)}",), _BLANK_ADVICE, unit=UNIT
+            LEVELS[2], math.nan, (f"there is nothing on {' and '.join(blank)}",), _BLANK_ADVICE, unit=UNIT
         )
         return ImageVerdict(verdict, energies, torch.zeros_like(confidence))
     level = model.level(expected)
@@ -102,9 +109,9 @@ def judged_photographs(
     why = (*remarks, *why)
     if level != LEVELS[0] and not why:
         why = ("nothing speaks against it but a little of everything",)
-    return ImageVerdict(
-        Verdict(level, expected, why, "" if level == LEVELS[0] else _ADVICE, unit=UNIT), energies, confidence
-    )
+    advice = "" if level == LEVELS[0] else _ADVICE if len(why) > (not known) else _UNKNOWN_ADVICE
+    verdict = Verdict(level, expected, why, advice, unit=UNIT, by="" if known else "constants of other features")
+    return ImageVerdict(verdict, energies, confidence)
 
 
 def _remarks(energies: Mapping[str, float], *, known: bool, why: Sequence[str]) -> tuple[str, ...]:
@@ -112,7 +119,7 @@ def _remarks(energies: Mapping[str, float], *, known: bool, why: Sequence[str]) 
     mirrored = _MEASURED["mirrored"].format(100 * energies["mirrored"])
     said = [mirrored] if energies["mirrored"] > _MIRRORED else []
     said += [_WORDS["layout"]] if energies["layout"] > _TURNED else []
-    said += [] if known else ["the verdict is not calibrated for these features"]
+    said += [] if known else [_UNKNOWN]
     return tuple(each for each in said if each not in why)
 
 

@@ -4,6 +4,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from pullback.nn.finite import check_features
 from pullback.nn.fusion import Fusion
 from pullback.nn.image_backbone import FeatureMaps, ImageBackbone
 from pullback.ranges import at_least
+from pullback.stages import beside
+from pullback.threads import one_thread
 from pullback.types import Eigenbasis, Image, ImagePair, PatchImage, PatchPair
 
 log = logging.getLogger(__name__)
@@ -135,9 +138,13 @@ class PatchLibrary:
         if mirrored:
             maps[::2] = [{name: values.flip(2) for name, values in of_one.items()} for of_one in maps[::2]]
         found = self.fusion.features(*({name: values.to(device) for name, values in of_one.items()} for of_one in maps))
-        image1 = self._image(pair.image1, found.basis1, found.descriptors1)
-        image2 = self._image(pair.image2, found.basis2, found.descriptors2)
-        return PatchPair(pair.name, image1, image2)
+        first = partial(self._image, pair.image1, found.basis1, found.descriptors1)
+        second = partial(self._image, pair.image2, found.basis2, found.descriptors2)
+        if torch.get_num_threads() < 2:
+            return PatchPair(pair.name, first(), second())
+        # Bases are most of the time, and each is solved by one thread: both at the same time.
+        with one_thread(), beside(second) as wait:
+            return PatchPair(pair.name, first(), wait())
 
     def _image(self, photo: Image, basis_map: Float[Tensor, "cb h w"], loss_map: Float[Tensor, "c h w"]) -> PatchImage:
         grid = (basis_map.shape[1], basis_map.shape[2])

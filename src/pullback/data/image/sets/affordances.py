@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pullback.data.errors import MissingDataError
+from pullback.data.errors import MissingDataError, shorten
 from pullback.data.image.dataset import ImageDataset, ImagePairFiles, chosen_categories, require_folder
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.heat_files import common_heats
@@ -76,7 +76,10 @@ class Affordances(ImageDataset):
                 f"them; it has none.\n{_SOURCE}"
             )
         chosen = chosen_categories(self.categories, by_category, dataset=self.name)
-        return [files for category in chosen for files in self._drawn(category, by_category[category])]
+        found = [files for category in chosen for files in self._drawn(category, by_category[category])]
+        if not found:
+            raise MissingDataError(f"{folder} has one tool of {shorten(chosen)} each, and a pair needs two.\n{_SOURCE}")
+        return found
 
     def read(self, files: ToolFiles) -> ImagePair:
         (image1, heats1), (image2, heats2) = (_read(path, files.subset) for path in (files.first, files.second))
@@ -110,6 +113,10 @@ def _read(path: Path, category: str) -> tuple[Image, dict[str, Float[Tensor, "H 
             raise ImageError(f"{label}: ranks {numbers.shape[2]} affordances, not {len(AFFORDANCES)}. Copy it again")
         values = torch.where(numbers > 0, 1 / numbers.clamp_min(1).float(), 0.0)
     else:
+        if numbers.max() > len(AFFORDANCES):
+            raise ImageError(
+                f"{label}: holds label {int(numbers.max())}, but there are {len(AFFORDANCES)}. Copy it again"
+            )
         values = torch.stack([(numbers == i).float() for i in range(1, len(AFFORDANCES) + 1)], dim=-1)
     heats = dict(zip(AFFORDANCES, values.unbind(dim=-1), strict=True))
     mask = values.amax(dim=-1) > 0

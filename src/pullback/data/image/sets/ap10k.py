@@ -20,7 +20,7 @@ from pullback.data.image.dataset import (
 )
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.io import read_image
-from pullback.data.image.sets.spair71k import drawn, named
+from pullback.data.image.sets.spair71k import category_in, drawn, named
 from pullback.files import read_json
 from pullback.ranges import at_least
 from pullback.types import Image, ImagePair
@@ -84,7 +84,7 @@ class AP10K(ImageDataset):
             require_folder(self.root / below, wanted="a folder FAMILY/SPECIES for each species", source=_SOURCE)
         by_category: dict[str, list[Path]] = {}
         for path in sorted(folder.glob("*.json")):
-            by_category.setdefault(path.stem.rpartition(":")[2], []).append(path)
+            by_category.setdefault(category_in(path), []).append(path)
         if not by_category:
             raise MissingDataError(f"looked in {folder} for SOURCE-TARGET:CATEGORY.json files; it has none.\n{_SOURCE}")
         return [

@@ -2,17 +2,18 @@
 
 import itertools
 import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pullback.data.errors import MissingDataError, shorten
 from pullback.data.image.dataset import ImageDataset, ImagePairFiles
 from pullback.data.image.decoding import ImageError
-from pullback.data.image.heat_files import common_heats, heat_files_of, read_heat
+from pullback.data.image.heat_files import common_heats, heat_files, heats_alone, read_heat
 from pullback.data.image.io import read_image, read_mask
 from pullback.data.kinds import FOREIGN, IMAGE_ENDINGS, kind_of_file
 from pullback.files import read_lines
@@ -33,7 +34,8 @@ class ImageFolder(ImageDataset):
     ``root/pairs.txt`` says which two make a pair, two file names a line: image 1, on which answers are looked for, and
     image 2. Without it, each photograph is paired with the next one in alphanumeric order. ``root/masks/STEM.png``,
     where it exists, marks the object. ``root/heats/STEM.png`` or ``.npy`` (``STEM.NAME.png`` of several) is heat on it:
-    that of image 1 is carried to image 2, and measured where image 2 has heat of the same name.
+    that of image 1 is carried to image 2, and measured where image 2 has heat of the same name. Files of these folders
+    that belong to no photograph are told.
     """
 
     def __init__(self, root: str | Path, *, name: str = "image_folder", category: str = ""):
@@ -54,25 +56,50 @@ class ImageFolder(ImageDataset):
             raise MissingDataError(
                 f"{self.root} has {shorten(sorted(photos))} and no more, and a pair needs two photographs"
             )
-        masked = sum(self._mask_path(photos[name]).is_file() for name in photos)
-        if 0 < masked < len(photos):
-            log.warning("%s: %d of %d photographs have a mask in masks/", self.root, masked, len(photos))
+        self._tell_of_masks(photos.values())
+        self._tell_of_heats([(photos[one].stem, photos[two].stem) for one, two in pairs])
         return [FolderFiles(f"{Path(one).stem}-{Path(two).stem}", "", photos[one], photos[two]) for one, two in pairs]
 
     def read(self, files: FolderFiles) -> ImagePair:
         image1, image2 = self._photo(files.first), self._photo(files.second)
         pair = ImagePair(files.name, image1, image2, files.subset)
-        heats1, heats2 = self._heats(files.first, image1), self._heats(files.second, image2)
+        heats1, heats2 = self._heats_of(files.first, image1), self._heats_of(files.second, image2)
+        where = f"{self.root / 'heats'}: {files.name}"
         if not heats1:
             return pair
         if not heats2:
-            return replace(pair, heats1=torch.stack(list(heats1.values())), heat_names=tuple(heats1))
-        stacked1, stacked2, names = common_heats(heats1, heats2, where=f"{self.root / 'heats'}: {files.name}")
+            alone, names = heats_alone(heats1, where=where)
+            return replace(pair, heats1=alone, heat_names=names)
+        stacked1, stacked2, names = common_heats(heats1, heats2, where=where)
         return replace(pair, heats1=stacked1, heats2=stacked2, heat_names=names)
 
-    def _heats(self, path: Path, photo: Image) -> dict[str, Float[Tensor, "H W"]]:
-        files = heat_files_of(self.root / "heats", path.stem)
-        return {name: read_heat(file, photo) for name, file in files.items()}
+    @cached_property
+    def _heat_files(self) -> tuple[dict[str, dict[str, Path]], list[Path]]:
+        return heat_files(self.root / "heats", [path.stem for path in self._photos().values()])
+
+    def _heats_of(self, path: Path, photo: Image) -> dict[str, Float[Tensor, "H W"]]:
+        return {name: read_heat(file, photo) for name, file in self._heat_files[0][path.stem].items()}
+
+    def _tell_of_masks(self, photos: Collection[Path]) -> None:
+        masks = [self._mask_path(photo) for photo in photos]
+        masked = sum(mask.is_file() for mask in masks)
+        if 0 < masked < len(masks):
+            log.warning("%s: %d of %d photographs have a mask in masks/", self.root, masked, len(masks))
+        strays = [path.name for path in sorted((self.root / "masks").glob("[!.]*")) if path not in masks]
+        if strays:
+            told = "%s/masks: %s belong to no photograph: a mask is called as its photograph is, and ends in .png"
+            log.warning(told, self.root, shorten(strays))
+
+    def _tell_of_heats(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Heat that nothing is done with."""
+        found, strays = self._heat_files
+        if strays:
+            told = "%s/heats: %s are no heat of a photograph: it is called STEM.png or STEM.NAME.png (or .npy …)"
+            log.warning(told, self.root, shorten(path.name for path in strays))
+        lost = [f"{one}-{two}" for one, two in pairs if found[two] and not found[one]]
+        if lost:
+            told = "%s/heats: of %s only image 2 has heat, and that of image 1 is carried; exchange them in pairs.txt"
+            log.warning(told, self.root, shorten(lost))
 
     def _photos(self) -> dict[str, Path]:
         if not self.root.is_dir():

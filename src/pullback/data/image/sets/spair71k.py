@@ -95,7 +95,7 @@ class SPair71k(ImageDataset):
         require_folder(self.root / "JPEGImages", wanted="a folder of photographs for each category", source=_SOURCE)
         by_category: dict[str, list[Path]] = {}
         for path in sorted(folder.glob("*.json")):
-            by_category.setdefault(path.stem.rpartition(":")[2], []).append(path)
+            by_category.setdefault(category_in(path), []).append(path)
         if not by_category:
             raise MissingDataError(
                 f"looked in {folder} for ID-SOURCE-TARGET:CATEGORY.json files; it has none.\n{_SOURCE}"
@@ -135,6 +135,11 @@ class SPair71k(ImageDataset):
 
 def _mask(path: Path) -> torch.Tensor | None:
     return read_mask(path) if path.is_file() else None
+
+
+def category_in(annotation: Path) -> str:
+    """The category that the name of an annotation ends in, after a colon; programs that unpack write it as ``_``."""
+    return annotation.stem.rpartition(":" if ":" in annotation.stem else "_")[2]
 
 
 def drawn(paths: list[Path], sample: int | None, *, seed: int) -> list[Path]:

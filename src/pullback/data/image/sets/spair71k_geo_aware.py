@@ -62,7 +62,7 @@ class SPairGeoAware(SPair71k):
         return f"{super().protocol}, geometry-aware keypoints alone"
 
     def find(self) -> list[SPairFiles]:
-        found = [files for files in super().find() if self._kept(files)]
+        found = [files for files in super().find() if any(self._kept(files))]
         if not found:
             raise ImageError(f"{self.name}: no pair of these categories has a keypoint with a twin; choose others")
         return found
@@ -70,16 +70,21 @@ class SPairGeoAware(SPair71k):
     def read(self, files: SPairFiles) -> ImagePair:
         pair, kept = super().read(files), torch.tensor(self._kept(files))
         assert pair.keypoints1 is not None and pair.keypoints2 is not None  # a pair of SPair-71k
+        if len(kept) != len(pair.keypoints1):
+            raise ImageError(
+                f"{files.annotation}: kps_ids names {len(kept)} keypoints, and there are {len(pair.keypoints1)}. "
+                "Copy it again"
+            )
         return replace(pair, keypoints1=pair.keypoints1[kept], keypoints2=pair.keypoints2[kept])
 
-    def _kept(self, files: SPairFiles) -> list[int]:
-        """The places of the geometry-aware keypoints in the annotation of a pair."""
+    def _kept(self, files: SPairFiles) -> list[bool]:
+        """Of each keypoint in the annotation of a pair, whether it is geometry-aware."""
         wanted = ("kps_ids", "trg_imname", "category")
         known = require_keys(read_json(files.annotation), wanted, str(files.annotation), "an annotation of a pair")
         shared = _ids(known["kps_ids"], f"{files.annotation}: kps_ids")
         seen = self._seen(known, files.annotation)
         twins = [group for group in GROUPS.get(files.subset, ()) if len(seen & set(group)) >= 2]
-        return [i for i, keypoint in enumerate(shared) if any(keypoint in group for group in twins)]
+        return [any(keypoint in group for group in twins) for keypoint in shared]
 
     def _seen(self, known: Mapping[str, Any], annotation: Path) -> set[int]:
         """The keypoints that the target shows, by the annotation of the photograph alone."""
