@@ -89,6 +89,12 @@ def test_results_that_differ_are_refused_by_name_before_anything_is_timed():
     assert runs == ["wrong"]
 
 
+def test_rows_name_the_processor_that_computes(monkeypatch):
+    facts = {"cpu": "a CPU", "gpu": [{"name": "a GPU"}, {"name": "a GPU"}]}
+    monkeypatch.setattr(harness, "hardware", lambda: facts)
+    assert [harness.processor_of(device) for device in ("cpu", "cuda")] == ["a CPU", "a GPU, a CPU"]
+
+
 def test_an_unknown_name_among_ours_is_refused():
     with pytest.raises(ValueError, match=r"\['mine'\] are no contenders of 'work'; there are \['a'\]"):
         compare("work", {}, {"a": lambda: 1}, ours="mine", same=None)

@@ -66,8 +66,38 @@ def test_a_wrong_gradient_ends_a_part_before_anything_is_timed(options, monkeypa
     assert {row["work"] for row in rows_of(options)} == {"matrix product"}
 
 
+def test_a_contender_that_is_wrong_or_fails_costs_the_others_nothing(options, monkeypatch):
+    pulled_back = gpu_maps.pulled_back
+
+    def wrong(kind, problem):
+        found = pulled_back(kind, problem)
+        return [2 * values for values in found] if kind is gpu_maps.BlockedSoftMap else found
+
+    def broken(*arguments):
+        raise RuntimeError("no kernel for this device")
+
+    monkeypatch.setattr(gpu_maps, "pulled_back", wrong)
+    monkeypatch.setattr(gpu_maps, "nearest", broken)
+    options.part, options.parts = ["0", "python"], ["maps"]
+    monkeypatch.setattr(gpu, "start", lambda *_: options)
+    with pytest.raises(SystemExit) as ended:
+        gpu.main([])
+    rows = rows_of(options)
+    notes = {(row["work"], row["backend"]): row["note"] for row in rows if row["seconds"] is None}
+    assert ended.value.code == 1 and {row["work"] for row in rows if row["seconds"]} > {"largest distance"}
+    assert notes["soft map, forward + backward", "blocked"].startswith("does not agree with dense: values differ")
+    assert notes["nearest", "blocked"] == "failed with RuntimeError: no kernel for this device"
+
+
+def test_rows_of_an_earlier_run_are_not_mixed_with_those_of_this_one(options, monkeypatch, capsys):
+    options.output.write_text('{"rows": [{"work": "old", "sizes": {}, "backend": "", "device": "", "seconds": 1}]}')
+    monkeypatch.setattr(gpu, "outcome", lambda *_: "failed")
+    gpu.run_parts(options, [])
+    assert [row["work"] for row in rows_of(options)] == [f"part {name}" for name in options.parts]
+
+
 def test_a_part_that_fails_or_hangs_leaves_a_row_and_the_others_run(options, monkeypatch, capsys):
-    said = {"maps": "failed with exit code 1; the rows before it stand", "keops": "stopped after 150 s"}
+    said = {"maps": "failed with exit code 1; its rows stand", "keops": "stopped after 150 s"}
     asked = []
 
     def outcome(command, seconds):

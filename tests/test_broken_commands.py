@@ -90,6 +90,7 @@ def test_a_mistake_in_a_sweep_is_told_with_its_job_and_the_others_go_on(monkeypa
         "error: job 0 (data.k=-1): data.k=-1 is too small" in message
         and "error: job 1 (data.k=-2): data.k=-2 is too small" in message
     )
+    assert (sweep / "1" / "error.txt").read_text().startswith("data.k=-2 is too small"), "its folder tells it later"
 
 
 def test_a_fault_of_the_program_shows_where_it_happened_and_asks_for_a_report(capsys):

@@ -120,9 +120,35 @@ def test_two_processes_validate_and_score_as_one_does(home, train):
     )
     assert (one.returncode, two.returncode) == (0, 0)
     assert len(validated(home / "two")) == 5 and validated(home / "two") == validated(home / "one")
+    pairs = rows(home / "two" / "train_pairs.csv")
+    assert len(pairs) == 16 + 5 * 3 and pairs == rows(home / "one" / "train_pairs.csv")
     assert figures(home / "two") == figures(home / "one") and metrics(home / "two")["results"][0]["failed"] == 0
     operators = len(list((home / "cache" / "operators").rglob("*.npz")))
     assert len(list((cache / "operators").rglob("*.npz"))) == operators > 0, "one process filled the cache"
+
+
+@pytest.mark.ddp
+def test_a_process_without_a_pair_lets_the_other_score_the_only_one(home, train):
+    typed = [part for part in train if not part.startswith(("trainer", "recipe", "callbacks", "data.val"))]
+    of_two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.test_pairs=1", "untrained=true"]
+    done = program(*typed, *of_two, f"hydra.run.dir={home / 'only'}", name="eval")
+    assert done.returncode == 0 and metrics(home / "only")["results"][0]["pairs"] == 1
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize("cluster", ["one_by_one", "local"])
+def test_each_job_of_a_sweep_has_two_processes_of_its_own(home, train, cluster):
+    if cluster == "local":
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs pip install 'pullback[cluster]'")
+    sweep = home / f"two-{cluster}"
+    short = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.max_steps=2", "run=[]"]
+    typed = [*(part for part in train if not part.startswith(("trainer=", "run="))), *short]
+    done = program(*typed, "data.val_shapes=0", "-m", *SWEEP, f"cluster={cluster}", f"hydra.sweep.dir={sweep}")
+    assert done.returncode == 0 and sorted(path.name for path in sweep.glob("*/")) == ["0", "1"]
+    first, second = (rows(sweep / job / "train_pairs.csv") for job in "01")
+    assert [row["step"] for row in first] == [row["step"] for row in second] == ["1", "1", "2", "2"]
+    assert [row["pair"] for row in first] == [row["pair"] for row in second]
+    assert [row["loss"] for row in first] != [row["loss"] for row in second], "each has the value of its job"
 
 
 @pytest.fixture(scope="module")

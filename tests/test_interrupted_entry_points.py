@@ -9,6 +9,8 @@ import torch
 from tests.fakes import write_faust
 from tests.test_entry_points import SHORT, SMALL, TINY_NETWORK, TINY_SOLVER, figures, metrics, run
 
+from pullback.errors import UserError
+from pullback.locks import alone
 from pullback.runtime.checks import ConfigError
 from pullback.runtime.signals import Stopped
 
@@ -91,6 +93,12 @@ def test_a_stopped_training_goes_on_exactly(home, train, trained, number, capsys
     for name, values in weights(trained).items():
         assert torch.equal(weights(folder)[name], values)
     assert figures(folder) == figures(trained)
+
+
+def test_two_trainings_do_not_share_a_folder(train, tmp_path):
+    with alone(tmp_path / ".training"), pytest.raises(UserError, match=r"another process trains in .*attempts\.csv"):
+        run("train", *train, folder=tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
 
 
 def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(home, train, trained, capsys):

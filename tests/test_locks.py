@@ -93,3 +93,23 @@ def test_an_error_within_a_turn_ends_it(tmp_path):
     with pytest.raises(KeyError), turn(tmp_path / ".lock", waiting=lambda: None):
         raise KeyError
     assert os.listdir(tmp_path) == []
+
+
+def test_nobody_is_alone_beside_another_and_nobody_waits(held):
+    path, process = held
+    with locks.alone(path) as free:
+        assert not free
+    process.kill()
+    process.join()
+    with locks.alone(path) as free, locks.alone(path) as twice:
+        assert free and not twice
+    assert not path.exists()
+
+
+def test_on_a_disk_without_locks_everybody_takes_himself_for_alone(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError("no locks")
+
+    monkeypatch.setattr(locks, "try_lock", refuse)
+    with locks.alone(tmp_path / ".lock") as free:
+        assert free

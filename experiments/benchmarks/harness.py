@@ -4,8 +4,9 @@ The results of all contenders must agree before they are timed, in turn, A B A B
 
     options = start(arguments(__doc__, conditions=True))   # once for each number of threads, quiet and busy
     report = Report(__file__, options)
-    report.add(compare("soft map", {"n": 5000}, {"dense": dense, "ours": ours}, ours="ours", same=same,
-    rounds=options.rounds)) report.finish()                                  # the table and the JSON file
+    contenders = {"dense": dense, "ours": ours}
+    report.add(compare("soft map", {"n": 5000}, contenders, ours="ours", same=same, rounds=options.rounds))
+    report.finish()                                        # the table and the JSON file
 """
 
 import argparse
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from experiments.benchmarks.cells import HEADS, cells
 from experiments.benchmarks.memory import PeakMemory
 from rich.console import Console
 from rich.markup import escape
@@ -31,6 +33,8 @@ from rich.table import Table
 from pullback.files import read_json
 from pullback.tasks.provenance import commit_of, hardware, versions
 from pullback.writing import write_atomically
+
+FAILED, DISAGREES = "failed with ", "does not agree with "  # how notes begin of contenders that are not timed
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,15 @@ def compare(
     device: str = "cpu",
     figures: Mapping[str, Mapping[str, float | str]] | None = None,
     notes: Mapping[str, str] | None = None,
+    lenient: bool = False,
 ) -> list[Row]:
     """Times all contenders in turn, after one run each to warm up.
 
     In that run ``same(result, result of the first contender)`` must not raise.
 
     The first contender is the readable reference. All that are neither ``ours`` nor in ``also_ours`` are peers. A
-    contender that disagrees raises AssertionError with its name, before anything is timed.
+    contender that disagrees raises AssertionError with its name, before anything is timed. With ``lenient`` one that
+    disagrees or fails gets a row that says so, without a time, and the others go on.
     """
     mine = {ours, *also_ours}
     if not mine <= set(contenders):
@@ -89,8 +95,9 @@ def compare(
             f"{sorted(mine - set(contenders))} are no contenders of {work!r}; there are {list(contenders)}"
         )
     runs = {name: each if isinstance(each, Contender) else Contender(each) for name, each in contenders.items()}
-    _check(work, runs, same)
-    seconds, peaks = _in_turn({name: replace(run, rounds=run.rounds or rounds) for name, run in runs.items()}, device)
+    wrong = _check(work, runs, same, lenient=lenient)
+    timed_ones = {name: replace(run, rounds=run.rounds or rounds) for name, run in runs.items() if name not in wrong}
+    seconds, peaks = _in_turn(timed_ones, device)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     best_peer = min((median for name, median in medians.items() if name not in mine), default=None)
     return [
@@ -110,29 +117,42 @@ def compare(
             note=(notes or {}).get(name, ""),
         )
         for name, median in medians.items()
+    ] + [
+        Row(work, dict(sizes), name, device, None, rounds=0, ours=name in mine, note=why) for name, why in wrong.items()
     ]
 
 
-def _check(work: str, runs: Mapping[str, Contender], same: Callable[[Any, Any], None] | None) -> None:
-    reference, first = None, next(iter(runs))
+def _check(
+    work: str, runs: Mapping[str, Contender], same: Callable[[Any, Any], None] | None, *, lenient: bool
+) -> dict[str, str]:
+    """What is wrong with which contender. Raises AssertionError for the first of them unless that is borne."""
+    reference, first, wrong = None, "", {}
     for name, contender in runs.items():
-        result = contender.run()
-        if name == first:
-            reference = result
+        try:
+            result = contender.run()
+        except Exception as error:
+            if not lenient:
+                raise
+            wrong[name] = f"{FAILED}{type(error).__name__}: {error}"[:300]
+            continue
+        if not first:
+            reference, first = result, name
         elif same is not None:
             try:
                 same(result, reference)
             except Exception as error:
-                raise AssertionError(
-                    f"{work}: {name} does not agree with {first}, so nothing is timed: {error}"
-                ) from error
+                if not lenient:
+                    told = f"{work}: {name} {DISAGREES}{first}, so nothing is timed: {error}"
+                    raise AssertionError(told) from error
+                wrong[name] = f"{DISAGREES}{first}: {error}"[:300]
+    return wrong
 
 
 def _in_turn(runs: Mapping[str, Contender], device: str) -> tuple[dict[str, list[float]], dict[str, list[PeakMemory]]]:
     """Seconds and peak memory of every round, A B A B."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     peaks: dict[str, list[PeakMemory]] = {name: [] for name in runs}
-    for i in range(max(run.rounds for run in runs.values())):
+    for i in range(max((run.rounds for run in runs.values()), default=0)):
         for name, contender in runs.items():
             if i < contender.rounds:
                 spent, peak = timed(contender.run, device)
@@ -171,10 +191,9 @@ class Report:
 
         A run that is stopped thus leaves what it measured.
         """
-        processor = hardware()["cpu"]
         for row in rows:
             busy, threads = self.busy if row.busy is None else row.busy, row.threads or torch.get_num_threads()
-            named = replace(row, threads=threads, busy=busy, processor=processor)
+            named = replace(row, threads=threads, busy=busy, processor=row.processor or processor_of(row.device))
             self.rows.append(replace(named, figures={**row.figures, **beside_others(named, self.rows)}))
             print(" | ".join(cells(asdict(self.rows[-1]))), flush=True)
         self.write()
@@ -203,6 +222,15 @@ class Report:
         print(f"written: {self.path}")
 
 
+def processor_of(device: str) -> str:
+    """The name of what computes: the CPU, or the GPUs and the CPU that feeds them."""
+    facts = hardware()
+    names = (
+        [facts["cpu"]] if torch.device(device).type == "cpu" else [*(gpu["name"] for gpu in facts["gpu"]), facts["cpu"]]
+    )
+    return ", ".join(dict.fromkeys(names))
+
+
 def beside_others(row: Row, others: Sequence[Row]) -> dict[str, float]:
     """What its threads gain over one, and what busy processes cost, where the same was measured without them."""
     same = [each for each in others if (each.work, each.backend, each.sizes) == (row.work, row.backend, row.sizes)]
@@ -225,47 +253,3 @@ def peer_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-HEADS = (
-    "work",
-    "sizes",
-    "threads",
-    "busy",
-    "backend",
-    "device",
-    "seconds",
-    "spread",
-    "peak",
-    "ratio to best peer",
-    "remarks",
-)
-
-
-def cells(row: Mapping[str, Any]) -> list[str]:
-    """A row as text, under HEADS."""
-    seconds = (
-        "–" if row["seconds"] is None else f"{row['seconds']:.3g}" if row["seconds"] < 100 else f"{row['seconds']:.0f}"
-    )
-    spread = "–" if row["spread"] is None else f"{100 * row['spread']:.0f} %"
-    peak = "–" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:,.0f} MB"
-    ratio = "–" if row["ratio"] is None else f"{row['ratio']:.2f} ×"
-    remarks = "; ".join(filter(None, [_named(row["figures"]), row["note"]]))
-    beside = [str(row.get("threads") or "–"), str(row.get("busy", 0))]
-    return [
-        row["work"],
-        _named(row["sizes"]),
-        *beside,
-        row["backend"],
-        row["device"],
-        seconds,
-        spread,
-        peak,
-        ratio,
-        remarks,
-    ]
-
-
-def _named(values: Mapping[str, int | float | str]) -> str:
-    text = {int: "{:,}", float: "{:.3g}"}
-    return ", ".join(f"{name} {text.get(type(value), '{}').format(value)}" for name, value in values.items())

@@ -3,8 +3,8 @@
 Seconds and peak memory of each stage, and the error of the map.
 
     python -m experiments.benchmarks.million                 about 80,000 vertices each, a minute or two
-    python -m experiments.benchmarks.million --full          a million and more (FAUST_r: 1.28 million; embedded humans:
-    2 million) python -m experiments.benchmarks.million --levels 3 --options solver=zoomout data.basis=sampled
+    python -m experiments.benchmarks.million --full          a million and more (FAUST_r: 1.28 million, humans: 2)
+    python -m experiments.benchmarks.million --levels 3 --options solver=zoomout data.basis=sampled
 
 Two scans of FAUST_r, or two embedded humans where there is none, are subdivided (every triangle in four, as often as
 ``--levels`` says), so that their vertices come first and keep their ground truth. Six of these, far apart, are the

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.harness import HEADS, cells
+from experiments.benchmarks.cells import HEADS, cells
 
 from pullback.files import read_json
 

@@ -49,6 +49,31 @@ def turn(path: Path, *, waiting: Callable[[], object]) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Within, no other process is in an ``alone`` or a ``turn`` of the same path; False where one is already.
+
+    Nobody waits. Where no file can be made or locked (a disk without locks), True: nobody can know.
+    """
+    try:
+        descriptor = _taken(path)
+        if descriptor is None:
+            time.sleep(0.05)  # it was going away just then, or stays
+            descriptor = _taken(path)
+    except OSError:
+        yield True
+        return
+    if descriptor is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+
+
 def _waited_for(path: Path, waiting: Callable[[], object]) -> int:
     begun, told, nap = time.monotonic(), False, 0.01
     while (descriptor := _taken(path)) is None:

@@ -1,8 +1,14 @@
 """What a job asks of Slurm is what some machine of the cluster has."""
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
+from tests.composing import CONFIGS
 
+from pullback.runtime.hydra_errors import in_words
 from pullback.runtime.machines import asked, nodes
+from pullback.runtime.option_names import Vocabulary
+from pullback.runtime.settings import register_resolvers
 
 
 @pytest.fixture
@@ -47,3 +53,25 @@ def test_the_partition_is_asked_about(cluster, tmp_path):
 def test_without_an_answer_the_wish_stands_but_for_gpus(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert wishes() == [8, None, 32]
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(1440, 120), (4, 120), (2, 60), (1, 30)])
+def test_a_short_job_of_slurm_is_told_of_its_end_after_half_of_its_time_at_the_earliest(minutes, seconds):
+    pytest.importorskip("submitit", reason="needs pip install 'pullback[cluster]'")
+    register_resolvers()
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
+        typed = ["cluster=slurm", f"hydra.launcher.timeout_min={minutes}"]
+        assert compose("train", typed, return_hydra_config=True).hydra.launcher.signal_delay_s == seconds
+
+
+@pytest.mark.parametrize(("typed", "right"), [("mem_gb=64GB", "GB: 64, not 64GB"), ("timeout_min=1:00:00", "minutes")])
+def test_a_number_with_a_unit_is_told_which_unit_it_has(typed, right):
+    pytest.importorskip("submitit", reason="needs pip install 'pullback[cluster]'")
+    register_resolvers()
+    with (
+        initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)),
+        pytest.raises(ConfigCompositionException) as refused,
+    ):
+        compose("train", ["cluster=slurm", f"hydra.launcher.{typed}"], return_hydra_config=True)
+    told = in_words(refused.value, Vocabulary("train", CONFIGS))
+    assert f"hydra.launcher.{typed} is refused" in told and f"it is a whole number of {right}" in told

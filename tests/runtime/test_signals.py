@@ -44,6 +44,14 @@ def test_either_signal_stops_at_once_and_advice_is_given_once(capsys, number, st
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
+@pytest.mark.parametrize(("rank", "told"), [("0", True), ("1", False)])
+def test_of_processes_that_work_together_the_first_one_tells(rank, told, monkeypatch, capsys):
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    with pytest.raises(SystemExit) as caught, stopping("again with X"):
+        raise KeyboardInterrupt
+    assert caught.value.code == 130 and ("again with X" in capsys.readouterr().err) is told
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

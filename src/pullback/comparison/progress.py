@@ -1,11 +1,13 @@
 """How far a sweep is: which of its jobs have finished, where the others are."""
 
+import contextlib
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pullback.comparison.run_files import read_yaml
-from pullback.runtime.sweeping import SWEEP_FILE, jobs_of
+from pullback.plain_data import with_visible_controls
+from pullback.runtime.sweeping import FAILURE, SWEEP_FILE, jobs_of
 
 
 def progress(folders: Sequence[Path]) -> list[str]:
@@ -27,6 +29,8 @@ def _line(sweep: Path) -> Iterator[str]:
 
 def _stage(job: Path) -> str:
     """Where a job is, as far as its files tell."""
+    with contextlib.suppress(OSError):
+        return f"failed: {with_visible_controls((job / FAILURE).read_text(errors='replace').strip())[:300]}"
     pairs = sum(1 for _ in (job / "predictions").rglob("*.npz"))
     if pairs:
         return f"{pairs} pairs matched"

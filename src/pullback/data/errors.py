@@ -9,6 +9,10 @@ class ListError(UserError, ValueError):
     """A list of shapes or pairs that contradicts itself. The message names it and the line."""
 
 
+class TooFewPairs(UserError, ValueError):
+    """More processes than pairs to train on."""
+
+
 class MissingDataError(UserError, FileNotFoundError):
     """A data set, or a part of it, is not where it was looked for.
 

@@ -1,9 +1,11 @@
-"""Test pairs shared out among processes that know nothing of each other."""
+"""Test pairs shared out: among processes that know nothing of each other, and among those of one trainer."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+
+from torch.utils.data import Dataset, DistributedSampler
 
 from pullback.errors import UserError
 
@@ -67,3 +69,27 @@ def missing_shares(absent: Sequence[int], count: int, of: int) -> dict[Shard, in
         if lacking:
             found[share] = lacking
     return found
+
+
+class DealtPairs(DistributedSampler):
+    """Pairs dealt out in turn to the processes of a trainer, none twice: some get one less than others, or none.
+
+    Lightning's own refuses to leave a process without any. Being a DistributedSampler it is left in its place.
+    """
+
+    def __init__(self, pairs: Dataset, *, processes: int, rank: int):
+        super().__init__(pairs, num_replicas=processes, rank=rank, shuffle=False)
+        self.places = range(rank, len(pairs), processes)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+def dealt(pairs: Dataset, trainer: Any) -> DealtPairs | None:
+    """The share of this process; None where there is only one, or no trainer yet."""
+    if trainer is None or trainer.world_size == 1:
+        return None
+    return DealtPairs(pairs, processes=trainer.world_size, rank=trainer.global_rank)

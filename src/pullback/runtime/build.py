@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from pullback.data.mesh.datamodule import PairDataModule
 from pullback.figures.picture import Picture
 from pullback.figures.report import ReportContent
-from pullback.runtime.machines import cores
 from pullback.runtime.options import options_at_fault
 from pullback.runtime.origin import description_of, rule_of, trained_on, weights_from_elsewhere
-from pullback.runtime.processor import has_bfloat16_units, share_cores, warn_of_slow_precision
+from pullback.runtime.processes import plugins_of, with_own_launcher
+from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
 from pullback.runtime.truth_checks import check_ground_truth, check_known_points
 from pullback.tasks.training.checkpoint import AtomicCheckpointIO
@@ -113,12 +113,10 @@ def trainer_of(cfg: DictConfig) -> Trainer:
     """Lightning's trainer, with gradients where test pairs are tuned: inference mode would rule them out."""
     gradients = {"inference_mode": False} if cfg.get("adaptation") is not None else {}
     loggers = list(instantiate(cfg.get("logger") or {}).values())
-    trainer = instantiate(
-        cfg.trainer, callbacks=callbacks_of(cfg), logger=loggers, plugins=[AtomicCheckpointIO()], **gradients
-    )
+    plugins = [AtomicCheckpointIO(), *plugins_of(cfg.trainer.devices)]
+    trainer = instantiate(cfg.trainer, callbacks=callbacks_of(cfg), logger=loggers, plugins=plugins, **gradients)
     warn_of_slow_precision(trainer, units=has_bfloat16_units())
-    share_cores(trainer, cores=cores())
-    return trainer
+    return with_own_launcher(trainer)
 
 
 def quieten() -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -13,7 +14,7 @@ from hydra.types import RunMode
 
 from pullback.places import configs
 from pullback.runtime.command_line import overrides
-from pullback.runtime.doorway import DEBUG, is_debugging, tell, tell_once, telling
+from pullback.runtime.doorway import DEBUG, in_one_paragraph, is_debugging, reason, tell, tell_once, telling
 from pullback.runtime.foreign_fit import settled
 from pullback.runtime.hydra_errors import in_words, while_composing
 from pullback.runtime.method_parts import tested
@@ -21,6 +22,7 @@ from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
 from pullback.runtime.signals import leaving_at_once
+from pullback.runtime.sweeping import note_failure, with_table
 from pullback.waiting import asleep, environment
 
 
@@ -38,7 +40,8 @@ class Command:
         """
         register_resolvers()  # again: who composed in this process meanwhile may have put them away
         words = Vocabulary(self.program, self.configs)
-        with telling(functools.partial(while_composing, words=words)), leaving_at_once(), _environment(is_debugging()):
+        told = telling(functools.partial(while_composing, words=words))
+        with told, leaving_at_once(), _environment(is_debugging()), with_table():
             sys.argv[1:] = overrides(sys.argv[1:], self.program, self.configs)
             task()
 
@@ -52,6 +55,8 @@ class Command:
         def told(cfg: Any) -> Any:
             try:
                 run = HydraConfig.get()
+                if run.mode is RunMode.MULTIRUN:
+                    note_failure(Path(run.runtime.output_dir), None)
                 name, typed = run.job.config_name, run.overrides.task
                 return task(tested(fitted(settled(cfg, name, typed), name, typed), name, typed))
             except Exception as error:
@@ -60,6 +65,7 @@ class Command:
                 words = functools.partial(in_words, words=Vocabulary(self.program, self.configs))
                 if run.mode is RunMode.MULTIRUN:
                     tell_once(error, words, before=f"job {run.job.num} ({run.job.override_dirname}): ")
+                    note_failure(Path(run.runtime.output_dir), in_one_paragraph(reason(error, words)))
                     raise
                 raise SystemExit(tell(error, words)) from None
 

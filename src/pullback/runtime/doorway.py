@@ -116,6 +116,11 @@ def message_of(error: Exception) -> str | None:
     return None
 
 
+def reason(error: Exception, in_words: Callable[[BaseException], str | None] = no_words) -> str:
+    """Why something failed: the message for its user, else the error's own."""
+    return message_of(error) or in_words(error) or f"{type(error).__name__}: {error}"
+
+
 class LogFormatter(logging.Formatter):
     """Lines for the log, in which names and messages out of strangers' files cannot command the terminal."""
 

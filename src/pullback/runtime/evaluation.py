@@ -125,10 +125,10 @@ def score(run: Run) -> list[Any]:
 
 def limit_pairs(run: Run) -> list[Any]:
     """The test pairs of each data set, as far as ``trainer.limit_predict_batches`` lets them be matched."""
-    limit, sets = run.trainer.limit_predict_batches, []
+    limit, processes, sets = run.trainer.limit_predict_batches, run.trainer.world_size, []
     for pairs, loader in zip(run.data.test_sets, run.data.predict_dataloader(), strict=True):
-        batches = limit if isinstance(limit, int) else int(limit * -(-len(loader) // run.trainer.world_size))
-        count = batches * loader.batch_size * run.trainer.world_size
+        most = -(-len(loader.dataset) // (processes * loader.batch_size))  # batches of a process
+        count = (limit if isinstance(limit, int) else int(limit * most)) * loader.batch_size * processes
         sets.append(pairs if count >= len(pairs) else pairs.first(count))
     return sets
 

@@ -26,6 +26,12 @@ _OF_EXTRAS = {
     "ray": ("cluster=ray", "ray"),
     "optuna": ("a sweep by optuna", "optuna"),
 }
+# What the names of a launcher's numbers end with.
+_UNITS = {
+    "_min": "minutes: 90, not 1:30:00",
+    "_gb": "GB: 64, not 64GB",
+    "_s": "seconds",
+}
 _OF_SUBMITIT = ("FailedJobError", "UncompletedJobError", "FailedSubmissionError")
 
 
@@ -118,7 +124,9 @@ def _composition(error: ConfigCompositionException, words: Vocabulary) -> str:
         return f"~{gone[1]}: there is no {gone[1]}{_hint(gone[1], words)}"
     wrong = re.search(r"Error merging override (.*)", text)
     if wrong:
-        return f"{wrong[1]} is refused: {_first_line(str(error.__cause__ or text))}"
+        ends = re.match(r"hydra\.launcher\.\w+(_min|_gb|_s)=", wrong[1])
+        unit = "" if ends is None else f"; it is a whole number of {_UNITS[ends[1]]}"
+        return f"{wrong[1]} is refused: {_first_line(str(error.__cause__ or text))}{unit}"
     if key is None:
         return _joined(text)
     if "@" in key:

@@ -33,7 +33,8 @@ def register_resolvers() -> None:
     """Makes ``${place:NAME}``, ``${first_of:a,b}`` and ``${quotient:a,b}`` known to the yaml files.
 
     A NAME is one of ``places``: root, embedded, cache, runs, sweeps. ``${cores:most}`` is the number of cores that this
-    process may use, and ``${slurm:…}`` what a job asks of Slurm (``machines.asked``).
+    process may use, ``${slurm:…}`` what a job asks of Slurm (``machines.asked``), and ``${notice:minutes}`` how many
+    seconds before its end it is told of it.
     """
     known: dict[str, Callable[[], Path]] = {"root": root, "embedded": embedded, "cache": cache}
     known |= {kind: functools.partial(results, kind) for kind in ("runs", "sweeps")}
@@ -47,6 +48,7 @@ def register_resolvers() -> None:
         "id_of", lambda folder: sha256(str(Path(folder).resolve()).encode()).hexdigest()[:16], replace=True
     )
     OmegaConf.register_new_resolver("cores", lambda most: min(most, cores()), replace=True)
+    OmegaConf.register_new_resolver("notice", lambda minutes: min(120, 30 * minutes), replace=True)
     OmegaConf.register_new_resolver("slurm", asked, replace=True, use_cache=True)
 
 

@@ -101,5 +101,6 @@ def _told(error: BaseException, advice: str) -> BaseException:
         error = Stopped(signal.SIGTERM)
     if isinstance(error, Stopped) and not error.told:
         error.told = True
-        print(f"\nstopped by {_WORDS[error.number]}; {advice}", file=sys.stderr, flush=True)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # of several processes that work together the first one tells
+            print(f"\nstopped by {_WORDS[error.number]}; {advice}", file=sys.stderr, flush=True)
     return error

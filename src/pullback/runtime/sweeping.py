@@ -1,6 +1,8 @@
-"""Around a sweep: a folder for its study before, one table and a figure after, and how many jobs it has."""
+"""Around a sweep: a folder for its study before, a table and a figure after, how many jobs it has, which failed."""
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,12 @@ from hydra.types import RunMode
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
+from pullback.writing import write_text_atomically
+
 _SQLITE = "sqlite:///"
 SWEEP_FILE = "multirun.yaml"  # what Hydra keeps of a sweep
+FAILURE = "error.txt"  # in the folder of a job that failed: why
+_begun: list[Callable[[], None]] = []  # prints the table of the sweep that runs
 
 
 class SweepTable(Callback):
@@ -31,15 +37,42 @@ class SweepTable(Callback):
         storage = OmegaConf.select(config, "hydra.sweeper.storage", default=None)
         if isinstance(storage, str) and storage.startswith(_SQLITE):
             Path(storage.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+        if kwargs.get("config_name") in ("train", "eval"):
+            folder = Path(config.hydra.sweep.dir)
+            _begun[:] = [lambda: self.print_of(folder)]
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        folder = Path(config.hydra.sweep.dir)
-        if kwargs.get("config_name") in ("train", "eval") and any(folder.rglob("metrics.json")):
-            try:
+        while _begun:
+            _begun.pop()()
+
+    def print_of(self, folder: Path) -> None:
+        """The table and the figure of the jobs that have finished, if any has."""
+        if any(folder.rglob("metrics.json")):
+            with contextlib.suppress(SystemExit):  # it has told why
                 get_method(self.table)([str(folder)])
                 get_method(self.figure)(folder)
-            except SystemExit:  # it has told why
-                return
+
+
+@contextlib.contextmanager
+def with_table() -> Iterator[None]:
+    """Within, a sweep ends in its table also where some of its jobs fail: Hydra ends it at the first of them."""
+    try:
+        yield
+    except Exception:
+        while _begun:
+            _begun.pop()()
+        raise
+    finally:
+        _begun.clear()
+
+
+def note_failure(job: Path, why: str | None) -> None:
+    """Keeps in the folder of a job why it failed, or (None) that it has not."""
+    with contextlib.suppress(OSError):
+        if why is None:
+            (job / FAILURE).unlink(missing_ok=True)
+        else:
+            write_text_atomically(job / FAILURE, f"{why}\n")
 
 
 def again_in(folder: Path) -> str:

@@ -1,15 +1,19 @@
 """Training, and which of its weights are kept."""
 
+import contextlib
 import logging
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from pullback.errors import UserError
+from pullback.locks import alone
 from pullback.runtime.build import Run
 from pullback.runtime.origin import describe, trained_on
 from pullback.runtime.signals import Stopped, stopping
 from pullback.runtime.sweeping import again_in
-from pullback.tasks.training.attempts import note_attempt
+from pullback.tasks.training.attempts import ATTEMPTS, note_attempt
 from pullback.tasks.training.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
 from pullback.tasks.training.weights import load_checkpoint, load_weights
 from pullback.writing import telling_full_disks
@@ -18,17 +22,38 @@ _PARTS = ("backbone", "solver", "loss", "optimizer", "scheduler", "seed")  # wha
 log = logging.getLogger(__name__)
 
 
+class FolderInUse(UserError, RuntimeError):
+    """Two trainings would write the same checkpoints."""
+
+
 def fit(run: Run) -> float | None:
     """Trains, then gives the module its best weights. Returns the figure that selected them, if any did.
 
     Ctrl-C ends the training at once, SIGTERM after the step at hand, which a checkpoint keeps. Raises CheckpointError
-    where no training can go on from what ``resume`` names.
+    where no training can go on from what ``resume`` names, and FolderInUse.
     """
-    resume = resumed_from(run)
-    again = again_in(run.folder)
-    advice = f"the training goes on from its last checkpoint with: the same command, resume=auto {again}"
-    with stopping(advice, gently=lambda: run.trainer.received_sigterm), telling_full_disks(run.folder):
-        return _fit(run, resume)
+    advice = f"the training goes on from its last checkpoint with: the same command, resume=auto {again_in(run.folder)}"
+    with (
+        _alone(run),
+        stopping(advice, gently=lambda: run.trainer.received_sigterm),
+        telling_full_disks(run.folder),
+    ):
+        return _fit(run, resumed_from(run))
+
+
+@contextlib.contextmanager
+def _alone(run: Run) -> Iterator[None]:
+    """Within, no other training is at work in the folder. Raises FolderInUse where one is."""
+    if not run.trainer.is_global_zero:
+        yield
+        return
+    with alone(run.folder / ".training") as free:
+        if not free:
+            raise FolderInUse(
+                f"another process trains in {run.folder} at this moment ({ATTEMPTS} there tells on which machine, and "
+                "since when); wait for its end, or choose another folder: hydra.run.dir=DIR, or hydra.sweep.dir=DIR"
+            )
+        yield
 
 
 def _fit(run: Run, resume: Path | None) -> float | None:

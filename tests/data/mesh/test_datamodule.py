@@ -2,13 +2,15 @@
 and that nothing of a test set is in the others.
 """
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from tests.fakes import body, write_mesh, write_numbers, write_shape
 from tests.later import later
 from tests.pair_fakes import write_shrec19
 
-from pullback.data.errors import MissingDataError
+from pullback.data.errors import MissingDataError, TooFewPairs
 from pullback.data.mesh.sets.faust import Faust
 from pullback.data.mesh.sets.folder import Folder
 from pullback.data.mesh.sets.shrec19 import Shrec19
@@ -57,6 +59,13 @@ def test_training_takes_every_pair_in_both_directions(module):
     assert len(pairs) == 20
     assert pairs[10:] == [f"{pair[3:]}-{pair[:2]}" for pair in pairs[:10]]
     assert len(data.train_dataloader()) == 10
+
+
+def test_more_processes_than_training_pairs_are_refused_with_how_many_there_may_be(module):
+    data = module(train_shapes=2, val_shapes=0)
+    data.trainer = SimpleNamespace(world_size=2, global_rank=1)
+    with pytest.raises(TooFewPairs, match=r"2 processes need 2 pairs.*there are 1; use trainer\.devices=1"):
+        data.train_dataloader()
 
 
 def test_a_loader_hands_out_one_pair_at_a_time_in_the_order_of_its_seed(module):

@@ -128,6 +128,18 @@ def test_a_resumed_run_equals_an_uninterrupted_one(pairs, tmp_path, accumulate, 
     assert losses[0] == losses[1] and len(losses[0]) == 20 // accumulate
 
 
+def test_pairs_of_other_processes_join_when_a_training_goes_on_from_a_checkpoint(pairs, tmp_path):
+    with pytest.raises(InterruptedError):
+        fit(tmp_path, module(), pairs, callbacks=[interruption.StopAfter(5)], steps=8)
+    others = [{"step": step, "stage": "train", "pair": "dealt to another"} for step in (1, 3, 7)]  # 7: not kept
+    part = training_curves.part_of(tmp_path / "pairs.csv", 1)
+    training_curves.write_rows(part, list(others[0]), others)
+    fit(tmp_path, module(), pairs, resume=tmp_path / "last.ckpt", steps=8)
+    trained = [row for row in rows(tmp_path / "pairs.csv") if row["stage"] == "train"]
+    joined = [row["step"] for row in trained if row["pair"] == "dealt to another"]
+    assert len(trained) == 10 and joined == ["1", "3"] and not part.exists()
+
+
 def test_training_lowers_the_loss(pairs, tmp_path):
     model = module()
     fit(tmp_path, model, pairs, steps=20, minutes=60.0)

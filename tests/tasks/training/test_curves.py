@@ -96,3 +96,45 @@ def test_the_progress_bar_counts_pairs_under_accumulation(asked, total):
     bar = callbacks.Progress()
     bar._trainer = FakeTrainer(**asked)
     assert bar.total_train_batches == total
+
+
+def rows_by(pairs, step):
+    return [{"step": step, "stage": "train", "pair": pair} for pair in pairs]
+
+
+@pytest.fixture
+def dealt(tmp_path):
+    """What three processes wrote of two steps of two pairs each, with a validation of four pairs before."""
+    columns = ["step", "stage", "pair"]
+    for rank, name in enumerate(("train_pairs", "train_pairs-process-1", "train_pairs-process-10")):
+        validated = [{"step": 0, "stage": "val", "pair": f"v{place}"} for place in range(rank, 4, 3)]
+        trained = [row for step in (1, 2) for row in rows_by([f"{step}{turn}{rank}" for turn in "ab"], step)]
+        curves.write_rows(tmp_path / f"{name}.csv", columns, [*validated, *trained])
+    return tmp_path / "train_pairs.csv"
+
+
+ALL = ["v0", "v1", "v2", "v3", *(f"{step}{turn}{rank}" for step in (1, 2) for turn in "ab" for rank in (0, 1, 2))]
+
+
+def names(path):
+    return [row["pair"] for row in curves.rows_of(path)]
+
+
+def test_pairs_of_all_processes_stand_as_if_one_had_taken_them_in_turn(dealt):
+    curves.join_parts(dealt)
+    assert names(dealt) == ALL and list(dealt.parent.iterdir()) == [dealt]
+
+
+@pytest.mark.parametrize("refused", ["os.replace", "pathlib.Path.unlink"])
+def test_no_pair_is_lost_or_doubled_where_the_joining_was_cut_short(dealt, refused, monkeypatch):
+    calls = []
+
+    def cut(*arguments, **options):
+        calls.append(arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(refused, cut)
+        curves.join_parts(dealt)
+    curves.join_parts(dealt)
+    assert calls and names(dealt) == ALL and list(dealt.parent.iterdir()) == [dealt]

@@ -14,7 +14,7 @@ from pullback.data.image.cropping import crop_pair
 from pullback.data.image.dataset import ImageDataset
 from pullback.data.image.decoding import ImageError
 from pullback.data.image.settings import ImageDataSettings
-from pullback.data.shards import share_of
+from pullback.data.shards import DealtPairs, dealt, share_of
 from pullback.errors import UserError
 from pullback.types import ImagePair
 
@@ -117,6 +117,8 @@ class ImagePairDataModule(LightningDataModule):
 
     def __init__(self, datasets: Mapping[str, ImageDataset] | Sequence[ImageDataset], **settings: Any):
         super().__init__()
+        # there may be fewer pairs than processes to match them
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         self.datasets = list(datasets.values() if isinstance(datasets, Mapping) else datasets)
         self.settings = _settings(settings)
         if not self.datasets:
@@ -148,11 +150,13 @@ class ImagePairDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> list[DataLoader]:
         """The same pairs, or this process's share of them."""
-        return [self._loader(pairs) for pairs in share_of(self.test_sets, self.settings.shard)]
+        shares = share_of(self.test_sets, self.settings.shard)
+        return [self._loader(pairs, dealt(pairs, self.trainer)) for pairs in shares]
 
-    def _loader(self, pairs: TestPairs) -> DataLoader:
+    def _loader(self, pairs: TestPairs, sampler: DealtPairs | None = None) -> DataLoader:
         return DataLoader(
             ReadPairs(pairs),
+            sampler=sampler,
             batch_size=self.settings.batch_pairs,
             collate_fn=list,
             num_workers=self.settings.num_workers,

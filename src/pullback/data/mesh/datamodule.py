@@ -11,7 +11,7 @@ from lightning.pytorch import LightningDataModule
 from numpy import ndarray
 from torch.utils.data import DataLoader, Dataset
 
-from pullback.data.errors import MissingDataError
+from pullback.data.errors import MissingDataError, TooFewPairs
 from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles
 from pullback.data.mesh.library import ShapeLibrary
 from pullback.data.mesh.pairs import Selection, ShapePairDataset, check_landmark_counts
@@ -28,7 +28,7 @@ from pullback.data.mesh.selection import (
     training_and_held_out,
 )
 from pullback.data.mesh.settings import DataSettings
-from pullback.data.shards import share_of
+from pullback.data.shards import DealtPairs, dealt, share_of
 from pullback.types import ShapePair
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class PairDataModule(LightningDataModule):
         **settings: Any,
     ):
         super().__init__()
+        # there may be fewer pairs than processes to match them
+        self.allow_zero_length_dataloader_with_multiple_devices = True
         self.datasets = _listed(datasets)
         self.tested = self.datasets if test is None else _listed(test)
         self.settings = _settings(settings)
@@ -145,6 +147,11 @@ class PairDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         world, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)
+        if (pairs := len(self.train_set) // 2) < world:
+            raise TooFewPairs(
+                f"{world} processes need {world} pairs to train on, and there are {pairs}; "
+                f"use trainer.devices={pairs}, or more shapes: data.train_shapes=null"
+            )
         seed, random_direction = self.settings.seed, self.settings.random_direction
         sampler = PairSampler(
             len(self.train_set) // 2, seed=seed, random_direction=random_direction, num_replicas=world, rank=rank
@@ -164,7 +171,8 @@ class PairDataModule(LightningDataModule):
 
     def predict_dataloader(self) -> list[DataLoader]:
         """The test pairs, or this process's share of them."""
-        return [self._loader(pairs) for pairs in share_of(self.test_sets, self.settings.shard)]
+        shares = share_of(self.test_sets, self.settings.shard)
+        return [self._loader(pairs, dealt(pairs, self.trainer)) for pairs in shares]
 
     @cached_property
     def _train_sets(self) -> list[ShapePairDataset]:
@@ -223,8 +231,8 @@ class PairDataModule(LightningDataModule):
     def _measured_set(self, pairs: list[ShapePairFiles], selection: Selection | None = None) -> ShapePairDataset:
         return ShapePairDataset(pairs, self._measured, geodesics=self.settings.geodesics, selection=selection)
 
-    def _loader(self, pairs: Dataset) -> DataLoader:
-        return DataLoader(pairs, collate_fn=_only, num_workers=self.settings.num_workers)
+    def _loader(self, pairs: Dataset, sampler: DealtPairs | None = None) -> DataLoader:
+        return DataLoader(pairs, sampler=sampler, collate_fn=_only, num_workers=self.settings.num_workers)
 
 
 def _listed(datasets: Mapping[str, MeshDataset] | Sequence[MeshDataset]) -> list[MeshDataset]:

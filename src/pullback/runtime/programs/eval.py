@@ -18,10 +18,13 @@ def task(cfg: DictConfig) -> None:
     from pullback.runtime.checks import check
     from pullback.runtime.evaluation import evaluate
     from pullback.runtime.origin import with_origin
+    from pullback.runtime.processes import working_together
 
     cfg, checkpoint = with_origin(cfg, HydraConfig.get().overrides.task)
     check(cfg)
-    evaluate(build(cfg, checkpoint))
+    run = build(cfg, checkpoint)
+    with working_together(run.trainer):
+        evaluate(run)
 
 
 def main() -> None:

@@ -16,11 +16,13 @@ def task(cfg: DictConfig) -> float | None:
 
     from pullback.runtime.build import build
     from pullback.runtime.evaluation import evaluate
+    from pullback.runtime.processes import working_together
     from pullback.runtime.training import fit
 
     run = build(cfg)
-    selected = fit(run)
-    evaluate(run)
+    with working_together(run.trainer):
+        selected = fit(run)
+        evaluate(run)
     return selected
 
 

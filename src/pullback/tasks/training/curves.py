@@ -2,7 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +101,26 @@ class PairLog(Callback):
     """A row for each pair that was trained on or validated: loss terms vary more between pairs than over many steps.
 
     ``step`` counts the optimiser steps: of a training pair, the one it took part in; of a validation pair, those done
-    before.
+    before. Of several processes each writes a file of its own, whose rows join the first one's at the end of a training
+    or, where it was cut short, when it goes on: as if one process had taken the pairs in turn.
     """
 
     def __init__(self, path: str):
         self.path = Path(path)
         self.columns: list[str] | None = None
         self.step = 0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """All processes wait for each other behind this."""
+        if trainer.is_global_zero:
+            join_parts(self.path)
+        else:
+            self.columns = None
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.strategy.barrier("pairs are logged")
+        if trainer.is_global_zero:
+            join_parts(self.path)
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: ShapePair, batch_idx: int
@@ -126,16 +141,58 @@ class PairLog(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        self._append(
-            trainer, pl_module, {"step": trainer.global_step, "stage": "val", "pair": batch.name}, outputs["values"]
-        )
+        if batch_idx * trainer.world_size + trainer.global_rank >= _validated(trainer):
+            return  # a pair once more, so that all processes have equally many
+        key = {"step": trainer.global_step, "stage": "val", "pair": batch.name}
+        self._append(trainer, pl_module, key, outputs["values"])
 
     def _append(self, trainer: Trainer, module: Any, key: dict[str, Any], values: Mapping[str, Any]) -> None:
-        if not trainer.is_global_zero:
-            return
+        path = self.path if trainer.is_global_zero else part_of(self.path, trainer.global_rank)
         row = key | {name: float(value) for name, value in values.items()}
         if self.columns is None:
             self.columns = ["step", "stage", "pair", "loss", *module.losses, *module.error_names]
-            write_rows(self.path, self.columns, rows_before(rows_of(self.path), row["step"]))
-        with self.path.open("a", newline="") as file:
+            write_rows(path, self.columns, rows_before(rows_of(path), row["step"]))
+        with path.open("a", newline="") as file:
             csv.DictWriter(file, self.columns).writerow(row)
+
+
+def part_of(path: Path, rank: int) -> Path:
+    """The file of a further process: ``train_pairs-process-1.csv``."""
+    return path.with_name(f"{path.stem}-process-{rank}{path.suffix}")
+
+
+def join_parts(path: Path) -> None:
+    """Moves the rows of further processes into the first one's file, to where one process would have written them.
+
+    Killed anywhere, it ends what it began when it is asked again: no row is lost or doubled.
+    """
+    parts = sorted(path.parent.glob(part_of(path, 0).name.replace("-0", "-[0-9]*")), key=_rank)
+    joined = path.with_name(f"{path.stem}-joined{path.suffix}")
+    if parts and not joined.is_file():
+        taken: dict[tuple[int, bool, int, int], dict[str, str]] = {}
+        for process, part in enumerate([path, *parts]):
+            taken |= {(step, late, turn, process): row for step, late, turn, row in _in_turn(rows_of(part))}
+        rows = [taken[place] for place in sorted(taken)]
+        write_rows(joined, list(dict.fromkeys(key for row in rows for key in row if key)), rows)
+    if joined.is_file():
+        for part in parts:
+            part.unlink(missing_ok=True)
+        os.replace(joined, path)
+
+
+def _rank(part: Path) -> int:
+    return int(part.stem.rpartition("-")[2])
+
+
+def _in_turn(rows: list[dict[str, str]]) -> Iterator[tuple[int, bool, int, dict[str, str]]]:
+    """Rows with their step, whether they were validated after it, and how many of the process are before in both."""
+    turns: dict[tuple[int, bool], count] = {}
+    for row in rows:
+        if (row["step"] or "").isdigit():
+            key = int(row["step"]), row["stage"] == "val"
+            yield *key, next(turns.setdefault(key, count())), row
+
+
+def _validated(trainer: Trainer) -> int:
+    loaders = trainer.val_dataloaders
+    return len(loaders.dataset) if loaders else 0
