@@ -2,6 +2,8 @@
 the features that they give in theirs.
 """
 
+import zipfile
+
 import pytest
 import torch
 from tests.foreign_networks import DiffusionNetOfSharp, DiffusionNetOfUlrssm, dpfm_state, ulrssm_checkpoint
@@ -181,10 +183,90 @@ def test_files_that_cannot_be_read_are_refused_by_name(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"weights=.*nowhere\.pth does not exist"):
         load_weights_of_others(Module(), tmp_path / "nowhere.pth")
     (tmp_path / "cut.pth").write_bytes(b"PK\x03\x04 no archive")
-    torch.save({"options": Module}, tmp_path / "objects.pth")
-    for name in ("cut.pth", "objects.pth"):
-        with pytest.raises(ForeignWeightsError, match=rf"weights=.*{name} is damaged, or holds more than tensors"):
-            load_weights_of_others(Module(), tmp_path / name)
+    with pytest.raises(ForeignWeightsError, match=r"weights=.*cut\.pth is damaged, .*: download it again"):
+        load_weights_of_others(Module(), tmp_path / "cut.pth")
     torch.save(DiffusionNetOfUlrssm(width=8).state_dict(), tmp_path / "small.pth")
     with pytest.raises(ForeignWeightsError, match=r"weights=.*small\.pth does not fit: first\.weight"):
         load_weights_of_others(Module(), tmp_path / "small.pth")
+
+
+class Code:
+    """What would run as soon as a file is unpickled."""
+
+    def __init__(self, proof):
+        self.proof = str(proof)
+
+    def __reduce__(self):
+        return (open, (self.proof, "w"))
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["zip", "legacy"])
+def test_code_in_a_file_is_named_and_never_run(tmp_path, archive):
+    state = DiffusionNetOfUlrssm(width=8).state_dict()
+    torch.save(
+        {"networks": {"feature_extractor": state}, "args": Code(tmp_path / "ran")},
+        tmp_path / "evil.pth",
+        _use_new_zipfile_serialization=archive,
+    )
+    with pytest.raises(
+        ForeignWeightsError, match=r"evil\.pth holds more than tensors and plain data \(it names io\.open"
+    ):
+        load_weights_of_others(Module(), tmp_path / "evil.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is damaged, or no file of weights .*is empty, or ends too early.*download it again"),
+        (b"<!DOCTYPE html><html>404</html>", "is a web page .*save the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS .*git lfs pull"),
+    ],
+)
+def test_what_came_instead_of_weights_is_named_and_not_to_be_trusted(tmp_path, content, message):
+    (tmp_path / "peer.pth").write_bytes(content)
+    with pytest.raises(ForeignWeightsError, match=message) as caught:
+        load_weights_of_others(Module(), tmp_path / "peer.pth")
+    assert "weights_only=False" not in str(caught.value)
+
+
+def test_an_archive_around_a_file_is_to_be_unpacked(tmp_path):
+    torch.save(DiffusionNetOfUlrssm(width=8).state_dict(), tmp_path / "faust.pth")
+    with zipfile.ZipFile(tmp_path / "weights.zip", "w") as archive:
+        archive.write(tmp_path / "faust.pth", "faust.pth")
+    with pytest.raises(ForeignWeightsError, match=r"is a ZIP archive .*unpack it and give the file of weights inside"):
+        load_weights_of_others(Module(), tmp_path / "weights.zip")
+
+
+@pytest.mark.parametrize("name", ["peer.safetensors", "peer.pth"])
+def test_safetensors_are_known_by_their_content(tmp_path, tiny_shape, name):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    foreign = DiffusionNetOfUlrssm()
+    save_file({key: value.contiguous() for key, value in foreign.state_dict().items()}, tmp_path / name)
+    module = Module(gradient_features="ulrssm")
+    load_weights_of_others(module, tmp_path / name)
+    check_same_features(foreign, module.backbone, tiny_shape)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:200])
+    with pytest.raises(ForeignWeightsError, match="is damaged"):
+        load_weights_of_others(module, tmp_path / name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_any_precision_are_taken_as_they_are(dtype):
+    state = {name: value.to(dtype) for name, value in DiffusionNetOfUlrssm().state_dict().items()}
+    module = Module(gradient_features="ulrssm")
+    load_foreign(module.backbone, state)
+    assert torch.equal(module.backbone.network.last.weight, state["last_linear.weight"].float())
+
+
+def test_a_file_that_lacks_a_layer_is_not_said_to_have_other_blocks():
+    state = {name: value for name, value in DiffusionNetOfUlrssm().state_dict().items() if name != "first_linear.bias"}
+    with pytest.raises(
+        ForeignWeightsError, match=r"does not exist in the file.* not whole, or its network is built oth"
+    ):
+        load_foreign(Module(gradient_features="ulrssm").backbone, state)
+
+
+def test_dpfm_is_known_also_within_the_state_of_a_model():
+    state = {f"module.{name}": value for name, value in dpfm_state(DiffusionNetOfSharp()).items()}
+    assert find_network({"model": state}).authors == "DPFM"

@@ -115,6 +115,26 @@ def test_a_solver_that_is_typed_stays(tmp_path):
     assert not any(text.startswith("solver=") for text in cfg.weights_settle)
 
 
+@pytest.mark.parametrize(("inputs", "read_out"), [(128, "spectral"), (3, "features")])
+def test_their_own_method_reads_out_as_the_file_says(tmp_path, inputs, read_out):
+    cfg = composed("eval", written(tmp_path, "ULRSSM", inputs), "method=ulrssm")
+    assert (cfg.method_name, cfg.solver.read_out) == ("ulrssm", read_out)
+    assert composed("eval", written(tmp_path, "ULRSSM", inputs), "method=consistent_fmaps").solver.read_out == (
+        "regularised"
+    )
+
+
+def test_the_untrained_control_of_a_file_has_its_network_and_none_of_its_weights(home):
+    cfg = configured("eval", home, *FITTING, "untrained=true")
+    check(cfg)
+    run = runtime_build.build(cfg)
+    stored = torch.load(home / "faust.pth", weights_only=True)["networks"]["feature_extractor"]
+    assert run.module.backbone.network.last.weight.shape == stored["last_linear.weight"].shape
+    assert not torch.equal(run.module.backbone.network.last.weight, stored["last_linear.weight"])
+    assert run.weights == "none: untrained, seed 0"
+    assert run.trained_on == []
+
+
 def test_match_takes_their_network_and_keeps_its_own_starts(tmp_path):
     files = ["source=a.off", "target=b.off"]
     cfg = composed("match", written(tmp_path, "ULRSSM", 128), *files)

@@ -16,7 +16,7 @@ from pullback.data.known_sets import ABSENT, COMPLETE, DAMAGED, EDITIONS, INCOMP
 from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles, Split
 from pullback.data.mesh.formats import count_vertices
 from pullback.data.mesh.io import read_mesh, read_mesh_file, read_vts
-from pullback.data.mesh.placing import estimated_misalignment, misalignment
+from pullback.data.mesh.placing import estimated_misalignment, misalignment, misalignment_of_pairs
 from pullback.data.mesh.selection import REFERENCES, take_evenly
 from pullback.geometry.cleaning import clean_mesh
 
@@ -185,12 +185,16 @@ def _image_problems(dataset: ImageDataset) -> Iterator[str]:
 def _lying(key: str, found: _Found, *, deep: bool) -> Iterator[str]:
     """Told where the shapes do not lie alike.
 
-    By landmarks that all have in common; without any it is estimated, which takes a minute, if ``deep``.
+    By the ground truth of some pairs where it belongs to pairs, or landmarks that all have in common; without any it
+    is estimated, which takes a minute, if ``deep``.
     """
     shapes = take_evenly(list(dict.fromkeys(files for some in found.shapes.values() for files in some)), _SOME)
+    pairs = [pair for some in found.pairs.values() for pair in some if pair.truth is not None]
     if len(shapes) < 2:
         return
-    if all(files.vts is not None for files in shapes):
+    if pairs:
+        lying = misalignment_of_pairs([_corresponding(pair) for pair in take_evenly(pairs, _SOME)])
+    elif all(files.vts is not None for files in shapes):
         places = [_landmarks(files) for files in shapes]
         if len({len(each) for each in places}) > 1:
             return
@@ -203,6 +207,15 @@ def _lying(key: str, found: _Found, *, deep: bool) -> Iterator[str]:
         return
     if lying.is_large:
         yield f"{lying}: for coordinates as input (backbone=diffusion_net_xyz) align it: dataset={key} data.align=own"
+
+
+def _corresponding(pair: ShapePairFiles) -> tuple[ndarray, ndarray]:
+    """Positions of some of the points whose correspondence the ground truth of a pair knows."""
+    assert pair.truth is not None
+    verts1, verts2 = read_mesh(pair.shape1.mesh)[0], read_mesh(pair.shape2.mesh)[0]
+    ids1, ids2 = pair.truth.first(n1=len(verts1)), pair.truth.second(n2=len(verts2))
+    some = slice(None, None, max(1, len(ids1) // 200))
+    return verts1[ids1[some]], verts2[ids2[some]]
 
 
 def _landmarks(files: ShapeFiles) -> ndarray:

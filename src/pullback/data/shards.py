@@ -1,11 +1,11 @@
 """Test pairs shared out: among processes that know nothing of each other, and among those of one trainer."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import DistributedSampler
 
 from pullback.errors import UserError
 
@@ -77,9 +77,9 @@ class DealtPairs(DistributedSampler):
     Lightning's own refuses to leave a process without any. Being a DistributedSampler it is left in its place.
     """
 
-    def __init__(self, pairs: Dataset, *, processes: int, rank: int):
-        super().__init__(pairs, num_replicas=processes, rank=rank, shuffle=False)
-        self.places = range(rank, len(pairs), processes)  # type: ignore[arg-type]
+    def __init__(self, pairs: Sized, *, processes: int, rank: int):
+        super().__init__(pairs, num_replicas=processes, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        self.places = range(rank, len(pairs), processes)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.places)
@@ -88,7 +88,7 @@ class DealtPairs(DistributedSampler):
         return len(self.places)
 
 
-def dealt(pairs: Dataset, trainer: Any) -> DealtPairs | None:
+def dealt(pairs: Sized, trainer: Any) -> DealtPairs | None:
     """The share of this process; None where there is only one, or no trainer yet."""
     if trainer is None or trainer.world_size == 1:
         return None

@@ -111,8 +111,7 @@ class FoundNetwork:
 
         Empty when there is nothing.
         """
-        # of the network and its neighbours
-        common = self.prefix[: self.prefix.rstrip(".").rfind(".") + 1]
+        common = self._beside
         depth = len(common.split("."))
         counts = Counter(
             ".".join(name.split(".")[:depth]) if name.startswith(common) else name.split(".")[0] for name in self.around
@@ -120,9 +119,15 @@ class FoundNetwork:
         return ", ".join(f"{name} ({n} tensor{'s' if n > 1 else ''})" for name, n in counts.items())
 
     @property
+    def _beside(self) -> str:
+        """What precedes the names of the network and its neighbours."""
+        return self.prefix[: self.prefix.rstrip(".").rfind(".") + 1]
+
+    @property
     def authors(self) -> str:
         """Whose file it is, as far as the names tell: DPFM has an extractor and a refiner of its features."""
-        if self.layout == "diffusion-net" and any(name.startswith("feat_refiner.") for name in self.around):
+        refiner = f"{self._beside}feat_refiner."
+        if self.layout == "diffusion-net" and any(name.startswith(refiner) for name in self.around):
             return "DPFM"
         return {"ulrssm": "ULRSSM", "pullback": "Pullback"}.get(self.layout, self.layout)
 
@@ -285,6 +290,8 @@ def _refusal(problems: Sequence[str], changes: Mapping[str, int | str | None], *
     if not changes or any(
         value is None and key != "backbone.network.gradient_features" for key, value in changes.items()
     ):
+        if first.endswith("in the file"):
+            return f"does not fit: {first}{more}. The file is not whole, or its network is built otherwise than ours"
         ours = "its blocks have two hidden layers of the network's width"
         return f"does not fit: {first}{more}. No option of the backbone changes that: {ours}"
     typed = [f"{key}={'null' if value is None else value}" for key, value in changes.items()]

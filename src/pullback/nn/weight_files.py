@@ -1,4 +1,7 @@
-"""Files of tensors by PyTorch, read without executing what is in them and without unpacking more than they hold."""
+"""Files of tensors by PyTorch or safetensors.
+
+Nothing in them is executed, and no more unpacked than they hold.
+"""
 
 import pickle
 import re
@@ -26,33 +29,51 @@ class WeightsFileError(UserError, ValueError):
     """A file of tensors is damaged, holds more than tensors and plain data, or claims to be larger than it is."""
 
 
-def read_tensors(path: str | Path) -> Any:
-    """What a file written by ``torch.save`` holds, on the CPU.
+class MoreThanTensorsError(WeightsFileError):
+    """A file holds objects that only code could make. It was not run."""
 
-    Raises WeightsFileError with the reason, without the file's name.
+
+def read_tensors(path: str | Path) -> Any:
+    """What a file written by ``torch.save`` or safetensors holds, on the CPU.
+
+    Raises WeightsFileError with the reason, without the file's name, MoreThanTensorsError for one that holds code.
 
     PyTorch's own restricted reader admits tensors and plain containers only. It would unpack a compressed archive
     however large that grows; such an archive is refused, because PyTorch never writes one.
     """
     try:
         with open(path, "rb") as file:
-            is_archive = file.read(2) == b"PK"
-        if is_archive:
+            head = file.read(9)
+        if head[8:] == b"{":  # safetensors: the length of its header, and that
+            return _safetensors(path)
+        if head[:2] == b"PK":
             _check_archive(Path(path))
         return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsFileError:
         raise
     except Exception as error:  # torch reports damaged and foreign files in many ways
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if named:
+            raise MoreThanTensorsError(
+                f"it names {named[1][:100]}, which is more than tensors and plain data"
+            ) from error
         raise WeightsFileError(_reason(error)) from error
+
+
+def _safetensors(path: str | Path) -> Any:
+    try:
+        from safetensors.torch import load_file
+    except ImportError:
+        raise WeightsFileError("it is a file of safetensors, which `pip install safetensors` reads") from None
+    return load_file(path, device="cpu")
 
 
 def _reason(error: Exception) -> str:
     """Why PyTorch reads no tensors, in short and without its advice to let the file execute what it likes."""
-    named = re.search(r"GLOBAL ([\w.]+)", str(error))
-    if named:
-        return f"it names {named[1][:100]}, which is more than tensors and plain data"
+    if isinstance(error, EOFError):
+        return "it is empty, or ends too early"
     if isinstance(error, pickle.UnpicklingError):
-        return "UnpicklingError: it is damaged, or holds more than tensors and plain data"
+        return "UnpicklingError: it is damaged, or no file of PyTorch"
     first = str(error).strip().split("\n")[0].split(". ")[0]
     return printable(f"{type(error).__name__}: {first[:300]}")
 

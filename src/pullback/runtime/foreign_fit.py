@@ -95,8 +95,10 @@ def _backbone(found: "FoundNetwork", chosen: Mapping[str, Any], typed: Sequence[
 
 def _read_out(found: "FoundNetwork", typed: Sequence[str], cfg: DictConfig, program: str | None) -> list[str]:
     """How the authors read a point map off the features; in ``match`` only where its own starts are not wanted."""
-    if found.read_out is None or "method" in typed or program == "train":
+    if found.read_out is None or program == "train":
         return []
+    if "method" in typed and cfg.get("method_name") != found.authors.lower():
+        return []  # another method than theirs has a read-out of its own
     if "source" in cfg and cfg.get("starts") is not None and not _features_alone(cfg):
         return []
     return [f"solver={found.read_out}"]

@@ -59,12 +59,18 @@ class MeshEvaluation:
         """Scores the stored point maps of a data set."""
         with description_of(str(store.signature)):
             rules = protocol(run, pairs, store)
+        tested: MeshDataset = run.data.tested[run.data.test_names.index(dataset)]
         result = score_store(
-            store, pairs, dataset=dataset, split="test", protocol=rules, further=self.metrics, progress=progress
+            store,
+            pairs,
+            dataset=dataset,
+            split="test",
+            protocol=rules,
+            further=self.metrics,
+            progress=progress,
+            parts_of=tested.parts_of,
         )
-        return Evaluated(
-            pairs, store, result, view=view_of(run.cfg.view, run.data.tested[run.data.test_names.index(dataset)])
-        )
+        return Evaluated(pairs, store, result, view=view_of(run.cfg.view, tested))
 
     def report(self, run: Run, evaluated: Sequence[Evaluated]) -> Path:
         """Writes the report, with pictures of the features where a model is at hand."""
@@ -95,7 +101,7 @@ def protocol(run: Run, pairs: ShapePairDataset, store: PredictionStore) -> EvalP
     )
     return EvalProtocol(
         pairs=selection.protocol,
-        geodesics=settings.geodesics or "none",
+        geodesics=(settings.geodesics if any(pair.has_truth for pair in pairs.pairs) else None) or "none",
         refinement=refinement(store.fingerprint["solver"]),
         fine_tuning=fine_tuning(store.fingerprint),
         checkpoint=store.fingerprint["weights"]["rule"],

@@ -135,9 +135,9 @@ def rule_of(cfg: DictConfig, module: nn.Module, checkpoint: Mapping[str, Any] | 
 def weights_from_elsewhere(cfg: DictConfig, module: nn.Module) -> str | None:
     """Fills ``module.backbone`` with the weights of others, and says whose they are and what their file settled.
 
-    None where none are given. Raises as ``load_weights_of_others``.
+    None where none are given, or with ``untrained`` their network alone is. Raises as ``load_weights_of_others``.
     """
-    if cfg.get("weights") is None:
+    if cfg.get("weights") is None or cfg.get("untrained"):
         return None
     told, settled = load_weights_of_others(module, cfg.weights), cfg.get("weights_settle") or ()
     return f"{told}; settled by the file: {' '.join(settled)}" if settled else told

@@ -112,17 +112,23 @@ def command_of(job: Any, rank: int) -> list[str]:
         for argument in ("--config-dir", source.path)
     ]
     typed = [one for one in job.overrides.hydra if not one.lstrip("+~").startswith(_OF_THE_JOB + _OF_SWEEPS)]
-    own = [
-        "hydra.mode=RUN",
-        f"hydra.run.dir={quote('hydra.run.dir', job.runtime.output_dir)}",
-        f"hydra.sweep.dir={quote('hydra.sweep.dir', str(job.sweep.dir))}",
-        f"hydra.job.name={job.job.config_name}_process_{rank}",
-        "hydra.output_subdir=null",
+    own = {
+        "hydra.mode": "RUN",
+        "hydra.run.dir": quote("hydra.run.dir", job.runtime.output_dir),
+        "hydra.sweep.dir": quote("hydra.sweep.dir", str(job.sweep.dir)),
+        "hydra.job.name": f"{job.job.config_name}_process_{rank}",
+        "hydra.output_subdir": "null",
+    }
+    of_sweep = [key for key in ("num", "id") if not OmegaConf.is_missing(job.job, key)]
+    own |= {f"hydra.job.{key}": job.job[key] for key in of_sweep}
+    return [
+        sys.executable,
+        str(script),
+        *further,
+        *job.overrides.task,
+        *typed,
+        *(f"{key}={value}" for key, value in own.items()),
     ]
-    for key in ("num", "id"):  # where it is one of a sweep
-        if not OmegaConf.is_missing(job.job, key):
-            own.append(f"hydra.job.{key}={job.job[key]}")
-    return [sys.executable, str(script), *further, *job.overrides.task, *typed, *own]
 
 
 def plugins_of(devices: Any) -> list[Any]:

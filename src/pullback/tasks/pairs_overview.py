@@ -29,8 +29,7 @@ def verdict_columns(verdict: Verdict | None) -> dict[str, Any]:
     if verdict is None:
         return {}
     expected = {"expected_error": round(verdict.expected_error, 4)} if verdict.is_expected else {}
-    expected |= {"unit": verdict.unit}
-    return {"verdict": verdict.level, **expected, "why": "; ".join(verdict.why)}
+    return {"verdict": verdict.level, **expected, "unit": verdict.unit, "why": "; ".join(verdict.why)}
 
 
 def print_pairs(rows: Sequence[Row], *, console: Console | None = None) -> None:

@@ -186,7 +186,8 @@ def test_a_flow_is_written_byte_for_byte_as_in_tss(tmp_path):
         (lambda content: content + b"1234", "it is damaged"),
         (lambda content: content[:10], "10 bytes hold no flow"),
         (lambda content: b"", "0 bytes hold no flow"),
-        (lambda content: b"HEIP" + content[4:], r"begins with b'HEIP'.* b'PIEH'"),
+        (lambda content: b"PIEX" + content[4:], r"begins with b'PIEX'.* b'PIEH'"),
+        (lambda content: b"HEIP" + content[4:], "big-endian"),
         (lambda content: content[:4] + struct.pack("<ii", -7, -5) + content[12:], "it is damaged"),
     ],
 )

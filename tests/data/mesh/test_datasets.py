@@ -7,7 +7,8 @@ import pytest
 from tests.fakes import body, write_faust, write_mesh, write_shape
 
 from pullback.data.errors import ListError, MissingDataError
-from pullback.data.mesh.dataset import ShapeFiles, read_names
+from pullback.data.mesh.dataset import ShapeFiles
+from pullback.data.mesh.lists import read_names
 from pullback.data.mesh.selection import NoPairs, at_least_two
 from pullback.data.mesh.sets.faust import Faust
 from pullback.data.mesh.sets.folder import Folder
@@ -70,7 +71,7 @@ def test_a_complete_split_is_accepted_even_if_the_other_one_is_absent(tmp_path):
 
 def test_an_absent_data_set_says_where_it_was_looked_for(tmp_path):
     with pytest.raises(
-        MissingDataError, match=r"FAUST_r \(it does not exist\) for off/ with corres/ or shapes/ with correspondences/"
+        MissingDataError, match=r"FAUST_r \(it does not exist\) for off/ \(shapes/, vtx_5k/\) with corres/"
     ):
         Faust(tmp_path / "FAUST_r").shapes("train")
     (tmp_path / "FAUST_r").mkdir()
@@ -131,7 +132,7 @@ def test_contradictory_lists_are_refused(own_meshes):
     with pytest.raises(ValueError, match=r"1 names are in both train\.txt and test\.txt \(scan2\)"):
         Folder(own_meshes).shapes("test")
     write_listing(own_meshes / "test.txt", ["scan3", "scan77"])
-    with pytest.raises(MissingDataError, match=r"test\.txt \(line 2\) names 1 shapes without a mesh file: scan77"):
+    with pytest.raises(MissingDataError, match=r"test\.txt \(line 2\) names 1 shapes .* not have: scan77"):
         Folder(own_meshes).shapes("test")
 
 
@@ -145,8 +146,9 @@ def test_ground_truth_in_a_folder_is_found_and_gaps_are_told(own_meshes, caplog)
 
 
 def test_two_meshes_of_one_name_are_refused(own_meshes):
-    shutil.copy(own_meshes / "scan3.off", own_meshes / "scan3.obj")
-    with pytest.raises(ValueError, match=r"scan3\.obj and scan3\.off would both be called scan3"):
+    shutil.copy(own_meshes / "scan3.off", own_meshes / "scan3.ply.gz")
+    (own_meshes / "scan3.off").rename(own_meshes / "scan3.obj")
+    with pytest.raises(ValueError, match=r"scan3\.obj and scan3\.ply\.gz would both be called scan3"):
         Folder(own_meshes).shapes("train")
 
 

@@ -12,10 +12,9 @@ from tests.fuzzing import REFUSED, RIGHT, Subject, damaged_samples, verdict
 from tests.mesh_files import FACES, MESHES, stl_text
 from tests.scene_files import SCENES, VTU
 
-from pullback.data.mesh.dataset import read_names
 from pullback.data.mesh.formats import count_vertices
 from pullback.data.mesh.io import count_rows, read_landmarks, read_mesh_file, read_vts
-from pullback.data.mesh.lists import listed_splits
+from pullback.data.mesh.lists import listed_splits, read_names
 from pullback.data.mesh.readers.obj import obj_at_once, read_obj_by_line
 from pullback.data.mesh.readers.off import off_at_once, read_off_by_line
 from pullback.data.mesh.readers.source import FileMesh, Source

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 from pullback.data.errors import MissingDataError, TooFewPairs
 from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles
 from pullback.data.mesh.library import ShapeLibrary
+from pullback.data.mesh.lying import lying_of, placing_of
 from pullback.data.mesh.pairs import Selection, ShapePairDataset, check_landmark_counts
-from pullback.data.mesh.placing import Misalignment, misalignment
+from pullback.data.mesh.placing import Misalignment
 from pullback.data.mesh.preparation import Job, prepare_all
 from pullback.data.mesh.sampling import PairSampler, ResumableLoader
 from pullback.data.mesh.selection import (
@@ -137,13 +138,17 @@ class PairDataModule(LightningDataModule):
     def _measure(
         self, named: Sequence[tuple[str, ShapePairDataset]], places: Mapping[ShapeFiles, ndarray | None]
     ) -> None:
-        """Tells how the shapes of each data set lie that have landmarks in common."""
+        """Tells how the shapes of each data set lie, and what ``data.align`` has done to them."""
         for name in dict.fromkeys(name for name, _ in named):
-            shapes = dict.fromkeys(files for other, pairs in named if other == name for files in pairs.used())
-            known = [where for files in shapes if (where := places[files]) is not None]
-            if len(known) > 1 and len({where.shape for where in known}) == 1:
-                found = self.misalignments[name] = misalignment(known)
+            sets = [pairs for other, pairs in named if other == name]
+            if (found := lying_of(sets, places)) is not None:
+                self.misalignments[name] = found
                 log.info("%s: %s", name, found)
+            done, doubtful = placing_of(sets, Path(self.cache_dir))
+            if done:
+                log.info("%s: data.align=%s: %s", name, self.settings.align, done)
+            if doubtful:
+                log.warning("%s: data.align=%s: %s", name, self.settings.align, doubtful)
 
     def train_dataloader(self) -> DataLoader:
         world, rank = (1, 0) if self.trainer is None else (self.trainer.world_size, self.trainer.global_rank)

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from pullback.data.mesh.dataset import PairTruth, ShapeFiles, ShapePairFiles
 from pullback.data.mesh.library import LoadedShape, ShapeLibrary
 from pullback.geometry.cleaning import MeshError
-from pullback.types import ShapePair
+from pullback.types import Shape, ShapePair
 
 PROTOCOLS = ("unordered", "ordered", "ordered_self")
 
@@ -88,6 +88,14 @@ class ShapePairDataset(Dataset[ShapePair]):
             None if self.geodesics is None else self.library.geodesics(files.shape1, self.geodesics, truths=truths)
         )
         return ShapePair(first.shape, second.shape, *corr, mirrored, geodesics)
+
+    def corresponding(self, index: int) -> tuple[Shape, Shape, Int[Tensor, " t"], Int[Tensor, " t"]]:
+        """The shapes of a pair with ground truth, and its corresponding vertices."""
+        files = self.pairs[index]
+        first, second = self.library.load(files.shape1), self.library.load(files.shape2)
+        corr = corresponding(files, first, second)
+        assert corr is not None
+        return first.shape, second.shape, *corr
 
     def followed_by(self, other: "ShapePairDataset") -> "ShapePairDataset":
         """These pairs and after them those of the other set. No pair joins shapes of the two."""

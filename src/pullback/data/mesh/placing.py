@@ -18,7 +18,14 @@ from pullback.data.mesh.formats import content_of
 from pullback.data.mesh.io import read_mesh_file
 from pullback.geometry.cleaning import clean_mesh
 from pullback.geometry.common_frame import CommonFrame, Placement
-from pullback.geometry.rigid import SurfaceSample, mean_rotation, rotation_angles, rotations_to_mean, surface_sample
+from pullback.geometry.rigid import (
+    SurfaceSample,
+    best_rotation,
+    mean_rotation,
+    rotation_angles,
+    rotations_to_mean,
+    surface_sample,
+)
 from pullback.stages import stage
 
 # Part of the cache keys: to be raised whenever a rotation changes.
@@ -29,10 +36,11 @@ _LARGE, _SHARE = 45.0, 0.8  # degrees: a set of which a fifth is turned by more 
 
 @dataclass(frozen=True)
 class Misalignment:
-    """By how many degrees the shapes of a set are turned against their mean shape."""
+    """By how many degrees the shapes of a set are turned against their mean shape, or those of pairs."""
 
     angles: tuple[float, ...]
     how: str  # known by
+    what: str = "shapes are turned against their mean shape"
 
     @property
     def is_large(self) -> bool:
@@ -42,7 +50,7 @@ class Misalignment:
     def __str__(self) -> str:
         median, most_of_them, most = np.quantile(self.angles, [0.5, 0.9, 1])
         figures = f"{median:.0f}° (median), {most_of_them:.0f}° (90 %), {most:.0f}° (at most)"
-        return f"{len(self.angles)} shapes are turned against their mean shape by {figures}, {self.how}"
+        return f"{len(self.angles)} {self.what} by {figures}, {self.how}"
 
 
 def misalignment(points: Sequence[Float[ndarray, "t 3"]]) -> Misalignment:
@@ -53,6 +61,14 @@ def misalignment(points: Sequence[Float[ndarray, "t 3"]]) -> Misalignment:
         rotations_to_mean(np.stack([each / size for each, size in zip(centred, sizes, strict=True)]))
     )
     return Misalignment(tuple(angles.tolist()), "by ground truth")
+
+
+def misalignment_of_pairs(points: Sequence[tuple[Float[ndarray, "_ 3"], Float[ndarray, "_ 3"]]]) -> Misalignment:
+    """Of pairs of shapes of which corresponding points are known."""
+    turned = np.stack([best_rotation(one, other) for one, other in points])
+    return Misalignment(
+        tuple(rotation_angles(turned).tolist()), "by ground truth", "pairs of shapes are turned against each other"
+    )
 
 
 def estimated_misalignment(paths: Sequence[Path], references: Sequence[Path]) -> Misalignment:

@@ -4,8 +4,9 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, Split, require_files, require_tree
+from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, Split
 from pullback.data.mesh.lists import listed_splits
+from pullback.data.mesh.tree import require_files, require_tree
 
 
 class PublishedSet(MeshDataset):
@@ -42,7 +43,18 @@ class PublishedSet(MeshDataset):
         tree = require_tree(self.root, wanted=self.wanted, source=self.source)
         if self.allow_missing:
             return [tree.files(name) for name in names if name in tree.meshes]
-        return require_files(tree, names, root=self.root, source=self.source)
+        advice = f"dataset.{self.name}.allow_missing=true makes do with what is there"
+        return require_files(tree, names, root=self.root, source=f"{advice}. {self.source}")
+
+    @property
+    def pairs_rule(self) -> str:
+        """What sets the test shapes apart from the published ones."""
+        named, there = self.split_names("test"), self.shapes("test")
+        without = sum(files.vts is None for files in there)
+        rules = [f"the split of {self.lists.name}/"] if self.lists is not None else []
+        rules += [f"{len(there)} of the {len(named)} test shapes"] if len(there) < len(named) else []
+        rules += [f"{without} of them without ground truth"] if without else []
+        return ", ".join(rules)
 
     def split_names(self, split: Split) -> list[str]:
         """The names of the shapes of a split: those of ``lists`` where given, else the published ones."""

@@ -8,8 +8,9 @@ from typing import TypeVar
 import numpy as np
 
 from pullback.data.errors import MissingDataError
-from pullback.data.mesh.dataset import MeshDataset, MeshTree, ShapeFiles, ShapePairFiles, Split, find_tree
+from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles, Split
 from pullback.data.mesh.pairs import all_pairs, pairs_within
+from pullback.data.mesh.tree import find_tree
 from pullback.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -91,15 +92,24 @@ def references_of(dataset: MeshDataset, align: str | None) -> tuple[Path, ...]:
     if align is None:
         return ()
     if align == OWN:
-        return tuple(files.mesh for files in take_evenly(dataset.shapes("train") or dataset.shapes("test"), REFERENCES))
+        return tuple(files.mesh for files in take_evenly(_of_one_split(dataset), REFERENCES))
     folder = Path(align)
-    tree = (find_tree(folder) or MeshTree.of(folder, None)) if folder.is_dir() else None
-    if tree is None or len(tree.meshes) < 2:
-        found = "no folder" if tree is None else f"a folder with {len(tree.meshes)} meshes"
+    tree = find_tree(folder)
+    meshes = [] if tree is None else list(tree.meshes.values())
+    if len(meshes) < 2:
+        found = f"a folder with {len(meshes)} meshes" if folder.is_dir() else "no folder"
         raise MissingDataError(
             f"data.align={align} is {found}: give one that holds shapes of this kind, or data.align=own"
         )
-    return tuple(take_evenly(list(tree.meshes.values()), REFERENCES))
+    return tuple(take_evenly(meshes, REFERENCES))
+
+
+def _of_one_split(dataset: MeshDataset) -> list[ShapeFiles]:
+    """The training shapes, or the test shapes of a set that has no others here."""
+    try:
+        return dataset.shapes("train") or dataset.shapes("test")
+    except MissingDataError:
+        return dataset.shapes("test")
 
 
 def draw_some(items: Sequence[T], most: int | None, *, seed: int) -> list[T]:

@@ -1,13 +1,13 @@
 """What an evaluation on meshes reports: geodesic errors of point maps, under their protocol."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
 
 from pullback.metrics.geodesic import PairScore, pck_curve
-from pullback.tasks.results import PairOutcome, Result
+from pullback.tasks.results import PairOutcome, Result, TableRow
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,39 @@ class DatasetResult(Result):
 
     protocol: EvalProtocol
     pairs: Sequence[PairResult] = field(default_factory=list)
+    parts_of: Callable[[str, str], Sequence[str]] | None = None  # as ``MeshDataset.parts_of``; None: no parts
 
     def metrics(self) -> dict[str, float | None]:
         from pullback.metrics.averages import aggregate, standard_metrics  # torchmetrics is slow to import
 
         return aggregate(self.scores, {**standard_metrics(), **self.further})
 
+    def rows(self) -> list[TableRow]:
+        parts = self.parts().items()
+        return super().rows() + [
+            TableRow(f"{self.dataset}: {name}", len(part.scores), len(part.failed), part.metrics())
+            for name, part in parts
+        ]
+
+    def parts(self) -> dict[str, "DatasetResult"]:
+        """The results on each part of the data set that is not the whole, by its name."""
+        found: dict[str, list[PairResult]] = {}
+        parts_of = self.parts_of or (lambda shape1, shape2: ())
+        for pair in self.pairs:
+            for name in parts_of(pair.shape1, pair.shape2):
+                found.setdefault(name, []).append(pair)
+        return {
+            name: replace(self, pairs=pairs, parts_of=None)
+            for name, pairs in sorted(found.items())
+            if len(pairs) < len(self.pairs)
+        }
+
     def details(self) -> dict[str, Any]:
-        return {"pck_curve": self.pck_curve()}
+        parts = {
+            name: {"pairs": len(part.scores), "failed": len(part.failed), "metrics": part.metrics()}
+            for name, part in self.parts().items()
+        }
+        return {"pck_curve": self.pck_curve()} | ({"parts": parts} if parts else {})
 
     def pck_curve(self) -> dict[str, list[float]] | None:
         """``thresholds`` (units of √area) and ``pck`` (share of the landmarks of all pairs within each), for a plot."""

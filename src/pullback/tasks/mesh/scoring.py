@@ -1,6 +1,6 @@
 """Scores of stored point maps of meshes: no model, no network, only maps, landmarks and distances."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pullback.metrics.geodesic import PairScore, score_pair
@@ -22,10 +22,12 @@ def score_store(
     protocol: EvalProtocol,
     further: "Mapping[str, Metric] | None" = None,
     progress: Callable[[int], None] | None = None,
+    parts_of: Callable[[str, str], Sequence[str]] | None = None,
 ) -> DatasetResult:
     """Scores the stored point map of every pair; a pair without a fitting one has failed.
 
-    ``further`` metrics join the standard ones. ``progress`` is called with 1 after each pair.
+    ``further`` metrics join the standard ones. ``progress`` is called with 1 after each pair. ``parts_of``: see
+    ``MeshDataset.parts_of``.
     """
 
     def score(prediction: Prediction, pair: ShapePair) -> PairScore:
@@ -35,4 +37,4 @@ def score_store(
         return PairResult(pair.shape1.name, pair.shape2.name, score, **rest)
 
     outcomes = score_pairs(store, pairs, score, outcome, progress=progress)
-    return DatasetResult(dataset, split, protocol, outcomes, further or {})
+    return DatasetResult(dataset, split, protocol, outcomes, further or {}, parts_of)

@@ -5,15 +5,17 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
+from zipfile import is_zipfile
 
 from torch import Tensor, nn
 
+from pullback.data.kinds import FOREIGN, kind_of_file
 from pullback.errors import UserError
 from pullback.moved import with_present_names
 from pullback.nn.descriptor import Descriptor
 from pullback.nn.finite import check_weights
 from pullback.nn.foreign_weights import ForeignWeightsError, FoundNetwork, find_network, load_foreign
-from pullback.nn.weight_files import WeightsFileError, read_tensors, tensors_of
+from pullback.nn.weight_files import MoreThanTensorsError, WeightsFileError, read_tensors, tensors_of
 from pullback.plain_data import plain_data
 from pullback.tasks.training.shipped import weights_file
 
@@ -159,10 +161,21 @@ def _content_of(path: Path) -> Any:
         )
     try:
         return read_tensors(path)
-    except WeightsFileError as error:
+    except MoreThanTensorsError as error:
         raise ForeignWeightsError(
-            f"weights={path} is damaged, or holds more than tensors and plain "
-            f"data ({error}), which is not read because it "
+            f"weights={path} holds more than tensors and plain data ({error}), which is not read because it "
             "could execute code; where you trust it: torch.save(torch.load(FILE, "
             'weights_only=False)["networks"], "weights.pth")'
         ) from error
+    except WeightsFileError as error:
+        what, advice = _instead_of_weights(path)
+        raise ForeignWeightsError(f"weights={path} is {what} ({error}): {advice}") from error
+
+
+def _instead_of_weights(path: Path) -> tuple[str, str]:
+    """What a file is that holds no tensors, and what to do."""
+    kind = kind_of_file(path)
+    if kind in ("a web page", "a pointer of Git LFS", "a compressed file (gzip)") or is_zipfile(path):
+        kind = kind or "a ZIP archive"
+        return kind, FOREIGN[kind].replace("picture inside", "file of weights inside").replace("picture", "file")
+    return "damaged, or no file of weights", "download it again, or give another"

@@ -10,9 +10,11 @@ from jaxtyping import Int
 from numpy import ndarray
 
 from pullback.data.errors import MissingDataError, shorten
-from pullback.data.mesh.dataset import LAYOUTS, MeshDataset, MeshTree, ShapeFiles, ShapePairFiles, Split, read_names
+from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles, Split
 from pullback.data.mesh.io import read_vts
+from pullback.data.mesh.lists import check_apart, read_names
 from pullback.data.mesh.pairs import pair_indices
+from pullback.data.mesh.tree import MeshTree, place_where
 from pullback.geometry.cleaning import MeshError
 
 PAIRINGS = ("intra", "inter")
@@ -74,9 +76,15 @@ class _Folders:
     truth: str
     cross: str
 
+    def are_in(self, place: Path) -> bool:
+        return any((place / self.meshes.format(name)).is_dir() for name in CLASSES)
+
 
 _LAYOUTS = (
-    *(_Folders(f"{meshes}/{{}}", f"{truth}/{{}}", f"{truth}/{_CROSS}") for meshes, truth in LAYOUTS),
+    *(
+        _Folders(f"{meshes}/{{}}", f"{truth}/{{}}", f"{truth}/{_CROSS}")
+        for meshes, truth in (("off", "corres"), ("shapes", "correspondences"))
+    ),
     _Folders("{}", "{}/corres", _CROSS),  # DeformingThings4DMatching
 )
 
@@ -121,7 +129,7 @@ class Dt4d(MeshDataset):
         self.name = f"dt4d_{pairing}"
         self.pairing = pairing
         self.protocol = protocol
-        self.lists = self.root if lists is None else Path(lists)
+        self.lists = None if lists is None else Path(lists)
         self.allow_missing = allow_missing
 
     @property
@@ -181,50 +189,68 @@ class Dt4d(MeshDataset):
                     )
 
     def _cross_files(self) -> dict[tuple[str, str], Path]:
-        folder = self.root / self._folders().cross
+        place, folders = self._folders()
+        folder = place / folders.cross
         paths = {(a, b): folder / f"{a}_{b}.vts" for a in CLASSES for b in CLASSES}
         return {classes: path for classes, path in paths.items() if path.is_file()}
 
     def _listed(self, split: Split) -> list[str]:
-        path = self.lists / f"{split}.txt"
-        if not path.is_file():
-            raise MissingDataError(f"looked for {path}, the {split} shapes as class/name a line.\n{_SOURCE}")
-        return read_names(path)
+        folder = self._folders()[0] if self.lists is None else self.lists
+        paths = {split: folder / f"{split}.txt" for split in ("train", "test")}
+        if not paths[split].is_file():
+            raise MissingDataError(
+                f"looked for {paths[split]}, the {split} shapes as class/name a line. Where your copy has no lists, "
+                f"write it: crypto/Pose000, one a line.\n{_SOURCE}"
+            )
+        lists = {
+            name: [_class_and_name(each) for each in read_names(path)] for name, path in paths.items() if path.is_file()
+        }
+        check_apart(folder, lists)
+        return lists[split]
 
     def _present(self) -> dict[str, ShapeFiles]:
         """The shapes that are there.
 
         The first of each class may lack a ``.vts`` file: it is the template that the others point to.
         """
-        folders = self._folders()
+        place, folders = self._folders()
         found: dict[str, ShapeFiles] = {}
         for name in CLASSES:
-            meshes = self.root / folders.meshes.format(name)
+            meshes = place / folders.meshes.format(name)
             if not meshes.is_dir():
                 continue
-            truth = self.root / folders.truth.format(name)
+            truth = place / folders.truth.format(name)
             tree = MeshTree.of(meshes, truth)
             shapes = [tree.files(stem) for stem in tree.meshes]
             without = [files.name for files in shapes[1:] if files.vts is None]
-            if without:
+            if without and not self.allow_missing:
                 raise MissingDataError(
                     f"{meshes}: {len(without)} shapes have no .vts file in {truth} ({shorten(without)}), but "
                     "only the first "
                     f"of a class, its template, can do without.\n{_SOURCE}"
                 )
             found |= {
-                f"{name}/{files.name}": ShapeFiles(f"{name}/{files.name}", files.mesh, files.vts) for files in shapes
+                f"{name}/{files.name}": ShapeFiles(f"{name}/{files.name}", files.mesh, files.vts)
+                for files in shapes
+                if files.name not in without
             }
         return found
 
-    def _folders(self) -> _Folders:
+    def _folders(self) -> tuple[Path, _Folders]:
+        """The folder in which a release lies, and how."""
         for folders in _LAYOUTS:
-            if any((self.root / folders.meshes.format(name)).is_dir() for name in CLASSES):
-                return folders
+            place = place_where(self.root, folders.are_in)
+            if folders.are_in(place):
+                return place, folders
         state = "exists, but has neither of them" if self.root.is_dir() else "does not exist"
         raise MissingDataError(
             f"looked in {self.root} (it {state}) for off/crypto/ … with corres/crypto/ …, or crypto/ … .\n{_SOURCE}"
         )
+
+
+def _class_and_name(written: str) -> str:
+    """``crypto/Pose000`` for a line of a list that may put further folders in front of it."""
+    return "/".join(written.replace("\\", "/").split("/")[-2:])
 
 
 def _class_of(name: str) -> str:

@@ -4,18 +4,11 @@ import hashlib
 import logging
 from pathlib import Path
 
-from pullback.data.errors import ListError, MissingDataError, shorten
-from pullback.data.mesh.dataset import (
-    LAYOUTS,
-    MeshDataset,
-    MeshTree,
-    ShapeFiles,
-    Split,
-    find_tree,
-    numbered_names,
-    split_trees,
-)
+from pullback.data.errors import MissingDataError, shorten
+from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, Split
 from pullback.data.mesh.io import MESH_SUFFIXES
+from pullback.data.mesh.lists import has_lists, listed_splits
+from pullback.data.mesh.tree import MESHES, MeshTree, find_tree, place_where, split_trees
 from pullback.ranges import at_least, within
 
 log = logging.getLogger(__name__)
@@ -24,10 +17,10 @@ log = logging.getLogger(__name__)
 class Folder(MeshDataset):
     """The meshes in ``root``, in ``root/off`` (``root/shapes``), or in ``root/shapes_train`` and ``root/shapes_test``.
 
-    Ground truth, if any, lies in ``root/corres`` (``root/correspondences``): ``NAME.vts`` for ``NAME.off``. Who belongs
+    Ground truth, if any, lies in ``root/corres`` or beside the meshes: ``NAME.vts`` for ``NAME.off``. Who belongs
     to which split say ``root/train.txt`` and ``root/test.txt`` (one name a line; with one of them, the other split is
     the rest), or the folders shapes_train and shapes_test; without any, ``test_share`` of the shapes are test shapes,
-    chosen by a hash of ``seed`` and name.
+    two at least of four or more, chosen by a hash of ``seed`` and name.
     """
 
     advice_on_splits = (
@@ -58,45 +51,24 @@ class Folder(MeshDataset):
         return files
 
     def _tree(self) -> MeshTree:
-        tree = find_tree(self.root) if self.root.is_dir() else None
-        if tree is None and self.root.is_dir():
-            truth = next((self.root / folder for _, folder in LAYOUTS if (self.root / folder).is_dir()), None)
-            tree = MeshTree.of(self.root, truth)
+        tree = find_tree(self.root)
         if tree is None or not tree.meshes:
             state = "has no such file" if self.root.is_dir() else "does not exist"
-            where = " or ".join(f"{self.root / meshes}" for meshes, _ in LAYOUTS)
+            below = sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
+            found = f". It has the folders {shorten(below)}" if below else ""
             raise MissingDataError(
-                f"looked for meshes ({', '.join(MESH_SUFFIXES)}) in {self.root} ({state}) and in {where}. "
-                "Give their folder: dataset.folder.root=DIR"
+                f"looked for meshes ({', '.join(MESH_SUFFIXES)}) in {self.root} ({state}) and in its folders "
+                f"{', '.join(MESHES)}{found}. Give their folder: dataset.folder.root=DIR"
             )
         return tree
 
     def _split(self, names: list[str]) -> dict[str, list[str]]:
-        lists = {
-            split: self._listed(split, names) for split in ("train", "test") if (self.root / f"{split}.txt").is_file()
-        }
-        if not lists and (trees := split_trees(self.root)):
-            lists = {split: list(tree.meshes) for split, tree in trees.items()}
-        if not lists:
-            ranked = sorted(names, key=lambda name: hashlib.sha256(f"{self.seed} {name}".encode()).digest())
-            lists["test"] = sorted(ranked[: round(self.test_share * len(names))])
-        for split, other in (("train", "test"), ("test", "train")):
-            if split not in lists:
-                taken = set(lists[other])
-                lists[split] = [name for name in names if name not in taken]
-        both = sorted(set(lists["train"]) & set(lists["test"]))
-        if both:
-            raise ListError(
-                f"{self.root}: {len(both)} names are in both train.txt and "
-                f"test.txt ({shorten(both)}): strike them from one"
-            )
-        return lists
-
-    def _listed(self, split: str, names: list[str]) -> list[str]:
-        path = self.root / f"{split}.txt"
-        known, listed = set(names), numbered_names(path)
-        unknown = {name: line for line, name in listed if name not in known}
-        if unknown:
-            what = f"{path} (line {min(unknown.values())}) names {len(unknown)} shapes without a mesh file"
-            raise MissingDataError(f"{what}: {shorten(sorted(unknown))}. Correct it")
-        return [name for _, name in listed]
+        place = place_where(self.root, has_lists)
+        if has_lists(place):
+            return listed_splits(place, names)
+        if trees := split_trees(self.root):
+            return {split: list(tree.meshes) for split, tree in trees.items()}
+        ranked = sorted(names, key=lambda name: hashlib.sha256(f"{self.seed} {name}".encode()).digest())
+        count = round(self.test_share * len(names))
+        test = set(ranked[: 2 if count == 1 and len(names) > 3 else count])  # a pair needs two
+        return {"train": [name for name in names if name not in test], "test": sorted(test)}

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from pullback.data.errors import MissingDataError
-from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, Split, read_names, require_files, require_tree
+from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, Split
+from pullback.data.mesh.lists import read_names
+from pullback.data.mesh.tree import require_files, require_tree
 
 _SOURCE = (
     "The data set is part of the repository: restore it with `git checkout -- data/humans`, or make it anew with "

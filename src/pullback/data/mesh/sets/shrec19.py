@@ -16,18 +16,18 @@ from pullback.data.errors import MissingDataError, shorten
 from pullback.data.mesh.dataset import (
     FOR_TESTS_ONLY,
     MeshDataset,
-    MeshTree,
     ShapeFiles,
     ShapePairFiles,
     Split,
     SwappedTruth,
-    require_tree,
 )
 from pullback.data.mesh.io import read_numbers, read_vts
+from pullback.data.mesh.tree import MeshTree, require_tree
 from pullback.geometry.cleaning import MeshError
 from pullback.ranges import at_least
 
 DIRECTIONS = ("paper", "ulrssm")
+TURNED_ABOUT = frozenset({"28", "32"})  # of whose upper bodies many methods exchange left and right, front and back
 
 _NUMBERS = [number for number in range(1, 45) if number != 40]  # 40 is partial: no table has its pairs
 _PAIRS = 407
@@ -78,6 +78,19 @@ class DenseMap:
         return np.sort(np.random.default_rng(seed).choice(count, self.most, replace=False))
 
 
+def _numbers(without: int | str | Sequence[int | str], name: str) -> list[int]:
+    """The shapes that are left out. Raises ValueError for what is none, and where hardly any is left."""
+    given = [without] if isinstance(without, int | str) else list(without)
+    unknown = [each for each in given if not (str(each).isdecimal() and int(each) in _NUMBERS)]
+    advice = f"dataset.{name}.without=[28,32]"
+    if unknown:
+        raise ValueError(f"dataset.{name}.without names {unknown[0]}, but the shapes are 1 … 44 without 40: {advice}")
+    numbers = sorted({int(each) for each in given})
+    if len(_NUMBERS) - len(numbers) < 2:
+        raise ValueError(f"dataset.{name}.without leaves no pair: {advice} leaves out two shapes")
+    return numbers
+
+
 @lru_cache(maxsize=_PAIRS)
 def _read_map(path: Path, state: tuple[int, int] | None) -> Int[ndarray, " n2"]:
     images = (read_numbers(path) - 1).astype(np.int32)
@@ -101,7 +114,7 @@ class Shrec19(MeshDataset):
         name: str = "shrec19",
         direction: str = "paper",
         landmarks: int | None = None,
-        without: Sequence[int] = (),
+        without: int | str | Sequence[int | str] = (),
         allow_missing: bool = False,
     ):
         """The data set in ``root``, and how its maps are measured.
@@ -125,10 +138,7 @@ class Shrec19(MeshDataset):
         self.name = name
         self.direction = direction
         self.landmarks = landmarks
-        unknown = [number for number in without if number not in _NUMBERS]
-        if unknown:
-            raise ValueError(f"without names {unknown[0]}, but the shapes are 1 … 44 without 40: without=[28,32]")
-        self.without = sorted(set(without))
+        self.without = _numbers(without, name)
         self.allow_missing = allow_missing
 
     @property
@@ -137,7 +147,12 @@ class Shrec19(MeshDataset):
         at = "every vertex of A" if count is None else f"{count} vertices of A (drawn by the file's name)"
         left_out = "40" if not self.without else f"40 and without {', '.join(map(str, self.without))}"
         paper, published = f"T: A → B at {at}, errors on B", f"T: B → A at the images of {at}, errors on A"
-        return f"A_B.map as {paper if self.direction == 'paper' else published}, without shape {left_out}"
+        there = f", {count} of the {_PAIRS} maps" if (count := len(self._known_maps())) != _PAIRS else ""
+        return f"A_B.map as {paper if self.direction == 'paper' else published}, without shape {left_out}{there}"
+
+    def parts_of(self, shape1: str, shape2: str) -> Sequence[str]:
+        """Without the two scans that many methods turn about, unless they are left out anyway."""
+        return () if {shape1, shape2} & TURNED_ABOUT else [f"without {', '.join(sorted(TURNED_ABOUT))}"]
 
     def shapes(self, split: Split) -> list[ShapeFiles]:
         if split == "train":
@@ -151,9 +166,7 @@ class Shrec19(MeshDataset):
         return [ShapeFiles(str(number), tree.meshes[str(number)]) for number in _NUMBERS if str(number) in tree.meshes]
 
     def pairs(self, split: Split) -> list[ShapePairFiles]:
-        known = {files.name: files for files in self.shapes(split)}
-        maps = {} if split == "train" else _maps(self._tree())
-        listed = [self._pair(known[a], known[b], path) for (a, b), path in maps.items() if a in known and b in known]
+        listed = [] if split == "train" else [self._pair(*pair) for pair in self._known_maps()]
         if split == "test" and not self.allow_missing and len(listed) != _PAIRS:
             raise MissingDataError(
                 f"{self.root} has {len(listed)} files A_B.map for pairs without shape 40, but the data set has "
@@ -162,6 +175,12 @@ class Shrec19(MeshDataset):
             )
         lost = {str(number) for number in self.without}
         return [pair for pair in listed if not lost & {pair.shape1.name, pair.shape2.name}]
+
+    def _known_maps(self) -> list[tuple[ShapeFiles, ShapeFiles, Path]]:
+        """The maps A_B between shapes that are there, with A and B."""
+        known = {files.name: files for files in self.shapes("test")}
+        maps = _maps(self._tree()).items()
+        return [(known[a], known[b], path) for (a, b), path in maps if a in known and b in known]
 
     def _pair(self, a: ShapeFiles, b: ShapeFiles, path: Path) -> ShapePairFiles:
         truth = DenseMap(path, self.landmarks)
@@ -174,8 +193,7 @@ class Shrec19(MeshDataset):
 def _maps(tree: MeshTree) -> dict[tuple[str, str], Path]:
     """The files ``A_B.map`` by the names of A and B, in the order of their numbers."""
     found = {}
-    for path in () if tree.truth is None else tree.truth.iterdir():
-        names = re.fullmatch(r"(\d+)_(\d+)\.map", path.name)
-        if names:
+    for name, path in tree.truths.items():
+        if names := re.fullmatch(r"0*(\d+)_0*(\d+)\.map", name):
             found[names[1], names[2]] = path
     return dict(sorted(found.items(), key=lambda item: (int(item[0][0]), int(item[0][1]))))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from pullback.data.mesh.dataset import ShapeFiles, Split
 from pullback.data.mesh.lists import has_lists, listed_splits
 from pullback.data.mesh.published import PublishedSet
+from pullback.data.mesh.tree import place_where
 from pullback.ranges import at_least
 
 # Few of the file names say the species. This table was made by looking at the shapes; its families agree with the
@@ -104,12 +105,19 @@ class Smal(PublishedSet):
     def published_split(self, split: Split) -> list[str]:
         if self.split == "random":
             return _random_split(self.seed)[split]
-        if has_lists(self.root, files=_LISTS):
-            return listed_splits(self.root, sorted(species_by_name()), files=_LISTS)[split]
+        place = place_where(self.root, lambda place: has_lists(place, files=_LISTS))
+        if has_lists(place, files=_LISTS):
+            return listed_splits(place, sorted(species_by_name()), files=_LISTS)[split]
         return sorted(name for species in SPLIT_SPECIES[split] for name in SPECIES[species])
 
     def names(self) -> list[str]:
         return sorted(species_by_name())
+
+    def parts_of(self, shape1: str, shape2: str) -> Sequence[str]:
+        """Two of a species, by its name, or of different ones."""
+        species = species_by_name()
+        one, other = species[shape1], species[shape2]
+        return [one if one == other else "between species"]
 
     def held_out(self, shapes: Sequence[ShapeFiles], count: int) -> list[ShapeFiles]:
         """The last shapes of each species, in turn."""
