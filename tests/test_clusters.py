@@ -94,7 +94,9 @@ def test_jobs_at_the_same_time_give_the_table_of_jobs_in_turn(home, train, swept
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="needs pip install 'pullback[cluster]'")
     done = program(*train, "-m", *SWEEP, "cluster=local", f"hydra.sweep.dir={home / 'joblib'}")
     assert done.returncode == 0 and same(home / "joblib", swept)
-    assert done.stdout.rstrip().splitlines()[-1].startswith("| 1 "), "the sweep ends in its table"
+    *_, row, _, figure = done.stdout.rstrip().splitlines()
+    assert row.startswith("| 1 "), "the sweep ends in its table"
+    assert figure == f"written: {home / 'joblib' / 'sweep.png'}" and (home / "joblib" / "sweep.png").is_file()
 
 
 @pytest.mark.ray
