@@ -51,13 +51,18 @@ def test_a_sweep_of_seeds_alone_is_drawn_over_the_seeds(tmp_path):
         (["0.05", "0.1", "0.4"], "log", [0.05, 0.1, 0.4]),
         (["30", "40", "50"], "linear", [30, 40, 50]),
         (["0", "0.01", "1"], "linear", [0, 1, 2]),  # zero has no logarithm: side by side
-        (["adam", "sgd"], "linear", [0, 1]),
+        (["sgd", "adam"], "linear", [0, 1]),  # words as they come
     ],
 )
 def test_values_stand_where_they_belong_or_side_by_side(tmp_path, values, scale, places):
     axes = axes_of(sweep(tmp_path, *(f"a.w={value}" for value in values)))
     assert axes.get_xscale() == scale and list(axes.lines[0].get_xdata()) == places
     assert [tick.get_text() for tick in axes.get_xticklabels()] == values
+
+
+def test_no_line_joins_words(tmp_path):
+    assert axes_of(sweep(tmp_path / "words", "a.w=sgd", "a.w=adam")).lines[0].get_linestyle() == "None"
+    assert axes_of(sweep(tmp_path / "numbers", "a.w=1", "a.w=2")).lines[0].get_linestyle() == "-"
 
 
 def test_what_was_not_typed_for_a_job_is_its_default(tmp_path):

@@ -12,15 +12,16 @@ from pullback.figures.plot import dress, new_figure
 
 Points = dict[str, list[float]]  # by the value on the axis the figures of all its runs
 
+_LETTERS = 40  # of all values together, that have room beside each other
 _MANY_TIMES = 8  # a logarithmic axis, where the largest value is as many times the smallest
 
 
 def sweep_figure(panels: Mapping[str, Mapping[str, Points]], *, xlabel: str) -> Figure:
     """Metrics over swept values by title of the panel and label of the line, the panels side by side (three in a row).
 
-    Numbers stand where they belong on a linear or, if they span a factor of 8, a logarithmic axis; words, and numbers
-    that fit on neither, stand side by side. Several figures at a value: their mean, in a band from the lowest to the
-    highest. Raises ValueError when a panel is empty, or there is none.
+    Numbers stand where they belong on a linear or, if they span a factor of 8, a logarithmic axis, and side by side if
+    they fit on neither. Words stand side by side as they come, and no line joins them. Several figures at a value:
+    their mean, in a band from the lowest to the highest. Raises ValueError when a panel is empty, or there is none.
     """
     if not panels or not all(panels.values()):
         raise ValueError("a figure of a sweep needs at least one line")
@@ -28,7 +29,8 @@ def sweep_figure(panels: Mapping[str, Mapping[str, Points]], *, xlabel: str) -> 
     rows = math.ceil(len(panels) / columns)
     figure = new_figure(5.6 if columns == 1 else 4.4 * columns, (3.8 if columns == 1 else 3.4) * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    values = sorted({value for lines in panels.values() for points in lines.values() for value in points}, key=_rank)
+    found = dict.fromkeys(value for lines in panels.values() for points in lines.values() for value in points)
+    values = sorted(found, key=_rank)  # words keep their order
     labels = list(dict.fromkeys(label for lines in panels.values() for label in lines))
     for axes, (title, lines) in zip(grid, panels.items(), strict=False):
         dress(axes, xlabel=xlabel, title=title)
@@ -51,7 +53,8 @@ def _draw(
     if any(len(points[value]) > 1 for value in known):
         low, high = ([edge(points[value]) for value in known] for edge in (min, max))
         axes.fill_between(at, low, high, color=style["color"], alpha=0.18, linewidth=0)
-    axes.plot(at, means, label=label, marker="o", markersize=4, **style)
+    joined = {} if any(math.isfinite(_number(value)) for value in values) else {"linestyle": "none"}
+    axes.plot(at, means, label=label, marker="o", markersize=4, **(style | joined))
 
 
 def _arrange(axes: Axes, values: Sequence[str]) -> dict[str, float]:
@@ -67,15 +70,16 @@ def _arrange(axes: Axes, values: Sequence[str]) -> dict[str, float]:
             places = known
         elif spread < _MANY_TIMES:
             places = known
-    axes.set_xticks(places, values)
+    long = sum(map(len, values)) > _LETTERS
+    axes.set_xticks(places, values, rotation=30 if long else 0, ha="right" if long else "center")
     axes.xaxis.set_minor_locator(NullLocator())
     return dict(zip(values, places, strict=True))
 
 
-def _rank(value: str) -> tuple[bool, float, str]:
+def _rank(value: str) -> float:
     """Numbers by their size, then words."""
     number = _number(value)
-    return not math.isfinite(number), number if math.isfinite(number) else 0.0, value
+    return number if math.isfinite(number) else math.inf
 
 
 def _number(value: str) -> float:
