@@ -122,8 +122,6 @@ def with_seeds(lines: Sequence[Line], *, alone: bool = False) -> list[Line]:
     """The lines, and mean and spread behind those that differ by their seed alone.
 
     With ``alone`` the mean and spread take their place.
-
-    With ``alone`` it takes their place.
     """
     groups: dict[tuple[str, str], list[Line]] = {}
     for line in lines:
