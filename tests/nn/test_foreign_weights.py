@@ -240,7 +240,9 @@ def test_an_archive_around_a_file_is_to_be_unpacked(tmp_path):
 
 @pytest.mark.parametrize("name", ["peer.safetensors", "peer.pth"])
 def test_safetensors_are_known_by_their_content(tmp_path, tiny_shape, name):
-    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file = pytest.importorskip(
+        "safetensors.torch", reason="needs safetensors, pip install 'pullback[images]'"
+    ).save_file
     foreign = DiffusionNetOfUlrssm()
     save_file({key: value.contiguous() for key, value in foreign.state_dict().items()}, tmp_path / name)
     module = Module(gradient_features="ulrssm")

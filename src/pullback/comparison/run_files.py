@@ -136,12 +136,12 @@ def read_pairs(run: Path, numbers: str | None = None) -> list[dict[str, str]]:
     for line, row in rows:
         if None in row or None in row.values():
             raise RunError(f"{path}, line {line}: not as many cells as there are columns. {_AGAIN}")
-        if numbers and row.get(numbers) and not _reads_as_number(row[numbers]):
+        if numbers and row.get(numbers) and not reads_as_number(row[numbers]):
             raise RunError(f"{path}, line {line}: {numbers} is {row[numbers]!r}, not a number. {_AGAIN}")
     return [row for _, row in rows]
 
 
-def _reads_as_number(text: str) -> bool:
+def reads_as_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:

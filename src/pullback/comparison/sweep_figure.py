@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pullback.comparison.compare import PERCENT, Line, chosen, lines_of
 from pullback.comparison.records import Record, labels, records_of, run_folders
-from pullback.comparison.run_files import RunError, read_overrides
+from pullback.comparison.run_files import RunError, read_overrides, reads_as_number
 from pullback.runtime.doorway import telling
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _axis(options: Sequence[str], differing: Mapping[Path, Mapping[str, str]]) -
 
     def rank(option: str) -> tuple[bool, int]:
         values = {told[option] for told in differing.values()}
-        return all(map(_is_number, values)), len(values)
+        return all(map(reads_as_number, values)), len(values)
 
     return max(options, key=rank)
 
@@ -147,11 +147,3 @@ def _settings(typed: Sequence[str]) -> Iterator[tuple[str, str]]:
         option, _, value = text.lstrip("+~").partition("=")
         if not text.lstrip("+~").startswith(_NO_SETTING):
             yield option, value
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

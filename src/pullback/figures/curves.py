@@ -103,9 +103,9 @@ def read_training_log(path: str | Path) -> dict[str, Series]:
             )
         points: dict[str, dict[float, float]] = defaultdict(dict)
         for row in reader:
-            step = _number(row.get("step"))
+            step = number_or_nan(row.get("step"))
             for name in reader.fieldnames or []:
-                value = _number(row.get(name))
+                value = number_or_nan(row.get(name))
                 if name not in ("step", "epoch") and not math.isnan(value) and not math.isnan(step):
                     points[name][step] = value  # a resumed run repeats steps: the last one counts
     return {name: tuple(np.array(sorted(p.items())).T) for name, p in points.items()}
@@ -205,7 +205,7 @@ def _importance(name: str) -> tuple:
     return rank, "error" not in name, name
 
 
-def _number(cell: str | None) -> float:
+def number_or_nan(cell: str | None) -> float:
     """The value of a cell; NaN when it is empty, or cut short because the run is still writing."""
     try:
         return float(cell or "nan")

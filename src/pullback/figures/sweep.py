@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from pullback.figures.curves import LEGEND, line_style
+from pullback.figures.curves import LEGEND, line_style, number_or_nan
 from pullback.figures.plot import dress, new_figure
 
 Points = dict[str, list[float]]  # by the value on the axis the figures of all its runs
@@ -53,13 +53,13 @@ def _draw(
     if any(len(points[value]) > 1 for value in known):
         low, high = ([edge(points[value]) for value in known] for edge in (min, max))
         axes.fill_between(at, low, high, color=style["color"], alpha=0.18, linewidth=0)
-    joined = {} if any(math.isfinite(_number(value)) for value in values) else {"linestyle": "none"}
+    joined = {} if any(math.isfinite(number_or_nan(value)) for value in values) else {"linestyle": "none"}
     axes.plot(at, means, label=label, marker="o", markersize=4, **(style | joined))
 
 
 def _arrange(axes: Axes, values: Sequence[str]) -> dict[str, float]:
     """Where each value stands; sets scale and ticks of the axis."""
-    numbers = [_number(value) for value in values]
+    numbers = [number_or_nan(value) for value in values]
     known = [number for number in numbers if math.isfinite(number)]
     places = [float(place) for place in range(len(values))]
     if len(known) == len(values):
@@ -78,12 +78,5 @@ def _arrange(axes: Axes, values: Sequence[str]) -> dict[str, float]:
 
 def _rank(value: str) -> float:
     """Numbers by their size, then words."""
-    number = _number(value)
+    number = number_or_nan(value)
     return number if math.isfinite(number) else math.inf
-
-
-def _number(value: str) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return math.nan
