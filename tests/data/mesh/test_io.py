@@ -114,7 +114,7 @@ def test_ground_truth_counts_from_1_in_files_and_from_0_in_memory(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["1\n5\n3", "1.0\n5.0\n3.0\n", "1.000e+00\r\n5.000e+00\r\n3.000e+00\r\n", "  1 \n  5\n  3\n\n"]
+    "content", ["1\n5\n3", "1.0\n5.0\n3.0\n", "1.000e+00\r\n5.000e+00\r\n3.000e+00\r\n", "  1 \n  5\n  3\n\n", "1 5 3\n", "1 5\n3\n"]
 )
 def test_whole_numbers_are_read_however_they_are_written(tmp_path, content):
     assert read_vts(saved(tmp_path, "a.vts", content), n_vertices=5).tolist() == [0, 4, 2]
@@ -126,6 +126,8 @@ def test_whole_numbers_are_read_however_they_are_written(tmp_path, content):
         ("", "empty"),
         ("1\n2.5\n", "entry 2 is 2.5"),
         ("1\nnan\n", "entry 2 is nan"),
+        ("1 1\n2 4\n", "2 numbers in each line, but a ground truth file has one"),
+        ("1 0.5 0.2 0.3\n2 1 0 0\n", "4 numbers in each line"),
         ("1\nx\n", "not one vertex number a line"),
         ("1\n6\n", r"from 1 to 6, but the mesh has the vertices 1\.\.5.*another version of the mesh"),
         ("-1\n3\n", "from -1 to 3"),

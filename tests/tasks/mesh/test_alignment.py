@@ -29,3 +29,10 @@ def test_only_coordinates_of_shapes_that_do_not_lie_alike_are_told(caplog, descr
 def test_data_that_measure_nothing_are_passed_by(caplog):
     tell_misaligned(RawDescriptor(XYZ()), None)
     assert caplog.text == ""
+
+
+def test_an_alignment_that_did_not_help_is_not_advised_again(caplog):
+    data = SimpleNamespace(misalignments={"bodies": TURNED}, settings=SimpleNamespace(align="own"))
+    tell_misaligned(RawDescriptor(XYZ()), data)
+    assert "data.align=own did not help: use all rotations in training" in caplog.text
+    assert "Use data.align" not in caplog.text

@@ -17,6 +17,7 @@ from pullback.stages import stage
 from pullback.writing import write_text_atomically
 
 MESH_SUFFIXES = tuple(READERS)
+_COLUMNS = 4  # a list that is wrapped has more in a line; a table of vertices (and weights) does not
 
 
 def is_mesh_file(path: str | Path) -> bool:
@@ -118,14 +119,21 @@ def write_vts(path: str | Path, ids: Int[ndarray, " t"]) -> None:
 
 
 def read_numbers(path: Path, *, what: str = "ground truth file") -> Int[ndarray, " t"]:
-    """The whole numbers of a text file, one a line.
+    """The whole numbers of a text file, one a line, or many.
 
-    Raises MissingFileError, and MeshError with the line for anything else and for an empty file.
+    Raises MissingFileError, and MeshError with the line for anything else, for a table of a few columns (which of them
+    is meant?) and for an empty file.
     """
     text = read_text(path, what=what).rstrip("\0\x1a")
     if not text.strip():
         raise MeshError(f"{path}: the file is empty. Copy it again, or remove it to go without this {what}")
     lines = number_lines(text.encode())
+    if lines is not None and len(lines.count) > 1 and 1 < (columns := int(lines.count.min())) <= _COLUMNS:
+        if columns == lines.count.max():
+            raise MeshError(
+                f"{path}: {columns} numbers in each line, but a {what} has one. Keep the column of the vertex numbers, "
+                "counted from 1"
+            )
     values = _words_as_numbers(path, text) if lines is None else lines.values
     numbers = whole(values)  # some tools write whole numbers as 1.000e+00
     if numbers is None:

@@ -15,11 +15,14 @@ def tell_misaligned(backbone: nn.Module, data: Any) -> None:
     """
     if not any(getattr(part, "wants_alignment", False) for part in backbone.modules()):
         return
+    aligned = getattr(getattr(data, "settings", None), "align", None)
+    advice = "Use data.align=own, or all" if aligned is None else f"data.align={aligned} did not help: use all"
     for name, found in getattr(data, "misalignments", {}).items():
         if found.is_large:
             log.warning(
-                "%s: %s, and coordinates as input mean something else on each. Use data.align=own, or all rotations in "
-                "training: backbone.descriptor.axes=full",
+                "%s: %s, and coordinates as input mean something else on each. %s rotations in training: "
+                "backbone.descriptor.axes=full",
                 name,
                 found,
+                advice,
             )
