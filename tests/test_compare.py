@@ -19,7 +19,7 @@ PROTOCOL = {
 }
 
 
-def run(folder, *, pck=0.5, solver="closed_form", overrides=(), **protocol):
+def run(folder, *, pck=0.5, solver="closed_form", overrides=(), recipe=None, **protocol):
     """A folder as an evaluation on photographs leaves it."""
     metrics = {"pck@0.10": pck, "epe": 12.345, "keypoint_mse": None}
     parts = {
@@ -35,7 +35,7 @@ def run(folder, *, pck=0.5, solver="closed_form", overrides=(), **protocol):
     (folder / "config.yaml").write_text(
         yaml.safe_dump({"solver": {"_target_": "x.PatchMatching", "optimiser": {"mode": "paper"}}})
     )
-    choices = {"hydra": {"runtime": {"choices": {"fusion": "dinov2_sd", "solver": solver}}}}
+    choices = {"hydra": {"runtime": {"choices": {"fusion": "dinov2_sd", "solver": solver, "recipe": recipe}}}}
     (folder / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(choices))
     (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(["dataset=tss", *overrides]))
     return folder
@@ -76,6 +76,33 @@ def test_every_run_has_a_line_with_what_made_it(tmp_path, capsys):
     assert head == ["run", "data set", "method", "pairs", "pck@0.10, %", "epe"]
     assert first == ["one", "tss (test)", "dinov2_sd, closed_form", "4", "50.0", "12.35"]
     assert second == ["two", "tss (test)", "dinov2_sd, release, fusion.basis.layer=9", "4", "75.0", "12.35"]
+
+
+def test_settings_that_were_typed_for_all_runs_set_none_apart(tmp_path, capsys):
+    typed = ["data.samples=[100, 200]", "solver.blur=0.1"], ["data.samples=[100, 200]", "solver.blur=0.2"]
+    runs = [run(tmp_path / str(i), overrides=some) for i, some in enumerate(typed)]
+    assert [line[2] for line in table(capsys, *runs)[2:]] == [
+        "dinov2_sd, closed_form, solver.blur=0.1",
+        "dinov2_sd, closed_form, solver.blur=0.2",
+    ]
+    assert table(capsys, runs[0])[2][2] == "dinov2_sd, closed_form, data.samples=[100, 200], solver.blur=0.1"
+
+
+def test_recipes_are_named_where_they_differ(tmp_path, capsys):
+    lines = table(capsys, run(tmp_path / "a", recipe="fast"), run(tmp_path / "b", recipe="paper"))
+    assert [line[2].split(", ")[-1] for line in lines[2:]] == ["recipe=fast", "recipe=paper"]
+
+
+def test_a_folder_without_results_costs_the_others_nothing(tmp_path, capsys, caplog):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a.log").touch()
+    run(tmp_path / "a")
+    assert [line[0] for line in table(capsys, *sorted(tmp_path.iterdir()))[2:]] == ["a"]
+    assert f"left out: no metrics.json in {tmp_path / 'a.log'}, {tmp_path / 'b'} or below" in caplog.text
+
+
+def test_a_run_is_named_by_its_metrics_too(tmp_path, capsys):
+    assert table(capsys, run(tmp_path / "a") / "metrics.json")[2][0] == "a"
 
 
 def test_the_jobs_of_a_sweep_come_in_the_order_of_their_numbers(tmp_path, capsys):
@@ -135,7 +162,7 @@ def test_latex_escapes_what_it_must(tmp_path, capsys):
 
 
 def test_a_folder_without_runs_and_an_unknown_metric_are_refused(tmp_path, capsys):
-    assert f"no metrics.json in {tmp_path} or below it" in told(capsys, main, tmp_path)
+    assert f"no metrics.json in {tmp_path} or below" in told(capsys, main, tmp_path)
     message = told(capsys, main, run(tmp_path / "a"), "--metrics", "pck@0.15")
     assert "no run has the metric pck@0.15; there are pck@0.10, epe" in message
 

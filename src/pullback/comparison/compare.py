@@ -49,7 +49,7 @@ class Line:
 
     run: str
     dataset: str
-    method: str
+    method: tuple[str, ...]
     pairs: str
     metrics: Mapping[str, float | None]
     rules: Mapping[str, Any]  # of its protocol, without the method, and how many pairs count
@@ -103,7 +103,7 @@ def lines_of(run: Path, label: str, *, subsets: bool = False) -> Iterator[Line]:
         rules = {key: value for key, value in record.protocol.items() if key not in aside}
         rules |= {"scored pairs": result["pairs"]}
         same: dict[str, Any] = {
-            "method": method_of(record),
+            "method": tuple(method_of(record)),
             "rules": rules,
             "identity": record.identity,
             "seed": record.seed,
@@ -153,10 +153,11 @@ def over_seeds(group: Sequence[Line]) -> Line:
     )
 
 
-def method_of(record: Record) -> str:
-    """What made the figures, in words.
+def method_of(record: Record) -> list[str]:
+    """What made the figures.
 
-    The method's name, fusion or backbone, solver with its mode and, if any, the checkpoint's rule.
+    The method's name, fusion or backbone, solver with its mode, the checkpoint's rule and the recipe of a training, and
+    what was typed.
 
     Names are those typed on the command line (``.hydra/hydra.yaml``), else the classes in ``config.yaml``.
     """
@@ -172,8 +173,9 @@ def method_of(record: Record) -> str:
     mode = protocol.get("mode") or _mode(config.get("solver"))
     tuned = "" if record.fine_tuning in (None, "off") else f"fine-tuned ({record.fine_tuning})"
     how = solver if mode in (None, "", solver) else f"{solver} ({mode})"
-    words = [record.method, features, how, _weights(protocol), tuned, *_typed(run)]
-    return ", ".join(str(word) for word in words if word)
+    recipe = f"recipe={choices['recipe']}" if choices.get("recipe") else ""
+    words = [record.method, features, how, _weights(protocol), tuned, recipe, *_typed(run)]
+    return [str(word) for word in words if word]
 
 
 def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
@@ -217,8 +219,17 @@ def cells(lines: Sequence[Line], names: Sequence[str], marks: Sequence[str]) -> 
         "pairs",
         *(f"{name}, %" if name.startswith(PERCENT) else name for name in names),
     ]
+    several = len({line.run for line in lines}) > 1
+    alike = set.intersection(*(set(line.method) for line in lines)) if several else set()
+    shared = {word for word in alike if "=" in word}  # settings that set no run apart
     body = [
-        [f"{line.run} {mark}".strip(), line.dataset, line.method, line.pairs, *(_figure(name, line) for name in names)]
+        [
+            f"{line.run} {mark}".strip(),
+            line.dataset,
+            ", ".join(word for word in line.method if word not in shared),
+            line.pairs,
+            *(_figure(name, line) for name in names),
+        ]
         for line, mark in zip(lines, marks, strict=True)
     ]
     return heads, body

@@ -111,7 +111,7 @@ def titles_of(records: Sequence[Record], names: Sequence[str] | None = None) -> 
         if len(names) != len(records):
             raise RunError(f"{len(names)} names for {len(records)} maps: {'; '.join(r.label for r in records)}")
         return list(names)
-    words = [[record.dataset, *method_of(record).split(", ")] for record in records]
+    words = [[record.dataset, *method_of(record)] for record in records]
     apart = [[word for word in some if not all(word in other for other in words)] for some in words]
     return [
         ", ".join(word.removeprefix("solver.optimiser.") for word in some) or record.label

@@ -5,6 +5,7 @@ can change a figure (of the training's, too, where a checkpoint was evaluated), 
 """
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pullback.comparison.run_files import MissingRun, RunError, read_metrics, read_overrides, read_yaml
+from pullback.comparison.run_files import MissingRun, read_metrics, read_overrides, read_yaml
+from pullback.data.errors import shorten
 from pullback.moved import as_typed_now, with_present_names
 
+log = logging.getLogger(__name__)
+
+_METRICS = "metrics.json"
 # Keys of config.yaml that change no figure, or that stand there a second time.
 _ASIDE = (
     "ckpt",
@@ -110,22 +115,26 @@ class Record:
 def run_folders(folders: Sequence[Path]) -> list[Path]:
     """The folders that hold a metrics.json, in the order given; jobs of a sweep by their numbers.
 
-    Raises FileNotFoundError.
+    Says which folders hold none. Raises MissingRun where none of them does, and for a folder that is not there.
     """
-    found = []
+    found: list[Path] = []
+    without: list[str] = []
     for folder in folders:
         if not folder.exists():
             raise MissingRun(f"there is no folder {folder}; give the folder of a run, or one that holds runs")
-        if folder.is_file():
-            raise RunError(f"{folder} is a file; give the folder of the run")
-        below = (
-            [folder] if (folder / "metrics.json").is_file() else [path.parent for path in folder.rglob("metrics.json")]
-        )
+        if folder.name == _METRICS:
+            folder = folder.parent
+        below = [folder] if (folder / _METRICS).is_file() else [path.parent for path in folder.rglob(_METRICS)]
         if not below:
-            raise MissingRun(f"no metrics.json in {folder} or below it: no run there has finished its evaluation")
+            without.append(str(folder))
         found += sorted(
             below, key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
         )
+    if without:
+        none = f"no {_METRICS} in {shorten(without)} or below: no run there has finished its evaluation"
+        if not found:
+            raise MissingRun(none)
+        log.warning("left out: %s", none)
     return list(dict.fromkeys(found))
 
 

@@ -114,7 +114,11 @@ def test_ground_truth_counts_from_1_in_files_and_from_0_in_memory(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["1\n5\n3", "1.0\n5.0\n3.0\n", "1.000e+00\r\n5.000e+00\r\n3.000e+00\r\n", "  1 \n  5\n  3\n\n", "1 5 3\n", "1 5\n3\n"]
+    "content",
+    [
+        *("1\n5\n3", "1.0\n5.0\n3.0\n", "1.000e+00\r\n5.000e+00\r\n3.000e+00\r\n", "  1 \n  5\n  3\n\n"),
+        *("1 5 3\n", "1 5\n3\n"),
+    ],
 )
 def test_whole_numbers_are_read_however_they_are_written(tmp_path, content):
     assert read_vts(saved(tmp_path, "a.vts", content), n_vertices=5).tolist() == [0, 4, 2]

@@ -128,12 +128,12 @@ def read_numbers(path: Path, *, what: str = "ground truth file") -> Int[ndarray,
     if not text.strip():
         raise MeshError(f"{path}: the file is empty. Copy it again, or remove it to go without this {what}")
     lines = number_lines(text.encode())
-    if lines is not None and len(lines.count) > 1 and 1 < (columns := int(lines.count.min())) <= _COLUMNS:
-        if columns == lines.count.max():
-            raise MeshError(
-                f"{path}: {columns} numbers in each line, but a {what} has one. Keep the column of the vertex numbers, "
-                "counted from 1"
-            )
+    columns = set() if lines is None or len(lines.count) < 2 else set(lines.count.tolist())
+    if len(columns) == 1 and 1 < max(columns) <= _COLUMNS:
+        raise MeshError(
+            f"{path}: {max(columns)} numbers in each line, but a {what} has one. Keep the column of the vertex "
+            "numbers, counted from 1"
+        )
     values = _words_as_numbers(path, text) if lines is None else lines.values
     numbers = whole(values)  # some tools write whole numbers as 1.000e+00
     if numbers is None:
