@@ -16,12 +16,15 @@ Ids = slice | Tensor
 
 # Pairs of points from which strips of neighbouring query points pay for being found.
 _MANY_PAIRS = 2**20
-# Reference points from which bounds are cheaper than all products, if few enough points remain: for a search, which
-# does little else than one product, and for soft maps.
-_MANY_TO_SEARCH, _MANY_POINTS = 2**15, 2**14
+# Reference points from which bounds are cheaper than all products, if few enough points remain.
+_MANY_POINTS = 2**14
 _SHARE = 0.3
 # Strips that decide whether that is so.
 _TRIALS = 5
+# Strips whose distances to all clusters are found at once, which reads the centres once.
+_TOGETHER = 16
+# Rows of a strip that has candidates, of a soft map and of a search, which has less to do with each.
+_BOUNDED, _SEARCHED = LEAF, 2 * LEAF
 # Rows that are compared with all of a small reference set: fewer, larger products, between which threads wait for each
 # other less.
 _LONG_STRIP = 256
@@ -51,8 +54,9 @@ class Strips:
 
         On a CPU the rows of a strip are neighbours in the embedding, where that helps.
         """
-        many = len(near) >= (_MANY_POINTS if margin > 0 else _MANY_TO_SEARCH)
-        rows = _rows(query, len(near), many=many, compact=many or margin > 0)
+        many = len(near) >= _MANY_POINTS
+        count = (_BOUNDED if margin > 0 else _SEARCHED) if many else _LONG_STRIP
+        rows = _rows(query, len(near), count=count, compact=many or margin > 0)
         clusters = None
         if query.device.type == "cpu" and many:
             clusters = _clusters_that_pay(
@@ -67,19 +71,25 @@ class Strips:
         by at most ``margin``, and more; None stands for all columns.
         """
 
-        def on(rows: Ids) -> Result:
-            x = self.coordinates(rows)
-            return work(rows, x, None if self.clusters is None else self.clusters.candidates(x, margin=self.margin))
+        clusters = self.clusters
+        if clusters is None:
+            return each(lambda rows: work(rows, self.coordinates(rows), None), self.rows)
 
-        return each(on, self.rows)
+        def on(some: Sequence[Ids]) -> list[Result]:
+            of_rows = [self.coordinates(rows) for rows in some]
+            found = zip(some, of_rows, clusters.gaps(of_rows), strict=True)
+            return [work(rows, x, clusters.candidates(x, margin=self.margin, gap=gap)) for rows, x, gap in found]
+
+        together = [self.rows[i : i + _TOGETHER] for i in range(0, len(self.rows), _TOGETHER)]
+        return [result for some in each(on, together) for result in some]
 
 
-def _rows(query: Float[Tensor, "n2 p"], n1: int, *, many: bool, compact: bool) -> Sequence[Ids]:
+def _rows(query: Float[Tensor, "n2 p"], n1: int, *, count: int, compact: bool) -> Sequence[Ids]:
     # all products are needed: neighbouring rows gain nothing, long strips a little
     if query.device.type == "cpu" and not compact:
-        return [slice(start, start + _LONG_STRIP) for start in range(0, len(query), _LONG_STRIP)]
+        return [slice(start, start + count) for start in range(0, len(query), count)]
     if query.device.type == "cpu" and len(query) * n1 >= _MANY_PAIRS:
-        return compact_strips(query, rows=LEAF if many else _LONG_STRIP)
+        return compact_strips(query, rows=count)
     return list(row_strips(len(query), n1, query.device))
 
 
