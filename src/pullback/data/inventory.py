@@ -206,7 +206,10 @@ def _lying(key: str, found: _Found, *, deep: bool) -> Iterator[str]:
     else:
         return
     if lying.is_large:
-        yield f"{lying}: for coordinates as input (backbone=diffusion_net_xyz) align it: dataset={key} data.align=own"
+        yield (
+            f"{lying}: for coordinates as input (backbone=diffusion_net_xyz) align it: dataset={key} data.align=own, and "
+            "see what the run says is left"
+        )
 
 
 def _corresponding(pair: ShapePairFiles) -> tuple[ndarray, ndarray]:

@@ -118,7 +118,7 @@ def test_a_shape_that_fits_in_two_ways_is_told(margin, told):
 def test_the_check_of_data_names_figures_and_what_to_type(root):
     (line,) = _lying("smal", _Found({"train": files_of(root), "test": []}), deep=False)
     assert "by ground truth" in line
-    assert line.endswith("align it: dataset=smal data.align=own")
+    assert line.endswith("align it: dataset=smal data.align=own, and see what the run says is left")
 
 
 def test_the_check_estimates_where_there_is_no_ground_truth(root, monkeypatch):
