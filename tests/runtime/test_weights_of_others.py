@@ -53,6 +53,9 @@ def test_a_program_begins_with_the_weights_and_says_where_they_come_from(home, p
         assert trained_on(run.config) == ["unknown", "faust"]
         rule = describe({"config": {**run.config, "monitor": "val/loss"}, "global_step": 7}, "best.ckpt")
         assert rule.endswith("step 7, trained on faust, begun with the weights of faust.pth")
+        seen = {**run.config, "data": {**run.config["data"], "transductive": True}, "monitor": "val/loss"}
+        rule = describe({"config": seen, "global_step": 7}, "last.ckpt")
+        assert "trained on faust, their test shapes among them, without ground truth, begun" in rule
 
 
 def test_what_is_typed_wins_and_where_it_contradicts_the_tensors_they_are_refused_with_what_to_type(home):

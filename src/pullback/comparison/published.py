@@ -98,6 +98,7 @@ class Published(PublishedTables):
         words = [f"{steps:,} training steps" if isinstance(steps, int) and steps > 0 else "training"]
         words += [f"on meshes simplified to {vertices:,} vertices"] if vertices else []
         words += [f"on {shapes} shapes"] if shapes else []
+        words += ["on the test shapes too, without ground truth"] if known.get("data.transductive") else []
         theirs = {part: rules[part].get(record.method or "simplified") for part in ("checkpoint", "training")}
         chosen = re.split(r", step \d+", rule)[0]
         remarks = [f"checkpoint: {chosen}{_beside(theirs['checkpoint'])}"]

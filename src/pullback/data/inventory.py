@@ -207,8 +207,8 @@ def _lying(key: str, found: _Found, *, deep: bool) -> Iterator[str]:
         return
     if lying.is_large:
         yield (
-            f"{lying}: for coordinates as input (backbone=diffusion_net_xyz) align it: dataset={key} data.align=own, and "
-            "see what the run says is left"
+            f"{lying}: for coordinates as input (backbone=diffusion_net_xyz) align it: dataset={key} data.align=own, "
+            "and see what the run says is left"
         )
 
 

@@ -158,7 +158,8 @@ def _described(config: Mapping[str, Any], step: int, rule: str) -> str:
         )
         rule = f"best {config['monitor']} on {on}"
     begun = f", begun with the weights of {Path(config['weights']).name}" if config.get("weights") else ""
-    return f"{rule}, step {step}, trained on {' + '.join(config['dataset'])}{begun}"
+    seen = ", their test shapes among them, without ground truth" if config["data"].get("transductive") else ""
+    return f"{rule}, step {step}, trained on {' + '.join(config['dataset'])}{seen}{begun}"
 
 
 def trained_on(config: Mapping[str, Any]) -> list[str]:

@@ -115,6 +115,24 @@ def test_a_clean_protocol_is_the_default_and_another_must_be_asked_for(module, c
         module(select_on_test=True)
 
 
+def test_transductive_training_sees_the_test_shapes_and_no_ground_truth(module):
+    data = module(transductive=True)
+    trained = {files.name for files in data.train_set.used()}
+    assert trained == {f"tr_reg_00{i}" for i in range(5)} | {f"tr_reg_0{i}" for i in range(80, 84)}
+    assert not any(pair.has_truth for pair in data.train_set.pairs)
+    assert data.train_set[0].corr1 is None
+    assert all(pair.has_truth for pair in [*data.val_set.pairs, *data.test_sets[0].pairs])
+
+
+def test_a_set_for_tests_only_is_trained_on_where_that_is_transductive(tmp_path):
+    write_shrec19(tmp_path / "SHREC19_r", [1, 2, 3], [(1, 2), (2, 3)])
+    shrec = Shrec19(tmp_path / "SHREC19_r", allow_missing=True)
+    data = datamodule.PairDataModule([shrec], tmp_path / "cache", k=15, transductive=True)
+    assert len(data.train_set) == 2 * 3 and data.val_dataloader() == []
+    with pytest.raises(ValueError, match="the train split has 0 shapes"):
+        _ = datamodule.PairDataModule([shrec], tmp_path / "cache", k=15).train_set
+
+
 def test_faust_holds_out_a_whole_person(tmp_path):
     assert Faust(tmp_path).val_shapes == 10
 

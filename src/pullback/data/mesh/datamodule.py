@@ -15,7 +15,7 @@ from pullback.data.errors import MissingDataError, TooFewPairs
 from pullback.data.mesh.dataset import MeshDataset, ShapeFiles, ShapePairFiles
 from pullback.data.mesh.library import ShapeLibrary
 from pullback.data.mesh.lying import lying_of, placing_of
-from pullback.data.mesh.pairs import Selection, ShapePairDataset, check_landmark_counts
+from pullback.data.mesh.pairs import Selection, ShapePairDataset, all_pairs, check_landmark_counts
 from pullback.data.mesh.placing import Misalignment
 from pullback.data.mesh.preparation import Job, prepare_all
 from pullback.data.mesh.sampling import PairSampler, ResumableLoader
@@ -84,8 +84,8 @@ class PairDataModule(LightningDataModule):
     @cached_property
     def train_set(self) -> ShapePairDataset:
         """The training pairs i < j of all data sets, and after them all of them again with 1 and 2 exchanged."""
-        for dataset in self.datasets:
-            at_least_two(dataset, "train")  # a set for tests only is passed by in preparation, but nothing to train on
+        for dataset in self.datasets:  # a set for tests only is passed by in preparation, but nothing to train on
+            at_least_two(dataset, "test" if self.settings.transductive else "train")
         return reduce(ShapePairDataset.followed_by, self._train_sets).in_both_directions()
 
     @cached_property
@@ -183,7 +183,12 @@ class PairDataModule(LightningDataModule):
     def _train_sets(self) -> list[ShapePairDataset]:
         sets = []
         for dataset, shapes, _ in self._fit_shapes:
-            pairs = pairs_of(dataset, "train", take_evenly(shapes, self.settings.train_shapes), protocol="unordered")
+            shapes = take_evenly(shapes, self.settings.train_shapes)
+            if self.settings.transductive:
+                shapes = [*shapes, *dataset.shapes("test")]
+                pairs = [pair.without_truth() for pair in all_pairs(shapes, "unordered")]
+            else:
+                pairs = pairs_of(dataset, "train", shapes, protocol="unordered")
             sets.append(ShapePairDataset(self._in_frame(dataset, pairs), self._training))
             log.info("%s: %d training pairs, of %d shapes", dataset.name, len(pairs), len(sets[-1].used()))
         return sets
@@ -216,7 +221,9 @@ class PairDataModule(LightningDataModule):
         """The data sets with their shapes for training and validation, without those that are for tests only."""
         held_out = 0 if self.settings.select_on_test else self.settings.val_shapes
         trained = [dataset for dataset in self.datasets if dataset.shapes("train")]
-        return [(dataset, *training_and_held_out(dataset, val_shapes=held_out)) for dataset in trained]
+        split = [(dataset, *training_and_held_out(dataset, val_shapes=held_out)) for dataset in trained]
+        others = [dataset for dataset in self.datasets if dataset not in trained and self.settings.transductive]
+        return [*split, *((dataset, [], []) for dataset in others)]
 
     def _test_set(self, dataset: MeshDataset, most: int | None) -> ShapePairDataset:
         protocol = "listed" if dataset.pairs("test") is not None else self.settings.protocol

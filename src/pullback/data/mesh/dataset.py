@@ -86,6 +86,11 @@ class ShapePairFiles:
         shape1, shape2 = (replace(files, references=references) for files in (self.shape1, self.shape2))
         return ShapePairFiles(shape1, shape2, self.truth)
 
+    def without_truth(self) -> "ShapePairFiles":
+        """The pair of which nobody can learn the ground truth."""
+        shape1, shape2 = (replace(files, vts=None, mirrored_vts=None) for files in (self.shape1, self.shape2))
+        return ShapePairFiles(shape1, shape2)
+
     def swapped(self) -> "ShapePairFiles":
         """The pair with 1 and 2 exchanged."""
         return ShapePairFiles(self.shape2, self.shape1, None if self.truth is None else SwappedTruth(self.truth))

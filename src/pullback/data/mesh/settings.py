@@ -32,6 +32,8 @@ class DataSettings:
     test_pairs: int | None = None  # of each data set, drawn with the seed; None: all
     # validate on pairs of the test sets and hold nothing out: common in the literature, and not clean
     select_on_test: bool = False
+    # train on the test shapes too, and on no shape's ground truth: what is matched is known when training begins
+    transductive: bool = False
     seed: int = 0
     memory_shapes: int = 128  # prepared shapes held in memory (5 MB each at 5,000 vertices and k = 200)
     num_workers: int = 0  # processes that load pairs; with the shapes in memory there is little for them to do
