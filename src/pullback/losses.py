@@ -189,6 +189,8 @@ class Likelihood(Term):
     tells left from right, since the truth does.
     """
 
+    needs_truth: ClassVar[bool] = True
+
     def __init__(self, weight: float = 1.0, *, landmarks: int = 512):
         super().__init__(weight)
         at_least(1, landmarks=landmarks)

@@ -219,6 +219,13 @@ def test_a_supervised_loss_needs_ground_truth():
         check_ground_truth(cfg, training=False, validation=True)
 
 
+@pytest.mark.parametrize("term", ["supervised", "likelihood"])
+def test_no_loss_of_a_transductive_training_asks_for_the_truth(term):
+    cfg = composed("train", f"loss=[{term},consistency]", "data.transductive=true")
+    with pytest.raises(ConfigError, match=rf"loss\.{term} needs .*data\.transductive=true takes away.*~loss\.{term}"):
+        check_ground_truth(cfg, training=False, validation=True)
+
+
 def test_an_error_can_only_be_monitored_with_ground_truth():
     cfg = composed("train", "monitor=val/geodesic_error")
     with pytest.raises(ConfigError, match=r"monitor=val/geodesic_error needs ground truth.*monitor=val/loss"):

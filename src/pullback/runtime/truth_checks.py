@@ -15,6 +15,11 @@ def check_ground_truth(cfg: DictConfig, *, training: bool, validation: bool) -> 
     """
     names = ", ".join(cfg.dataset)
     for name in terms_that(cfg, "needs_truth") if not training else ():
+        if cfg.data.get("transductive"):
+            raise ConfigError(
+                f"loss.{name} needs ground truth, which data.transductive=true takes away from all training pairs; use "
+                f"~loss.{name}, or data.transductive=false"
+            )
         raise ConfigError(
             f"loss.{name} needs ground truth, but training shapes of {names} have no .vts file; use "
             f"~loss.{name}, or add the files"
