@@ -7,6 +7,7 @@ from tests.later import later
 from torch import Tensor
 
 from pullback.mapping import nearest, precise_map, triangles
+from pullback.mapping.reach import faces_within_reach
 
 optimize = later("scipy.optimize")
 
@@ -102,6 +103,23 @@ def test_examining_few_candidates_at_a_time_finds_the_same_triangles(monkeypatch
     monkeypatch.setattr(triangles, "_NEAR_VERTICES", 5)
     parts = precise_map(query, reference, faces1)
     assert torch.equal(whole.corners, parts.corners) and torch.equal(whole.weights, parts.weights)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("apart", [0.0, 0.05, 2.0])
+def test_a_few_points_among_many_triangles_land_where_they_land_among_all(monkeypatch, dtype, apart):
+    reference, faces1 = (strip_mesh(6, n=30)[0].to(dtype), strip_mesh(6, n=30)[1])
+    noise = torch.randn(12, 6, generator=torch.Generator().manual_seed(4), dtype=torch.float64).to(dtype)
+    query = reference[::80] + apart * noise
+    whole = precise_map(query, reference, faces1)
+    monkeypatch.setattr(triangles, "_MANY", 1)
+    few = precise_map(query, reference, faces1)
+    assert torch.equal(whole.corners, few.corners) and torch.equal(whole.weights, few.weights)
+    if apart < 1:
+        assert len(faces_within_reach(query, reference, faces1)) < 0.4 * len(faces1)
+    query[1, 2] = torch.nan
+    with pytest.raises(ValueError, match="query row 1: the embeddings hold NaN"):
+        precise_map(query, reference, faces1)
 
 
 def test_functions_are_carried_with_gradients_and_nearest_takes_the_largest_weight():

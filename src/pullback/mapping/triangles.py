@@ -10,9 +10,12 @@ from torch import Tensor
 from pullback.mapping.embeddings import check_embeddings, full_precision, homogeneous, row_panels
 from pullback.mapping.hard_map import check_rows
 from pullback.mapping.parallel import each, run_alone
+from pullback.mapping.reach import faces_within_reach
 from pullback.mapping.search import exact_squares, first_of_nearest
 from pullback.types import Movable
 
+# So few points look only at the triangles within their reach, of a mesh of so many vertices.
+_FEW, _MANY = 32, 2**15
 # Pairs of a point and a near vertex whose triangles are examined at once.
 _NEAR_VERTICES = 2**17
 # Relative, for bounds that must survive rounding in float64.
@@ -68,12 +71,18 @@ def precise_map(
     check_embeddings(query, reference)
     check_faces(faces1, len(reference))
     with full_precision(query.device):
-        return run_alone(lambda: _precise_map(query.double(), reference.double(), faces1, query.dtype), query.device)
+        if len(query) <= _FEW and len(reference) >= _MANY:
+            near = faces1[faces_within_reach(query, reference, faces1)]
+            vertices, faces = near.unique(return_inverse=True)
+            small = run_alone(lambda: _precise_map(query, reference[vertices], faces), query.device)
+            return PreciseMap(vertices[small.corners], small.weights, len(reference))
+        return run_alone(lambda: _precise_map(query, reference, faces1), query.device)
 
 
 def _precise_map(
-    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], faces1: Int[Tensor, "f 3"], dtype: torch.dtype
+    query: Float[Tensor, "n2 p"], reference: Float[Tensor, "n1 p"], faces1: Int[Tensor, "f 3"]
 ) -> PreciseMap:
+    dtype, query, reference = query.dtype, query.double(), reference.double()
     nearest_face = _nearest_faces(query, reference, faces1)
     lost = (nearest_face >= len(faces1)).nonzero()[:, 0]
     if len(lost) > 0:

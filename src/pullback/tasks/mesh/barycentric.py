@@ -84,12 +84,14 @@ def on_file(
     """
     known, successor = face >= 0, prepared.relabel.successor
     shape_faces = prepared.shape.faces.numpy()
-    own = np.sort(np.concatenate([successor[given.faces], shape_faces]).astype(np.int64), axis=1)
-    first, group = group_rows(own)
-    in_file = first[group[len(given.faces) :]]  # the first of equal rows: one of the file, if there is any
-    found = np.where(known, in_file[face], 0)
-    exact = known & (found < len(given.faces))
-    found = np.where(exact, found, 0)
+    used, which = np.unique(face[known], return_inverse=True)
+    own, theirs = (np.sort(each.astype(np.int64), axis=1) for each in (shape_faces[used], successor[given.faces]))
+    near = np.flatnonzero(np.isin(theirs[:, 0], own[:, 0]))  # the others are none of these triangles
+    first, group = group_rows(np.concatenate([theirs[near], own]))
+    in_file = first[group[len(near) :]]  # the first of equal rows: one of the file, if there is any
+    found, exact = np.zeros(len(face), dtype=np.int64), np.zeros(len(face), dtype=bool)
+    exact[known] = (in_file < len(near))[which]
+    found[exact] = near[in_file[which[exact[known]]]]
     own_corners = shape_faces[face]
     places = (successor[given.faces[found]][:, None, :] == own_corners[:, :, None]).argmax(axis=2)
     turned = np.full_like(weights, np.nan)
