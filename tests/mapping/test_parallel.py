@@ -77,7 +77,7 @@ WORK = {
 def test_any_number_of_threads_gives_the_same_bits(name, clusters, threads, monkeypatch):
     monkeypatch.setattr(parallel, "_HELD_ELEMENTS", 2000)
     if clusters:
-        for constant in ("_MANY_PAIRS", "_MANY_POINTS"):
+        for constant in ("_MANY_PAIRS", "_MANY_POINTS", "_MANY_TO_SEARCH"):
             monkeypatch.setattr(strips, constant, 1)
         monkeypatch.setattr(distances, "_MANY_PAIRS", 1)
         monkeypatch.setattr(strips, "_SHARE", 1.0)

@@ -102,7 +102,7 @@ def rounding(request, monkeypatch) -> None:
 @pytest.fixture(params=["all columns", "columns of clusters"])
 def columns(request, monkeypatch) -> None:
     if request.param == "columns of clusters":
-        for name, value in (("_MANY_PAIRS", 1), ("_MANY_POINTS", 1), ("_SHARE", 1.0)):
+        for name, value in (("_MANY_PAIRS", 1), ("_MANY_TO_SEARCH", 1), ("_SHARE", 1.0)):
             monkeypatch.setattr(strips, name, value)
 
 

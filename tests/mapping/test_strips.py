@@ -19,6 +19,7 @@ def clusters_always(monkeypatch) -> list[Tensor | None]:
     original = strips.Clusters.candidates
     monkeypatch.setattr(strips, "_MANY_PAIRS", 1)
     monkeypatch.setattr(strips, "_MANY_POINTS", 1)
+    monkeypatch.setattr(strips, "_MANY_TO_SEARCH", 1)
     monkeypatch.setattr(strips, "_SHARE", 1.0)
     monkeypatch.setattr(distances, "_MANY_PAIRS", 1)
     monkeypatch.setattr(

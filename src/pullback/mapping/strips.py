@@ -16,8 +16,9 @@ Ids = slice | Tensor
 
 # Pairs of points from which strips of neighbouring query points pay for being found.
 _MANY_PAIRS = 2**20
-# Reference points from which bounds are cheaper than all products, if few enough points remain.
-_MANY_POINTS = 2**14
+# Reference points from which bounds are cheaper than all products, if few enough points remain: for a search, whose
+# products two threads share better than its bounds, and for soft maps.
+_MANY_TO_SEARCH, _MANY_POINTS = 2**15, 2**14
 _SHARE = 0.3
 # Strips that decide whether that is so.
 _TRIALS = 5
@@ -54,7 +55,7 @@ class Strips:
 
         On a CPU the rows of a strip are neighbours in the embedding, where that helps.
         """
-        many = len(near) >= _MANY_POINTS
+        many = len(near) >= (_MANY_POINTS if margin > 0 else _MANY_TO_SEARCH)
         count = (_BOUNDED if margin > 0 else _SEARCHED) if many else _LONG_STRIP
         rows = _rows(query, len(near), count=count, compact=many or margin > 0)
         clusters = None
