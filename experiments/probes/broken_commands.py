@@ -251,7 +251,7 @@ CASES = (
         for name in ("compare", "tables", "curves")
         for arguments, says in (
             ("nowhere", r"there is no folder nowhere"),
-            ("run", r"no metrics\.json in run or below it"),
+            ("run", r"no metrics\.json in run or below"),
             ("cut", r"cut/metrics\.json: not a JSON file"),
             ("list", r"list/metrics\.json has no list of results"),
             ("other", r"other/metrics\.json has no list of results"),
