@@ -8,7 +8,8 @@ from tests.later import later
 from tests.run_folders import all_pairs, mesh_run, write_pairs
 from tests.told import told
 
-from pullback.comparison.paired import bootstrap_over_pairs, bootstrap_over_shapes, compare, main
+from pullback.comparison.bootstrap import bootstrap_over_pairs, bootstrap_over_shapes
+from pullback.comparison.paired import compare, main
 
 stats = later("scipy.stats")
 
@@ -120,3 +121,22 @@ def test_the_command_prints_a_table_a_sentence_or_json(tmp_path, capsys):
     main([*runs, "--resamples", "100", "--json"])
     assert json.loads(capsys.readouterr().out)[0]["better"] == 28
     assert f"there is no folder {tmp_path / 'nowhere'}" in told(capsys, main, runs[0], tmp_path / "nowhere")
+
+
+def test_many_runs_are_each_set_against_the_first_of_their_data_set(tmp_path, capsys):
+    for name, error, dataset, geodesics in (
+        ("0", 2.0, "faust", "dijkstra"),
+        ("1", 2.5, "faust", "dijkstra"),
+        ("2", 3.0, "scape", "dijkstra"),
+        ("3", 1.5, "faust", "heat"),
+        ("4", 4.0, "scape", "dijkstra"),
+    ):
+        run = mesh_run(tmp_path / name, dataset=dataset, method=f"m{name}", geodesics=geodesics)
+        write_pairs(run, dict.fromkeys(PAIRS, error), dataset=dataset)
+    main([str(tmp_path), "--resamples", "200"])
+    out = capsys.readouterr().out
+    assert "| 0 → 1 |" in out and "| 2 → 4 |" in out and "+0.500" in out and "+1.000" in out
+    assert "left out: 3 against 0: faust: the protocols differ" in out
+    main([str(tmp_path), "--resamples", "200", "--json"])
+    assert [(each["a"], each["b"]) for each in json.loads(capsys.readouterr().out)] == [("0", "1"), ("2", "4")]
+    assert "no two of the runs share a data set" in told(capsys, main, tmp_path / "0")

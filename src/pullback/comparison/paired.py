@@ -1,6 +1,7 @@
 """Paired comparison of two runs over the same pairs, from the pairs.csv that each left.
 
     pullback paired RUN_A RUN_B [--metric geodesic_error_x100] [--tie 0.1] [--json]
+    pullback paired FOLDER_OF_RUNS               or three runs and more: on each data set every run against the first
 
 For each data set of both: the mean difference B - A with bootstrap intervals, Wilcoxon's signed-rank test, and in how
 many pairs B is better, as good (within --tie), or worse. Refused where the pairs or the protocols differ in more than
@@ -16,11 +17,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from numpy import ndarray
 
+from pullback.comparison.bootstrap import Interval, bootstrap_over_pairs, bootstrap_over_shapes
 from pullback.comparison.compare import METHOD
 from pullback.comparison.markup import markdown
 from pullback.comparison.records import Record, labels, records_of, run_folders
@@ -33,8 +36,12 @@ _ENDS = (("shape1", "shape2"), ("image1", "image2"))
 _METRICS = ("geodesic_error_x100", "pck@0.10", "epe", "mean_keypoint_error")
 _HIGHER = ("pck@", "auc@", "coverage")  # these are better when they are higher, all others when they are lower
 
+HEADS = (
+    *("data set", "metric", "A", "B", "B - A", "95 % over pairs", "over shapes", "Wilcoxon p"),
+    *("pairs", "better", "ties", "worse"),
+)
+
 Pair = tuple[str, ...]
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -61,25 +68,64 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         "pullback paired", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("a", type=Path, metavar="RUN_A")
-    parser.add_argument("b", type=Path, metavar="RUN_B")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--metric", help="a column of pairs.csv")
     parser.add_argument("--tie", type=float, default=0.0, help="differences up to this are ties (default: 0)")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the bootstrap")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     options = parser.parse_args(arguments)
+    how = {"metric": options.metric, "tie": options.tie, "resamples": options.resamples, "seed": options.seed}
     with telling():
-        found = compare(
-            options.a, options.b, metric=options.metric, tie=options.tie, resamples=options.resamples, seed=options.seed
-        )
+        if len(options.folders) != 2:
+            _tell_many(options.folders, how, as_json=options.json)
+            return
+        a, b = options.folders
+        found = compare(a, b, **how)
         if options.json:
             print(json.dumps([asdict(comparison) for comparison in found], indent=2))
             return
-        print(f"A: {options.a}\nB: {options.b}\n")
-        print(_table(found))
+        print(f"A: {a}\nB: {b}\n")
+        print(markdown(HEADS, [cells_of(comparison) for comparison in found], words=2))
         for comparison in found:
             print(f"\n{in_words(comparison)}")
+
+
+def _tell_many(folders: Sequence[Path], how: Mapping[str, Any], *, as_json: bool) -> None:
+    runs = run_folders(folders)
+    records = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]
+    found, left_out = against_first(records, **how)
+    if not found:
+        raise RunError("; ".join(left_out) or "no two of the runs share a data set: there is nothing to compare")
+    if as_json:
+        print(json.dumps([{"a": a, "b": b, **asdict(compared)} for a, b, compared in found], indent=2))
+        return
+    body = [[f"{a} → {b}", *cells_of(compared)] for a, b, compared in found]
+    print(markdown(["A → B", *HEADS], body, words=3))
+    for line in left_out:
+        print(f"\nleft out: {line}")
+
+
+def against_first(
+    records: Sequence[Record], *, metric: str | None = None, tie: float = 0.0, resamples: int = 10_000, seed: int = 0
+) -> tuple[list[tuple[str, str, Comparison]], list[str]]:
+    """``(A, B, comparison)`` for each record B after the first A on its data set, and why others are left out.
+
+    A record of which nothing can be compared (another protocol, other pairs) costs the others nothing.
+    """
+    first: dict[str, Record] = {}
+    found, left_out = [], []
+    for record in records:
+        other = first.setdefault(record.dataset, record)
+        if other is record:
+            continue
+        try:
+            compared = compare_records(other, record, metric=metric, tie=tie, resamples=resamples, seed=seed)
+        except RunError as error:
+            left_out.append(f"{record.label} against {other.label}: {error}")
+            continue
+        found.append((other.label, record.label, compared))
+    return found, left_out
 
 
 def compare(
@@ -97,7 +143,7 @@ def compare(
             f"{a} has the data sets {', '.join(runs[0])}, {b} has {', '.join(runs[1])}: there is nothing to compare"
         )
     return [
-        _compare(runs[0][name], runs[1][name], metric=metric, tie=tie, resamples=resamples, seed=seed)
+        compare_records(runs[0][name], runs[1][name], metric=metric, tie=tie, resamples=resamples, seed=seed)
         for name in shared
     ]
 
@@ -128,35 +174,7 @@ def in_words(found: Comparison) -> str:
     )
 
 
-def bootstrap_over_pairs(differences: Float[ndarray, " p"], *, resamples: int, seed: int) -> Interval:
-    """95 % percentile interval of the mean difference, pairs drawn with replacement."""
-    generator, n = np.random.default_rng(seed), len(differences)
-    counts = (generator.multinomial(n, np.full(n, 1 / n)) for _ in range(resamples))
-    return _percentiles(np.array([count @ differences / n for count in counts]))
-
-
-def bootstrap_over_shapes(
-    differences: Float[ndarray, " p"], ends: Int[ndarray, "p 2"], *, resamples: int, seed: int
-) -> Interval | None:
-    """95 % percentile interval of the mean difference, shapes drawn with replacement.
-
-    A pair counts (times shape 1) × (times shape 2).
-
-    None for fewer than three shapes. A pair of a shape with itself counts as often as the shape.
-    """
-    generator, n = np.random.default_rng(seed), int(ends.max()) + 1
-    if n < 3:
-        return None
-    means = []
-    for _ in range(resamples):
-        times = generator.multinomial(n, np.full(n, 1 / n))
-        weights = np.where(ends[:, 0] == ends[:, 1], times[ends[:, 0]], times[ends].prod(axis=1))
-        if weights.sum():
-            means.append(weights @ differences / weights.sum())
-    return _percentiles(np.array(means))
-
-
-def _compare(a: Record, b: Record, *, metric: str | None, tie: float, resamples: int, seed: int) -> Comparison:
+def compare_records(a: Record, b: Record, *, metric: str | None, tie: float, resamples: int, seed: int) -> Comparison:
     check_protocols(a, b)
     rows = [pair_rows(record) for record in (a, b)]
     if rows[0].keys() != rows[1].keys():
@@ -238,39 +256,17 @@ def _ends(rows: Mapping[Pair, Mapping[str, str]], pairs: Sequence[Pair]) -> Int[
     return np.array([[numbers[name] for name in two] for two in names])
 
 
-def _percentiles(means: Float[ndarray, " r"]) -> Interval:
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)
-
-
 def _interval(interval: Interval | None) -> str:
     return "–" if interval is None else f"[{interval[0]:+.3f}, {interval[1]:+.3f}]"
 
 
-def _table(found: Sequence[Comparison]) -> str:
-    heads = [
-        "data set",
-        "metric",
-        "A",
-        "B",
-        "B - A",
-        "95 % over pairs",
-        "over shapes",
-        "Wilcoxon p",
-        "pairs",
-        "better",
-        "ties",
-        "worse",
+def cells_of(c: Comparison) -> list[str]:
+    """A comparison under ``HEADS``."""
+    return [
+        *(c.dataset, c.metric, f"{c.mean_a:.3f}", f"{c.mean_b:.3f}", f"{c.difference:+.3f}"),
+        *(_interval(c.over_pairs), _interval(c.over_shapes), f"{c.p_value:.2g}"),
+        *(str(count) for count in (c.pairs, c.better, c.ties, c.worse)),
     ]
-    body = [
-        [
-            *(c.dataset, c.metric, f"{c.mean_a:.3f}", f"{c.mean_b:.3f}", f"{c.difference:+.3f}"),
-            *(_interval(c.over_pairs), _interval(c.over_shapes), f"{c.p_value:.2g}"),
-            *(str(count) for count in (c.pairs, c.better, c.ties, c.worse)),
-        ]
-        for c in found
-    ]
-    return markdown(heads, body, words=2)
 
 
 if __name__ == "__main__":
