@@ -153,7 +153,7 @@ def test_a_training_leaves_its_errors(options, monkeypatch, tmp_path):
     assert rows_of(options)[0]["figures"] == {"error on humans": 2.5}
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="only where there is no GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
 def test_without_a_gpu_the_script_says_how_to_rehearse(capsys):
     with pytest.raises(SystemExit) as ended:
         gpu.main([])

@@ -82,7 +82,7 @@ def test_what_is_broken_is_removed_with_all_that_relies_on_it(folder, caplog, da
     assert remove_broken(folder) == []
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libraries have another format there")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux, whose format of libraries it breaks")
 def test_a_library_that_is_cut_anywhere_is_told_from_a_whole_one(tmp_path, library):
     content, cut = library.read_bytes(), tmp_path / "cut.so"
     for size in (0, 1, 63, 64, 100, len(content) // 2, 3 * len(content) // 4):

@@ -103,7 +103,7 @@ def lines_of(run: Path, label: str, *, subsets: bool = False) -> Iterator[Line]:
         rules = {key: value for key, value in record.protocol.items() if key not in aside}
         rules |= {"scored pairs": result["pairs"]}
         same: dict[str, Any] = {
-            "method": tuple(method_of(record)),
+            "method": method_of(record),
             "rules": rules,
             "identity": record.identity,
             "seed": record.seed,
@@ -153,7 +153,7 @@ def over_seeds(group: Sequence[Line]) -> Line:
     )
 
 
-def method_of(record: Record) -> list[str]:
+def method_of(record: Record) -> tuple[str, ...]:
     """What made the figures.
 
     The method's name, fusion or backbone, solver with its mode, the checkpoint's rule and the recipe of a training, and
@@ -175,7 +175,7 @@ def method_of(record: Record) -> list[str]:
     how = solver if mode in (None, "", solver) else f"{solver} ({mode})"
     recipe = f"recipe={choices['recipe']}" if choices.get("recipe") else ""
     words = [record.method, features, how, _weights(protocol), tuned, recipe, *_typed(run)]
-    return [str(word) for word in words if word]
+    return tuple(str(word) for word in words if word)
 
 
 def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from pullback.comparison.compare import differences, lines_of
 from pullback.comparison.paired import pair_rows
-from pullback.comparison.records import Record, by_seed, labels, records_of, run_folders
+from pullback.comparison.records import Record, all_records, by_seed
 from pullback.comparison.run_files import RunError
 from pullback.runtime.doorway import telling
 
@@ -125,9 +125,7 @@ def _records(folders: Sequence[Path], datasets: Sequence[str] | None) -> list[Re
 
     Raises RunError when there are none, or one for a data set that is asked for is missing.
     """
-    runs = run_folders(folders)
-    found = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]
-    found = [record for record in found if record.result.get("pck_curve")]
+    found = [record for record in all_records(folders) if record.result.get("pck_curve")]
     known = list(dict.fromkeys(record.dataset for record in found))
     if not found or any(name not in known for name in datasets or ()):
         raise RunError(

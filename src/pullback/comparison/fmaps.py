@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pullback.comparison.compare import method_of
 from pullback.comparison.markup import markdown
-from pullback.comparison.records import Record, labels, records_of, run_folders
+from pullback.comparison.records import Record, all_records
 from pullback.comparison.run_files import RunError
 from pullback.mapping.fmap_measures import FmapMeasures, measure_fmap
 from pullback.runtime.doorway import telling
@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("fmaps.png"), metavar="FILE", help="default: fmaps.png")
     options = parser.parse_args(arguments)
     with telling():
-        runs = run_folders(options.folders)
-        records = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]
+        records = all_records(options.folders)
         titles = titles_of(records, options.names)
         found = [fmaps_of(record) for record in records]
         pairs = shared_pairs(records, found, options.pair)

@@ -26,7 +26,7 @@ from numpy import ndarray
 from pullback.comparison.bootstrap import Interval, bootstrap_over_pairs, bootstrap_over_shapes
 from pullback.comparison.compare import METHOD
 from pullback.comparison.markup import markdown
-from pullback.comparison.records import Record, labels, records_of, run_folders
+from pullback.comparison.records import Record, all_records, labels, records_of, run_folders
 from pullback.comparison.run_files import RunError, read_pairs
 from pullback.runtime.doorway import telling
 
@@ -92,9 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _tell_many(folders: Sequence[Path], how: Mapping[str, Any], *, as_json: bool) -> None:
-    runs = run_folders(folders)
-    records = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]
-    found, left_out = against_first(records, **how)
+    found, left_out = against_first(all_records(folders), **how)
     if not found:
         raise RunError("; ".join(left_out) or "no two of the runs share a data set: there is nothing to compare")
     if as_json:

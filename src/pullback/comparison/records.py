@@ -146,6 +146,12 @@ def labels(runs: Sequence[Path]) -> list[str]:
     return ["/".join(path[-depth:]) for path in parts]
 
 
+def all_records(folders: Sequence[Path]) -> list[Record]:
+    """The records of all runs in the folders, under short names of the runs. Raises as ``run_folders``."""
+    runs = run_folders(folders)
+    return [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]
+
+
 def records_of(run: Path, label: str) -> Iterator[Record]:
     """A record for each data set of a run. Raises RunError for a metrics.json that no evaluation wrote."""
     content = read_metrics(run)

@@ -26,7 +26,7 @@ from pullback.comparison.photograph_sheets import photo_origin, photo_sheets
 from pullback.comparison.photographs import PublishedPhotographs, photo_entries
 from pullback.comparison.progress import progress
 from pullback.comparison.published import Published
-from pullback.comparison.records import Record, labels, records_of, run_folders
+from pullback.comparison.records import Record, all_records
 from pullback.comparison.run_files import MissingRun
 from pullback.comparison.sheet import PHOTOGRAPHS, Cell, Sheet, sheets_latex, sheets_markdown
 from pullback.places import results
@@ -61,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def tables(folders: Sequence[Path]) -> tuple[str, str]:
     """The tables as Markdown and as LaTeX. Raises MissingRun when a folder holds no finished run."""
-    runs = run_folders(folders)
-    records = [record for label, run in zip(labels(runs), runs, strict=True) for record in records_of(run, label)]
+    records = all_records(folders)
     meshes = [record for record in records if "geodesics" in record.protocol]
     photographs = [record for record in records if "geodesics" not in record.protocol]
     parts = [mesh_tables(meshes)] if meshes else []
