@@ -58,14 +58,34 @@ def test_a_full_basis_is_compressed_and_goes_on(problem, expected, monkeypatch):
     assert np.abs(evecs.T @ evecs - np.eye(40)).max() < 1e-11
 
 
-def test_a_large_matrix_makes_do_with_a_smaller_basis(problem, expected, monkeypatch):
-    monkeypatch.setattr(lanczos, "_LARGE", 500)
-    capacities = []
-    monkeypatch.setattr(lanczos, "KrylovBasis", lambda *args: capacities.append(args[2]) or KrylovBasis(*args))
-    evals, evecs = smallest_eigenpairs(problem, 60)
-    assert capacities == [160]
+@pytest.mark.parametrize("capacity", [80, 100, 160, 400])
+def test_a_basis_compressed_many_times_gives_the_same_eigenpairs(problem, expected, capacity):
+    evals, evecs = smallest_eigenpairs(problem, 60, capacity=capacity)
     assert evals == pytest.approx(expected[0][:60], abs=1e-8)
-    assert np.abs(evecs.T @ evecs - np.eye(60)).max() < 1e-11
+    assert np.abs(evecs.T @ evecs - np.eye(60)).max() < 1e-10
+    residual = np.linalg.norm(problem @ evecs - evecs * evals, axis=0)
+    assert residual.max() < 2e-10 * evals[-1]
+
+
+def test_a_compressed_basis_goes_on_as_a_chain(problem):
+    basis = KrylovBasis(lanczos.factorise(problem + 20 * sp.eye(problem.shape[0])), problem.shape[0], 120)
+    complete = []  # images from which all of the basis was taken off
+    remove = basis._remove
+    basis._remove = lambda block, part: (complete.append(part.start == 0 and basis.size > 24), remove(block, part))[1]
+    pending = basis.random(8)
+    for _ in range(3):
+        while basis.size + 8 <= basis.capacity:
+            pending = basis.append(basis.orthonormalise(pending))
+        basis.compress(60)
+        basis.detach(pending)
+        complete.clear()
+    for count in range(1, 6):
+        pending = basis.append(basis.orthonormalise(pending))
+        assert sum(complete) == 2, count  # the first block's, twice
+    vectors = basis.vectors[: basis.size]
+    left = basis.image(vectors) - basis.projected[: basis.size, : basis.size] @ vectors
+    assert float((vectors @ vectors.T - torch.eye(basis.size)).abs().max()) < 1e-10
+    assert float(left[:-8].norm(dim=1).max()) < 1e-11 * float(basis.projected.diagonal().max())
 
 
 def grown(problem, *, blocks=20):
@@ -112,9 +132,10 @@ def copies_of_a_sphere():
     return sp.block_diag([one] * 40).tocsr(), np.repeat(scipy.linalg.eigh(one.toarray(), eigvals_only=True), 40)
 
 
-def test_no_copy_of_a_repeated_eigenvalue_is_missed():
+@pytest.mark.parametrize("capacity", [None, 310])
+def test_no_copy_of_a_repeated_eigenvalue_is_missed(capacity):
     matrix, expected = copies_of_a_sphere()
-    evals, evecs = smallest_eigenpairs(matrix, 60, block=1)
+    evals, evecs = smallest_eigenpairs(matrix, 60, block=1, capacity=capacity)
     assert evals == pytest.approx(expected[:60], abs=1e-7)
     assert np.abs(evecs.T @ evecs - np.eye(60)).max() < 1e-10
 
@@ -122,7 +143,7 @@ def test_no_copy_of_a_repeated_eigenvalue_is_missed():
 def test_the_probe_is_what_finds_missed_copies(monkeypatch):
     monkeypatch.setattr(lanczos, "_probe", lambda basis, k: None)
     matrix, expected = copies_of_a_sphere()
-    evals, _ = smallest_eigenpairs(matrix, 60, block=1)
+    evals, _ = smallest_eigenpairs(matrix, 60, block=1, capacity=310)
     assert np.abs(evals - expected[:60]).max() > 1
 
 

@@ -15,17 +15,21 @@ from threadpoolctl import threadpool_limits
 
 log = logging.getLogger(__name__)
 
-# (n, b) right-hand sides in, (n, b) solutions out, both float64 and row-major.
+# Right-hand sides that one pass over the factor of CHOLMOD serves: more at once are slower from 50,000 rows on.
+_COLUMNS = 4
+
+# (n, b) right-hand sides in, (n, b) solutions out, both float64; a solution lies in memory as its right-hand side does.
 BlockSolve = Callable[[ndarray], ndarray]
 
 
 def factorise(matrix: sp.spmatrix, *, backend: str = "auto") -> BlockSolve:
     """A function that solves ``matrix x = b`` for the columns of b: one factorisation serves all.
 
-    ``backend``: "cholespy", the supernodal Cholesky factorisation of CHOLMOD; "superlu", that of scipy, whose solves
-    take four to ten times as long and whose memory is several times as large beyond 100,000 rows; "auto", cholespy
-    where it is installed. Raises ValueError for another word or a matrix with entries that are not finite; of one that
-    is not positive definite, "superlu" does too, while the solutions of "cholespy" are not finite.
+    ``backend``: "cholespy", the simplicial Cholesky factorisation of CHOLMOD after nested dissection; "superlu", that
+    of scipy, whose solves take four to ten times as long and whose memory is several times as large beyond 100,000
+    rows; "auto", cholespy where it is installed. Raises ValueError for another word or a matrix with entries that are
+    not finite; of one that is not positive definite, "superlu" does too, while the solutions of "cholespy" are not
+    finite.
     """
     if backend not in ("auto", "cholespy", "superlu"):
         raise ValueError(f"backend={backend!r} is unknown: choose auto, cholespy or superlu")
@@ -60,9 +64,13 @@ def _cholesky(matrix: sp.csc_matrix, cholespy: ModuleType) -> BlockSolve:
     solver = cholespy.CholeskySolverD(n, starts, rows, matrix.data.astype(np.float64), cholespy.MatrixType.CSC)
 
     def solve(right: ndarray) -> ndarray:
-        right = np.ascontiguousarray(right)
         solution = np.empty_like(right)
-        solver.solve(right, solution)
+        for start in range(0, right.shape[1], _COLUMNS):
+            columns = slice(start, start + _COLUMNS)
+            part = np.ascontiguousarray(right[:, columns])
+            result = np.empty_like(part)
+            solver.solve(part, result)
+            solution[:, columns] = result
         return solution
 
     return solve
@@ -78,6 +86,6 @@ def _superlu(matrix: sp.csc_matrix) -> BlockSolve:
 
     def solve(right: ndarray) -> ndarray:
         with threadpool_limits(limits=1, user_api="blas"):
-            return np.ascontiguousarray(factor.solve(right))
+            return factor.solve(right)
 
     return solve

@@ -10,7 +10,7 @@ from pullback.geometry.factor import BlockSolve
 
 _ROWS = 1 << 15  # rows of the basis that are combined at a time
 _ROUNDING = 1e-15  # what one image gains along each basis vector, over the largest eigenvalue of the inverse
-_DRIFT = 1e-11  # estimated products of basis vectors that call for orthogonalisation; real ones are a tenth and less
+_DRIFT = 1e-10  # estimated products of basis vectors that call for orthogonalisation; real ones are a tenth and less
 
 
 class ConvergenceError(RuntimeError):
@@ -21,7 +21,8 @@ class KrylovBasis:
     """Orthonormal vectors, and the projection on them of the inverted matrix.
 
     In exact arithmetic the image of a block has parts in that block, in the one before it and outside of the basis.
-    Only these two are taken off it. What rounding adds along all others grows from block to block; ``drift`` and
+    Only these two are taken off it; off the first image after the basis was compressed, all are, and twice, for it has
+    parts everywhere (Wu & Simon 2000). What rounding adds along all others grows from block to block; ``drift`` and
     ``gram`` follow it by Simon's recurrence (1984), and before it matters the last two blocks are made orthogonal to
     all vectors at once. Blocks are stored vector by vector, as the basis is.
     """
@@ -48,7 +49,7 @@ class KrylovBasis:
 
     def image(self, block: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
         """The image of vectors under the inverted matrix."""
-        return torch.from_numpy(self.solve(np.ascontiguousarray(block.numpy().T))).T.contiguous()
+        return torch.from_numpy(self.solve(block.numpy().T)).T.contiguous()
 
     def append(self, block: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
         """Adds orthonormal vectors; returns what of their image lies outside the basis."""
@@ -58,7 +59,7 @@ class KrylovBasis:
         self.gram[:old, new], self.gram[new, :old] = self.drift, self.drift.T
         image = self.image(block)
         coeffs = self._remove(image, linked)
-        if not self.is_chain:
+        if not self.is_chain or self.linked == 0:
             linked, (near, coeffs) = slice(0, self.size), (coeffs, self._remove(image, slice(0, self.size)))
             coeffs[-len(near) :] += near
         if not coeffs.isfinite().all():
@@ -135,13 +136,13 @@ class KrylovBasis:
 
     def compress(self, keep: int) -> None:
         """Reduces the basis to the Ritz vectors of the ``keep`` largest eigenvalues."""
-        theta, coeffs = self.ritz(keep)
+        old, (theta, coeffs) = self.size, self.ritz(keep)
         self._combine(coeffs)
         self.drift = coeffs.T @ self.drift
         self.size, self.last, self.linked = keep, keep, 0
-        self.is_chain = False  # what the last blocks lost to all others lies in what is thrown away here, too
         self.projected.zero_()[:keep, :keep] = torch.diag(theta)
-        self.gram = torch.eye(self.capacity, dtype=torch.float64)
+        gram, self.gram = self.gram[:old, :old], torch.eye(self.capacity, dtype=torch.float64)
+        self.gram[:keep, :keep] = coeffs.T @ gram @ coeffs
         self.solved = None
 
     def release(self, coeffs: Float[Tensor, "m k"]) -> Float[ndarray, "n k"]:

@@ -17,7 +17,6 @@ from pullback.geometry.factor import factorise
 from pullback.geometry.krylov import ConvergenceError, KrylovBasis
 from pullback.threads import one_thread
 
-_LARGE = 500_000  # rows from which the basis is the smaller one
 _PROBE = 4  # random vectors that look for missed eigenvectors at the end
 _PROBE_STEPS = 4
 _FULL_BASES = 20
@@ -42,10 +41,9 @@ def smallest_eigenpairs(
     the inverse, ``‖(L + s)⁻¹ φ - θ φ‖ / θ``, decides, at 1e-12; the eigenvalues are as accurate as else, while the
     eigenvectors may need an inverse iteration for their residual. Memory beyond the matrix, in bytes: ``8 n (m + 6
     block)`` and the factor (about 750 n on a surface of a million vertices), with m ≤ ``capacity`` basis vectors in
-    use; a full basis is compressed and the iteration goes on. By default ``capacity`` is 5k + 10 block, of which k =
-    200 takes 660, and 2k + 5 block from half a million rows on. One thread (``one_thread``): the same input gives the
-    same bits. ``backend``: see ``factorise``. Raises ValueError for a matrix that is not finite or a basis too small
-    for k, ConvergenceError.
+    use; a full basis is compressed and the iteration goes on, which takes no longer at 2k + 5 block, the default. One
+    thread (``one_thread``): the same input gives the same bits. ``backend``: see ``factorise``. Raises ValueError for a
+    matrix that is not finite or a basis too small for k, ConvergenceError.
     """
     with one_thread():
         return _smallest_eigenpairs(matrix, k, tolerance, block, capacity, backend)
@@ -55,9 +53,7 @@ def _smallest_eigenpairs(
     matrix: sp.spmatrix, k: int, tolerance: float, block: int, capacity: int | None, backend: str
 ) -> tuple[Float[ndarray, " k"], Float[ndarray, "n k"]]:
     n = matrix.shape[0]
-    if capacity is None:
-        capacity = 5 * k + 10 * block if n < _LARGE else 2 * k + 5 * block
-    capacity = min(n, capacity)
+    capacity = min(n, 2 * k + 5 * block if capacity is None else capacity)
     if k + 2 * block > capacity:
         raise ValueError(
             f"Lanczos needs a basis of k + 2 block = {k + 2 * block} vectors, "
@@ -92,6 +88,7 @@ def _converge(
     for _ in range(_FULL_BASES * basis.capacity // width):
         if basis.size + width > basis.capacity < basis.n:
             basis.compress((k + basis.capacity) // 2)
+            basis.detach(pending)
             check = basis.size + width
         block = basis.orthonormalise(pending)
         if not len(block):  # the images of the basis lie inside it
