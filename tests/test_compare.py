@@ -136,6 +136,18 @@ def test_the_solver_of_a_run_without_hydras_folder_is_read_from_its_configuratio
     assert table(capsys, folder)[2][2] == "a + b, PatchMatching (paper)"
 
 
+def test_an_evaluated_checkpoint_has_the_solver_of_its_training_unless_another_is_typed(tmp_path, capsys):
+    training, again, typed = run(tmp_path / "train", solver="two_branch"), run(tmp_path / "a"), run(tmp_path / "b")
+    for evaluation, words in ((again, []), (typed, ["solver=closed_form"])):
+        config = {"ckpt": str(training / "checkpoints" / "best.ckpt"), "solver": {"_target_": "x.TwoBranch"}}
+        (evaluation / "config.yaml").write_text(yaml.safe_dump(config))
+        (evaluation / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(words))
+    lines = table(capsys, again, typed, "--metrics", "epe")[2:]
+    assert [line[2].split(", ")[1] for line in lines] == ["two_branch (closed_form)", "closed_form"]
+    (training / "config.yaml").unlink()
+    assert table(capsys, again)[2][2] == "dinov2_sd, TwoBranch (closed_form)"
+
+
 def test_subsets_and_their_plain_mean_are_shown_when_asked_for(tmp_path, capsys):
     lines = table(capsys, run(tmp_path / "a"), "--subsets", "--metrics", "epe,pck@0.10")[2:]
     names = ["tss (test)", "tss (test): cars", "tss (test): things", "tss (test): mean of subsets"]

@@ -1,11 +1,13 @@
 """What a run says about where it comes from."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from pullback.tasks.provenance import command_line, commit_of, hardware, run_facts, versions
 
@@ -48,6 +50,15 @@ def test_without_git_the_commit_is_unknown(tmp_path, monkeypatch):
 def test_the_command_can_be_typed_again(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["train.py", "experiment=faust", "data.names=[a b]"])
     assert command_line() == "python train.py experiment=faust 'data.names=[a b]'"
+
+
+def test_paths_stand_in_the_command_as_they_are_typed(monkeypatch):
+    words = ["ckpt='runs/a/best.ckpt'", "source='a.off'", "target='b c.off'", "name='1.5'", "+x='true'"]
+    monkeypatch.setattr(sys, "argv", ["eval.py", *words])
+    typed = shlex.split(command_line())[2:]
+    assert typed == ["ckpt=runs/a/best.ckpt", "source=a.off", *words[2:]]
+    parser = OverridesParser.create()
+    assert [it.value() for it in parser.parse_overrides(typed)] == [it.value() for it in parser.parse_overrides(words)]
 
 
 def test_versions_name_python_torch_lightning_and_this_package():

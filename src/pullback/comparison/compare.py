@@ -21,7 +21,7 @@ from typing import Any
 
 from pullback.comparison.markup import latex, markdown
 from pullback.comparison.progress import progress
-from pullback.comparison.records import Record, labels, records_of, run_folders
+from pullback.comparison.records import Record, labels, records_of, run_folders, training_of
 from pullback.comparison.run_files import MissingRun, RunError, read_overrides, read_yaml
 from pullback.runtime.doorway import telling
 
@@ -159,17 +159,14 @@ def method_of(record: Record) -> tuple[str, ...]:
     The method's name, fusion or backbone, solver with its mode, the checkpoint's rule and the recipe of a training, and
     what was typed.
 
-    Names are those typed on the command line (``.hydra/hydra.yaml``), else the classes in ``config.yaml``.
+    Names are those typed on the command line (``.hydra/hydra.yaml``; of a checkpoint, on that of its training), else
+    the classes in ``config.yaml``.
     """
     run, protocol = record.run, record.protocol
     config = read_yaml(run / "config.yaml")
-    choices = _part(read_yaml(run / ".hydra" / "hydra.yaml"), "hydra", "runtime", "choices")
-    features = choices.get("fusion") or protocol.get("fusion") or choices.get("backbone")
-    solver = (
-        choices.get("solver")
-        or str(_part(config, "solver").get("_target_", "")).rsplit(".", 1)[-1]
-        or protocol.get("solver")
-    )
+    choices = _choices(run)
+    features = choices.get("fusion") or protocol.get("fusion") or _option("backbone", run, config)
+    solver = _option("solver", run, config) or protocol.get("solver")
     mode = protocol.get("mode") or _mode(config.get("solver"))
     tuned = "" if record.fine_tuning in (None, "off") else f"fine-tuned ({record.fine_tuning})"
     how = solver if mode in (None, "", solver) else f"{solver} ({mode})"
@@ -254,6 +251,25 @@ def _part(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
         below = config.get(name)
         config = below if isinstance(below, Mapping) else {}
     return config
+
+
+def _option(group: str, run: Path, config: Mapping[str, Any]) -> str | None:
+    """The option that made a part of a run: the one it chose, or what chose it in the training of its checkpoint.
+
+    The part's class where no record of that is left.
+    """
+    choices, typed = _choices(run), read_overrides(run / ".hydra" / "overrides.yaml")
+    checkpoint = config.get("ckpt")
+    if not checkpoint or any(text.startswith(f"{group}=") for text in typed):
+        found = choices.get(group)
+    else:
+        training = training_of(config, str(checkpoint))
+        found = None if training is None else _choices(training).get(group)
+    return found or str(_part(config, group).get("_target_", "")).rsplit(".", 1)[-1]
+
+
+def _choices(run: Path) -> Mapping[str, Any]:
+    return _part(read_yaml(run / ".hydra" / "hydra.yaml"), "hydra", "runtime", "choices")
 
 
 def _mode(solver: Any) -> str | None:

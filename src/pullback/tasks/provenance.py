@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -19,6 +20,8 @@ _PACKAGES = (
     *("torch-geometric", "transformers", "diffusers"),
     *("potpourri3d", "fast-simplification", "meshio", "robust-laplacian", "pykeops", "matplotlib"),
 )
+# KEY='some/path' or KEY='name.off', which mean the same to Hydra without the quotes.
+_QUOTED_PATH = re.compile(r"^(\+{0,2}[\w.@/]+=)'([\w./~-]*(?:/[\w./~-]*|\.[A-Za-z]{2,}))'$")
 
 
 def run_facts() -> dict[str, Any]:
@@ -32,8 +35,9 @@ def run_facts() -> dict[str, Any]:
 
 
 def command_line() -> str:
-    """The command as it could be typed again in the same folder."""
-    return f"{called_as()} {shlex.join(sys.argv[1:])}".rstrip()
+    """The command as it could be typed again in the same folder: paths without the quotes that they have for Hydra."""
+    words = (_QUOTED_PATH.sub(r"\1\2", word) for word in sys.argv[1:])
+    return f"{called_as()} {shlex.join(words)}".rstrip()
 
 
 def commit_of(file: Path) -> dict[str, Any]:
