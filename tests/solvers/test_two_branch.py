@@ -69,6 +69,29 @@ def test_every_read_out_is_the_map_that_it_names(tiny_pair):
     assert not torch.equal(expected["spectral"], features)
 
 
+@pytest.mark.parametrize("read_out", ["features", "spectral", "soft_spectral", "regularised"])
+def test_where_nothing_is_learned_the_same_map_comes_with_the_functional_map_of_the_read_out(tiny_pair, read_out):
+    basis1, basis2 = (basis.first(20) for basis in bases(tiny_pair))
+    feats = landmarks_features(tiny_pair, noise=0.1)
+    solver = TwoBranch(k=20, lam=0.1, read_out=read_out)
+    learning, match = solver(*feats, *bases(tiny_pair)), solver.matched(*feats, *bases(tiny_pair))
+    assert torch.equal(match.p2p21, learning.p2p21)
+    assert torch.equal(match.fmap12_init, learning.fmap12_init)
+    assert torch.equal(match.map21_init.nearest(), learning.map21_init.nearest())
+    if read_out == "features":
+        assert torch.equal(match.fmap12, fmap_from_pointmap(match.p2p21, basis1, basis2))
+    else:
+        assert torch.equal(match.p2p21, pointmap_from_fmap(match.fmap12, basis1, basis2))
+
+
+def test_an_evaluation_of_dense_meshes_computes_no_soft_map(tiny_pair, monkeypatch):
+    monkeypatch.setattr("pullback.solvers.two_branch.fmap_from_softmap", lambda *_: pytest.fail("a soft map was read"))
+    solver = TwoBranch(k=20, lam=0.1)
+    assert solver.matched(*landmarks_features(tiny_pair, noise=0.1), *bases(tiny_pair)).p2p21.shape == (
+        tiny_pair.shape2.n,
+    )
+
+
 def test_smoothing_the_neighbours_of_noisy_features_brings_them_nearer_to_the_truth(tiny_pair):
     truth = truth_of(tiny_pair)
     hits = {

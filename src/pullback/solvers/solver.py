@@ -1,7 +1,7 @@
 """What a solver is: the call, and what it says of itself to the programs that run it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from jaxtyping import Float
@@ -33,6 +33,15 @@ class MeshSolver(ABC):
         self, feat1: Float[Tensor, "n1 c"], feat2: Float[Tensor, "n2 c"], basis1: Eigenbasis, basis2: Eigenbasis
     ) -> Match:
         """The match of a pair from features of its points. Raises ValueError for a basis that is too short."""
+
+    def matched(
+        self, feat1: Float[Tensor, "n1 c"], feat2: Float[Tensor, "n2 c"], basis1: Eigenbasis, basis2: Eigenbasis
+    ) -> Match:
+        """The match where nothing is learned from it: ``map21`` is read off ``fmap12``.
+
+        What losses alone read may be missing.
+        """
+        return self(feat1, feat2, basis1, basis2)
 
     @classmethod
     def describe(cls, options: Mapping[str, Any]) -> str:
@@ -82,6 +91,11 @@ class ImageSolver(ABC):
     @abstractmethod
     def __call__(self, pairs: Sequence[PatchPair]) -> list[PatchMatch]:
         """The matches in the order of the pairs."""
+
+
+def matching(solver: Callable[..., Match]) -> Callable[..., Match]:
+    """How a solver matches where nothing is learned from it."""
+    return solver.matched if isinstance(solver, MeshSolver) else solver
 
 
 def named_with(name: str, options: Mapping[str, Any]) -> str:

@@ -82,6 +82,26 @@ class TwoBranch(MeshSolver):
         forward = self._one_way(side1, side2)
         return replace(forward, reverse=self._one_way(side2, side1)) if self.two_way else forward
 
+    def matched(
+        self, feat1: Float[Tensor, "n1 c"], feat2: Float[Tensor, "n2 c"], basis1: Eigenbasis, basis2: Eigenbasis
+    ) -> Match:
+        """The match in one direction, with the functional map of the read-out as ``fmap12``.
+
+        The soft map, which takes every pair of vertices, is used only where it is read. Raises ValueError as a call.
+        """
+        side1, side2 = self._side(feat1, basis1), self._side(feat2, basis2)
+        if self.read_out == "soft_spectral":
+            return self._one_way(side1, side2)
+        regularised = self.regulariser.fmap(side1.coeffs, side2.coeffs, side1.basis, side2.basis)
+        map21 = self._read(side1, side2, regularised, regularised)
+        if self.read_out == "regularised":
+            fmap12 = regularised
+        elif isinstance(map21, SpectralMap):
+            fmap12 = map21.fmap12
+        else:
+            fmap12 = fmap_from_pointmap(map21.nearest(), side1.basis, side2.basis)
+        return Match(fmap12, map21, regularised, self.initial_map(side2.points, side1.points))
+
     def _side(self, feat: Float[Tensor, "n c"], basis: Eigenbasis) -> Side:
         basis = basis.first(self.k)
         coeffs = basis.project(feat)
@@ -121,11 +141,16 @@ class SpectralMap(NearestMap):
     basis2: Eigenbasis
 
     @cached_property
+    def fmap12(self) -> Float[Tensor, "k2 k1"]:
+        """The functional map of the neighbours."""
+        with torch.no_grad():
+            return fmap_from_pointmap(nearest(self.query, self.reference), self.basis1, self.basis2)
+
+    @cached_property
     def p2p21(self) -> Int[Tensor, " n2"]:
         """The map as indices, with both searches behind it."""
         with torch.no_grad():
-            fmap12 = fmap_from_pointmap(nearest(self.query, self.reference), self.basis1, self.basis2)
-            return nearest(*spectral_embeddings(fmap12, self.basis1, self.basis2))
+            return nearest(*spectral_embeddings(self.fmap12, self.basis1, self.basis2))
 
     def reverse(self) -> "SpectralMap":
         """The map 1 → 2 of the same features and bases."""

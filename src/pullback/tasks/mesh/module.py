@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from pullback.metrics.geodesic import check_point_map, geodesic_errors
 from pullback.nn.finite import check_features
+from pullback.solvers.solver import matching
 from pullback.tasks.mesh.adaptation import Adaptation
 from pullback.tasks.mesh.alignment import tell_misaligned
 from pullback.tasks.mesh.landmarks import Points, known_points
@@ -93,8 +94,9 @@ class MeshMatching(LightningModule):
         feat1, feat2 = features(pair.shape1, *given1), features(pair.shape2, *given2)
         for feat, shape in ((feat1, pair.shape1), (feat2, pair.shape2)):
             check_features(feat, of=shape.name, varied=not learning)
+        solve = self.solver if learning else matching(self.solver)
         with self.full_precision():
-            return self.solver(feat1.float(), feat2.float(), pair.shape1.basis, pair.shape2.basis)
+            return solve(feat1.float(), feat2.float(), pair.shape1.basis, pair.shape2.basis)
 
     def landmarks_of(self, pair: ShapePair) -> tuple[Sequence[Points], Sequence[Points]]:
         """What the backbone gets of either shape beside its geometry."""

@@ -20,6 +20,7 @@ from pullback.mapping.pointmap import coverage
 from pullback.metrics.verdict import Judge
 from pullback.nn.finite import check_features
 from pullback.solvers.best_of_starts import BestOfStarts
+from pullback.solvers.solver import matching
 from pullback.stages import stage
 from pullback.tasks.mesh.judging import MeshVerdict, begin, judged
 from pullback.tasks.stored_arrays import check_map
@@ -181,7 +182,7 @@ def match_shapes(
             _check_told_apart(prepared.relabel.name, feat)
     start = None if initial is None else initial.to(device)
     choice, begun = begin(starts, backbone, (shape1, shape2), (feat1, feat2), initial=start, more=more)
-    match = solver(*begun, shape1.basis, shape2.basis)
+    match = matching(solver)(*begun, shape1.basis, shape2.basis)
     with stage(f"full-resolution map of {shape2.n:,} vertices"):
         p2p21 = match.p2p21
     check_map(p2p21, match.fmap12, of=f"{shape2.name} → {shape1.name}")
