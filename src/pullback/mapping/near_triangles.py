@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pullback.mapping.triangles import check_faces, project_near
+from pullback.mapping.search import exact_squares
+from pullback.mapping.triangles import check_faces, edge_squares, project_on_triangles
 
-# Pairs of a point and a triangle that are examined at once.
-_PAIRS = 2**18
+# Pairs of a point and a triangle that are examined at once: their rows stay in the processor's cache.
+_PAIRS = 2**14
 
 
 class NearPoints(NamedTuple):
@@ -36,16 +37,22 @@ def near_points(
     if int(count[p2p21].min()) == 0:
         raise ValueError(f"vertex {int(p2p21[count[p2p21] == 0][0])} of shape 1 is in no triangle")
     incident, start = faces1.flatten().argsort(stable=True) // 3, count.cumsum(0) - count
+    block = max(1, _PAIRS // max(1, int(count.max())))
+    edges = torch.cat([edge_squares(reference, some) for some in faces1.split(_PAIRS)])
     face = torch.empty_like(p2p21)
     weights = torch.empty((len(p2p21), 3), dtype=torch.float64, device=query.device)
-    block = max(1, _PAIRS // max(1, int(count.max())))
     for rows in torch.arange(len(p2p21), device=query.device).split(block):
-        degree = count[p2p21[rows]]
-        row = rows.repeat_interleave(degree)
-        offset = (start[p2p21[rows]] - degree.cumsum(0) + degree).repeat_interleave(degree)
+        image, points = p2p21[rows], query[rows].double()
+        degree = count[image]
+        row = torch.arange(len(rows), device=query.device).repeat_interleave(degree)
+        offset = (start[image] - degree.cumsum(0) + degree).repeat_interleave(degree)
         around = incident[offset + torch.arange(len(offset), device=offset.device)]
-        found, square = project_near(query[row].double(), reference, faces1[around])
-        best = _first_least(square, row - rows[0], len(rows))
+        corners = faces1[around]
+        square = exact_squares(points, reference[image])[row, None].repeat(1, 3)  # the image is a corner of them all
+        other, corner = (corners != image[row, None]).nonzero().unbind(dim=1)
+        square[other, corner] = exact_squares(points[row[other]], reference[corners[other, corner]])
+        found, least = project_on_triangles(square, edges[around])
+        best = _first_least(least, row, len(rows))
         face[rows], weights[rows] = around[best], found[best]
     return NearPoints(face, weights.to(query.dtype))
 

@@ -90,18 +90,8 @@ def _precise_map(
             f"no nearest triangle for query row {int(lost[0])}: the embeddings hold NaN or infinite values"
         )
     corners = faces1[nearest_face]
-    weights, _ = _project_on_triangles(_corner_squares(query, reference, corners), _edge_squares(reference, corners))
+    weights, _ = project_on_triangles(_corner_squares(query, reference, corners), edge_squares(reference, corners))
     return PreciseMap(corners, weights.to(dtype), len(reference))
-
-
-def project_near(
-    points: Float[Tensor, "m p"], reference: Float[Tensor, "n1 p"], corners: Int[Tensor, "m 3"]
-) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
-    """The nearest point of one triangle for each point, by its weights, and how far it is, squared; in float64."""
-    points, (a, b, c) = points.double(), (reference[corner].double() for corner in corners.unbind(dim=1))
-    squares = [exact_squares(points, each) for each in (a, b, c)]
-    edges = [exact_squares(*pair) for pair in ((a, b), (a, c), (b, c))]
-    return _project_on_triangles(torch.stack(squares, dim=1), torch.stack(edges, dim=1))
 
 
 def check_faces(faces1: Tensor, n1: int) -> None:
@@ -135,7 +125,7 @@ def _nearest_faces(
             triangles, square, norm[rows, 0], rounding=_ROUNDING * near.shape[1] * torch.finfo(near.dtype).eps
         )
         corners = faces1[face]
-        _, exact = _project_on_triangles(_corner_squares(query[rows][row], reference, corners), triangles.edges[face])
+        _, exact = project_on_triangles(_corner_squares(query[rows][row], reference, corners), triangles.edges[face])
         first_of_nearest(found[rows], row, face, exact)
 
     each(panel, list(row_panels(len(query), len(reference), query.device)))
@@ -150,7 +140,7 @@ def _close_faces(
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
     for row, face in triangles.candidates(square, rounding * norm):
         corners = square[row[:, None], triangles.faces[face]]
-        _, face_square = _project_on_triangles(corners, triangles.edges[face])
+        _, face_square = project_on_triangles(corners, triangles.edges[face])
         error = rounding * (norm[row] + corners.amax(dim=1))
         best.scatter_reduce_(0, row, face_square + error, "amin")
         kept = face_square - error <= best[row]
@@ -165,7 +155,7 @@ class _Triangles:
     """The triangles of an embedded mesh, with what rules most of them out for a given point."""
 
     faces: Int[Tensor, "f 3"]
-    edges: Float[Tensor, "f 3"]  # squared lengths, as _edge_squares
+    edges: Float[Tensor, "f 3"]  # squared lengths, as edge_squares
     reach: Float[Tensor, " f"]  # every point of the triangle is this close to one of its corners
     vertex_reach: Float[Tensor, " n1"]  # the largest reach around a vertex; -inf for a vertex of no triangle
     # faces sorted by vertex: those of vertex v are incident[start[v] : start[v] + count[v]]
@@ -175,7 +165,7 @@ class _Triangles:
 
     @staticmethod
     def of(reference: Float[Tensor, "n1 p"], faces: Int[Tensor, "f 3"]) -> "_Triangles":
-        edges = _edge_squares(reference, faces)
+        edges = edge_squares(reference, faces)
         # Attained by the centre of an equilateral triangle; the slack covers rounding.
         reach = (edges.amax(dim=1) / 3).sqrt() * (1 + _SLACK)
         vertex_reach = reach.new_full((len(reference),), -torch.inf)
@@ -207,7 +197,7 @@ class _Triangles:
             yield row[kept], face[kept]
 
 
-def _edge_squares(reference: Float[Tensor, "n1 p"], corners: Int[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
+def edge_squares(reference: Float[Tensor, "n1 p"], corners: Int[Tensor, "m 3"]) -> Float[Tensor, "m 3"]:
     """Squared lengths of the edges (0, 1), (0, 2), (1, 2) of triangles."""
     a, b, c = corners.unbind(dim=1)
     return torch.stack([exact_squares(reference[i], reference[j]) for i, j in ((a, b), (a, c), (b, c))], dim=1)
@@ -220,7 +210,7 @@ def _corner_squares(
     return torch.stack([exact_squares(points, reference[corner]) for corner in corners.unbind(dim=1)], dim=1)
 
 
-def _project_on_triangles(
+def project_on_triangles(
     square: Float[Tensor, "m 3"], edges: Float[Tensor, "m 3"]
 ) -> tuple[Float[Tensor, "m 3"], Float[Tensor, " m"]]:
     """Barycentric weights of the nearest point of a triangle, and its squared distance, from squared lengths alone.
