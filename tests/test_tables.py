@@ -166,6 +166,16 @@ def test_an_ablation_stands_in_a_row_that_says_what_it_lacks(tmp_path, capsys):
     assert cells["Table 1", "Ours: solver.blur 0.05", "F → F"].startswith("– / **4.00**")
 
 
+def test_a_variant_with_many_changes_has_a_number_and_the_name_of_its_recipe(tmp_path, capsys):
+    usual, other = ({"solver": SOLVER | {f"an_option_with_a_long_name_{i}": x for i in range(3)}} for x in (1, 2))
+    runs = [
+        mesh_run(tmp_path / "a", error=2.0, config=usual),
+        mesh_run(tmp_path / "b", error=4.0, config=other, typed=["recipe=paper"]),
+    ]
+    cells = rows_of(printed(capsys, *runs))
+    assert cells["Table 1", "Ours, variant 1 (recipe=paper)", "F → F"].startswith("– / **4.00**")
+
+
 def test_a_checkpoint_tested_later_stands_in_the_row_of_its_training(tmp_path, capsys):
     training = mesh_run(tmp_path / "train", config={"loss": LOSS})
     best = str(training / "checkpoints" / "best.ckpt")

@@ -83,6 +83,11 @@ class Entry:
             for text in self.first.typed
         )
 
+    @property
+    def recipe(self) -> str | None:
+        """The recipe that was typed for the training; None for the usual one."""
+        return next((text.partition("=")[2] for text in self.first.typed if text.startswith("recipe=")), None)
+
     def variant(self, other: "Entry") -> str:
         """In what the method differs from that of another entry; empty where it is the same."""
         # the training is not known

@@ -151,7 +151,7 @@ def other_sets(entries: Sequence[Entry], published: Published) -> Sheet:
         same = seen.setdefault(f"{label} {entry.first.dataset}", [])
         if same:
             change = entry.variant(same[0]) or entry.difference(same[0])
-            varied = _varied(label, change, len(same))
+            varied = _varied(label, change, len(same), recipe=entry.recipe)
             remarks += [f"{varied}: {change}"] if change not in varied else []
             label = varied
         same.append(entry)
@@ -200,14 +200,17 @@ def _filled(row: _Row, entries: Iterable[Entry], content: Mapping[str, Any]) -> 
         if change in rows and column in rows[change].entries:
             change += f", {entry.first.label}"
         if change not in rows:
-            rows[change] = _Row(_varied(row.label, change, len(rows)), change=change)
+            label = _varied(row.label, change, len(rows), recipe=entry.recipe)
+            rows[change] = _Row(label, change=change)
         rows[change].entries[column] = entry
     return list(rows.values())
 
 
-def _varied(label: str, change: str, number: int) -> str:
+def _varied(label: str, change: str, number: int, *, recipe: str | None) -> str:
     """The label of a variant: in words when they are few, else by number."""
-    return f"{label}: {change}" if len(change) <= _LONGEST else f"{label}, variant {number}"
+    if len(change) <= _LONGEST:
+        return f"{label}: {change}"
+    return f"{label}, variant {number}" + (f" (recipe={recipe})" if recipe else "")
 
 
 def _reports(row: Mapping[str, Any], entry: Entry) -> bool:
