@@ -272,7 +272,7 @@ def _weights(protocol: Mapping[str, Any]) -> str:
     rule = str(protocol.get("checkpoint", ""))
     if not rule or rule.startswith("none"):
         return "untrained" if "untrained" in rule else ""
-    return ", ".join([re.split(r"[ ,]", rule)[0], *re.findall("trained on .*", rule)])
+    return ", ".join([re.split(r"[ ,]", rule)[0], *re.findall("trained on [^;]*", rule)])
 
 
 def _typed(run: Path) -> list[str]:
