@@ -16,7 +16,7 @@ from pullback.data.mesh.pairs import all_pairs
 from pullback.data.mesh.sets.faust import Faust, FaustA
 from pullback.data.mesh.sets.scape import Scape, ScapeA, ScapeAcvd
 from pullback.data.mesh.sets.smal import SPECIES, SPLIT_SPECIES, Smal, species_by_name
-from pullback.data.mesh.sets.tosca import Tosca
+from pullback.data.mesh.sets.tosca import Tosca, class_of
 from pullback.runtime.settings import instantiate
 
 datamodule = later("pullback.data.mesh.datamodule")
@@ -209,6 +209,12 @@ def test_tosca_is_trained_on_where_lists_say_so(tosca, tmp_path):
     split = Tosca(tosca, lists=tmp_path)
     assert names(split.shapes("test")) == ["wolf0", "wolf1", "wolf2"]
     assert (len(split.pairs("train")), len(split.pairs("test"))) == (411, 3)
+
+
+def test_without_ground_truth_a_tosca_cat_is_trained_with_cats_alone(tosca, tmp_path):
+    data = datamodule.PairDataModule([Tosca(tosca)], tmp_path / "cache", k=15, transductive=True)
+    assert len(data.train_set) == 2 * 414
+    assert all(class_of(pair.shape1.name) == class_of(pair.shape2.name) for pair in data.train_set.pairs)
 
 
 @pytest.mark.parametrize("name", ["faust", "faust_a", "scape", "scape_a", "scape_acvd", "smal", "tosca"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -163,6 +164,17 @@ class Dt4d(MeshDataset):
             )
             raise MissingDataError(f"{self.root}: the {split} split has no {wanted}.\n{_SOURCE}")
         return pairs
+
+    def correspond(self, shape1: str, shape2: str) -> bool:
+        """Within a class or, of pairs across classes, those that a file joins."""
+        one, other = _class_of(shape1), _class_of(shape2)
+        if self.pairing == "intra":
+            return one == other
+        return not {(one, other), (other, one)}.isdisjoint(self._joined_classes)
+
+    @cached_property
+    def _joined_classes(self) -> frozenset[tuple[str, str]]:
+        return frozenset(self._cross_files())
 
     def held_out(self, shapes: Sequence[ShapeFiles], count: int) -> list[ShapeFiles]:
         """The last shapes of each class, as evenly as the classes allow: a pair needs two."""

@@ -89,6 +89,9 @@ class Tosca(PublishedSet):
         classes = [[files for name, files in shapes.items() if class_of(name) == kind] for kind in POSES]
         return [pair for poses in classes for pair in all_pairs(poses, protocol)]
 
+    def correspond(self, shape1: str, shape2: str) -> bool:
+        return class_of(shape1) == class_of(shape2)
+
     def _listed(self) -> list[tuple[str, str]]:
         path = place_where(self.root, lambda place: (place / _LISTED).is_file()) / _LISTED
         if not path.is_file():
