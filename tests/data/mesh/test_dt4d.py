@@ -155,6 +155,8 @@ def test_what_is_missing_is_named(root, tmp_path):
     with pytest.raises(MissingDataError, match=r"lacks 1 of the 8 test shapes: crypto/Pose004\.\n.*DT4D-H"):
         Dt4d(root).shapes("test")
     assert len(Dt4d(root, allow_missing=True).shapes("test")) == 7
+    for pairing in ("intra", "inter"):
+        assert Dt4d(root, pairing=pairing, allow_missing=True).pairs_rule.endswith(", 7 of the 8 test shapes")
     with pytest.raises(MissingDataError, match="does not exist"):
         Dt4d(tmp_path / "nowhere").shapes("test")
 

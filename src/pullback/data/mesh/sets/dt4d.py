@@ -136,14 +136,16 @@ class Dt4d(MeshDataset):
     @property
     def pairs_rule(self) -> str:
         """For pairs across classes, with the files that there are: copies of the data set differ."""
+        there, named = len(self.shapes("test")), len(self._wanted("test"))
+        short = f", {there} of the {named} test shapes" if there < named else ""
         if self.pairing == "intra":
-            return f"all pairs within a class, {self.protocol}, without {_EXCLUDED}"
+            return f"all pairs within a class, {self.protocol}, without {_EXCLUDED}{short}"
         files = ", ".join(f"{a}_{b}" for a, b in self._cross_files())
-        return f"A_B.vts as all shapes of A with all of B, errors on A, without {_EXCLUDED} ({files})"
+        return f"A_B.vts as all shapes of A with all of B, errors on A, without {_EXCLUDED} ({files}){short}"
 
     def shapes(self, split: Split) -> list[ShapeFiles]:
         present = self._present()
-        names = [name for name in self._listed(split) if _class_of(name) != _EXCLUDED]
+        names = self._wanted(split)
         lost = [name for name in names if name not in present]
         if lost and not self.allow_missing:
             raise MissingDataError(
@@ -219,6 +221,9 @@ class Dt4d(MeshDataset):
         }
         check_apart(folder, lists)
         return lists[split]
+
+    def _wanted(self, split: Split) -> list[str]:
+        return [name for name in self._listed(split) if _class_of(name) != _EXCLUDED]
 
     def _present(self) -> dict[str, ShapeFiles]:
         """The shapes that are there.
