@@ -189,6 +189,12 @@ def test_a_table_tells_of_test_shapes_that_were_seen_and_of_weights_begun_with(t
         assert f"{wanted} (published" in said
 
 
+def test_weights_from_elsewhere_get_no_training_of_ours(tmp_path, capsys):
+    rule = "u.pth from elsewhere (names of ulrssm, sha256 ab), fed WKS of 128 channels"
+    said = printed(capsys, mesh_run(tmp_path / "a", weights=rule, config={"trainer": {"max_steps": 30000}}))
+    assert "u.pth from elsewhere" in said and "30,000" not in said and "1,500 vertices" not in said
+
+
 def test_two_runs_of_one_method_and_cell_are_both_shown(tmp_path, capsys):
     longer = mesh_run(tmp_path / "b", error=1.5, config={"trainer": {"max_steps": 3000}})
     cells = rows_of(printed(capsys, mesh_run(tmp_path / "a"), longer))

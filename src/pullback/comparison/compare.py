@@ -21,7 +21,7 @@ from typing import Any
 
 from pullback.comparison.markup import latex, markdown
 from pullback.comparison.progress import progress
-from pullback.comparison.records import Record, labels, records_of, run_folders
+from pullback.comparison.records import Record, labels, records_of, run_folders, training_of
 from pullback.comparison.run_files import MissingRun, RunError, read_overrides, read_yaml
 from pullback.runtime.doorway import telling
 
@@ -163,7 +163,7 @@ def method_of(record: Record) -> tuple[str, ...]:
     """
     run, protocol = record.run, record.protocol
     config = read_yaml(run / "config.yaml")
-    choices = _part(read_yaml(run / ".hydra" / "hydra.yaml"), "hydra", "runtime", "choices")
+    choices = _choices(run, config)
     features = choices.get("fusion") or protocol.get("fusion") or choices.get("backbone")
     solver = (
         choices.get("solver")
@@ -176,6 +176,23 @@ def method_of(record: Record) -> tuple[str, ...]:
     recipe = f"recipe={choices['recipe']}" if choices.get("recipe") else ""
     words = [record.method, features, how, _weights(protocol), tuned, recipe, *_typed(run)]
     return tuple(str(word) for word in words if word)
+
+
+def _choices(run: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What was chosen of each group, by name.
+
+    Backbone and solver that nobody typed come from the training of a checkpoint, from stored predictions (which do not
+    tell their names), or from a file of weights that settled them.
+    """
+    choices = dict(_part(read_yaml(run / ".hydra" / "hydra.yaml"), "hydra", "runtime", "choices"))
+    typed = {text.lstrip("+").split("=")[0] for text in read_overrides(run / ".hydra" / "overrides.yaml")}
+    stored = "match" not in config.get("run", ["match"]) and "optimizer" not in config
+    if config.get("ckpt") is not None or stored:
+        trained = training_of(config, config.get("ckpt"))
+        theirs = {} if trained is None else _choices(trained, read_yaml(trained / "config.yaml"))
+        choices |= {group: theirs.get(group) for group in ("backbone", "solver") if group not in typed}
+    settled = dict(str(text).split("=", 1) for text in config.get("weights_settle") or ())
+    return choices | {group: name for group, name in settled.items() if group in ("backbone", "solver")}
 
 
 def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:

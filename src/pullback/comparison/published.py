@@ -91,7 +91,8 @@ class Published(PublishedTables):
         rule, rules = str(record.protocol.get("checkpoint", "")), self.content["protocol"]
         if rule.startswith("none") or not rule:
             return []
-        known = record.part("trainer", "data", learned=True)
+        # of weights from elsewhere the run's own configuration tells nothing
+        known = {} if "from elsewhere" in rule else record.part("trainer", "data", learned=True)
         last = re.search(r"^last, step (\d+)", rule)
         steps = int(last[1]) if last else known.get("trainer.max_steps")
         vertices, shapes = known.get("data.coarsen"), known.get("data.train_shapes")
