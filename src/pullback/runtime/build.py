@@ -131,6 +131,7 @@ def quieten() -> None:
         "Experiment logs directory .* exists and is not empty",
         "It is recommended to use .*sync_dist",  # the figures of validated pairs are gathered, each counted once
         "Using `DistributedSampler` with the dataloaders",
+        "Total length of `.*` across ranks is zero",  # no validation, which was asked for
         "The `srun` command is available on your system but is not used",
     ):
         warnings.filterwarnings("ignore", message=message)
