@@ -148,6 +148,31 @@ def test_an_evaluated_checkpoint_has_the_solver_of_its_training_unless_another_i
     assert table(capsys, again)[2][2] == "dinov2_sd, TwoBranch (closed_form)"
 
 
+def choose(folder, *, typed=(), **choices):
+    """Leaves a run of meshes with what Hydra wrote of it."""
+    config = {key: choices.pop(key) for key in ("ckpt", "weights_settle", "run") if key in choices}
+    meshes(folder, typed=typed, config=config, checkpoint=config.get("ckpt"))
+    (folder / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump({"hydra": {"runtime": {"choices": choices}}}))
+    return folder
+
+
+def test_parts_that_nobody_typed_are_called_as_they_were_chosen_where_they_come_from(tmp_path, capsys):
+    defaults = {"backbone": "diffusion_net", "solver": "diff_zoomout"}
+    trained = choose(tmp_path / "trained", backbone="diffusion_net_xyz", solver="two_branch")
+    ckpt = str(trained / "checkpoints" / "best.ckpt")
+    runs = [
+        choose(tmp_path / "later", ckpt=ckpt, **defaults),
+        choose(tmp_path / "other", ckpt=ckpt, typed=["solver=zoomout"], **{**defaults, "solver": "zoomout"}),
+        choose(tmp_path / "theirs", weights_settle=["solver=dpfm", "backbone.network.width=16"], **defaults),
+        choose(tmp_path / "scored", run=["score"], **defaults),
+    ]
+    _, _, later, other, theirs, scored = table(capsys, *runs)
+    assert later[2].startswith("simplified, diffusion_net_xyz, two_branch, ")
+    assert other[2].startswith("simplified, diffusion_net_xyz, zoomout, ")
+    assert theirs[2].startswith("simplified, diffusion_net, dpfm, ")
+    assert scored[2].startswith("simplified, DiffZoomOut, ")
+
+
 def test_subsets_and_their_plain_mean_are_shown_when_asked_for(tmp_path, capsys):
     lines = table(capsys, run(tmp_path / "a"), "--subsets", "--metrics", "epe,pck@0.10")[2:]
     names = ["tss (test)", "tss (test): cars", "tss (test): things", "tss (test): mean of subsets"]

@@ -1,5 +1,6 @@
 """Programs that are stopped, or find damage: what they keep, how they end, and that the same command goes on."""
 
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -118,6 +119,25 @@ def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(home, train
     )
     for name, values in weights(trained).items():
         assert torch.equal(weights(folder)[name], values)
+
+
+def test_a_training_that_is_done_is_scored_in_another_folder(home, train, trained, capsys):
+    last = trained / "checkpoints" / "last.ckpt"
+    run("train", *train, f"resume={last}", folder=home / "done")
+    assert re.search(r"has made (\d+) steps, so nothing is left of trainer\.max_steps=\1;", capsys.readouterr().out)
+    assert metrics(home / "done")["training"]["steps"] > 0
+    assert metrics(home / "done")["results"][0]["pairs"] == 6
+
+
+def test_a_training_that_goes_on_without_the_test_shapes_confesses_that_it_saw_them(home, train, capsys):
+    seen = [option for option in train if not option.startswith("run=")]
+    run("train", *seen, "run=[]", "data.transductive=true", folder=home / "seen")
+    longer = [option for option in train if not option.startswith("trainer.max_steps")]
+    last = home / "seen" / "checkpoints" / "last.ckpt"
+    run("train", *longer, "trainer.max_steps=10", f"resume={last}", folder=home / "later")
+    assert "was trained with another data.transductive: True; now it is False" in capsys.readouterr().out
+    rule = metrics(home / "later")["results"][0]["protocol"]["checkpoint"]
+    assert "trained on faust, before its step 8 trained on faust, their test shapes among them" in rule
 
 
 def test_a_text_file_is_nothing_to_resume_from(home, train):

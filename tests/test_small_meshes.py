@@ -43,7 +43,7 @@ def hull(points):
 
 MESHES = {
     "triangle": (np.array([[0, 0, 0], [1, 0, 0], [0, 1.5, 0.0]]), np.array([[0, 1, 2]])),
-    "quad": (np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]]), np.array([[0, 1, 2], [0, 2, 3]])),
+    "quad": (np.array([[0, 0, 0], [1.3, 0, 0], [1, 1, 0], [0, 0.8, 0.0]]), np.array([[0, 1, 2], [0, 2, 3]])),
     "tetrahedron": hull([[1, 1, 1.5], [1, -1.2, -1], [-1, 1, -1], [-1.3, -1, 1]]),
     "regular": hull([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]),
     "octahedron": hull(np.concatenate([np.eye(3), -np.eye(3)])),

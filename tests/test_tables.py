@@ -189,6 +189,22 @@ def test_a_checkpoint_tested_later_stands_in_the_row_of_its_training(tmp_path, c
     assert cells["Table 1", "Ours: without loss.consistency", "F → S"].startswith("– / **3.00**")
 
 
+def test_a_table_tells_of_test_shapes_that_were_seen_and_of_weights_begun_with(tmp_path, capsys):
+    seen = "last, step 9, trained on faust, their test shapes among them, without ground truth"
+    before = "last, step 9, trained on faust, begun with the weights of a.ckpt (trained on scape, before its step 3 …)"
+    for name, rule in (("a", seen), ("b", before)):
+        text = printed(capsys, mesh_run(tmp_path / name, weights=rule))
+        said = remarks_of(text, rows_of(text)["Table 1", "Ours", "F → F"])
+        wanted = "on the test shapes too, without ground truth" if name == "a" else "begun with the weights of a.ckpt"
+        assert f"{wanted} (published" in said
+
+
+def test_weights_from_elsewhere_get_no_training_of_ours(tmp_path, capsys):
+    rule = "u.pth from elsewhere (names of ulrssm, sha256 ab), fed WKS of 128 channels"
+    said = printed(capsys, mesh_run(tmp_path / "a", weights=rule, config={"trainer": {"max_steps": 30000}}))
+    assert "u.pth from elsewhere" in said and "30,000" not in said and "1,500 vertices" not in said
+
+
 def test_two_runs_of_one_method_and_cell_are_both_shown(tmp_path, capsys):
     longer = mesh_run(tmp_path / "b", error=1.5, config={"trainer": {"max_steps": 3000}})
     cells = rows_of(printed(capsys, mesh_run(tmp_path / "a"), longer))

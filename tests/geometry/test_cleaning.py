@@ -29,6 +29,18 @@ def test_a_good_mesh_is_left_as_it_is():
     assert mesh.notes == ()
 
 
+@pytest.mark.parametrize("digits", ["%.17g", "%.9g", "%.6f"])
+def test_a_mesh_far_away_in_single_precision_is_told_of_its_rounding(digits):
+    verts, faces = sphere(2)
+    away = verts + np.array([0, 3e5, 0])
+    far = away.astype(np.float32).astype(float)
+    written = np.array([[float(digits % value) for value in vertex] for vertex in far])
+    (note,) = (note for note in clean_mesh(written, faces, name="far.ply").notes if "rounded" in note)
+    assert "up to 3e+05, were rounded to steps of 10% of a mean edge" in note and "move the mesh to the origin" in note
+    assert clean_mesh(away, faces, name="double.ply").notes == ()
+    assert clean_mesh(verts.astype(np.float32).astype(float), faces, name="near.ply").notes == ()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_coordinates_that_are_not_finite_are_refused_with_file_and_vertex(value):
     verts, faces = sphere(0)

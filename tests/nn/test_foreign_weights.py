@@ -3,6 +3,7 @@ the features that they give in theirs.
 """
 
 import zipfile
+from argparse import Namespace
 
 import pytest
 import torch
@@ -213,6 +214,20 @@ def test_code_in_a_file_is_named_and_never_run(tmp_path, archive):
     ):
         load_weights_of_others(Module(), tmp_path / "evil.pth")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("wrapping", ["network", "networks", "state_dict", "model_state_dict"])
+def test_the_advice_for_a_trusted_file_that_holds_more_makes_one_that_is_read(tmp_path, monkeypatch, wrapping):
+    network = DiffusionNetOfUlrssm(width=8)
+    wrapped = {"feature_extractor": network.state_dict()} if wrapping == "networks" else network.state_dict()
+    content = network if wrapping == "network" else {wrapping: wrapped, "args": Namespace(lr=1e-3)}
+    torch.save(content, tmp_path / "more.pth")
+    with pytest.raises(ForeignWeightsError, match="where you trust it: ") as refused:
+        load_weights_of_others(Module(), tmp_path / "more.pth")
+    advice = str(refused.value).split("where you trust it: ")[1].removesuffix(", with the code of its authors at hand")
+    monkeypatch.chdir(tmp_path)
+    exec(advice, {"torch": torch, "FILE": "more.pth"})
+    assert find_network(torch.load("weights.pth", weights_only=True)).authors == "ULRSSM"
 
 
 @pytest.mark.parametrize(

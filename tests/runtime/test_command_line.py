@@ -202,6 +202,8 @@ def test_the_kind_of_files_chooses_what_goes_with_it_unless_it_was_typed(typed, 
         *(("eval", f"{name}=o", "paths.data_dir=o") for name in ("data_dir", "data_root", "dataroot")),
         *(("match", f"{name}=a.off", "source=a.off") for name in ("soruce", "src", "mesh1", "sourc")),
         *(("match", f"--{name}=1", "solver.k_init=1") for name in ("k-init", "k_init", "solver-k-init")),
+        *(("match", f"{name}=cpu", "device=cpu") for name in ("accelerator", "trainer.accelerator")),
+        ("match", "trainer.accelerator=gpu", "device=cuda"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_one(program, typed, right):
@@ -209,6 +211,11 @@ def test_a_wrong_name_is_answered_with_the_right_one(program, typed, right):
         overrides([typed], program, CONFIGS)
     assert right in str(refused.value)
     composed(program, right)
+
+
+def test_an_option_of_another_program_is_no_third_file():
+    with pytest.raises(UsageError, match=r"^trainer\.foo=0\.5 is no option of match\.py: it is one of train\.py"):
+        overrides(["a.off", "b.off", "trainer.foo=0.5"], "match", CONFIGS)
 
 
 def test_a_suggested_option_exists_in_the_program_it_is_suggested_for():

@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 from tests.composing import composed, options
 
-from pullback.runtime.origin import fine_tuning, trained_on, with_origin
+from pullback.runtime.origin import fine_tuning, with_origin
 from pullback.runtime.settings import to_plain
 from pullback.tasks.mesh.adaptation import FineTuning
 
@@ -43,13 +43,6 @@ def test_another_adaptation_is_named_with_its_options():
 def test_an_adaptation_is_written_with_all_its_options(option):
     written = to_plain(composed("eval", f"adaptation={option}")).pop("adaptation")
     assert set(inspect.signature(FineTuning.__init__).parameters) - {"self"} == set(written) - {"_target_"}
-
-
-def test_data_sets_are_called_as_results_call_them():
-    config = {
-        "dataset": {"faust": {"_target_": "x.Faust", "root": "r"}, "folder": {"_target_": "x.Folder", "name": "own"}}
-    }
-    assert trained_on(config) == ["faust", "own"]
 
 
 def test_a_method_beside_a_checkpoint_is_refused():

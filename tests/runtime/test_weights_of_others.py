@@ -10,7 +10,8 @@ from torch import nn
 
 from pullback.nn.foreign_weights import ForeignWeightsError
 from pullback.runtime.checks import ConfigError, check
-from pullback.runtime.origin import describe, trained_on, weights_from_elsewhere
+from pullback.runtime.learned import trained_on
+from pullback.runtime.origin import describe, weights_from_elsewhere
 from pullback.runtime.settings import instantiate
 
 runtime_build = later("pullback.runtime.build")
@@ -50,7 +51,7 @@ def test_a_program_begins_with_the_weights_and_says_where_they_come_from(home, p
     assert run.weights.startswith("faust.pth from elsewhere (names of ulrssm, sha256 ")
     assert run.trained_on == ["unknown"]
     if program == "train":
-        assert trained_on(run.config) == ["unknown", "faust"]
+        assert trained_on({"config": run.config}) == ["unknown", "faust"]
         rule = describe({"config": {**run.config, "monitor": "val/loss"}, "global_step": 7}, "best.ckpt")
         assert rule.endswith("step 7, trained on faust, begun with the weights of faust.pth")
         seen = {**run.config, "data": {**run.config["data"], "transductive": True}, "monitor": "val/loss"}

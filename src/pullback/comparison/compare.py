@@ -164,15 +164,36 @@ def method_of(record: Record) -> tuple[str, ...]:
     """
     run, protocol = record.run, record.protocol
     config = read_yaml(run / "config.yaml")
-    choices = _choices(run)
-    features = choices.get("fusion") or protocol.get("fusion") or _option("backbone", run, config)
-    solver = _option("solver", run, config) or protocol.get("solver")
+    choices = _choices(run, config)
+    features = choices.get("fusion") or protocol.get("fusion") or choices.get("backbone")
+    solver = (
+        choices.get("solver")
+        or str(_part(config, "solver").get("_target_", "")).rsplit(".", 1)[-1]
+        or protocol.get("solver")
+    )
     mode = protocol.get("mode") or _mode(config.get("solver"))
     tuned = "" if record.fine_tuning in (None, "off") else f"fine-tuned ({record.fine_tuning})"
     how = solver if mode in (None, "", solver) else f"{solver} ({mode})"
     recipe = f"recipe={choices['recipe']}" if choices.get("recipe") else ""
     words = [record.method, features, how, _weights(protocol), tuned, recipe, *_typed(run)]
     return tuple(str(word) for word in words if word)
+
+
+def _choices(run: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What was chosen of each group, by name.
+
+    Backbone and solver that nobody typed come from the training of a checkpoint, from stored predictions (which do not
+    tell their names), or from a file of weights that settled them.
+    """
+    choices = dict(_part(read_yaml(run / ".hydra" / "hydra.yaml"), "hydra", "runtime", "choices"))
+    typed = {text.lstrip("+").split("=")[0] for text in read_overrides(run / ".hydra" / "overrides.yaml")}
+    stored = "match" not in config.get("run", ["match"]) and "optimizer" not in config
+    if config.get("ckpt") is not None or stored:
+        trained = training_of(config, config.get("ckpt"))
+        theirs = {} if trained is None else _choices(trained, read_yaml(trained / "config.yaml"))
+        choices |= {group: theirs.get(group) for group in ("backbone", "solver") if group not in typed}
+    settled = dict(str(text).split("=", 1) for text in config.get("weights_settle") or ())
+    return choices | {group: name for group, name in settled.items() if group in ("backbone", "solver")}
 
 
 def differences(lines: Sequence[Line]) -> tuple[list[str], list[str]]:
@@ -253,25 +274,6 @@ def _part(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
     return config
 
 
-def _option(group: str, run: Path, config: Mapping[str, Any]) -> str | None:
-    """The option that made a part of a run: the one it chose, or what chose it in the training of its checkpoint.
-
-    The part's class where no record of that is left.
-    """
-    choices, typed = _choices(run), read_overrides(run / ".hydra" / "overrides.yaml")
-    checkpoint = config.get("ckpt")
-    if not checkpoint or any(text.startswith(f"{group}=") for text in typed):
-        found = choices.get(group)
-    else:
-        training = training_of(config, str(checkpoint))
-        found = None if training is None else _choices(training).get(group)
-    return found or str(_part(config, group).get("_target_", "")).rsplit(".", 1)[-1]
-
-
-def _choices(run: Path) -> Mapping[str, Any]:
-    return _part(read_yaml(run / ".hydra" / "hydra.yaml"), "hydra", "runtime", "choices")
-
-
 def _mode(solver: Any) -> str | None:
     """The first ``mode`` of a solver, or of something inside it."""
     if not isinstance(solver, Mapping):
@@ -288,7 +290,7 @@ def _weights(protocol: Mapping[str, Any]) -> str:
     rule = str(protocol.get("checkpoint", ""))
     if not rule or rule.startswith("none"):
         return "untrained" if "untrained" in rule else ""
-    return ", ".join([re.split(r"[ ,]", rule)[0], *re.findall("trained on .*", rule)])
+    return ", ".join([re.split(r"[ ,]", rule)[0], *re.findall("trained on [^;]*", rule)])
 
 
 def _typed(run: Path) -> list[str]:

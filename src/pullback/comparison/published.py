@@ -91,14 +91,16 @@ class Published(PublishedTables):
         rule, rules = str(record.protocol.get("checkpoint", "")), self.content["protocol"]
         if rule.startswith("none") or not rule:
             return []
-        known = record.part("trainer", "data", learned=True)
-        last = re.search(r"^last.*?step (\d+)", rule)
+        # of weights from elsewhere the run's own configuration tells nothing
+        known = {} if "from elsewhere" in rule else record.part("trainer", "data", learned=True)
+        last = re.search(r"^last, step (\d+)", rule)
         steps = int(last[1]) if last else known.get("trainer.max_steps")
         vertices, shapes = known.get("data.coarsen"), known.get("data.train_shapes")
         words = [f"{steps:,} training steps" if isinstance(steps, int) and steps > 0 else "training"]
         words += [f"on meshes simplified to {vertices:,} vertices"] if vertices else []
         words += [f"on {shapes} shapes"] if shapes else []
-        words += ["on the test shapes too, without ground truth"] if known.get("data.transductive") else []
+        words += ["on the test shapes too, without ground truth"] if "their test shapes among them" in rule else []
+        words += [text.strip() for text in re.findall(r"begun with the weights of [^,;|()]+", rule)[:1]]
         theirs = {part: rules[part].get(record.method or "simplified") for part in ("checkpoint", "training")}
         chosen = re.split(r", step \d+", rule)[0]
         remarks = [f"checkpoint: {chosen}{_beside(theirs['checkpoint'])}"]

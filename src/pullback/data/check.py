@@ -104,7 +104,7 @@ def _explanations(findings: Sequence["Finding"]) -> list[str]:
     lines = []
     for finding in findings:
         head = f"[bold]{finding.key}[/bold]"
-        problems = [escape(problem) for problem in finding.problems]
+        problems = [escape(problem.removesuffix(".")) for problem in finding.problems]
         if problems:
             lines.append(f"{head}: {shorten(problems, most=3) if len(problems) > 1 else problems[0]}")
         lines += [f"{head}: {escape(remark)}" for remark in finding.remarks]

@@ -38,6 +38,10 @@ _MAIN_SHARE = 0.95
 _LANDMARK_REACH = 0.05
 # A face whose area is below this share of the mean counts as flat: its corners lie on one line.
 _FLAT = 1e-12
+# Coordinates this near to single precision, relative to the largest, were written with it, if only as nine digits.
+_DIGITS = 2e-9
+# Rounding that is worth a note, as a share of the mean edge.
+_ROUNDED = 0.02
 
 
 class MeshError(UserError, ValueError):
@@ -111,6 +115,7 @@ def clean_mesh(
         original = faces
         alias, notes = joined_vertices(verts, faces)
         faces = alias[faces]
+        _note_rounding(verts, faces, notes)
         faces = _drop_degenerate(verts, faces, name, notes)
         faces = _choose_component(verts, faces, components, name, notes)
         faces, turned = orient_outward(verts, faces)
@@ -149,6 +154,20 @@ def _check_arrays(verts: ndarray, faces: ndarray, name: str) -> None:
             f"{faces[outside[0]].tolist()} "
             f"(the mesh has vertices 0..{len(verts) - 1}). The file is damaged, "
             "or counts its vertices from 1: export the mesh again"
+        )
+
+
+def _note_rounding(verts: ndarray, faces: ndarray, notes: list[str]) -> None:
+    """A note where single precision has rounded the coordinates of a mesh far from the origin."""
+    far = float(np.abs(verts).max())
+    if far > np.finfo(np.float32).max or np.abs(verts - verts.astype(np.float32)).max() > _DIGITS * far:
+        return
+    sides = verts[faces] - verts[np.roll(faces, 1, axis=1)]
+    share = float(np.spacing(np.float32(far))) / max(float(np.linalg.norm(sides, axis=2).mean()), np.finfo(float).tiny)
+    if share > _ROUNDED:
+        notes.append(
+            f"its coordinates, up to {far:.1g}, were rounded to steps of {100 * share:.0f}% of a mean edge (single "
+            "precision far from the origin): move the mesh to the origin before it is written"
         )
 
 

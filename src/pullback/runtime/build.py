@@ -16,8 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from pullback.data.mesh.datamodule import PairDataModule
 from pullback.figures.picture import Picture
 from pullback.figures.report import ReportContent
+from pullback.runtime.learned import Before, trained_on
 from pullback.runtime.options import options_at_fault
-from pullback.runtime.origin import description_of, rule_of, trained_on, weights_from_elsewhere
+from pullback.runtime.origin import description_of, rule_of, weights_from_elsewhere
 from pullback.runtime.processes import plugins_of, with_own_launcher
 from pullback.runtime.processor import has_bfloat16_units, warn_of_slow_precision
 from pullback.runtime.settings import as_yaml, instantiate, to_plain
@@ -94,11 +95,12 @@ def _build(cfg: DictConfig, checkpoint: Mapping[str, Any] | None) -> Run:
     run = Run(
         cfg, config, data, module, trainer, evaluation=instantiate(cfg.evaluation), weights=weights, started=started
     )
-    if elsewhere is not None:
-        run.trained_on = ["unknown"]
+    if module is not None and elsewhere is not None:
+        module.before = Before.of_weights(cfg.weights).plain()
+        run.trained_on = list(module.before["sets"])
     elif checkpoint is not None:
         with description_of(str(cfg.ckpt)):
-            run.trained_on = trained_on(checkpoint["config"])
+            run.trained_on = trained_on(checkpoint)
     sweep(run.folder)
     write_text_atomically(run.folder / "config.yaml", as_yaml(config))
     return run
@@ -129,6 +131,7 @@ def quieten() -> None:
         "Experiment logs directory .* exists and is not empty",
         "It is recommended to use .*sync_dist",  # the figures of validated pairs are gathered, each counted once
         "Using `DistributedSampler` with the dataloaders",
+        "Total length of `.*` across ranks is zero",  # no validation, which was asked for
         "The `srun` command is available on your system but is not used",
     ):
         warnings.filterwarnings("ignore", message=message)

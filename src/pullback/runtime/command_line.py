@@ -108,7 +108,8 @@ def _is_file(argument: str, words: Vocabulary) -> bool:
     match = _OPTION.fullmatch(argument)
     if match is None or match["value"] is None or Path(argument).exists():
         return bool(argument.strip())
-    return "/" in match["key"] or (bool(Path(argument).suffix) and not words.near(match["key"]))
+    ending = Path(match["value"]).suffix.strip(".0123456789")
+    return "/" in match["key"] or (bool(ending) and not words.near(match["key"]))
 
 
 def _dashed(argument: str, rest: list[str], words: Vocabulary) -> str:

@@ -30,7 +30,8 @@ _OTHER_NAMES = {
     ),
     "trainer.accumulate_grad_batches": "batch_size batch bs batchsize",
     "trainer=gpu": "gpu gpus cuda device devices",
-    "device=cuda": "gpu gpus cuda accelerator trainer",
+    "device=cuda": "gpu gpus cuda trainer",
+    "device": "accelerator trainer.accelerator",
     "trainer=cpu": "cpu",
     "device=cpu": "cpu",
     "data.num_workers": "workers n_workers num_worker nworkers j",
@@ -60,6 +61,7 @@ _OTHER_NAMES = {
     "trainer.enable_progress_bar": "progress quiet silent verbose progress_bar",
     "cluster": "launcher slurm joblib ray parallel",
 }
+_VALUES = {("device", "gpu"): "cuda"}  # a value of that other option, as ours is called
 # The same wish in a program that does it by another option.
 _INSTEAD = {
     ("train", "ckpt"): "resume=FILE goes on with a training, weights=FILE begins one with the weights of another",
@@ -184,7 +186,8 @@ class Vocabulary:
         ):
             return _INSTEAD[self.program, meant]
         if named:
-            return "did you mean " + " or ".join(right if "=" in right else f"{right}={value}" for right in named) + "?"
+            told = [right if "=" in right else f"{right}={_VALUES.get((right, value), value)}" for right in named]
+            return f"did you mean {' or '.join(told)}?"
         elsewhere = [
             other
             for other in PROGRAMS

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from pullback.errors import UserError
+from pullback.runtime.learned import learned_by, learned_from
 from pullback.runtime.offered import OFFERED, ForeignConfigError, check_offered
 from pullback.runtime.parts import ConfigError, class_of
 from pullback.runtime.settings import inherit, inherited, instantiate, located
@@ -133,23 +134,27 @@ def rule_of(cfg: DictConfig, module: nn.Module, checkpoint: Mapping[str, Any] | 
 
 
 def weights_from_elsewhere(cfg: DictConfig, module: nn.Module) -> str | None:
-    """Fills ``module.backbone`` with the weights of others, and says whose they are and what their file settled.
+    """Fills ``module.backbone`` with the weights of others, or of another training.
 
-    None where none are given, or with ``untrained`` their network alone is. Raises as ``load_weights_of_others``.
+    Says whose they are, what they have learned from where that is known, and what their file settled. None where none
+    are given, or with ``untrained`` their network alone is. Raises as ``load_weights_of_others``.
     """
     if cfg.get("weights") is None or cfg.get("untrained"):
         return None
     told, settled = load_weights_of_others(module, cfg.weights), cfg.get("weights_settle") or ()
+    known, _ = learned_by(cfg.weights)
+    told = f"{told}, {known}" if known else told
     return f"{told}; settled by the file: {' '.join(settled)}" if settled else told
 
 
 def describe(checkpoint: Mapping[str, Any], path: str | Path) -> str:
     """The rule that chose the weights of a checkpoint, for the protocol of its results."""
     with description_of(str(path)):
-        return _described(checkpoint["config"], checkpoint["global_step"], Path(path).stem)
+        return _described(checkpoint, Path(path).stem)
 
 
-def _described(config: Mapping[str, Any], step: int, rule: str) -> str:
+def _described(checkpoint: Mapping[str, Any], rule: str) -> str:
+    config = checkpoint["config"]
     if rule == "best":
         on = (
             "test pairs (data.select_on_test=true)"
@@ -157,18 +162,7 @@ def _described(config: Mapping[str, Any], step: int, rule: str) -> str:
             else "pairs of held-out training shapes"
         )
         rule = f"best {config['monitor']} on {on}"
-    begun = f", begun with the weights of {Path(config['weights']).name}" if config.get("weights") else ""
-    seen = ", their test shapes among them, without ground truth" if config["data"].get("transductive") else ""
-    return f"{rule}, step {step}, trained on {' + '.join(config['dataset'])}{seen}{begun}"
-
-
-def trained_on(config: Mapping[str, Any]) -> list[str]:
-    """The names of the data sets that a configuration trains on, as results call them.
-
-    ``unknown`` with weights from elsewhere.
-    """
-    before = ["unknown"] if config.get("weights") else []
-    return before + [written.get("name", key) for key, written in config["dataset"].items()]
+    return f"{rule}, step {checkpoint['global_step']}, {learned_from(checkpoint)}"
 
 
 def fine_tuning(made_by: Mapping[str, Any]) -> str:

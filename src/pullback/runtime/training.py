@@ -10,7 +10,8 @@ from pathlib import Path
 from pullback.errors import UserError
 from pullback.locks import alone
 from pullback.runtime.build import Run
-from pullback.runtime.origin import describe, trained_on
+from pullback.runtime.learned import Before, changes, trained_on
+from pullback.runtime.origin import describe, description_of
 from pullback.runtime.signals import Stopped, stopping
 from pullback.runtime.sweeping import again_in
 from pullback.tasks.training.attempts import ATTEMPTS, note_attempt
@@ -18,7 +19,6 @@ from pullback.tasks.training.checkpoint import LAST, BestCheckpoint, Resuming, n
 from pullback.tasks.training.weights import load_checkpoint, load_weights
 from pullback.writing import telling_full_disks
 
-_PARTS = ("backbone", "solver", "loss", "optimizer", "scheduler", "seed")  # what a training is made of
 log = logging.getLogger(__name__)
 
 
@@ -69,6 +69,7 @@ def _fit(run: Run, resume: Path | None) -> float | None:
     if resume is None:
         run.trainer.fit(run.module, run.data)
     else:
+        _warn_where_done(run, resume)
         resuming = Resuming()
         run.trainer.callbacks.append(resuming)  # type: ignore[attr-defined]  # Lightning declares it nowhere
         with resuming.naming(resume):
@@ -85,9 +86,11 @@ def _fit(run: Run, resume: Path | None) -> float | None:
     )
     found, score = (best.found, best.best_model_score) if best is not None else (None, None)
     path = found or run.folder / "checkpoints" / LAST
+    if resume is not None and not path.is_file():  # nothing was left to do
+        path = resume
     checkpoint = load_checkpoint(path)
     load_weights(run.module, checkpoint)
-    run.weights, run.trained_on = describe(checkpoint, path), trained_on(checkpoint["config"])
+    run.weights, run.trained_on = describe(checkpoint, path), trained_on(checkpoint)
     return float(score) if found is not None and score is not None else None
 
 
@@ -97,14 +100,27 @@ def _noted(run: Run, resume: Path | None) -> int:
     Warns where the checkpoint was trained with other parts: a new folder begins anew with those that were typed.
     """
     before = None if resume is None else resumable(resume)
-    trained = {} if before is None else before["config"]
-    for part in _PARTS if before is not None else ():
-        was, now = trained.get(part), run.config.get(part)
-        if was != now:
+    if before is not None:
+        with description_of(str(resume)):
+            run.module.before = Before.of_resumed(before, run.config).plain()
+            changed = changes(before["config"], run.config)
+        for part, was, now in changed:
             log.warning("%s was trained with another %s: %s; now it is %s", resume, part, was, now)
     if not run.trainer.is_global_zero:
         return 0
     return note_attempt(run.folder, None if before is None else before["global_step"])
+
+
+def _warn_where_done(run: Run, resume: Path) -> None:
+    done, most = resumable(resume)["global_step"], run.trainer.max_steps
+    if 0 <= most <= done:
+        log.warning(
+            "%s has made %d steps, so nothing is left of trainer.max_steps=%d; its weights are taken. To train on, use "
+            "a larger one",
+            resume,
+            done,
+            most,
+        )
 
 
 def _stop_if_asked(run: Run) -> None:

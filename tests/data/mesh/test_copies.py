@@ -167,6 +167,7 @@ def test_the_names_of_the_original_tosca_are_understood_and_gaps_are_named(tmp_p
         for gorilla in ("gorilla0", "gorilla14")
         for person in ("david1", "michael3", "victoria12")
     ]
+    assert there.pairs_rule == "each gorilla with each person, unordered, 5 of the 24 test shapes"
 
 
 @pytest.fixture

@@ -65,6 +65,11 @@ def test_pairs_within_a_class_meet_at_its_template(root, module):
         assert pair.geodesics1.sources.tolist() == sorted(set(pair.corr1.tolist()))
 
 
+@pytest.mark.parametrize(("pairing", "pairs"), [("intra", 10 + 10 + 6 + 10), ("inter", 5 * 5 + 5 * 5)])
+def test_without_ground_truth_the_classes_are_trained_as_they_are_paired(module, pairing, pairs):
+    assert len(module(pairing, transductive=True, val_shapes=0).train_set) == 2 * pairs
+
+
 def test_the_template_of_a_class_corresponds_to_itself(root, module):
     pairs = module("intra", val_shapes=0).train_set
     names = [pairs.name(i) for i in range(len(pairs))]
@@ -150,6 +155,8 @@ def test_what_is_missing_is_named(root, tmp_path):
     with pytest.raises(MissingDataError, match=r"lacks 1 of the 8 test shapes: crypto/Pose004\.\n.*DT4D-H"):
         Dt4d(root).shapes("test")
     assert len(Dt4d(root, allow_missing=True).shapes("test")) == 7
+    for pairing in ("intra", "inter"):
+        assert Dt4d(root, pairing=pairing, allow_missing=True).pairs_rule.endswith(", 7 of the 8 test shapes")
     with pytest.raises(MissingDataError, match="does not exist"):
         Dt4d(tmp_path / "nowhere").shapes("test")
 

@@ -60,6 +60,10 @@ BROKEN = {
         off_text(announced=(4, 4)).replace("9.0", "1"),
         "line 7: a face of fewer than three corners, and 1 lines after",
     ),
+    "from_one.off": (
+        "OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 1 3 2\n3 1 2 4\n3 1 4 3\n3 2 3 4\n",
+        r"line 8: a face has the corner 4, .* seem to count from 1\. Subtract 1 from each",
+    ),
     "cut_line.off": (off_text()[:-4], "line 11: .* does not list as many vertices"),
     "words_inside.off": (off_text().replace("9.0", "nine"), "three numbers"),
     "cut_face.obj": (obj_text()[:-4], "fewer than three"),

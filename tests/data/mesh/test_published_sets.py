@@ -16,7 +16,7 @@ from pullback.data.mesh.pairs import all_pairs
 from pullback.data.mesh.sets.faust import Faust, FaustA
 from pullback.data.mesh.sets.scape import Scape, ScapeA, ScapeAcvd
 from pullback.data.mesh.sets.smal import SPECIES, SPLIT_SPECIES, Smal, species_by_name
-from pullback.data.mesh.sets.tosca import Tosca
+from pullback.data.mesh.sets.tosca import Tosca, class_of
 from pullback.runtime.settings import instantiate
 
 datamodule = later("pullback.data.mesh.datamodule")
@@ -124,6 +124,8 @@ def test_a_random_split_of_smal_mixes_the_species_and_depends_on_its_seed(smal):
     assert len({species_by_name()[name] for name in test}) > 3
     assert names(Smal(smal, split="random").shapes("test")) == test
     assert names(Smal(smal, split="random", seed=1).shapes("test")) != test
+    assert Smal(smal, split="random", seed=1).pairs_rule == "20 of all animals, drawn with seed 1"
+    assert Smal(smal).pairs_rule == ""
     with pytest.raises(ValueError, match=r"dataset\.smal\.split=cats is unknown; use one of species, random"):
         Smal(smal, split="cats")
 
@@ -198,10 +200,12 @@ def test_tosca_takes_the_pairs_of_the_release_in_their_direction(tosca):
 
 
 def test_a_tosca_of_other_counts_is_refused_unless_told_to_make_do(tosca):
+    assert Tosca(tosca).pairs_rule == "all pairs within a class, unordered"
     (tosca / "vtx_5k" / "dog10.off").unlink()
     with pytest.raises(MissingDataError, match=r"8 of 9 dog\. dataset\.tosca\.allow_missing=true"):
         Tosca(tosca).shapes("test")
     assert len(Tosca(tosca, allow_missing=True).pairs("test")) == 414 - 8
+    assert Tosca(tosca, allow_missing=True).pairs_rule.endswith("unordered, 75 of the 76 test shapes")
 
 
 def test_tosca_is_trained_on_where_lists_say_so(tosca, tmp_path):
@@ -209,6 +213,12 @@ def test_tosca_is_trained_on_where_lists_say_so(tosca, tmp_path):
     split = Tosca(tosca, lists=tmp_path)
     assert names(split.shapes("test")) == ["wolf0", "wolf1", "wolf2"]
     assert (len(split.pairs("train")), len(split.pairs("test"))) == (411, 3)
+
+
+def test_without_ground_truth_a_tosca_cat_is_trained_with_cats_alone(tosca, tmp_path):
+    data = datamodule.PairDataModule([Tosca(tosca)], tmp_path / "cache", k=15, transductive=True)
+    assert len(data.train_set) == 2 * 414
+    assert all(class_of(pair.shape1.name) == class_of(pair.shape2.name) for pair in data.train_set.pairs)
 
 
 @pytest.mark.parametrize("name", ["faust", "faust_a", "scape", "scape_a", "scape_acvd", "smal", "tosca"])

@@ -186,7 +186,9 @@ class PairDataModule(LightningDataModule):
             shapes = take_evenly(shapes, self.settings.train_shapes)
             if self.settings.transductive:
                 shapes = [*shapes, *dataset.shapes("test")]
-                pairs = [pair.without_truth() for pair in all_pairs(shapes, "unordered")]
+                possible = all_pairs(shapes, "unordered")
+                alike = [pair for pair in possible if dataset.correspond(pair.shape1.name, pair.shape2.name)]
+                pairs = [pair.without_truth() for pair in alike]
             else:
                 pairs = pairs_of(dataset, "train", shapes, protocol="unordered")
             sets.append(ShapePairDataset(self._in_frame(dataset, pairs), self._training))

@@ -138,6 +138,10 @@ class MeshDataset(ABC):
         """
         return None
 
+    def correspond(self, shape1: str, shape2: str) -> bool:
+        """Whether two shapes of the set match at all, by their names: no others are made pairs without ground truth."""
+        return True
+
     def held_out(self, shapes: Sequence[ShapeFiles], count: int) -> list[ShapeFiles]:
         """The ``count`` training shapes that validation is done on: the last ones."""
         return list(shapes[len(shapes) - count :])

@@ -64,6 +64,7 @@ class MeshMatching(LightningModule):
         self.adaptation = adaptation
         self.landmarks = landmarks
         self.config: Mapping[str, Any] = {}
+        self.before: Mapping[str, Any] = {}  # what the weights had learned from when the training began
         self.stores: Sequence[PredictionStore] = ()
         self.recent = RecentFeatures()
         self.validating = False
@@ -227,6 +228,8 @@ class MeshMatching(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = dict(self.config)
+        if self.before:
+            checkpoint["before"] = dict(self.before)
 
 
 def _is_stored(store: PredictionStore, pair: ShapePair) -> bool:

@@ -21,6 +21,12 @@ from pullback.tasks.training.shipped import weights_file
 
 log = logging.getLogger(__name__)
 
+# What makes a file of tensors alone of a pickled network, of ULRSSM's checkpoints and of Lightning's.
+_UNPACKED = (
+    "c = torch.load(FILE, weights_only=False); torch.save(c.state_dict() if hasattr(c, 'state_dict') else "
+    "c.get('networks', c.get('state_dict', c.get('model_state_dict'))), 'weights.pth')"
+)
+
 
 class CheckpointError(UserError, ValueError):
     """A file is no checkpoint of this project, is damaged, or holds the weights of another network."""
@@ -164,8 +170,7 @@ def _content_of(path: Path) -> Any:
     except MoreThanTensorsError as error:
         raise ForeignWeightsError(
             f"weights={path} holds more than tensors and plain data ({error}), which is not read because it "
-            "could execute code; where you trust it: torch.save(torch.load(FILE, "
-            'weights_only=False)["networks"], "weights.pth")'
+            f"could execute code; where you trust it: {_UNPACKED}, with the code of its authors at hand"
         ) from error
     except WeightsFileError as error:
         what, advice = _instead_of_weights(path)

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from pullback.data.mesh.readers.source import FileMesh, Source
+from pullback.data.mesh.readers.source import FileMesh, Source, inner_suffix
 
 # Polygons of more corners that are not convex are cut into a fan all the same: clipping their ears would take too long.
 _MOST_CORNERS = 200
@@ -35,6 +35,10 @@ def mesh_of_polygons(
             f"{place(polygon)}: a face has the corner {corners[outside[0]]}, counted from 0, but there are "
             f"{len(verts)} vertices"
         )
+        if corners.min() == 1 and corners.max() == len(verts) and inner_suffix(source.path) != ".obj":
+            raise source.error(
+                f"{what}. The faces seem to count from 1", advice="Subtract 1 from each of their corners"
+            )
         raise source.error(what)
     small = np.flatnonzero(sizes < 3)
     if len(small):

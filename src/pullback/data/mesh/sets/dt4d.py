@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -135,14 +136,16 @@ class Dt4d(MeshDataset):
     @property
     def pairs_rule(self) -> str:
         """For pairs across classes, with the files that there are: copies of the data set differ."""
+        there, named = len(self.shapes("test")), len(self._wanted("test"))
+        short = f", {there} of the {named} test shapes" if there < named else ""
         if self.pairing == "intra":
-            return f"all pairs within a class, {self.protocol}, without {_EXCLUDED}"
+            return f"all pairs within a class, {self.protocol}, without {_EXCLUDED}{short}"
         files = ", ".join(f"{a}_{b}" for a, b in self._cross_files())
-        return f"A_B.vts as all shapes of A with all of B, errors on A, without {_EXCLUDED} ({files})"
+        return f"A_B.vts as all shapes of A with all of B, errors on A, without {_EXCLUDED} ({files}){short}"
 
     def shapes(self, split: Split) -> list[ShapeFiles]:
         present = self._present()
-        names = [name for name in self._listed(split) if _class_of(name) != _EXCLUDED]
+        names = self._wanted(split)
         lost = [name for name in names if name not in present]
         if lost and not self.allow_missing:
             raise MissingDataError(
@@ -163,6 +166,17 @@ class Dt4d(MeshDataset):
             )
             raise MissingDataError(f"{self.root}: the {split} split has no {wanted}.\n{_SOURCE}")
         return pairs
+
+    def correspond(self, shape1: str, shape2: str) -> bool:
+        """Within a class or, of pairs across classes, those that a file joins."""
+        one, other = _class_of(shape1), _class_of(shape2)
+        if self.pairing == "intra":
+            return one == other
+        return not {(one, other), (other, one)}.isdisjoint(self._joined_classes)
+
+    @cached_property
+    def _joined_classes(self) -> frozenset[tuple[str, str]]:
+        return frozenset(self._cross_files())
 
     def held_out(self, shapes: Sequence[ShapeFiles], count: int) -> list[ShapeFiles]:
         """The last shapes of each class, as evenly as the classes allow: a pair needs two."""
@@ -207,6 +221,9 @@ class Dt4d(MeshDataset):
         }
         check_apart(folder, lists)
         return lists[split]
+
+    def _wanted(self, split: Split) -> list[str]:
+        return [name for name in self._listed(split) if _class_of(name) != _EXCLUDED]
 
     def _present(self) -> dict[str, ShapeFiles]:
         """The shapes that are there.

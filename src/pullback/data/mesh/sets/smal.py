@@ -102,6 +102,13 @@ class Smal(PublishedSet):
         at_least(0, seed=seed)
         self.seed = seed
 
+    @property
+    def pairs_rule(self) -> str:
+        """What sets the test shapes apart from the published ones: the random draw too."""
+        drawn = self.split == "random" and self.lists is None
+        rule = f"{len(self.split_names('test'))} of all animals, drawn with seed {self.seed}" if drawn else ""
+        return ", ".join(filter(None, [rule, super().pairs_rule]))
+
     def published_split(self, split: Split) -> list[str]:
         if self.split == "random":
             return _random_split(self.seed)[split]

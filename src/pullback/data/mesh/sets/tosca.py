@@ -66,7 +66,7 @@ class Tosca(PublishedSet):
     @property
     def pairs_rule(self) -> str:
         rule = f"all pairs within a class, {self.protocol}" if self.pairing == "classes" else f"those of {_LISTED}"
-        return ", ".join(filter(None, [rule, super().pairs_rule]))
+        return ", ".join(filter(None, [rule, _of_all(self, sum(POSES.values())), super().pairs_rule]))
 
     def published_split(self, split: Split) -> list[str]:
         if split == "train":
@@ -88,6 +88,9 @@ class Tosca(PublishedSet):
         protocol = "unordered" if split == "train" else self.protocol
         classes = [[files for name, files in shapes.items() if class_of(name) == kind] for kind in POSES]
         return [pair for poses in classes for pair in all_pairs(poses, protocol)]
+
+    def correspond(self, shape1: str, shape2: str) -> bool:
+        return class_of(shape1) == class_of(shape2)
 
     def _listed(self) -> list[tuple[str, str]]:
         path = place_where(self.root, lambda place: (place / _LISTED).is_file()) / _LISTED
@@ -145,7 +148,7 @@ class ToscaNonIsometric(PublishedSet):
     @property
     def pairs_rule(self) -> str:
         rule = f"each gorilla with each person, {self.protocol}"
-        return ", ".join(filter(None, [rule, super().pairs_rule]))
+        return ", ".join(filter(None, [rule, _of_all(self, sum(_COUNTS.values())), super().pairs_rule]))
 
     def published_split(self, split: Split) -> list[str]:
         if split == "train":
@@ -172,6 +175,12 @@ class ToscaNonIsometric(PublishedSet):
         )
         there = [ShapePairFiles(gorilla, person) for gorilla in gorillas for person in people]
         return there if self.protocol == "unordered" or split == "train" else there + [pair.swapped() for pair in there]
+
+
+def _of_all(dataset: PublishedSet, published: int) -> str:
+    """How many of the published test shapes there are, where some are missing; lists name their own."""
+    there = len(dataset.shapes("test"))
+    return f"{there} of the {published} test shapes" if dataset.lists is None and there < published else ""
 
 
 def class_of(name: str) -> str:
