@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 from tests.later import later
 
+from pullback.comparison.compare import main as compare
 from pullback.comparison.progress import progress
 from pullback.runtime.sweeping import SWEEP_FILE, SweepTable, note_failure, with_table
 
@@ -69,3 +70,9 @@ def test_a_job_that_failed_is_told_with_its_reason_until_it_is_begun_again(sweep
     assert told.endswith("; 1 not begun")
     note_failure(sweep / "1", None)
     assert progress([sweep]) == ["1 of 3 jobs have finished; 1: begun; 1 not begun"]
+
+
+def test_of_a_sweep_of_which_no_job_has_finished_the_table_tells_how_far_they_are(sweep, capsys):
+    (sweep / "0" / "metrics.json").unlink()
+    compare([str(sweep)])
+    assert capsys.readouterr().out.strip() == "0 of 3 jobs have finished; 0: begun; 1: begun; 1 not begun"
