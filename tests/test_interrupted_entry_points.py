@@ -101,6 +101,20 @@ def test_two_trainings_do_not_share_a_folder(train, tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.parametrize(
+    ("other", "told"), [("solver.init_blur=0.3", "another solver: init_blur "), ("dataset@test=faust", "")]
+)
+def test_a_job_of_a_sweep_goes_on_with_its_own_values_alone(home, train, trained, tmp_path, other, told):
+    """A study gives the number of a trial to other values the next time."""
+    shutil.copytree(trained, tmp_path / "0")
+    job = [*train, "-m", other, "resume=auto", f"hydra.sweep.dir={tmp_path}", "run=[]"]
+    if told:
+        with pytest.raises(UserError, match=f"{told}.*hydra.sweep.dir=DIR"):
+            run("train", *job)
+    else:
+        run("train", *job)
+
+
 def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(home, train, trained, capsys):
     folder = home / "damaged"
     shutil.copytree(trained / "checkpoints", folder / "checkpoints")

@@ -1,5 +1,6 @@
 """A sweep ends in one table also where jobs fail, and its folder tells which failed, and why."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tests.later import later
 
 from pullback.comparison.compare import main as compare
 from pullback.comparison.progress import progress
+from pullback.runtime.signals import AGAIN, _leave
 from pullback.runtime.sweeping import SWEEP_FILE, SweepTable, note_failure, with_table
 
 build = later("pullback.runtime.build")
@@ -36,7 +38,7 @@ def sweep(tmp_path) -> Path:
 def run(sweep: Path, error: BaseException | None = None) -> None:
     """What Hydra does around the jobs of a sweep."""
     callback = SweepTable(table=f"{__name__}.table", figure=f"{__name__}.table")
-    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep)}}})
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(sweep)}, "runtime": {"cwd": "/"}}})
     callback.on_multirun_start(config, config_name="train")
     if error is not None:
         raise error
@@ -61,6 +63,26 @@ def test_a_sweep_that_its_user_stops_prints_no_table_and_the_next_one_not_that_o
     with pytest.raises(ValueError, match="of another"), with_table():
         raise ValueError("of another")
     assert printed == []
+
+
+@pytest.mark.parametrize(
+    ("launcher", "sweeper", "told"),
+    [
+        ("JoblibLauncher", "BasicSweeper", "the same command goes on with resume=auto hydra.sweep.dir=/home/me/runs/x"),
+        ("SlurmLauncher", "BasicSweeper", "what is submitted runs on: squeue lists it, scancel ends it"),
+        ("BasicLauncher", "OptunaSweeper", "the study goes on with what it knows: give the same command again"),
+    ],
+)
+def test_ctrl_c_while_jobs_run_elsewhere_tells_how_the_sweep_goes_on(launcher, sweeper, told, capfd, monkeypatch):
+    hydra = {"sweep": {"dir": "runs/x"}, "runtime": {"cwd": "/home/me"}}
+    hydra |= {"launcher": {"_target_": f"a.{launcher}"}, "sweeper": {"_target_": f"a.{sweeper}"}}
+    monkeypatch.setattr("os._exit", lambda status: None)
+    with with_table():
+        SweepTable(table="", figure="").on_multirun_start(OmegaConf.create({"hydra": hydra}), config_name="train")
+        _leave(signal.SIGINT, None)
+    assert capfd.readouterr().err.startswith(f"\nstopped by Ctrl-C; {told}")
+    _leave(signal.SIGINT, None)
+    assert capfd.readouterr().err == f"\nstopped by Ctrl-C; {AGAIN}\n"
 
 
 def test_a_job_that_failed_is_told_with_its_reason_until_it_is_begun_again(sweep):

@@ -21,7 +21,7 @@ from pullback.runtime.method_parts import tested
 from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
-from pullback.runtime.signals import leaving_at_once
+from pullback.runtime.signals import ending_with_parent, leaving_at_once
 from pullback.runtime.sweeping import note_failure, with_table
 from pullback.waiting import asleep, environment
 
@@ -58,7 +58,8 @@ class Command:
                 if run.mode is RunMode.MULTIRUN:
                     note_failure(Path(run.runtime.output_dir), None)
                 name, typed = run.job.config_name, run.overrides.task
-                return task(tested(fitted(settled(cfg, name, typed), name, typed), name, typed))
+                with ending_with_parent():
+                    return task(tested(fitted(settled(cfg, name, typed), name, typed), name, typed))
             except Exception as error:
                 if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
                     raise
