@@ -151,6 +151,10 @@ def test_interpolations_that_people_use_in_folders_stay_interpolations(tmp_path,
         overrides(["hydra.run.dir=out ${x}"], "eval", CONFIGS)
 
 
+def test_a_comma_belongs_to_the_name_of_a_sweeps_folder():
+    assert overrides(["-m", "hydra.sweep.dir=a, b"], "eval", CONFIGS) == ["-m", "hydra.sweep.dir='a, b'"]
+
+
 def test_options_may_have_dashes():
     typed = ["--untrained", "--dataset", "faust", "--data.k=40", "--seed", "-1"]
     assert overrides(typed, "eval", CONFIGS) == ["untrained=true", "dataset=faust", "data.k=40", "seed=-1"]
