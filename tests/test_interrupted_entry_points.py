@@ -13,6 +13,7 @@ from pullback.errors import UserError
 from pullback.locks import alone
 from pullback.runtime.checks import ConfigError
 from pullback.runtime.signals import Stopped
+from pullback.runtime.sweeping import FolderInUse
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -99,6 +100,13 @@ def test_two_trainings_do_not_share_a_folder(train, tmp_path):
     with alone(tmp_path / ".training"), pytest.raises(UserError, match=r"another process trains in .*attempts\.csv"):
         run("train", *train, folder=tmp_path)
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_job_that_another_process_is_at_work_on_has_not_failed(train, tmp_path):
+    (tmp_path / "0").mkdir()
+    with alone(tmp_path / "0" / ".training"), pytest.raises(FolderInUse):
+        run("train", *train, "-m", "seed=0", f"hydra.sweep.dir={tmp_path}")
+    assert not (tmp_path / "0" / "error.txt").exists()
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,12 @@ def test_a_sweep_prints_the_table_of_the_other_jobs_before_it_ends_by_the_error_
     assert printed == [[str(sweep)]]
 
 
+def test_the_error_of_a_job_is_told_where_the_figure_cannot_be_drawn(sweep, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.table", lambda arguments: (sweep / "none" / "sweep.png").write_text(""))
+    with pytest.raises(RuntimeError, match="of a job"), with_table():
+        run(sweep, RuntimeError("of a job"))
+
+
 def test_a_sweep_that_its_user_stops_prints_no_table_and_the_next_one_not_that_of_this(sweep):
     with pytest.raises(SystemExit), with_table():
         run(sweep, SystemExit(130))

@@ -22,7 +22,7 @@ from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
 from pullback.runtime.signals import ending_with_parent, leaving_at_once
-from pullback.runtime.sweeping import note_failure, with_table
+from pullback.runtime.sweeping import FolderInUse, note_failure, with_table
 from pullback.waiting import asleep, environment
 
 
@@ -66,7 +66,8 @@ class Command:
                 words = functools.partial(in_words, words=Vocabulary(self.program, self.configs))
                 if run.mode is RunMode.MULTIRUN:
                     tell_once(error, words, before=f"job {run.job.num} ({run.job.override_dirname}): ")
-                    note_failure(Path(run.runtime.output_dir), in_one_paragraph(reason(error, words)))
+                    if not isinstance(error, FolderInUse):  # the job goes on, elsewhere
+                        note_failure(Path(run.runtime.output_dir), in_one_paragraph(reason(error, words)))
                     raise
                 raise SystemExit(tell(error, words)) from None
 

@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
+from pullback.errors import UserError
 from pullback.runtime.doorway import as_called
 from pullback.runtime.signals import advising
 from pullback.writing import write_text_atomically
@@ -25,6 +26,10 @@ FAILURE = "error.txt"  # in the folder of a job that failed: why
 _STUDY_AGAIN = "the study goes on with what it knows: give the same command again"
 _begun: list[Callable[[], None]] = []  # prints the table of the sweep that runs
 _advise: list[Callable[[str], None]] = []  # says what can be done after Ctrl-C
+
+
+class FolderInUse(UserError, RuntimeError):
+    """Another process is at work in a folder, and both would write the same files."""
 
 
 class SweepTable(Callback):
@@ -67,8 +72,9 @@ def with_table() -> Iterator[None]:
         try:
             yield
         except Exception:
-            while _begun:
-                _begun.pop()()
+            with contextlib.suppress(UserError, OSError):  # of the two errors that of the job is told
+                while _begun:
+                    _begun.pop()()
             raise
         finally:
             _begun.clear()

@@ -13,7 +13,7 @@ from pullback.locks import alone
 from pullback.runtime.build import Run
 from pullback.runtime.origin import describe, trained_on
 from pullback.runtime.signals import Stopped, stopping
-from pullback.runtime.sweeping import in_sweep, training_again
+from pullback.runtime.sweeping import FolderInUse, in_sweep, training_again
 from pullback.tasks.training.attempts import ATTEMPTS, note_attempt
 from pullback.tasks.training.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
 from pullback.tasks.training.weights import load_checkpoint, load_weights
@@ -25,10 +25,6 @@ log = logging.getLogger(__name__)
 
 class OtherJob(UserError, ValueError):
     """A job of a sweep would go on with what a job with other values has trained."""
-
-
-class FolderInUse(UserError, RuntimeError):
-    """Two trainings would write the same checkpoints."""
 
 
 def fit(run: Run) -> float | None:
