@@ -184,6 +184,8 @@ def _no_such_key(key: str, words: Vocabulary) -> str:
 
 
 def _hint(key: str, words: Vocabulary) -> str:
+    if key in words.keys:
+        return f"; it belongs to another choice of {key.partition('.')[0]}="
     near = [name for name in words.near(key) if name != key]
     if near:
         return f"; did you mean {' or '.join(near)}?"
