@@ -100,6 +100,10 @@ def test_a_job_that_failed_is_told_with_its_reason_until_it_is_begun_again(sweep
     assert progress([sweep]) == ["1 of 3 jobs have finished; 1: begun; 1 not begun"]
 
 
+def test_sweeps_in_a_folder_are_told_with_their_names(sweep):
+    assert f"{sweep.name}: 1 of 3 jobs have finished; 1: begun; 1 not begun" in progress([sweep.parent])
+
+
 def test_of_a_sweep_of_which_no_job_has_finished_the_table_tells_how_far_they_are(sweep, capsys):
     (sweep / "0" / "metrics.json").unlink()
     compare([str(sweep)])
