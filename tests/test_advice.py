@@ -55,7 +55,8 @@ FOR_PYTHON = (
     "runtime/path_options.py",
 )
 IN_PYTHON = ("config_dir", "inference_mode", "weights_only", "sample", "image_size", "heads", "epochs")
-ELSEWHERE = {"sigma", "constant", "hydra.mode", "sweep"}  # of scripts of the ledger, and what code looks for
+# Of scripts of the ledger, of a plugin of Hydra, and what code looks for.
+ELSEWHERE = {"sigma", "constant", "hydra.mode", "hydra.sweeper.storage", "sweep"}
 
 
 @cache

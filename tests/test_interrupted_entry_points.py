@@ -14,6 +14,7 @@ from pullback.errors import UserError
 from pullback.locks import alone
 from pullback.runtime.checks import ConfigError
 from pullback.runtime.signals import Stopped
+from pullback.runtime.sweeping import FolderInUse
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -100,6 +101,27 @@ def test_two_trainings_do_not_share_a_folder(train, tmp_path):
     with alone(tmp_path / ".training"), pytest.raises(UserError, match=r"another process trains in .*attempts\.csv"):
         run("train", *train, folder=tmp_path)
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_job_that_another_process_is_at_work_on_has_not_failed(train, tmp_path):
+    (tmp_path / "0").mkdir()
+    with alone(tmp_path / "0" / ".training"), pytest.raises(FolderInUse):
+        run("train", *train, "-m", "seed=0", f"hydra.sweep.dir={tmp_path}")
+    assert not (tmp_path / "0" / "error.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("other", "told"), [("solver.init_blur=0.3", "another solver: init_blur "), ("dataset@test=faust", "")]
+)
+def test_a_job_of_a_sweep_goes_on_with_its_own_values_alone(home, train, trained, tmp_path, other, told):
+    """A study gives the number of a trial to other values the next time."""
+    shutil.copytree(trained, tmp_path / "0")
+    job = [*train, "-m", other, "resume=auto", f"hydra.sweep.dir={tmp_path}", "run=[]"]
+    if told:
+        with pytest.raises(UserError, match=f"{told}.*hydra.sweep.dir=DIR"):
+            run("train", *job)
+    else:
+        run("train", *job)
 
 
 def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(home, train, trained, capsys):

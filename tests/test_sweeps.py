@@ -14,6 +14,8 @@ from omegaconf import OmegaConf
 from tests.composing import composed, options, yaml_of
 
 from pullback.runtime.checks import check
+from pullback.runtime.hydra_errors import while_composing
+from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.settings import to_plain
 from pullback.runtime.sweeping import again_in
 
@@ -115,6 +117,13 @@ def test_a_study_lies_beside_its_trials(study):
         sweep["sweep"]["dir"].split("/${now")[0]
         == sweep["sweeper"]["storage"].removeprefix("sqlite:///")[: -len("/study.db")]
     )
+
+
+def test_a_database_that_a_study_cannot_use_is_told():
+    errors = pytest.importorskip("sqlalchemy.exc", reason="needs pip install 'pullback[optuna]'")
+    error = errors.OperationalError("INSERT …", {}, OSError("database or disk is full"))
+    told = while_composing(error, Vocabulary("train", CONFIGS))
+    assert "hydra.sweeper.storage, cannot be used" in told and "disk is full; make room" in told
 
 
 def test_a_job_that_was_stopped_goes_on_in_the_folder_of_its_sweep(monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from tests.faults import file_size_limit
 
 from pullback.errors import UserError
-from pullback.writing import CannotWrite, sweep, telling_full_disks, write_atomically, write_text_atomically
+from pullback.writing import CannotWrite, FolderGone, sweep, telling_full_disks, write_atomically, write_text_atomically
 
 OLD, NEW = b"old " * 1000, b"new " * 2000
 
@@ -136,3 +136,13 @@ def test_a_full_disk_under_another_librarys_pen_is_told_too(tmp_path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "metrics.csv"))
     with pytest.raises(FileNotFoundError), telling_full_disks(tmp_path):
         (tmp_path / "nothing").read_text()
+
+
+def test_a_folder_that_was_removed_meanwhile_is_told_and_a_missing_file_in_it_stays_a_fault(tmp_path):
+    (tmp_path / "logs").mkdir()
+    with pytest.raises(FolderGone, match="was removed"), telling_full_disks(tmp_path):
+        (tmp_path / "logs").rmdir()
+        open(tmp_path / "logs" / "metrics.csv", "a").close()
+    with pytest.raises(FileNotFoundError) as caught, telling_full_disks(tmp_path):
+        open(tmp_path / "not there").close()
+    assert not isinstance(caught.value, UserError)

@@ -41,6 +41,10 @@ class CannotWrite(UserError, OSError):
         return told
 
 
+class FolderGone(UserError, FileNotFoundError):
+    """The folder of a run is not there any more."""
+
+
 def write_atomically(path: Path, write: Callable[[BufferedIOBase], object], *, previous: Path | None = None) -> None:
     """``write`` fills a temporary file beside ``path``, which then takes its place in one step.
 
@@ -93,13 +97,26 @@ def sweep(folder: Path, *, older_than: float = 2.0) -> None:
 
 @contextlib.contextmanager
 def telling_full_disks(folder: Path) -> Iterator[None]:
-    """Within, a full or read-only disk ends the program with a sentence, whoever was writing."""
+    """Within, a full or read-only disk ends the program with a sentence, whoever was writing.
+
+    So does the end of the folder itself, which somebody has removed meanwhile.
+    """
     try:
         yield
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and _was_removed(error.filename, folder):
+            raise FolderGone(f"{folder} was removed, or a part of it, while it was in use; begin anew there") from error
         if isinstance(error, UserError) or error.errno not in (*_FULL, errno.EROFS):
             raise
         raise CannotWrite.of(Path(error.filename or folder), error) from error
+
+
+def _was_removed(name: object, folder: Path) -> bool:
+    """Whether a file could not be opened for the folder it was to lie in, below that of a run."""
+    if not isinstance(name, str | os.PathLike):
+        return False
+    path = Path(name).absolute()
+    return path.is_relative_to(folder.absolute()) and not path.parent.is_dir()
 
 
 def _keep(path: Path, previous: Path) -> None:

@@ -151,6 +151,21 @@ def test_interpolations_that_people_use_in_folders_stay_interpolations(tmp_path,
         overrides(["hydra.run.dir=out ${x}"], "eval", CONFIGS)
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [("sweep=sigma,zoomout_steps", r"a command for each or, .*sweep=\[A,B\]"), ("cluster=local,slurm", "one cluster")],
+)
+def test_what_holds_for_all_jobs_of_a_sweep_is_not_swept(typed, told):
+    """Hydra would run one job for each name, and none of their values."""
+    with pytest.raises(UsageError, match=told):
+        overrides(["-m", typed], "train", CONFIGS)
+    assert overrides(["-m", "sweep=[sigma,zoomout_steps]"], "train", CONFIGS)[1] == "sweep=[sigma,zoomout_steps]"
+
+
+def test_a_comma_belongs_to_the_name_of_a_sweeps_folder():
+    assert overrides(["-m", "hydra.sweep.dir=a, b"], "eval", CONFIGS) == ["-m", "hydra.sweep.dir='a, b'"]
+
+
 def test_options_may_have_dashes():
     typed = ["--untrained", "--dataset", "faust", "--data.k=40", "--seed", "-1"]
     assert overrides(typed, "eval", CONFIGS) == ["untrained=true", "dataset=faust", "data.k=40", "seed=-1"]

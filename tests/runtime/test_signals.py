@@ -104,6 +104,38 @@ def test_ctrl_c_before_the_work_ends_the_process_where_it_is_and_the_work_has_it
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
+_JOBS = """
+import multiprocessing, os, sys, time
+from pathlib import Path
+from pullback.runtime.signals import ending_with_parent, stopping
+
+def job(begun):
+    with ending_with_parent(), stopping("again"):
+        begun.touch()
+        time.sleep(60)
+
+if __name__ == "__main__":
+    begun = Path(sys.argv[1])
+    multiprocessing.get_context("spawn").Process(target=job, args=(begun,)).start()
+    while not begun.exists():
+        time.sleep(0.05)
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs Linux or macOS: elsewhere a process has one parent for ever")
+def test_a_process_for_jobs_stops_when_the_one_that_started_it_is_gone(tmp_path):
+    (tmp_path / "jobs.py").write_text(_JOBS)
+    done = subprocess.run(  # reads until the last process has closed its end
+        [sys.executable, tmp_path / "jobs.py", tmp_path / "begun"],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": ""},
+    )
+    assert done.returncode == 0 and "stopped by SIGTERM; again" in done.stderr
+
+
 @pytest.mark.parametrize("program", ["train", "eval", "match"])
 def test_ctrl_c_ends_a_program_in_a_sentence_while_hydra_is_imported(program, tmp_path):
     """Hydra is one that interrupts, and then takes its time."""

@@ -11,8 +11,15 @@ from pullback.runtime.sweeping import FAILURE, SWEEP_FILE, jobs_of
 
 
 def progress(folders: Sequence[Path]) -> list[str]:
-    """A line for each sweep among the folders that has jobs left: ``5 of 8 jobs have finished; 6: step 12 of 16``."""
-    return [line for folder in folders if (folder / SWEEP_FILE).is_file() for line in _line(folder)]
+    """A line for each sweep in the folders that has jobs left: ``5 of 8 jobs have finished; 6: step 12 of 16``.
+
+    Sweeps below a folder are named.
+    """
+    told = []
+    for folder in folders:
+        for sweep in sorted(path.parent for path in folder.rglob(SWEEP_FILE)):
+            told += [line if sweep == folder else f"{sweep.relative_to(folder)}: {line}" for line in _line(sweep)]
+    return told
 
 
 def _line(sweep: Path) -> Iterator[str]:

@@ -141,7 +141,7 @@ def run_folders(folders: Sequence[Path]) -> list[Path]:
 def labels(runs: Sequence[Path]) -> list[str]:
     """Short names of the runs: the end of each path that tells them apart."""
     parts = [run.resolve().parts for run in runs]
-    longest = max(map(len, parts))
+    longest = max(map(len, parts), default=0)
     depth = next((n for n in range(1, longest) if len({path[-n:] for path in parts}) == len(parts)), longest)
     return ["/".join(path[-depth:]) for path in parts]
 

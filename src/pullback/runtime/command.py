@@ -21,8 +21,8 @@ from pullback.runtime.method_parts import tested
 from pullback.runtime.option_names import Vocabulary
 from pullback.runtime.recipes import fitted
 from pullback.runtime.settings import register_resolvers
-from pullback.runtime.signals import leaving_at_once
-from pullback.runtime.sweeping import note_failure, with_table
+from pullback.runtime.signals import ending_with_parent, leaving_at_once
+from pullback.runtime.sweeping import FolderInUse, note_failure, with_table
 from pullback.waiting import asleep, environment
 
 
@@ -58,14 +58,16 @@ class Command:
                 if run.mode is RunMode.MULTIRUN:
                     note_failure(Path(run.runtime.output_dir), None)
                 name, typed = run.job.config_name, run.overrides.task
-                return task(tested(fitted(settled(cfg, name, typed), name, typed), name, typed))
+                with ending_with_parent():
+                    return task(tested(fitted(settled(cfg, name, typed), name, typed), name, typed))
             except Exception as error:
                 if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
                     raise
                 words = functools.partial(in_words, words=Vocabulary(self.program, self.configs))
                 if run.mode is RunMode.MULTIRUN:
                     tell_once(error, words, before=f"job {run.job.num} ({run.job.override_dirname}): ")
-                    note_failure(Path(run.runtime.output_dir), in_one_paragraph(reason(error, words)))
+                    if not isinstance(error, FolderInUse):  # the job goes on, elsewhere
+                        note_failure(Path(run.runtime.output_dir), in_one_paragraph(reason(error, words)))
                     raise
                 raise SystemExit(tell(error, words)) from None
 

@@ -41,6 +41,7 @@ _OPTION = re.compile(
     r"(?P<sign>~|\+{0,2})(?P<key>[\w$][\w$.-]*(?:/[\w-]+)*(?:@[\w$.:-]*)?)(?:=(?P<value>.*))?", re.DOTALL
 )
 _NOTHING = ("null", "none")
+_OF_WHOLE_SWEEPS = ("sweep", "cluster")  # what they choose holds for all jobs, and is read before there are any
 
 
 def overrides(arguments: Sequence[str], program: str, configs: Path) -> list[str]:
@@ -216,6 +217,9 @@ def for_hydra(option: str, words: Vocabulary, *, sweeps: bool) -> str:
         raise UsageError(
             f"{key}={value}: a choice is a name, {key}=NAME, and its values are set one by one, {key}.KEY=VALUE"
         )
+    if group in _OF_WHOLE_SWEEPS and "," in value and not value.startswith("["):
+        together = " or, for all combinations, sweep=[A,B]" if group == "sweep" else ""
+        raise UsageError(f"{key}={value}: a command has one {key}; give a command for each{together}")
     if not value or re.fullmatch(r"[+-]?[\d.]+|true|false", value, re.IGNORECASE):
         told = f"{key}={value} is no choice" if value else f"{key}= has no value"
         raise UsageError(f"{told}; there are {', '.join(words.options(group))}")

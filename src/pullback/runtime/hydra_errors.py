@@ -65,6 +65,11 @@ def while_composing(error: BaseException, words: Vocabulary) -> str | None:
         )
     if told is None and (of_slurm := _of_slurm(error)) is not None:
         return of_slurm
+    if told is None and type(error).__module__.startswith(("sqlalchemy.", "optuna.exceptions")):
+        return (
+            f"the database of the study, hydra.sweeper.storage, cannot be used: {_first_line(str(error))}; "
+            "make room or choose another place: hydra.sweeper.storage=sqlite:///FILE"
+        )
     if told is None and isinstance(error, ValueError) and str(error).startswith("Only one of --run"):
         return "--run, --multirun (-m), --cfg and --info exclude each other; give one of them"
     if told is None and isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
@@ -179,6 +184,8 @@ def _no_such_key(key: str, words: Vocabulary) -> str:
 
 
 def _hint(key: str, words: Vocabulary) -> str:
+    if key in words.keys:
+        return f"; it belongs to another choice of {key.partition('.')[0]}="
     near = [name for name in words.near(key) if name != key]
     if near:
         return f"; did you mean {' or '.join(near)}?"

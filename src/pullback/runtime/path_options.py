@@ -31,7 +31,7 @@ def path_value(key: str, value: str, *, program: str, sweeps: bool = False) -> s
     """The value of a path option, quoted for Hydra.
 
     A name that is there is taken as it is. Names that were quoted or escaped for Hydra keep working, ``~`` is the home
-    folder, and with ``-m`` several names separated by commas are a sweep.
+    folder, and with ``-m`` several names separated by commas are a sweep, but for the folders of Hydra.
     """
     if key == "points" and re.fullmatch(r"\[[-\d.,\[\]\s]*\]|\d+", value) and not Path(value).exists():
         return value  # the points themselves
@@ -44,7 +44,7 @@ def path_value(key: str, value: str, *, program: str, sweeps: bool = False) -> s
     name = expand_path(value)
     if not Path(name).exists():
         meant = _as_hydra_reads(value)
-        if meant is None and sweeps:
+        if meant is None and sweeps and not key.startswith("hydra."):
             return value
         wrapped = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
         if meant is not None and (wrapped or ("\\" in value and Path(expand_path(meant)).exists())):

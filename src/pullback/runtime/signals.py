@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM end a run at once with a sentence, and everything so far is kept."""
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -13,6 +14,9 @@ from typing import Any
 _WORDS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 AGAIN = "give the same command to begin again"
 _IMPATIENCE = 2.0  # seconds in which further signals do not interrupt the clearing up
+_LOOK = 1.0  # seconds between two looks at whether the process that started this one is still there
+_advice = [AGAIN]  # after Ctrl-C outside of any `stopping`
+_at_work = threading.Event()  # a job runs in this process, which another one has started for its jobs
 
 
 class Stopped(SystemExit):
@@ -76,9 +80,53 @@ def leaving_at_once() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@contextlib.contextmanager
+def advising() -> Iterator[Callable[[str], None]]:
+    """Within, ``advise(ADVICE)`` says what Ctrl-C tells from then on outside of any `stopping`."""
+
+    def advise(advice: str) -> None:
+        _advice[0] = advice
+
+    try:
+        yield advise
+    finally:
+        advise(AGAIN)
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
-    os.write(2, f"\nstopped by {_WORDS[signal.Signals(number)]}; {AGAIN}\n".encode())
+    os.write(2, f"\nstopped by {_WORDS[signal.Signals(number)]}; {_advice[0]}\n".encode(errors="surrogateescape"))
     os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def ending_with_parent() -> Iterator[None]:
+    """Within, SIGTERM comes when the process ends that started this one for its jobs; afterwards this one ends, too.
+
+    Nobody else would end it, or wait for what it does. Where this process was not started for jobs (by joblib), nothing
+    happens.
+    """
+    if os.name != "posix" or multiprocessing.parent_process() is None:
+        yield
+        return
+    name = "watching-parent"
+    if not any(thread.name == name for thread in threading.enumerate()):
+        threading.Thread(target=_follow, args=(os.getppid(),), name=name, daemon=True).start()
+    _at_work.set()
+    try:
+        yield
+    finally:
+        _at_work.clear()
+
+
+def _follow(parent: int) -> None:
+    """Ends this process after another one has ended, but lets the job that runs end in its own way first."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    if _at_work.is_set():
+        os.kill(os.getpid(), signal.SIGTERM)
+    while _at_work.is_set():
+        time.sleep(_LOOK / 10)
+    os._exit(128 + signal.SIGTERM)
 
 
 @contextlib.contextmanager

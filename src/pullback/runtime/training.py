@@ -4,8 +4,9 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pullback.errors import UserError
 from pullback.locks import alone
@@ -13,7 +14,7 @@ from pullback.runtime.build import Run
 from pullback.runtime.learned import Before, changes, trained_on
 from pullback.runtime.origin import describe, description_of
 from pullback.runtime.signals import Stopped, stopping
-from pullback.runtime.sweeping import again_in
+from pullback.runtime.sweeping import FolderInUse, in_sweep, training_again
 from pullback.tasks.training.attempts import ATTEMPTS, note_attempt
 from pullback.tasks.training.checkpoint import LAST, BestCheckpoint, Resuming, newest_whole, resumable
 from pullback.tasks.training.weights import load_checkpoint, load_weights
@@ -22,8 +23,8 @@ from pullback.writing import telling_full_disks
 log = logging.getLogger(__name__)
 
 
-class FolderInUse(UserError, RuntimeError):
-    """Two trainings would write the same checkpoints."""
+class OtherJob(UserError, ValueError):
+    """A job of a sweep would go on with what a job with other values has trained."""
 
 
 def fit(run: Run) -> float | None:
@@ -32,10 +33,9 @@ def fit(run: Run) -> float | None:
     Ctrl-C ends the training at once, SIGTERM after the step at hand, which a checkpoint keeps. Raises CheckpointError
     where no training can go on from what ``resume`` names, and FolderInUse.
     """
-    advice = f"the training goes on from its last checkpoint with: the same command, resume=auto {again_in(run.folder)}"
     with (
         _alone(run),
-        stopping(advice, gently=lambda: run.trainer.received_sigterm),
+        stopping(training_again(run.folder), gently=lambda: run.trainer.received_sigterm),
         telling_full_disks(run.folder),
     ):
         return _fit(run, resumed_from(run))
@@ -97,7 +97,8 @@ def _fit(run: Run, resume: Path | None) -> float | None:
 def _noted(run: Run, resume: Path | None) -> int:
     """How often the training was resumed, which the folder of the run tells too.
 
-    Warns where the checkpoint was trained with other parts: a new folder begins anew with those that were typed.
+    Warns where the checkpoint was trained with other parts: a new folder begins anew with those that were typed. Raises
+    OtherJob for a job of a sweep, whose folder has its number for a name: its figures would be those of other values.
     """
     before = None if resume is None else resumable(resume)
     if before is not None:
@@ -105,6 +106,12 @@ def _noted(run: Run, resume: Path | None) -> int:
             run.module.before = Before.of_resumed(before, run.config).plain()
             changed = changes(before["config"], run.config)
         for part, was, now in changed:
+            if run.cfg.resume == "auto" and in_sweep():
+                raise OtherJob(
+                    f"{resume} was trained with another {part}: {_apart(was, now)}; the figures of this job would be "
+                    "those of other values. Give this sweep a folder of its own, hydra.sweep.dir=DIR, or begin anew in "
+                    "this one: resume=null"
+                )
             log.warning("%s was trained with another %s: %s; now it is %s", resume, part, was, now)
     if not run.trainer.is_global_zero:
         return 0
@@ -121,6 +128,14 @@ def _warn_where_done(run: Run, resume: Path) -> None:
             done,
             most,
         )
+
+
+def _apart(was: Any, now: Any) -> str:
+    """What differs in two settings, as ``init_blur 0.1, now 0.2``."""
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        keys = [key for key in dict.fromkeys([*was, *now]) if was.get(key) != now.get(key)]
+        return ", ".join(f"{key} {_apart(was.get(key), now.get(key))}" for key in keys)
+    return f"{was}, now {now}"
 
 
 def _stop_if_asked(run: Run) -> None:

@@ -3,6 +3,8 @@
 import pytest
 from tests.later import later
 
+from pullback.errors import UserError
+
 loggers = later("lightning.pytorch.loggers")
 events = later("pullback.tasks.training.events")
 
@@ -77,6 +79,11 @@ def test_events_keep_their_time(tmp_path):
     before = first()
     log(logger_of(tmp_path), [1])
     assert first() == before
+
+
+def test_a_folder_that_tensorboard_cannot_name_is_told(tmp_path):
+    with pytest.raises(UserError, match="UTF-8; rename the folder"):
+        log(logger_of(f"{tmp_path}/caf\udce9"), range(2))
 
 
 def test_what_a_killed_run_did_not_finish_is_left_out(tmp_path):

@@ -8,10 +8,16 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 
+from pullback.errors import UserError
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 TESTED = "test/"  # how the tags of results begin, which are written at the end of every run
+
+
+class FolderNameError(UserError, ValueError):
+    """TensorBoard writes only into folders whose names are text in UTF-8."""
 
 
 class ContinuedTensorBoardLogger(TensorBoardLogger):
@@ -30,6 +36,7 @@ class ContinuedTensorBoardLogger(TensorBoardLogger):
     def experiment(self) -> "SummaryWriter":
         if self._experiment is None:
             self._older = sorted(Path(self.log_dir).glob("events.out.tfevents.*"))
+            _check_name(self.log_dir)
         return super().experiment
 
     @rank_zero_only
@@ -82,3 +89,14 @@ def events_of(path: Path) -> Iterator[Any]:
 def _is_before(event: Any, step: int | float) -> bool:
     tags = [value.tag for value in event.summary.value]
     return event.WhichOneof("what") == "summary" and event.step < step and not any(t.startswith(TESTED) for t in tags)
+
+
+def _check_name(folder: str) -> None:
+    """Raises FolderNameError where TensorBoard could not name a file in the folder."""
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        raise FolderNameError(
+            f"{folder}: TensorBoard writes only where the names of all folders are UTF-8; rename the folder, or choose "
+            "another: hydra.run.dir=DIR or hydra.sweep.dir=DIR"
+        ) from None
