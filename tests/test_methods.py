@@ -59,7 +59,7 @@ def test_every_weight_of_the_network_learns_and_the_loss_of_a_pair_falls(method,
     pair = data.train_set[0]
     optimiser, losses = module.optimizer_factory(module.parameters()), []
     for _ in range(8):
-        loss = sum(module.loss_terms(module.match(pair), pair).values())
+        loss = sum(module.loss_terms(module.match(pair, learning=True), pair).values())
         optimiser.zero_grad()
         loss.backward()
         losses.append(float(loss))
