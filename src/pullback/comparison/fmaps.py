@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pullback.comparison.compare import method_of
 from pullback.comparison.markup import markdown
+from pullback.comparison.method_names import method_of
 from pullback.comparison.records import Record, all_records
 from pullback.comparison.run_files import RunError
 from pullback.mapping.fmap_measures import FmapMeasures, measure_fmap

@@ -134,16 +134,19 @@ class KrylovBasis:
         theta, coeffs = self.solved
         return theta.flip(0)[:k], coeffs.flip(1)[:, :k]
 
-    def compress(self, keep: int) -> None:
-        """Reduces the basis to the Ritz vectors of the ``keep`` largest eigenvalues."""
+    def compress(self, keep: int, pending: Float[Tensor, "b n"]) -> None:
+        """Reduces the basis to the Ritz vectors of the ``keep`` largest eigenvalues.
+
+        Makes what is left outside of it orthogonal to them, in place.
+        """
         old, (theta, coeffs) = self.size, self.ritz(keep)
         self._combine(coeffs)
-        self.drift = coeffs.T @ self.drift
         self.size, self.last, self.linked = keep, keep, 0
         self.projected.zero_()[:keep, :keep] = torch.diag(theta)
         gram, self.gram = self.gram[:old, :old], torch.eye(self.capacity, dtype=torch.float64)
         self.gram[:keep, :keep] = coeffs.T @ gram @ coeffs
         self.solved = None
+        self.detach(pending)
 
     def release(self, coeffs: Float[Tensor, "m k"]) -> Float[ndarray, "n k"]:
         """The combinations of the first basis vectors with these coefficients, in place of the basis."""

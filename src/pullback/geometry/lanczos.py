@@ -68,7 +68,7 @@ def _smallest_eigenpairs(
     while True:
         pending = _converge(basis, pending, shifted, k=k, tolerance=tolerance)
         if basis.capacity < n and basis.size + _PROBE * _PROBE_STEPS > basis.capacity:
-            basis.compress((k + basis.capacity) // 2)
+            basis.compress((k + basis.capacity) // 2, pending)
         theta, coeffs = basis.ritz(k)
         found = _probe(basis, k)
         if found is None:
@@ -87,8 +87,7 @@ def _converge(
     rounding = np.finfo(float).eps * float(shifted.diagonal().max())
     for _ in range(_FULL_BASES * basis.capacity // width):
         if basis.size + width > basis.capacity < basis.n:
-            basis.compress((k + basis.capacity) // 2)
-            basis.detach(pending)
+            basis.compress((k + basis.capacity) // 2, pending)
             check = basis.size + width
         block = basis.orthonormalise(pending)
         if not len(block):  # the images of the basis lie inside it

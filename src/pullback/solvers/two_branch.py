@@ -93,7 +93,7 @@ class TwoBranch(MeshSolver):
         if self.read_out == "soft_spectral":
             return self._one_way(side1, side2)
         regularised = self.regulariser.fmap(side1.coeffs, side2.coeffs, side1.basis, side2.basis)
-        map21 = self._read(side1, side2, regularised, regularised)
+        map21 = self._read(side1, side2, regularised)
         if self.read_out == "regularised":
             fmap12 = regularised
         elif isinstance(map21, SpectralMap):
@@ -117,16 +117,15 @@ class TwoBranch(MeshSolver):
         regularised = self.regulariser.fmap(side1.coeffs, side2.coeffs, side1.basis, side2.basis)
         soft = self.initial_map(side2.points, side1.points)
         fmap12 = fmap_from_softmap(soft, side1.basis, side2.basis)
-        return Match(fmap12, self._read(side1, side2, fmap12, regularised), regularised, soft)
+        chosen = fmap12 if self.read_out == "soft_spectral" else regularised
+        return Match(fmap12, self._read(side1, side2, chosen), regularised, soft)
 
-    def _read(
-        self, side1: Side, side2: Side, fmap12: Float[Tensor, "k2 k1"], regularised: Float[Tensor, "k2 k1"]
-    ) -> SoftMap:
+    def _read(self, side1: Side, side2: Side, chosen: Float[Tensor, "k2 k1"]) -> SoftMap:
+        """The read-out; ``chosen`` is the branch's functional map where it is read off one."""
         if self.read_out == "features":
             return NearestMap(side2.points, side1.points)
         if self.read_out == "spectral":
             return SpectralMap(side2.points, side1.points, side1.basis, side2.basis)
-        chosen = fmap12 if self.read_out == "soft_spectral" else regularised
         return NearestMap(*spectral_embeddings(chosen, side1.basis, side2.basis))
 
 
